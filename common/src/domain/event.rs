@@ -1,0 +1,86 @@
+//! Every kind of fact that a journal may hold, and what is said about each.
+
+use crate::domain::catalog::CatalogEvent;
+use crate::domain::imports::{ImportAmended, TicketImported};
+use crate::domain::stock::StockMoved;
+use crate::domain::tickets::{SeriesOpened, TicketSold};
+use crate::hlc::Hlc;
+use crate::ids::StoreId;
+use crate::journal::StreamKind;
+use crate::money::Currency;
+use crate::time::{BusinessDay, UtcMillis};
+
+/// How far the clock that stamped an event can be trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClockQuality {
+    /// Agreed with the hub within its limit when last compared.
+    Good,
+    /// Not compared with anybody yet.
+    Unsynced,
+    /// Known to be wrong: behind what was already written, or far from the hub.
+    Suspect,
+}
+
+/// What is said about every event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Header {
+    /// Where it belongs.
+    pub store: StoreId,
+    /// When it happened.
+    pub at: UtcMillis,
+    /// When it was recorded.
+    pub hlc: Hlc,
+    /// The trading day that its money or stock belongs to.
+    pub business_day: BusinessDay,
+    /// How far `at` can be trusted.
+    pub clock: ClockQuality,
+    /// The zone that the business day was computed in, by IANA name.
+    pub zone: String,
+}
+
+/// A node's account of its store, written at first start and whenever it changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreDescribed {
+    /// What people call the shop.
+    pub name: String,
+    /// IANA name of its zone.
+    pub zone: String,
+    /// Hour at which its trading day ends.
+    pub cutover_hour: u8,
+    /// What it sells in.
+    pub currency: Currency,
+}
+
+/// A fact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A ticket was paid.
+    TicketSold(TicketSold),
+    /// A terminal began a new series of receipt numbers.
+    SeriesOpened(SeriesOpened),
+    /// A ticket of another system was brought in.
+    TicketImported(TicketImported),
+    /// Lines came later for an imported ticket.
+    ImportAmended(ImportAmended),
+    /// Stock moved other than by a sale.
+    StockMoved(StockMoved),
+    /// A node described its store.
+    StoreDescribed(StoreDescribed),
+    /// The menu changed.
+    Catalog(CatalogEvent),
+}
+
+impl Event {
+    /// The stream that this fact is written to.
+    #[must_use]
+    pub const fn stream(&self) -> StreamKind {
+        match self {
+            Self::TicketSold(_) | Self::SeriesOpened(_) | Self::TicketImported(_) | Self::ImportAmended(_) => {
+                StreamKind::Sales
+            }
+            Self::StockMoved(_) => StreamKind::Stock,
+            Self::StoreDescribed(_) => StreamKind::Ops,
+            Self::Catalog(_) => StreamKind::Catalog,
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! Selling: from a command to a paid ticket, or to a refusal.
+
+use super::pricing::{self, LineRequest, Priced, PricingRejection};
+use super::receipt::ReceiptNumber;
+use super::tender::{Tender, TenderKind, looks_like_card_number};
+use super::{TicketClass, TicketSold};
+use crate::domain::catalog::Catalog;
+use crate::ids::TicketId;
+use crate::money::{Currency, Minor, MoneyOverflow};
+
+/// What a terminal asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SellTicket {
+    /// Real or practice.
+    pub class: TicketClass,
+    /// What the amounts are in.
+    pub currency: Currency,
+    /// What is sold.
+    pub lines: Vec<LineRequest>,
+    /// How it is paid.
+    pub tenders: Vec<Tender>,
+}
+
+/// Tenders on one ticket.
+pub const TENDERS_MAX: usize = 8;
+/// Largest single tender, in minor units: 100,000.00 dollars.
+pub const TENDER_MINOR_MAX: i64 = 10_000_000;
+/// Longest reference of an external card terminal, in bytes.
+pub const REFERENCE_BYTES_MAX: usize = 32;
+
+/// A ticket that is refused; nothing was written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TicketRejection {
+    /// The lines cannot be priced.
+    #[error(transparent)]
+    Pricing(#[from] PricingRejection),
+    /// Not the store's currency.
+    #[error("the menu is priced in {expected}, not in {given}")]
+    Currency {
+        /// What the menu is priced in.
+        expected: Currency,
+        /// What the ticket says.
+        given: Currency,
+    },
+    /// Too many.
+    #[error("a ticket has at most {TENDERS_MAX} tenders, this one has {0}")]
+    TenderCount(usize),
+    /// Zero, negative or absurd.
+    #[error("tender amount {amount} is out of range: 1 to {TENDER_MINOR_MAX} minor units is expected")]
+    TenderAmount {
+        /// Position of the tender.
+        tender: usize,
+        /// What it says.
+        amount: i64,
+    },
+    /// Pays less than is due.
+    #[error("the tenders pay {tendered} of {due} minor units")]
+    Underpaid {
+        /// What is due.
+        due: i64,
+        /// What was tendered.
+        tendered: i64,
+    },
+    /// A card pays more than is due.
+    #[error("cards pay {cards} of {due} minor units: only cash may exceed what is due")]
+    CardOverpaid {
+        /// What is due.
+        due: i64,
+        /// What the cards pay.
+        cards: i64,
+    },
+    /// Cash on top of a ticket that is already paid in full by card, or is free.
+    #[error("cash of {cash} minor units was handed over, but nothing of it is due")]
+    CashNotDue {
+        /// What was handed over.
+        cash: i64,
+    },
+    /// Too long, or not printable.
+    #[error("a reference has at most {REFERENCE_BYTES_MAX} printable ASCII characters")]
+    Reference {
+        /// Position of the tender.
+        tender: usize,
+    },
+    /// Could be a card number.
+    #[error("the reference looks like a card number, which must never be sent here")]
+    CardNumber {
+        /// Position of the tender.
+        tender: usize,
+    },
+}
+
+impl From<MoneyOverflow> for TicketRejection {
+    fn from(overflow: MoneyOverflow) -> Self {
+        Self::Pricing(PricingRejection::Overflow(overflow))
+    }
+}
+
+/// A sale that has been decided but has no number yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecidedSale {
+    class: TicketClass,
+    currency: Currency,
+    catalog_revision: u32,
+    priced: Priced,
+    tenders: Vec<Tender>,
+    change: Minor,
+}
+
+impl DecidedSale {
+    /// The fact, once id and receipt number are known.
+    #[must_use]
+    pub fn numbered(self, id: TicketId, receipt: ReceiptNumber) -> TicketSold {
+        let stock_effects = match self.class {
+            TicketClass::Sale => self.priced.stock_effects,
+            TicketClass::Training => Vec::new(),
+        };
+        TicketSold {
+            id,
+            class: self.class,
+            receipt,
+            currency: self.currency,
+            catalog_revision: self.catalog_revision,
+            lines: self.priced.lines,
+            taxes: self.priced.taxes,
+            totals: self.priced.totals,
+            tenders: self.tenders,
+            change: self.change,
+            stock_effects,
+        }
+    }
+}
+
+/// Decides a sale.
+///
+/// # Errors
+/// [`TicketRejection`] says what is wrong with the command; nothing is changed.
+pub fn sell(catalog: &Catalog, command: SellTicket) -> Result<DecidedSale, TicketRejection> {
+    if command.currency != catalog.revision.currency {
+        return Err(TicketRejection::Currency { expected: catalog.revision.currency, given: command.currency });
+    }
+    let priced = pricing::price(catalog, &command.lines)?;
+    let change = take_tenders(&command.tenders, priced.totals.total)?;
+    Ok(DecidedSale {
+        class: command.class,
+        currency: command.currency,
+        catalog_revision: catalog.revision.number,
+        priced,
+        tenders: command.tenders,
+        change,
+    })
+}
+
+/// The change that is due back.
+fn take_tenders(tenders: &[Tender], due: Minor) -> Result<Minor, TicketRejection> {
+    if tenders.len() > TENDERS_MAX {
+        return Err(TicketRejection::TenderCount(tenders.len()));
+    }
+    let mut cash = Minor::ZERO;
+    let mut cards = Minor::ZERO;
+    for (at, tender) in tenders.iter().enumerate() {
+        if !(1..=TENDER_MINOR_MAX).contains(&tender.amount.get()) {
+            return Err(TicketRejection::TenderAmount { tender: at, amount: tender.amount.get() });
+        }
+        match &tender.kind {
+            TenderKind::Cash => cash = cash.plus(tender.amount)?,
+            TenderKind::CardExternal { reference } => {
+                check_reference(at, reference.as_deref().unwrap_or(""))?;
+                cards = cards.plus(tender.amount)?;
+            }
+        }
+    }
+    if cards > due {
+        return Err(TicketRejection::CardOverpaid { due: due.get(), cards: cards.get() });
+    }
+    let tendered = cash.plus(cards)?;
+    if tendered < due {
+        return Err(TicketRejection::Underpaid { due: due.get(), tendered: tendered.get() });
+    }
+    let change = tendered.minus(due)?;
+    if cash > Minor::ZERO && change >= cash {
+        return Err(TicketRejection::CashNotDue { cash: cash.get() });
+    }
+    Ok(change)
+}
+
+fn check_reference(tender: usize, reference: &str) -> Result<(), TicketRejection> {
+    if looks_like_card_number(reference) {
+        return Err(TicketRejection::CardNumber { tender });
+    }
+    let printable = reference.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
+    if reference.len() > REFERENCE_BYTES_MAX || !printable {
+        return Err(TicketRejection::Reference { tender });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::domain::catalog::tests::small_menu;
+    use crate::ids::ItemId;
+
+    use super::*;
+
+    fn cash(amount: i64) -> Tender {
+        Tender { kind: TenderKind::Cash, amount: Minor::new(amount) }
+    }
+
+    fn card(amount: i64, reference: &str) -> Tender {
+        Tender { kind: TenderKind::CardExternal { reference: Some(reference.to_owned()) }, amount: Minor::new(amount) }
+    }
+
+    /// One espresso: 3.00 and 0.27 tax.
+    fn espresso(tenders: Vec<Tender>) -> SellTicket {
+        let lines = vec![LineRequest { item: ItemId::new(101), quantity: 1 }];
+        SellTicket { class: TicketClass::Sale, currency: Currency::USD, lines, tenders }
+    }
+
+    fn change(tenders: Vec<Tender>) -> Result<i64, TicketRejection> {
+        sell(&small_menu(), espresso(tenders)).map(|sale| sale.change.get())
+    }
+
+    #[test]
+    fn cash_gives_change_and_cards_do_not() {
+        assert_eq!(change(vec![cash(327)]), Ok(0));
+        assert_eq!(change(vec![cash(500)]), Ok(173));
+        assert_eq!(change(vec![card(327, "AUTH 1")]), Ok(0));
+        assert_eq!(change(vec![card(300, ""), cash(100)]), Ok(73));
+        assert_eq!(change(vec![card(328, "")]), Err(TicketRejection::CardOverpaid { due: 327, cards: 328 }));
+    }
+
+    #[test]
+    fn tenders_that_do_not_add_up_are_refused() {
+        assert_eq!(change(vec![]), Err(TicketRejection::Underpaid { due: 327, tendered: 0 }));
+        assert_eq!(change(vec![cash(326)]), Err(TicketRejection::Underpaid { due: 327, tendered: 326 }));
+        assert_eq!(change(vec![card(327, ""), cash(100)]), Err(TicketRejection::CashNotDue { cash: 100 }));
+        for amount in [0, -5, TENDER_MINOR_MAX + 1] {
+            assert_eq!(change(vec![cash(amount)]), Err(TicketRejection::TenderAmount { tender: 0, amount }));
+        }
+        assert_eq!(change(vec![cash(1); TENDERS_MAX + 1]), Err(TicketRejection::TenderCount(TENDERS_MAX + 1)));
+    }
+
+    #[test]
+    fn a_card_number_in_the_reference_is_refused() {
+        assert_eq!(change(vec![card(327, "4111 1111 1111 1111")]), Err(TicketRejection::CardNumber { tender: 0 }));
+        assert_eq!(change(vec![card(327, "line\nbreak")]), Err(TicketRejection::Reference { tender: 0 }));
+    }
+
+    #[test]
+    fn another_currency_is_refused() {
+        let mut command = espresso(vec![cash(327)]);
+        command.currency = "EUR".parse().unwrap();
+        assert!(matches!(sell(&small_menu(), command), Err(TicketRejection::Currency { .. })));
+    }
+
+    #[test]
+    fn practice_moves_no_stock() {
+        let receipt: ReceiptNumber = "T1-TRN-1".parse().unwrap();
+        let id = TicketId::sold(0, 1, 1, "k");
+        let mut command = espresso(vec![cash(327)]);
+        let real = sell(&small_menu(), command.clone()).unwrap().numbered(id, receipt.clone());
+        assert!(!real.stock_effects.is_empty());
+        command.class = TicketClass::Training;
+        assert!(sell(&small_menu(), command).unwrap().numbered(id, receipt).stock_effects.is_empty());
+    }
+}

@@ -1,0 +1,139 @@
+//! Receipt numbers: `<terminal>-<series>-<n>`, gapless from 1 within a series.
+//!
+//! A series belongs to one terminal and one life of one node's database, and is opened by an event. A number can
+//! therefore not be used twice, and a gap inside a series is a loss.
+
+use core::fmt;
+use core::str::FromStr;
+
+/// A terminal's name: 1 to 8 capital letters and digits, as in `T1`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TerminalName(String);
+
+/// A series: 1 to 3 capital letters, as in `A`; `TRN` is practice.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Series(String);
+
+/// Longest terminal name, in characters.
+pub const TERMINAL_CHARS_MAX: usize = 8;
+/// Longest series name, in characters.
+pub const SERIES_CHARS_MAX: usize = 3;
+
+/// A text that is no part of a receipt number.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReceiptParseError {
+    /// Not a terminal's name.
+    #[error(
+        "{0:?} is not a terminal name: 1 to {TERMINAL_CHARS_MAX} capital letters and digits are expected, as in T1"
+    )]
+    Terminal(String),
+    /// Not a series.
+    #[error("{0:?} is not a series: 1 to {SERIES_CHARS_MAX} capital letters are expected, as in A")]
+    Series(String),
+    /// Not a whole receipt number.
+    #[error("{0:?} is not a receipt number: <terminal>-<series>-<n> is expected, as in T1-A-17")]
+    Receipt(String),
+}
+
+impl FromStr for TerminalName {
+    type Err = ReceiptParseError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let well_formed = (1..=TERMINAL_CHARS_MAX).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
+        if well_formed { Ok(Self(text.to_owned())) } else { Err(ReceiptParseError::Terminal(text.to_owned())) }
+    }
+}
+
+impl fmt::Display for TerminalName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for Series {
+    type Err = ReceiptParseError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let well_formed = (1..=SERIES_CHARS_MAX).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_uppercase());
+        if well_formed { Ok(Self(text.to_owned())) } else { Err(ReceiptParseError::Series(text.to_owned())) }
+    }
+}
+
+impl fmt::Display for Series {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Series {
+    /// The first series of a terminal.
+    #[must_use]
+    pub fn first() -> Self {
+        Self("A".to_owned())
+    }
+
+    /// The series of practice tickets.
+    #[must_use]
+    pub fn training() -> Self {
+        Self("TRN".to_owned())
+    }
+}
+
+/// A whole receipt number.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReceiptNumber {
+    /// Which terminal.
+    pub terminal: TerminalName,
+    /// Which series.
+    pub series: Series,
+    /// 1 and up.
+    pub number: u64,
+}
+
+impl fmt::Display for ReceiptNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}-{}", self.terminal, self.series, self.number)
+    }
+}
+
+impl FromStr for ReceiptNumber {
+    type Err = ReceiptParseError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let refused = || ReceiptParseError::Receipt(text.to_owned());
+        let mut parts = text.splitn(3, '-');
+        let (terminal, series, number) = (parts.next(), parts.next(), parts.next());
+        let (Some(terminal), Some(series), Some(number)) = (terminal, series, number) else { return Err(refused()) };
+        Ok(Self {
+            terminal: terminal.parse()?,
+            series: series.parse()?,
+            number: number.parse().map_err(|_not_a_number| refused())?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn receipts_round_trip() {
+        let receipt: ReceiptNumber = "T1-A-17".parse().unwrap();
+        assert_eq!(receipt.to_string(), "T1-A-17");
+        assert_eq!(receipt.number, 17);
+    }
+
+    #[test]
+    fn names_have_a_form() {
+        for bad in ["", "t1", "TERMINAL9", "T-1", "T 1", "T\u{e9}"] {
+            assert!(bad.parse::<TerminalName>().is_err(), "{bad:?}");
+        }
+        for bad in ["", "a", "ABCD", "A1"] {
+            assert!(bad.parse::<Series>().is_err(), "{bad:?}");
+        }
+        for bad in ["T1", "T1-A", "T1-A-x", "T1-A-1-2"] {
+            assert!(bad.parse::<ReceiptNumber>().is_err(), "{bad:?}");
+        }
+    }
+}

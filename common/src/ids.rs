@@ -1,0 +1,212 @@
+//! Names of things: one type for each, so that a store can never be passed where a node is meant.
+
+use core::fmt;
+use core::str::FromStr;
+
+use uuid::Uuid;
+
+/// A text that is not the id it should be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is not a {kind}: {expected}")]
+pub struct IdParseError {
+    kind: &'static str,
+    text: String,
+    expected: &'static str,
+}
+
+macro_rules! number_id {
+    ($(#[$doc:meta])* $name:ident, $kind:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(u32);
+
+        impl $name {
+            /// Wraps a number; any value is a well-formed id.
+            #[must_use]
+            pub const fn new(value: u32) -> Self {
+                Self(value)
+            }
+
+            /// The number itself.
+            #[must_use]
+            pub const fn get(self) -> u32 {
+                self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}", self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = IdParseError;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                text.parse().map(Self).map_err(|_not_a_number| IdParseError {
+                    kind: $kind,
+                    text: text.to_owned(),
+                    expected: "a whole number from 0 to 4294967295",
+                })
+            }
+        }
+    };
+}
+
+number_id!(
+    /// One shop of the chain; 1 and up. Zero stands for the chain itself.
+    StoreId, "store id");
+number_id!(
+    /// One store-node box, as enrolled by the hub; 1 to 2^31 - 1.
+    NodeId, "node id");
+number_id!(
+    /// Something on the menu, numbered by the catalog service.
+    ItemId, "item id");
+number_id!(
+    /// A group of the menu, numbered by the catalog service.
+    CategoryId, "category id");
+number_id!(
+    /// A class of tax, numbered by the catalog service.
+    TaxClassId, "tax class id");
+number_id!(
+    /// Something that is counted in the stock room, numbered by the catalog service.
+    StockItemId, "stock item id");
+
+impl StoreId {
+    /// The chain itself, where a fact belongs to no single shop.
+    pub const CHAIN: Self = Self(0);
+}
+
+macro_rules! uuid_id {
+    ($(#[$doc:meta])* $name:ident, $kind:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Uuid);
+
+        impl $name {
+            /// Wraps the 16 bytes of a UUID.
+            #[must_use]
+            pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+                Self(Uuid::from_bytes(bytes))
+            }
+
+            /// The 16 bytes of the UUID.
+            #[must_use]
+            pub const fn to_bytes(self) -> [u8; 16] {
+                self.0.into_bytes()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}", self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = IdParseError;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                Uuid::parse_str(text).map(Self).map_err(|_not_a_uuid| IdParseError {
+                    kind: $kind,
+                    text: text.to_owned(),
+                    expected: "a UUID like 0190b2c4-7e5d-7c3a-9f00-0123456789ab",
+                })
+            }
+        }
+    };
+}
+
+uuid_id!(
+    /// A ticket: UUIDv7 for a sale at the till, UUIDv8 for an imported one.
+    TicketId, "ticket id");
+uuid_id!(
+    /// A movement of stock that is not a sale.
+    MovementId, "movement id");
+
+/// Domain separation of the hashes that ids are derived from.
+const SOLD_CONTEXT: &str = "percolate 2026 id of a sold ticket";
+const MOVED_CONTEXT: &str = "percolate 2026 id of a stock movement";
+const IMPORTED_CONTEXT: &str = "percolate 2026 id of an imported ticket";
+
+/// 48 bits of milliseconds, then the version and the derived bits of a UUIDv7.
+fn version_7(at_ms: i64, derived: blake3::Hash) -> [u8; 16] {
+    let mut random = [0_u8; 10];
+    random.copy_from_slice(derived.as_bytes().split_at(10).0);
+    let ms = u64::try_from(at_ms).unwrap_or(0);
+    uuid::Builder::from_unix_timestamp_millis(ms, &random).into_uuid().into_bytes()
+}
+
+fn derived_from_key(context: &str, author: u32, incarnation: u64, key: &str) -> blake3::Hash {
+    let mut hasher = blake3::Hasher::new_derive_key(context);
+    hasher.update(&author.to_be_bytes());
+    hasher.update(&incarnation.to_be_bytes());
+    hasher.update(key.as_bytes());
+    hasher.finalize()
+}
+
+impl TicketId {
+    /// The id of a sale: UUIDv7 whose random part is derived from the author and the idempotency key, so that the
+    /// key travels with the ticket and a retry that loses its answer cannot mint a second ticket in the same millisecond.
+    #[must_use]
+    pub fn sold(at_ms: i64, author: u32, incarnation: u64, key: &str) -> Self {
+        Self::from_bytes(version_7(at_ms, derived_from_key(SOLD_CONTEXT, author, incarnation, key)))
+    }
+
+    /// The id of an imported ticket: UUIDv8 from the source, the store and the first row of the basket.
+    ///
+    /// The same row always makes the same ticket, on whatever box and whenever it is imported.
+    #[must_use]
+    pub fn imported(source: &str, store: StoreId, first_row: &str) -> Self {
+        let mut hasher = blake3::Hasher::new_derive_key(IMPORTED_CONTEXT);
+        for part in [source.as_bytes(), &store.get().to_be_bytes(), first_row.as_bytes()] {
+            hasher.update(&(part.len() as u64).to_be_bytes());
+            hasher.update(part);
+        }
+        let mut bytes = [0_u8; 16];
+        bytes.copy_from_slice(hasher.finalize().as_bytes().split_at(16).0);
+        Self::from_bytes(uuid::Builder::from_custom_bytes(bytes).into_uuid().into_bytes())
+    }
+}
+
+impl MovementId {
+    /// The id of a stock movement, derived as [`TicketId::sold`] is.
+    #[must_use]
+    pub fn moved(at_ms: i64, author: u32, incarnation: u64, key: &str) -> Self {
+        Self::from_bytes(version_7(at_ms, derived_from_key(MOVED_CONTEXT, author, incarnation, key)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sold_ticket_id_is_version_7_and_carries_the_key() {
+        let first = TicketId::sold(1_700_000_000_000, 11, 7, "key-1");
+        assert_eq!(Uuid::from_bytes(first.to_bytes()).get_version_num(), 7);
+        assert_eq!(first, TicketId::sold(1_700_000_000_000, 11, 7, "key-1"));
+        assert_ne!(first, TicketId::sold(1_700_000_000_000, 11, 7, "key-2"));
+        assert_ne!(first, TicketId::sold(1_700_000_000_000, 11, 8, "key-1"));
+        let later = TicketId::sold(1_700_000_000_001, 11, 7, "key-1");
+        assert!(first < later, "ids sort by time");
+    }
+
+    #[test]
+    fn imported_ticket_id_is_version_8_and_depends_on_every_part() {
+        let id = TicketId::imported("maven", StoreId::new(3), "114301");
+        assert_eq!(Uuid::from_bytes(id.to_bytes()).get_version_num(), 8);
+        assert_ne!(id, TicketId::imported("maven", StoreId::new(4), "114301"));
+        assert_ne!(id, TicketId::imported("other", StoreId::new(3), "114301"));
+        assert_ne!(id, TicketId::imported("maven", StoreId::new(3), "114302"));
+    }
+
+    #[test]
+    fn ids_round_trip_through_text_and_refuse_nonsense() {
+        let id = TicketId::sold(1, 2, 3, "k");
+        assert_eq!(id.to_string().parse::<TicketId>(), Ok(id));
+        assert_eq!("17".parse::<StoreId>(), Ok(StoreId::new(17)));
+        assert!("x".parse::<StoreId>().unwrap_err().to_string().contains("store id"));
+    }
+}

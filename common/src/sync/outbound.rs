@@ -1,0 +1,183 @@
+//! A sender's machine for one reader: what to send, when, and when to send it again.
+//!
+//! Nothing in flight: send at once. Else collect until an acknowledgement, [`COLLECT_EVENTS`] events, [`COLLECT_BYTES`]
+//! bytes or [`COLLECT_TIME`]. At most [`WINDOW`] batches are in flight for each journal. Without progress for
+//! [`RESEND_AFTER`], everything after the last acknowledgement is sent again, with growing waits.
+
+use core::time::Duration;
+use std::collections::{BTreeMap, VecDeque};
+
+use super::backoff::Backoff;
+use crate::journal::StreamKind;
+
+/// Batches of one journal that may be in flight.
+pub const WINDOW: usize = 4;
+/// Events that end a collection.
+pub const COLLECT_EVENTS: u64 = 50;
+/// Bytes that end a collection.
+pub const COLLECT_BYTES: u64 = 64 * 1024;
+/// Time that ends a collection.
+pub const COLLECT_TIME: Duration = Duration::from_millis(200);
+/// Time without progress after which is sent again.
+pub const RESEND_AFTER: Duration = Duration::from_secs(5);
+/// Longest time between repetitions.
+pub const RESEND_AFTER_MAX: Duration = Duration::from_secs(60);
+
+/// What the driver should read from the journal and send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SendFrom {
+    /// Which journal.
+    pub stream: StreamKind,
+    /// First sequence number; send as many from here as one batch may hold.
+    pub seq_lo: u64,
+}
+
+#[derive(Debug)]
+struct Lane {
+    /// The journal's last sequence number.
+    last: u64,
+    acked: u64,
+    /// Next to send; `acked < next <= last + 1`.
+    next: u64,
+    /// Last sequence number of each batch in flight, in order.
+    in_flight: VecDeque<u64>,
+    /// When progress was last made while something was in flight.
+    progress_at: Duration,
+    collecting_since: Option<Duration>,
+    collected_bytes: u64,
+    backoff: Backoff,
+}
+
+impl Lane {
+    fn at(position: u64, last: u64, now: Duration) -> Self {
+        Self {
+            last: last.max(position),
+            acked: position,
+            next: position + 1,
+            in_flight: VecDeque::new(),
+            progress_at: now,
+            collecting_since: None,
+            collected_bytes: 0,
+            backoff: Backoff::new(RESEND_AFTER, RESEND_AFTER_MAX),
+        }
+    }
+
+    const fn backlog(&self) -> u64 {
+        (self.last + 1).saturating_sub(self.next)
+    }
+
+    fn ready(&self, now: Duration) -> bool {
+        if self.backlog() == 0 || self.in_flight.len() >= WINDOW {
+            return false;
+        }
+        let collected = self.backlog() >= COLLECT_EVENTS || self.collected_bytes >= COLLECT_BYTES;
+        let waited = self.collecting_since.is_some_and(|since| now >= since + COLLECT_TIME);
+        self.in_flight.is_empty() || collected || waited
+    }
+
+    fn rewind(&mut self, now: Duration) {
+        self.next = self.acked + 1;
+        self.in_flight.clear();
+        self.progress_at = now;
+        self.collecting_since = None;
+    }
+
+    fn expire(&mut self, now: Duration) {
+        if !self.in_flight.is_empty() && now >= self.progress_at + self.backoff.upcoming() {
+            let _waited = self.backoff.after_failure();
+            self.rewind(now);
+        }
+    }
+
+    fn next_due(&self) -> Option<Duration> {
+        let resend = (!self.in_flight.is_empty()).then(|| self.progress_at + self.backoff.upcoming());
+        let flush = match self.collecting_since {
+            Some(since) if self.backlog() > 0 && self.in_flight.len() < WINDOW => Some(since + COLLECT_TIME),
+            Some(_) | None => None,
+        };
+        [resend, flush].into_iter().flatten().min()
+    }
+}
+
+/// The sender's state for one reader, all journals of one author and incarnation.
+#[derive(Debug, Default)]
+pub struct Outbound {
+    lanes: BTreeMap<StreamKind, Lane>,
+}
+
+impl Outbound {
+    /// The reader has said how far it is with a journal that reaches to `last`: begin after it.
+    pub fn start(&mut self, stream: StreamKind, position: u64, last: u64, now: Duration) {
+        self.lanes.insert(stream, Lane::at(position, last, now));
+    }
+
+    /// The session is over: send nothing until the reader has spoken again.
+    pub fn stop(&mut self) {
+        self.lanes.clear();
+    }
+
+    /// The journal has grown to `last`, by `bytes`.
+    pub fn appended(&mut self, stream: StreamKind, last: u64, bytes: u64, now: Duration) {
+        let Some(lane) = self.lanes.get_mut(&stream) else { return };
+        if last > lane.last {
+            lane.last = last;
+            lane.collected_bytes = lane.collected_bytes.saturating_add(bytes);
+            lane.collecting_since.get_or_insert(now);
+        }
+    }
+
+    /// The reader has committed everything up to `seq`. Acknowledgements may come late, twice or in any order.
+    pub fn acked(&mut self, stream: StreamKind, seq: u64, now: Duration) {
+        let Some(lane) = self.lanes.get_mut(&stream) else { return };
+        let seq = seq.min(lane.last);
+        if seq <= lane.acked {
+            return;
+        }
+        lane.acked = seq;
+        lane.next = lane.next.max(seq + 1);
+        while lane.in_flight.front().is_some_and(|hi| *hi <= seq) {
+            lane.in_flight.pop_front();
+        }
+        lane.progress_at = now;
+        lane.backoff.succeeded();
+    }
+
+    /// The reader asks for everything after `seq` again.
+    pub fn resend_after(&mut self, stream: StreamKind, seq: u64, now: Duration) {
+        if let Some(lane) = self.lanes.get_mut(&stream).filter(|lane| seq >= lane.acked && seq < lane.next) {
+            lane.acked = seq;
+            lane.rewind(now);
+        }
+    }
+
+    /// What to send now, if anything. Call again after [`Outbound::sent`].
+    pub fn next_send(&mut self, now: Duration) -> Option<SendFrom> {
+        self.lanes.values_mut().for_each(|lane| lane.expire(now));
+        let ready = self.lanes.iter().find(|(_, lane)| lane.ready(now));
+        ready.map(|(stream, lane)| SendFrom { stream: *stream, seq_lo: lane.next })
+    }
+
+    /// A batch up to `seq_hi` has been handed to the transport.
+    pub fn sent(&mut self, stream: StreamKind, seq_hi: u64, now: Duration) {
+        let Some(lane) = self.lanes.get_mut(&stream).filter(|lane| seq_hi >= lane.next) else { return };
+        if lane.in_flight.is_empty() {
+            lane.progress_at = now;
+        }
+        lane.in_flight.push_back(seq_hi);
+        lane.next = seq_hi + 1;
+        lane.collected_bytes = 0;
+        lane.collecting_since = (lane.backlog() > 0).then_some(now);
+    }
+
+    /// When to ask [`Outbound::next_send`] again, if nothing else happens.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Duration> {
+        self.lanes.values().filter_map(Lane::next_due).min()
+    }
+
+    /// The last acknowledged sequence number of a journal, while in session.
+    #[must_use]
+    pub fn acked_seq(&self, stream: StreamKind) -> Option<u64> {
+        self.lanes.get(&stream).map(|lane| lane.acked)
+    }
+}

@@ -1,0 +1,133 @@
+//! Every topic is built and read here.
+//!
+//! ```
+//! use percolate_common::ids::NodeId;
+//! use percolate_common::journal::StreamKind;
+//! use percolate_common::wire::topic::Topic;
+//!
+//! let topic = Topic::Up(NodeId::new(11), StreamKind::Sales);
+//! assert_eq!(topic.to_string(), "percolate/v1/n11/up/sales");
+//! assert_eq!("percolate/v1/n11/up/sales".parse(), Ok(topic));
+//! ```
+
+use core::fmt;
+use core::str::FromStr;
+
+use crate::ids::NodeId;
+use crate::journal::StreamKind;
+
+const PREFIX: &str = "percolate/v1";
+
+/// Where a message goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Topic {
+    /// Batches of a node's journals.
+    Up(NodeId, StreamKind),
+    /// What a node says about journals.
+    UpSession(NodeId),
+    /// Whether a node is connected; retained.
+    Presence(NodeId),
+    /// Batches of the hub's journals for one node.
+    Down(NodeId, StreamKind),
+    /// What the hub says about journals to one node.
+    DownSession(NodeId),
+    /// Nudges to all nodes.
+    AllDown(StreamKind),
+}
+
+/// A text that is no topic of ours.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no topic of this system")]
+pub struct TopicParseError(String);
+
+impl fmt::Display for Topic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Up(node, stream) => write!(f, "{PREFIX}/n{node}/up/{stream}"),
+            Self::UpSession(node) => write!(f, "{PREFIX}/n{node}/up/session"),
+            Self::Presence(node) => write!(f, "{PREFIX}/n{node}/up/presence"),
+            Self::Down(node, stream) => write!(f, "{PREFIX}/n{node}/down/{stream}"),
+            Self::DownSession(node) => write!(f, "{PREFIX}/n{node}/down/session"),
+            Self::AllDown(stream) => write!(f, "{PREFIX}/all/down/{stream}"),
+        }
+    }
+}
+
+impl FromStr for Topic {
+    type Err = TopicParseError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let refused = || TopicParseError(text.to_owned());
+        let rest = text.strip_prefix(PREFIX).and_then(|rest| rest.strip_prefix('/')).ok_or_else(refused)?;
+        let mut parts = rest.split('/');
+        let (Some(who), Some(way), Some(what), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+            return Err(refused());
+        };
+        if (who, way) == ("all", "down") {
+            return what.parse().map(Self::AllDown).map_err(|_unknown_stream| refused());
+        }
+        let node = who.strip_prefix('n').and_then(|number| number.parse().ok()).ok_or_else(refused)?;
+        let topic = match (way, what) {
+            ("up", "session") => Self::UpSession(node),
+            ("up", "presence") => Self::Presence(node),
+            ("down", "session") => Self::DownSession(node),
+            ("up", stream) => Self::Up(node, stream.parse().map_err(|_unknown_stream| refused())?),
+            ("down", stream) => Self::Down(node, stream.parse().map_err(|_unknown_stream| refused())?),
+            _other_way => return Err(refused()),
+        };
+        // One spelling only: `n011` is not `n11`.
+        if topic.to_string() == text { Ok(topic) } else { Err(refused()) }
+    }
+}
+
+/// The MQTT client id of a node.
+#[must_use]
+pub fn client_id(node: NodeId) -> String {
+    format!("n{node}")
+}
+
+/// What a node subscribes to.
+#[must_use]
+pub fn node_subscriptions(node: NodeId) -> Vec<String> {
+    vec![format!("{PREFIX}/n{node}/down/+"), format!("{PREFIX}/all/down/+")]
+}
+
+/// What the hub subscribes to.
+#[must_use]
+pub fn hub_subscriptions() -> Vec<String> {
+    vec![format!("{PREFIX}/+/up/+")]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_topic_round_trips() {
+        let node = NodeId::new(11);
+        let fixed = [Topic::UpSession(node), Topic::Presence(node), Topic::DownSession(node)];
+        let by_stream =
+            StreamKind::ALL.into_iter().flat_map(|s| [Topic::Up(node, s), Topic::Down(node, s), Topic::AllDown(s)]);
+        for topic in fixed.into_iter().chain(by_stream) {
+            assert_eq!(topic.to_string().parse(), Ok(topic));
+        }
+    }
+
+    #[test]
+    fn strangers_are_refused() {
+        for text in [
+            "",
+            "percolate/v1",
+            "percolate/v2/n1/up/sales",
+            "percolate/v1/n1/up",
+            "percolate/v1/n1/up/sales/x",
+            "percolate/v1/n01/up/sales",
+            "percolate/v1/1/up/sales",
+            "percolate/v1/n1/up/money",
+            "percolate/v1/all/up/sales",
+            "percolate/v1/n1/sideways/sales",
+        ] {
+            assert!(text.parse::<Topic>().is_err(), "{text}");
+        }
+    }
+}
