@@ -1,0 +1,36 @@
+# Percolate. `make` or `make help` lists the targets.
+
+export PATH := $(PATH):$(HOME)/.cargo/bin
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test fmt check lint deny clean-scratch
+
+help: ## List the targets
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/make \1@\2/p' $(MAKEFILE_LIST) | awk -F@ '{ printf "%-20s %s\n", $$1, $$2 }'
+
+demo: ## Run a hub and ten shops on this machine, play a rush, and compare the books (ARGS=--exit to end by itself)
+	@scripts/setup.sh
+	@scripts/build.sh
+	@$(TARGET_DIR)/debug/provision demo $(ARGS)
+
+test: ## Run all tests, with a table of the stages at the end
+	@scripts/test.sh
+
+fmt: ## Format the code
+	@cargo fmt --all
+
+check: ## Type-check everything, tests included; the quickest answer
+	@cargo check --workspace --all-targets
+
+lint: ## Check the format, clippy without warnings, and the documentation with its private items
+	@cargo fmt --all --check
+	@cargo clippy --workspace --all-targets -- -D warnings
+	@RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+
+deny: ## Check licences, advisories and who may depend on what (needs cargo-deny)
+	@cargo deny --version >/dev/null 2>&1 || { echo "cargo-deny is not installed: cargo install cargo-deny --locked"; exit 2; }
+	@cargo deny --all-features check
+
+clean-scratch: ## Remove what the demo and the tests left behind; builds are kept
+	@rm -rf scratch "$(TARGET_DIR)/logs" "$(TARGET_DIR)/nextest"

@@ -1,0 +1,196 @@
+//! One database of the hub: a file, its writer with group commit, and its readers.
+//!
+//! Each service has one of its own, and the journal is one. Nobody opens another's.
+
+use std::future::{Future, poll_fn};
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::task::Poll;
+
+use tokio::sync::watch;
+
+use percolate_common::journal::{AuthorId, Hash, Incarnation, JournalId, StreamKind};
+use percolate_runtime::database::DatabaseOptions;
+use percolate_runtime::migrate::Migration;
+use percolate_runtime::read_pool::ReadPool;
+use percolate_runtime::sqlite::{ReadTx, StorageError, WriteTx};
+use percolate_runtime::writer::{Writer, WriterOptions};
+
+/// How many reads of one database run at the same time; the others wait their turn.
+const READERS: usize = 4;
+
+/// A database of the hub. A clone is the same database.
+#[derive(Debug, Clone)]
+pub struct Db {
+    name: &'static str,
+    path: PathBuf,
+    writer: Writer,
+    readers: ReadPool,
+}
+
+impl Db {
+    /// Opens `<name>.db` in the data folder, makes it if there is none, and brings it to the present schema.
+    ///
+    /// # Errors
+    /// [`StorageError`] of any class.
+    pub fn open(name: &'static str, data_dir: &Path, migrations: &'static [Migration]) -> Result<Self, StorageError> {
+        let path = data_dir.join(format!("{name}.db"));
+        let database = DatabaseOptions::new(&path, migrations).open()?;
+        let writer = Writer::start(WriterOptions::new(name), database)?;
+        let readers = ReadPool::open(&path, READERS)?;
+        Ok(Self { name, path, writer, readers })
+    }
+
+    /// Its name in logs and metrics.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Its file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Runs a command and waits until it is durable; what was asked for first is done first.
+    ///
+    /// # Errors
+    /// What `f` returns; [`StorageError`] if it cannot be made durable.
+    pub async fn write<T, E, F>(&self, command: &'static str, f: F) -> Result<T, E>
+    where
+        F: FnOnce(&WriteTx<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StorageError> + Send + 'static,
+    {
+        self.writer.run(command, f).await
+    }
+
+    /// As [`Db::write`], for a thread that may block.
+    ///
+    /// # Errors
+    /// As [`Db::write`].
+    ///
+    /// # Panics
+    /// If called from an async task.
+    pub fn write_blocking<T, E, F>(&self, command: &'static str, f: F) -> Result<T, E>
+    where
+        F: FnOnce(&WriteTx<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StorageError> + Send + 'static,
+    {
+        self.writer.run_blocking(command, f)
+    }
+
+    /// Reads one consistent snapshot. Blocks.
+    ///
+    /// # Errors
+    /// What `f` returns; [`StorageError`] if no reader is free.
+    pub fn read<T, E, F>(&self, f: F) -> Result<T, E>
+    where
+        F: FnOnce(&ReadTx<'_>) -> Result<T, E>,
+        E: From<StorageError>,
+    {
+        self.readers.read(f)
+    }
+
+    /// Reads one consistent snapshot on a thread that may block.
+    ///
+    /// # Errors
+    /// As [`Db::read`].
+    pub async fn read_async<T, E, F>(&self, f: F) -> Result<T, E>
+    where
+        F: FnOnce(&ReadTx<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StorageError> + Send + 'static,
+    {
+        self.readers.read_async(f).await
+    }
+
+    /// A number that changes with every commit.
+    #[must_use]
+    pub fn commits(&self) -> watch::Receiver<u64> {
+        self.writer.commits()
+    }
+
+    /// Finishes what waits, checkpoints, and takes nothing more.
+    pub async fn stop(&self) {
+        self.writer.stop().await;
+    }
+
+    /// As [`Db::stop`], for a thread that may block.
+    pub fn stop_blocking(&self) {
+        self.writer.stop_blocking();
+    }
+}
+
+/// The columns `author`, `incarnation` and `stream` of a journal.
+#[must_use]
+pub fn journal_columns(journal: &JournalId) -> (i64, i64, i64) {
+    (
+        i64::from(journal.author.number()),
+        journal.incarnation.get().cast_signed(),
+        i64::from(journal.stream.number()),
+    )
+}
+
+/// The journal that three columns name; nothing if a newer program wrote a stream that this one does not know.
+#[must_use]
+pub fn journal_from_columns(author: i64, incarnation: i64, stream: i64) -> Option<JournalId> {
+    Some(JournalId {
+        author: AuthorId::from_number(u32::try_from(author).ok()?),
+        incarnation: Incarnation::new(incarnation.cast_unsigned()),
+        stream: StreamKind::from_number(u8::try_from(stream).ok()?)?,
+    })
+}
+
+/// A sequence number as a column.
+#[must_use]
+pub fn seq_column(seq: u64) -> i64 {
+    i64::try_from(seq).unwrap_or(i64::MAX)
+}
+
+/// A sequence number from a column.
+#[must_use]
+pub fn seq_from_column(column: i64) -> u64 {
+    u64::try_from(column).unwrap_or(0)
+}
+
+/// A chain hash from a column.
+///
+/// # Errors
+/// If it does not have 32 bytes.
+pub fn hash_from_column(bytes: &[u8]) -> rusqlite::Result<Hash> {
+    let wrong_size = |_| rusqlite::Error::InvalidColumnType(0, "hash".to_owned(), rusqlite::types::Type::Blob);
+    <[u8; 32]>::try_from(bytes).map(Hash::from_bytes).map_err(wrong_size)
+}
+
+/// Waits for several commands whose order matters: each is asked for before the next, and those that wait at the same
+/// time share one commit.
+pub async fn write_all<F: Future>(commands: impl IntoIterator<Item = F>) -> Vec<F::Output> {
+    enum Slot<F: Future> {
+        Waiting(Pin<Box<F>>),
+        Done(F::Output),
+    }
+    let mut slots: Vec<_> = commands.into_iter().map(|command| Some(Slot::Waiting(Box::pin(command)))).collect();
+    poll_fn(move |context| {
+        let mut waiting = false;
+        for slot in &mut slots {
+            if let Some(Slot::Waiting(command)) = slot {
+                match command.as_mut().poll(context) {
+                    Poll::Ready(output) => *slot = Some(Slot::Done(output)),
+                    Poll::Pending => waiting = true,
+                }
+            }
+        }
+        if waiting {
+            return Poll::Pending;
+        }
+        let done = slots.iter_mut().filter_map(|slot| match slot.take() {
+            Some(Slot::Done(output)) => Some(output),
+            Some(Slot::Waiting(_)) | None => None,
+        });
+        Poll::Ready(done.collect())
+    })
+    .await
+}

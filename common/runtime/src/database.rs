@@ -1,0 +1,251 @@
+//! One database with its one writing connection: group commit without a thread, for the writer's thread and for a
+//! simulator that drives it inline.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+
+use crate::migrate::{Migration, migrate};
+use crate::sqlite::{ReadTx, StorageError, WriteTx, open_writer};
+use crate::tasks::panic_text;
+
+/// The owner's check of the content: runs whenever the connection was opened, before anything is written. A place to
+/// read again what the owner keeps in memory.
+type Verify = Box<dyn FnMut(&ReadTx<'_>) -> Result<(), StorageError> + Send>;
+
+/// What a database is: its file, its schema and its check.
+///
+/// ```no_run
+/// use percolate_runtime::{database::DatabaseOptions, migrate::Migration, sqlite::StorageError};
+/// use rusqlite::named_params;
+///
+/// const MIGRATIONS: &[Migration] = &[Migration::new(1, "note", "CREATE TABLE note (text TEXT NOT NULL) STRICT")];
+///
+/// # fn main() -> Result<(), StorageError> {
+/// let mut database = DatabaseOptions::new("notes.db", MIGRATIONS).open()?;
+/// database.write("note", |tx| tx.execute("INSERT INTO note (text) VALUES (:text)", named_params! {":text": "hello"}))?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct DatabaseOptions {
+    path: PathBuf,
+    migrations: &'static [Migration],
+    verify: Option<Verify>,
+}
+
+impl fmt::Debug for DatabaseOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DatabaseOptions").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl DatabaseOptions {
+    /// A database file and all migrations of its schema.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>, migrations: &'static [Migration]) -> Self {
+        Self { path: path.into(), migrations, verify: None }
+    }
+
+    /// Sets the check that runs at every opening, also when the connection is opened again after a failed commit.
+    #[must_use]
+    pub fn verify(mut self, verify: impl FnMut(&ReadTx<'_>) -> Result<(), StorageError> + Send + 'static) -> Self {
+        self.verify = Some(Box::new(verify));
+        self
+    }
+
+    /// Opens the file, makes it if there is none, migrates and verifies it.
+    ///
+    /// # Errors
+    /// [`StorageError`] of any class; nothing was changed then.
+    pub fn open(self) -> Result<Database, StorageError> {
+        let mut database = Database { options: self, connection: None, wal_pages: 0 };
+        database.connection = Some(database.options.connect()?);
+        Ok(database)
+    }
+
+    fn connect(&mut self) -> Result<Connection, StorageError> {
+        let connection = open_writer(&self.path)?;
+        migrate(&connection, self.migrations)?;
+        if let Some(verify) = &mut self.verify {
+            connection.execute_batch("BEGIN DEFERRED")?;
+            verify(&ReadTx::new(&connection))?;
+            connection.execute_batch("ROLLBACK")?;
+        }
+        Ok(connection)
+    }
+}
+
+/// A database and its one writing connection. Synchronous and single-threaded.
+#[derive(Debug)]
+pub struct Database {
+    options: DatabaseOptions,
+    /// Absent after a failure; opened and verified again by the next group.
+    connection: Option<Connection>,
+    wal_pages: u32,
+}
+
+impl Database {
+    /// Where the file is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.options.path
+    }
+
+    /// How many pages the write-ahead log held after the last commit.
+    #[must_use]
+    pub fn wal_pages(&self) -> u32 {
+        self.wal_pages
+    }
+
+    /// Runs one command and commits it: what it returns is durable, and after an error nothing of it is there.
+    ///
+    /// # Errors
+    /// What `f` returns; [`StorageError`] if it panics or cannot be committed.
+    pub fn write<T, E, F>(&mut self, name: &'static str, f: F) -> Result<T, E>
+    where
+        F: FnOnce(&WriteTx<'_>) -> Result<T, E>,
+        E: From<StorageError>,
+    {
+        let mut group = self.group()?;
+        let outcome = group.command(name, f);
+        group.commit()?;
+        outcome
+    }
+
+    /// Begins a group: several commands, each in a savepoint of its own, and one commit.
+    ///
+    /// # Errors
+    /// [`StorageError`] if the connection had to be opened again and that failed, or no transaction could be begun.
+    pub fn group(&mut self) -> Result<Group<'_>, StorageError> {
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => self.options.connect()?,
+        };
+        connection.execute_batch("BEGIN IMMEDIATE")?;
+        Ok(Group { database: self, connection: Some(connection), lost: None, kept: 0 })
+    }
+}
+
+/// A transaction of several commands. Without [`Group::commit`] nothing of it is kept.
+#[derive(Debug)]
+pub struct Group<'d> {
+    database: &'d mut Database,
+    /// Absent once it was given back to the database.
+    connection: Option<Connection>,
+    lost: Option<StorageError>,
+    kept: u32,
+}
+
+impl Group<'_> {
+    /// Runs one command in its savepoint. An error or a panic rolls back this command only.
+    ///
+    /// Nobody may be answered with the outcome, good or bad, before [`Group::commit`] returned: a refusal, too, may
+    /// rest on what an earlier command of the group wrote.
+    ///
+    /// # Errors
+    /// What `f` returns; [`StorageError`] if it panics, or if the whole transaction was lost.
+    pub fn command<T, E, F>(&mut self, name: &'static str, f: F) -> Result<T, E>
+    where
+        F: FnOnce(&WriteTx<'_>) -> Result<T, E>,
+        E: From<StorageError>,
+    {
+        let outcome = self.try_command(name, f);
+        if outcome.is_ok() {
+            self.kept += 1;
+        }
+        outcome
+    }
+
+    /// Whether a failure has ended the transaction under all its commands. More commands only fail; end the group.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.lost.is_some()
+    }
+
+    /// Makes the group durable and tells how many commands it kept.
+    ///
+    /// # Errors
+    /// [`StorageError`] if the group is lost: every command of it has failed then. The connection is closed and will be
+    /// opened and verified again. If the disk failed in the very flush, the group may yet be found on it: the
+    /// caller of a command learns the truth by asking again under the same idempotency key.
+    pub fn commit(mut self) -> Result<u32, StorageError> {
+        let connection = self.connection.take().ok_or(StorageError::Closed)?;
+        if let Some(error) = self.lost.take() {
+            return Err(error);
+        }
+        if self.kept == 0 {
+            connection.execute_batch("ROLLBACK")?;
+        } else {
+            connection.execute_batch("COMMIT")?;
+            // The group is durable now, whether or not the length of the log can be read.
+            self.database.wal_pages = wal_pages(&connection).unwrap_or(self.database.wal_pages);
+        }
+        self.database.connection = Some(connection);
+        Ok(self.kept)
+    }
+
+    fn try_command<T, E, F>(&mut self, name: &'static str, f: F) -> Result<T, E>
+    where
+        F: FnOnce(&WriteTx<'_>) -> Result<T, E>,
+        E: From<StorageError>,
+    {
+        if let Some(error) = &self.lost {
+            return Err(error.clone().into());
+        }
+        let connection = self.connection.as_ref().ok_or(StorageError::Closed)?;
+        if let Err(error) = run(connection, "SAVEPOINT command") {
+            self.lost = Some(error.clone());
+            return Err(error.into());
+        }
+        let tx = WriteTx::new(connection);
+        // The connection stays sound when the command unwinds: its statements are reset as they are dropped.
+        let outcome = catch_unwind(AssertUnwindSafe(|| f(&tx)));
+        let end = match outcome {
+            // A full disk or an I/O error may end the whole transaction inside SQLite, savepoints and all.
+            _ if connection.is_autocommit() => Err(tx.into_failure().unwrap_or(StorageError::TransactionLost)),
+            Ok(Ok(_)) => run(connection, "RELEASE command"),
+            Ok(Err(_)) | Err(_) => roll_back_command(connection),
+        };
+        self.lost = end.err();
+        match (outcome, &self.lost) {
+            (Ok(Ok(_)), Some(error)) => Err(error.clone().into()),
+            (Ok(outcome), _) => outcome,
+            (Err(panic), _) => {
+                tracing::error!(
+                    command = name,
+                    panic = panic_text(&*panic),
+                    "the command {name} panicked; nothing of it was kept"
+                );
+                Err(StorageError::Panicked { name }.into())
+            }
+        }
+    }
+}
+
+impl Drop for Group<'_> {
+    fn drop(&mut self) {
+        // A group that is not committed is rolled back. If even that fails, the connection is not used again.
+        if let Some(connection) = self.connection.take()
+            && connection.execute_batch("ROLLBACK").is_ok()
+        {
+            self.database.connection = Some(connection);
+        }
+    }
+}
+
+fn roll_back_command(connection: &Connection) -> Result<(), StorageError> {
+    run(connection, "ROLLBACK TO command")?;
+    run(connection, "RELEASE command")
+}
+
+fn run(connection: &Connection, sql: &str) -> Result<(), StorageError> {
+    connection.prepare_cached(sql)?.execute([])?;
+    Ok(())
+}
+
+fn wal_pages(connection: &Connection) -> Result<u32, StorageError> {
+    let pages: i64 = connection.prepare_cached("PRAGMA wal_checkpoint(NOOP)")?.query_row([], |row| row.get(1))?;
+    Ok(u32::try_from(pages).unwrap_or(0))
+}

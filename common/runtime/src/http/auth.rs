@@ -1,0 +1,137 @@
+//! Who is asking: for the time before identities, whoever can read the data folder's token file.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use percolate_common::entropy::Entropy;
+
+use crate::files::{FileError, read_text, write_secret};
+use crate::http::problem::Problem;
+
+/// The name of the token's file in a data folder.
+pub const TOKEN_FILE: &str = "token";
+
+/// The shortest token that is taken from a file, in characters: 128 bits in hex.
+const TOKEN_LENGTH_MIN: usize = 32;
+
+/// Who is asking. Every route that needs to be asked by somebody takes one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    /// How they showed who they are.
+    pub kind: ActorKind,
+    /// Their name, for the journal and the log.
+    pub name: String,
+}
+
+/// How an actor showed who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ActorKind {
+    /// By the token in the data folder.
+    LocalToken,
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Actor {
+    type Rejection = Problem;
+
+    /// Fails on a route that was not wrapped by [`require_token`]: a defect, refused and not let through.
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        parts.extensions.get::<Self>().cloned().ok_or_else(|| {
+            tracing::error!(path = parts.uri.path(), "a route that needs an actor is not behind the token");
+            Problem::internal()
+        })
+    }
+}
+
+/// The token that opens a server, kept as its hash.
+#[derive(Clone)]
+pub struct TokenAuth {
+    hash: blake3::Hash,
+}
+
+impl fmt::Debug for TokenAuth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenAuth")
+    }
+}
+
+/// The token could not be made or read.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    /// The file could not be read or written.
+    #[error("the token file cannot be used")]
+    File(#[source] FileError),
+    /// The file's content cannot be a token of ours.
+    #[error("the token in the file is shorter than {TOKEN_LENGTH_MIN} characters: remove the file and start again")]
+    TooShort,
+}
+
+impl TokenAuth {
+    /// Takes the token from the data folder's file; makes one, for its owner alone, at the first start.
+    ///
+    /// # Errors
+    /// [`TokenError`].
+    pub fn open(data_dir: &Path, entropy: &dyn Entropy) -> Result<Self, TokenError> {
+        let path = data_dir.join(TOKEN_FILE);
+        let token = match read_text(&path).map_err(TokenError::File)? {
+            Some(token) => token.trim().to_owned(),
+            None => {
+                let token = new_token(entropy);
+                write_secret(&path, token.as_bytes()).map_err(TokenError::File)?;
+                token
+            }
+        };
+        if token.len() < TOKEN_LENGTH_MIN {
+            return Err(TokenError::TooShort);
+        }
+        Ok(Self { hash: blake3::hash(token.as_bytes()) })
+    }
+
+    fn actor(&self, headers: &HeaderMap) -> Option<Actor> {
+        let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+        // Hashes are compared in constant time: the wait says nothing of the token.
+        let right = scheme.eq_ignore_ascii_case("bearer") && blake3::hash(token.trim().as_bytes()) == self.hash;
+        right.then(|| Actor { kind: ActorKind::LocalToken, name: "local".to_owned() })
+    }
+}
+
+/// Puts every route of `router` behind the token. Merge the open ones beside it.
+pub fn require_token(router: Router, auth: TokenAuth) -> Router {
+    router.route_layer(from_fn_with_state(Arc::new(auth), check_token))
+}
+
+async fn check_token(State(auth): State<Arc<TokenAuth>>, mut request: Request, next: Next) -> Response {
+    let Some(actor) = auth.actor(request.headers()) else { return refusal() };
+    request.extensions_mut().insert(actor);
+    next.run(request).await
+}
+
+fn refusal() -> Response {
+    let problem = Problem::new(
+        StatusCode::UNAUTHORIZED,
+        "unauthorized",
+        "Send the header Authorization: Bearer with the token from the file \"token\" in the server's data folder.",
+    );
+    let mut response = problem.into_response();
+    response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    response
+}
+
+fn new_token(entropy: &dyn Entropy) -> String {
+    let mut secret = [0_u8; 32];
+    entropy.fill(&mut secret);
+    blake3::Hash::from_bytes(secret).to_hex().to_string()
+}

@@ -1,0 +1,35 @@
+//! The shared ground that does input and output: what `percolate-common` must never do, each in one place.
+//!
+//! - [`system`]: clocks, randomness, the machine's identity. The only reader of the wall clock.
+//! - [`files`]: atomic writes, secrets, the data folder and its lock.
+//! - [`backoff`]: how long to wait before trying again.
+//! - [`tasks`]: tasks by name, ordered stop, blocking work. The only place that starts a task.
+//! - [`telemetry`]: logs and metrics.
+//! - [`sqlite`], [`migrate`], [`database`], [`checkpoint`], [`writer`], [`read_pool`]: one writer with group commit,
+//!   and readers.
+//! - [`mqtt`]: the link to the broker. The only user of the MQTT client.
+//! - [`http`]: problems, extractors, authentication, the server around a router. Routes live elsewhere.
+//!
+//! Absent on purpose: tables, topics, routes, rules. This package knows no shop.
+
+pub mod system;
+
+pub mod files;
+
+pub mod backoff;
+pub mod tasks;
+
+pub mod telemetry;
+
+pub mod sqlite;
+
+pub mod migrate;
+
+pub mod checkpoint;
+pub mod database;
+pub mod read_pool;
+pub mod writer;
+
+pub mod mqtt;
+
+pub mod http;

@@ -1,0 +1,192 @@
+//! Migrations: numbered, checksummed, forward only, all that are missing in one transaction.
+//!
+//! A database newer than the program is refused, and so is one to which another text was applied under the same number.
+
+use rusqlite::{Connection, OptionalExtension, named_params};
+
+use crate::sqlite::StorageError;
+
+/// One step of a schema. Never edited once it was released: write the next one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Migration {
+    /// Its place: 1, 2, 3 …
+    pub number: u32,
+    /// The name of its file without number and ending.
+    pub name: &'static str,
+    /// What it does, as SQL without transaction statements.
+    pub sql: &'static str,
+}
+
+impl Migration {
+    /// ```
+    /// use percolate_runtime::migrate::Migration;
+    /// const MIGRATIONS: &[Migration] = &[Migration::new(1, "note", "CREATE TABLE note (text TEXT NOT NULL) STRICT")];
+    /// ```
+    #[must_use]
+    pub const fn new(number: u32, name: &'static str, sql: &'static str) -> Self {
+        Self { number, name, sql }
+    }
+
+    fn checksum(&self) -> [u8; 32] {
+        blake3::hash(self.sql.as_bytes()).into()
+    }
+}
+
+const TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migration (
+    number   INTEGER PRIMARY KEY CHECK (number >= 1),
+    name     TEXT NOT NULL,
+    checksum BLOB NOT NULL CHECK (length(checksum) = 32)
+) STRICT";
+
+/// Applies what is missing and tells how many migrations that were. Either all of it happens or nothing.
+///
+/// Taking the write lock also shows a file that cannot be written, before anybody relies on it.
+pub(crate) fn migrate(connection: &Connection, migrations: &[Migration]) -> Result<u32, StorageError> {
+    check_order(migrations)?;
+    connection.execute_batch("BEGIN IMMEDIATE")?;
+    let outcome = migrate_in_txn(connection, migrations);
+    let ended = match outcome {
+        Ok(applied) if applied > 0 => connection.execute_batch("COMMIT").map_err(StorageError::from),
+        Ok(_) | Err(_) => Ok(()),
+    };
+    if !connection.is_autocommit() {
+        // What failed above is what the caller hears of; the connection is closed after an error.
+        connection.execute_batch("ROLLBACK")?;
+    }
+    ended.and(outcome)
+}
+
+fn check_order(migrations: &[Migration]) -> Result<(), StorageError> {
+    for (place, migration) in (1..).zip(migrations) {
+        if migration.number != place {
+            return Err(StorageError::MigrationOrder { number: migration.number, place });
+        }
+    }
+    Ok(())
+}
+
+fn migrate_in_txn(connection: &Connection, migrations: &[Migration]) -> Result<u32, StorageError> {
+    connection.execute_batch(TABLE)?;
+    let found: u32 =
+        connection.query_row("SELECT coalesce(max(number), 0) FROM schema_migration", [], |row| row.get(0))?;
+    let known = migrations.last().map_or(0, |last| last.number);
+    if found > known {
+        return Err(StorageError::NewerDatabase { found, known });
+    }
+    let mut applied = 0;
+    for migration in migrations {
+        if !is_applied(connection, migration)? {
+            apply(connection, migration)?;
+            applied += 1;
+        }
+    }
+    Ok(applied)
+}
+
+fn is_applied(connection: &Connection, migration: &Migration) -> Result<bool, StorageError> {
+    let row: Option<(String, Vec<u8>)> = connection
+        .query_row(
+            "SELECT name, checksum FROM schema_migration WHERE number = :number",
+            named_params! {":number": migration.number},
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .optional()?;
+    match row {
+        None => Ok(false),
+        Some((name, checksum)) if name == migration.name && checksum == migration.checksum() => Ok(true),
+        Some((applied, _)) => {
+            Err(StorageError::MigrationEdited { number: migration.number, applied, known: migration.name })
+        }
+    }
+}
+
+fn apply(connection: &Connection, migration: &Migration) -> Result<(), StorageError> {
+    connection.execute_batch(migration.sql)?;
+    if connection.is_autocommit() {
+        return Err(StorageError::TransactionLost);
+    }
+    connection.execute(
+        "INSERT INTO schema_migration (number, name, checksum) VALUES (:number, :name, :checksum)",
+        named_params! {":number": migration.number, ":name": migration.name, ":checksum": migration.checksum()},
+    )?;
+    tracing::info!(migration.number, migration.name, "migration {} applied", migration.number);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::sqlite::open_writer;
+
+    const ONE: Migration = Migration::new(1, "note", "CREATE TABLE note (text TEXT NOT NULL) STRICT");
+    const TWO: Migration = Migration::new(2, "author", "ALTER TABLE note ADD COLUMN author TEXT");
+
+    fn fresh() -> (TempDir, Connection) {
+        let dir = TempDir::new().unwrap();
+        let connection = open_writer(&dir.path().join("test.db")).unwrap();
+        (dir, connection)
+    }
+
+    fn tables(connection: &Connection) -> Vec<String> {
+        let mut statement =
+            connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").unwrap();
+        statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    }
+
+    #[test]
+    fn only_what_is_missing_is_applied() {
+        let (_dir, connection) = fresh();
+        assert_eq!(migrate(&connection, &[ONE]).unwrap(), 1);
+        assert_eq!(migrate(&connection, &[ONE, TWO]).unwrap(), 1);
+        assert_eq!(migrate(&connection, &[ONE, TWO]).unwrap(), 0);
+        connection.execute("INSERT INTO note (text, author) VALUES ('x', 'y')", []).unwrap();
+    }
+
+    #[test]
+    fn a_step_that_fails_leaves_nothing_of_the_steps_before_it() {
+        let (_dir, connection) = fresh();
+        let broken = Migration::new(2, "broken", "CREATE TABLE half (id INTEGER); CREATE TABLE note (text TEXT)");
+        assert!(matches!(migrate(&connection, &[ONE, broken]), Err(StorageError::Query(_))));
+        assert!(tables(&connection).is_empty());
+        assert_eq!(migrate(&connection, &[ONE, TWO]).unwrap(), 2);
+    }
+
+    #[test]
+    fn a_step_that_ends_the_transaction_is_an_error() {
+        let (_dir, connection) = fresh();
+        let committing = Migration::new(1, "sly", "CREATE TABLE sly (id INTEGER); COMMIT");
+        assert!(matches!(migrate(&connection, &[committing]), Err(StorageError::TransactionLost)));
+    }
+
+    #[test]
+    fn a_newer_database_is_refused_untouched() {
+        let (_dir, connection) = fresh();
+        migrate(&connection, &[ONE, TWO]).unwrap();
+        let refusal = migrate(&connection, &[ONE]);
+        assert!(matches!(refusal, Err(StorageError::NewerDatabase { found: 2, known: 1 })), "{refusal:?}");
+        assert_eq!(migrate(&connection, &[ONE, TWO]).unwrap(), 0);
+    }
+
+    #[test]
+    fn an_edited_or_renamed_migration_is_refused() {
+        let (_dir, connection) = fresh();
+        migrate(&connection, &[ONE]).unwrap();
+        for edited in
+            [Migration { sql: "CREATE TABLE other (id INTEGER)", ..ONE }, Migration { name: "renamed", ..ONE }]
+        {
+            let refusal = migrate(&connection, &[edited]);
+            assert!(matches!(refusal, Err(StorageError::MigrationEdited { number: 1, .. })), "{refusal:?}");
+        }
+    }
+
+    #[test]
+    fn migrations_out_of_order_are_refused() {
+        let (_dir, connection) = fresh();
+        for list in [&[TWO][..], &[ONE, ONE], &[ONE, TWO, Migration { number: 4, ..TWO }]] {
+            assert!(matches!(migrate(&connection, list), Err(StorageError::MigrationOrder { .. })));
+        }
+        assert!(tables(&connection).is_empty());
+    }
+}

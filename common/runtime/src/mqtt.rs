@@ -1,0 +1,379 @@
+//! The link to a broker: connects for ever, subscribes, says that it is there, and carries frames both ways.
+//!
+//! A link promises nothing about delivery. One event loop serves one connection and is dropped whole at the first
+//! error; what was on its way is lost, and a PUBACK is never shown to anybody. Whoever sends keeps what it sent until
+//! the other side's own acknowledgement, and sends it again.
+
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use metrics::{Counter, counter};
+use percolate_common::entropy::Entropy;
+use rumqttc::{
+    AsyncClient, ClientError, ConnectReturnCode, ConnectionError, Event, EventLoop, LastWill, MqttOptions, Packet,
+    Publish, QoS, Request, SubAck, SubscribeFilter, SubscribeReasonCode,
+};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::backoff::jittered_delay;
+use crate::system::{deadline_in, monotonic_now};
+
+/// The largest payload, in bytes: what every broker we may meet takes (AWS IoT Core ends at 128 KB).
+pub const FRAME_BYTES_MAX: usize = 96 * 1024;
+
+/// How often a link that has nothing to say shows that it lives, where its configuration says nothing else.
+pub const KEEP_ALIVE: Duration = Duration::from_secs(30);
+
+/// The largest packet either way, in bytes; the client drops the connection above it.
+const PACKET_BYTES_MAX: usize = 512 * 1024;
+
+/// The longest a connection may take to be made, and a packet to be written, in seconds.
+const CONNECTION_TIMEOUT_S: u64 = 30;
+
+/// How many events wait for the reader; at the limit the link stops reading, for at most half a keep-alive.
+const EVENTS_MAX: usize = 256;
+
+/// How many frames wait for the network; at the limit [`PublishError::Full`].
+const REQUESTS_MAX: usize = 256;
+
+/// How many published frames the broker may leave unacknowledged before the next ones wait.
+const INFLIGHT_MAX: u16 = 100;
+
+/// A retained message that says whether a client is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Presence {
+    /// Where.
+    pub topic: String,
+    /// What.
+    pub payload: Bytes,
+}
+
+/// How to reach a broker, and who we are there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkConfig {
+    /// The broker's host.
+    pub host: String,
+    /// The broker's port.
+    pub port: u16,
+    /// Our name at the broker; a second connection of the same name ends the first.
+    pub client_id: String,
+    /// Topic filters to subscribe to on every connection.
+    pub subscriptions: Vec<String>,
+    /// What the broker says of us when the connection is lost.
+    pub will: Option<Presence>,
+    /// What we say of ourselves once subscribed.
+    pub online: Option<Presence>,
+    /// How often a quiet link shows that it lives: at least a second, usually [`KEEP_ALIVE`].
+    pub keep_alive: Duration,
+}
+
+/// What a link tells its owner, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LinkEvent {
+    /// Connected and subscribed. Nothing of the time before was kept: send again what is not acknowledged.
+    Up,
+    /// Not connected, or no longer. Comes after each attempt that failed, too.
+    Down {
+        /// Why.
+        reason: DownReason,
+    },
+    /// A frame came.
+    Message {
+        /// Its topic.
+        topic: String,
+        /// Its payload.
+        payload: Bytes,
+    },
+}
+
+/// Why a link is down.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DownReason {
+    /// The broker could not be reached.
+    #[error("the broker could not be reached: {detail}")]
+    Unreachable {
+        /// What the system said.
+        detail: String,
+    },
+    /// The broker will not have us, or not let us hear what we must.
+    #[error("the broker refused us: {detail}")]
+    Refused {
+        /// What it refused.
+        detail: String,
+    },
+    /// The connection broke.
+    #[error("the connection was lost: {detail}")]
+    Lost {
+        /// What happened.
+        detail: String,
+    },
+    /// Nothing was heard for two and a half keep-alives.
+    #[error("the broker fell silent")]
+    Silent,
+    /// The link's owner did not take its events.
+    #[error("the reader of the link was too slow")]
+    ReaderSlow,
+}
+
+/// Why a frame was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PublishError {
+    /// There is no connection.
+    #[error("the link is down")]
+    Down,
+    /// Too many frames wait already. Try again after the next event.
+    #[error("the link's queue is full")]
+    Full,
+    /// The frame is larger than [`FRAME_BYTES_MAX`].
+    #[error("a frame of {bytes} bytes is over the limit of {FRAME_BYTES_MAX}")]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+    },
+}
+
+/// Sends frames over the present connection of a link. A clone sends over the same one.
+#[derive(Clone)]
+pub struct Publisher {
+    client: Arc<RwLock<Option<AsyncClient>>>,
+}
+
+impl fmt::Debug for Publisher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Publisher").field("up", &self.is_up()).finish()
+    }
+}
+
+impl Publisher {
+    /// Gives a frame to the present connection, if there is one and it has room. `Ok` says nothing about its arrival.
+    ///
+    /// # Errors
+    /// [`PublishError`]; the frame was not sent then.
+    pub fn try_publish(&self, topic: &str, payload: Bytes, retain: bool) -> Result<(), PublishError> {
+        if payload.len() > FRAME_BYTES_MAX {
+            return Err(PublishError::TooLarge { bytes: payload.len() });
+        }
+        let client = self.client.read().unwrap_or_else(PoisonError::into_inner);
+        let client = client.as_ref().ok_or(PublishError::Down)?;
+        client.try_publish(topic, QoS::AtLeastOnce, retain, payload).map_err(|error| match error {
+            ClientError::TryRequest(Request::Publish(_)) => PublishError::Full,
+            ClientError::Request(_) | ClientError::TryRequest(_) => PublishError::Down,
+        })
+    }
+
+    /// Whether there is a connection.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        self.client.read().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    fn set(&self, client: Option<AsyncClient>) {
+        *self.client.write().unwrap_or_else(PoisonError::into_inner) = client;
+    }
+}
+
+/// A link that does not run yet.
+pub struct Link {
+    config: LinkConfig,
+    entropy: Arc<dyn Entropy>,
+    events: mpsc::Sender<LinkEvent>,
+    publisher: Publisher,
+    connections: Counter,
+    frames_refused: Counter,
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+impl Link {
+    /// A link, what to send with, and where its events come out. Give [`Link::run`] to a task group.
+    ///
+    /// ```no_run
+    /// # use std::sync::Arc;
+    /// # use percolate_runtime::{mqtt::{KEEP_ALIVE, Link, LinkConfig}, system::OsEntropy, tasks::TaskGroup};
+    /// # fn example(tasks: &TaskGroup) {
+    /// let config = LinkConfig {
+    ///     host: "127.0.0.1".to_owned(),
+    ///     port: 1883,
+    ///     client_id: "n11".to_owned(),
+    ///     subscriptions: vec!["percolate/v1/n11/down/+".to_owned()],
+    ///     will: None,
+    ///     online: None,
+    ///     keep_alive: KEEP_ALIVE,
+    /// };
+    /// let (link, publisher, events) = Link::new(config, Arc::new(OsEntropy));
+    /// tasks.spawn("mqtt-link", |stop| link.run(stop));
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn new(config: LinkConfig, entropy: Arc<dyn Entropy>) -> (Self, Publisher, mpsc::Receiver<LinkEvent>) {
+        let (events, receiver) = mpsc::channel(EVENTS_MAX);
+        let publisher = Publisher { client: Arc::new(RwLock::new(None)) };
+        let link = Self {
+            config,
+            entropy,
+            events,
+            publisher: publisher.clone(),
+            connections: counter!("mqtt_connections_total"),
+            frames_refused: counter!("mqtt_frames_refused_total"),
+        };
+        (link, publisher, receiver)
+    }
+
+    /// Connects, and connects again, until it is stopped or nobody takes its events. The connection is then cut, so that
+    /// the broker speaks the will.
+    pub async fn run(self, stop: CancellationToken) {
+        stop.run_until_cancelled(self.run_forever()).await;
+        self.publisher.set(None);
+    }
+
+    async fn run_forever(&self) {
+        let mut failures = 0;
+        loop {
+            let begin = monotonic_now();
+            let ended = self.run_connection().await;
+            self.publisher.set(None);
+            let Err(End::Down(reason)) = ended else { return };
+            tracing::warn!(client.id = self.config.client_id, %reason, "the link of {} is down", self.config.client_id);
+            if self.events.send(LinkEvent::Down { reason }).await.is_err() {
+                return;
+            }
+            if monotonic_now().saturating_sub(begin) > self.config.keep_alive {
+                failures = 0;
+            }
+            tokio::time::sleep(jittered_delay(failures, &*self.entropy)).await;
+            failures = failures.saturating_add(1);
+        }
+    }
+
+    /// One connection from its making to its end. It never ends well.
+    async fn run_connection(&self) -> Result<(), End> {
+        let (client, mut event_loop) = self.connect();
+        let silence_max = self.config.keep_alive * 5 / 2;
+        let mut up = false;
+        let mut silent_at = deadline_in(silence_max.max(Duration::from_secs(CONNECTION_TIMEOUT_S)));
+        loop {
+            let event = tokio::time::timeout_at(silent_at, event_loop.poll())
+                .await
+                .map_err(|_| DownReason::Silent)?
+                .map_err(|error| down_reason(&error))?;
+            let Event::Incoming(packet) = event else { continue };
+            silent_at = deadline_in(silence_max);
+            #[expect(clippy::wildcard_enum_match_arm, reason = "the other packets are the client's own affair")]
+            match packet {
+                Packet::ConnAck(_) if self.config.subscriptions.is_empty() => self.come_up(&client, &mut up).await?,
+                Packet::ConnAck(_) => self.subscribe(&client)?,
+                Packet::SubAck(answer) => {
+                    check_subscriptions(&self.config.subscriptions, &answer)?;
+                    self.come_up(&client, &mut up).await?;
+                }
+                Packet::Publish(frame) => self.hand_over(frame).await?,
+                _ => {}
+            }
+        }
+    }
+
+    fn connect(&self) -> (AsyncClient, EventLoop) {
+        let config = &self.config;
+        let mut options = MqttOptions::new(&config.client_id, &config.host, config.port);
+        options
+            .set_clean_session(true)
+            .set_keep_alive(config.keep_alive)
+            .set_inflight(INFLIGHT_MAX)
+            .set_max_packet_size(PACKET_BYTES_MAX, PACKET_BYTES_MAX);
+        if let Some(will) = &config.will {
+            options.set_last_will(LastWill::new(&will.topic, will.payload.clone(), QoS::AtLeastOnce, true));
+        }
+        let (client, mut event_loop) = AsyncClient::new(options, REQUESTS_MAX);
+        let mut network = event_loop.network_options();
+        network.set_tcp_nodelay(true);
+        network.set_connection_timeout(CONNECTION_TIMEOUT_S);
+        event_loop.set_network_options(network);
+        (client, event_loop)
+    }
+
+    fn subscribe(&self, client: &AsyncClient) -> Result<(), DownReason> {
+        let filters =
+            self.config.subscriptions.iter().map(|filter| SubscribeFilter::new(filter.clone(), QoS::AtLeastOnce));
+        client.try_subscribe_many(filters).map_err(|error| DownReason::Lost { detail: error.to_string() })
+    }
+
+    async fn come_up(&self, client: &AsyncClient, up: &mut bool) -> Result<(), End> {
+        if std::mem::replace(up, true) {
+            return Ok(());
+        }
+        if let Some(online) = &self.config.online {
+            client
+                .try_publish(&online.topic, QoS::AtLeastOnce, true, online.payload.clone())
+                .map_err(|error| DownReason::Lost { detail: error.to_string() })?;
+        }
+        self.connections.increment(1);
+        self.publisher.set(Some(client.clone()));
+        tracing::info!(client.id = self.config.client_id, "the link of {} is up", self.config.client_id);
+        self.tell(LinkEvent::Up).await
+    }
+
+    async fn hand_over(&self, frame: Publish) -> Result<(), End> {
+        if frame.payload.len() > FRAME_BYTES_MAX {
+            self.frames_refused.increment(1);
+            tracing::error!(
+                frame.bytes = frame.payload.len(),
+                topic = frame.topic,
+                "a frame over the limit was refused"
+            );
+            return Ok(());
+        }
+        self.tell(LinkEvent::Message { topic: frame.topic, payload: frame.payload }).await
+    }
+
+    /// While the reader is behind, nothing is read from the broker and no ping is sent: not longer than the broker bears
+    /// it. The reader never waits for the link, so that this cannot lock up.
+    async fn tell(&self, event: LinkEvent) -> Result<(), End> {
+        match tokio::time::timeout(self.config.keep_alive / 2, self.events.send(event)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(End::NobodyListens),
+            Err(_) => Err(DownReason::ReaderSlow.into()),
+        }
+    }
+}
+
+enum End {
+    Down(DownReason),
+    NobodyListens,
+}
+
+impl From<DownReason> for End {
+    fn from(reason: DownReason) -> Self {
+        Self::Down(reason)
+    }
+}
+
+fn check_subscriptions(filters: &[String], answer: &SubAck) -> Result<(), DownReason> {
+    let granted = |code: &SubscribeReasonCode| matches!(code, SubscribeReasonCode::Success(_));
+    let refused = filters.iter().zip(&answer.return_codes).find(|(_, code)| !granted(code));
+    match refused {
+        Some((filter, _)) => Err(DownReason::Refused { detail: format!("the subscription to {filter}") }),
+        None if answer.return_codes.len() != filters.len() => {
+            Err(DownReason::Refused { detail: "a subscription was left unanswered".to_owned() })
+        }
+        None => Ok(()),
+    }
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "the errors of the client differ by its features")]
+fn down_reason(error: &ConnectionError) -> DownReason {
+    let detail = error.to_string();
+    match error {
+        ConnectionError::ConnectionRefused(ConnectReturnCode::ServiceUnavailable)
+        | ConnectionError::NetworkTimeout
+        | ConnectionError::Io(_) => DownReason::Unreachable { detail },
+        ConnectionError::ConnectionRefused(_) => DownReason::Refused { detail },
+        _ => DownReason::Lost { detail },
+    }
+}

@@ -1,0 +1,111 @@
+//! Readers: a few connections that cannot write, each read in one consistent snapshot, never waiting for the writer.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use crate::sqlite::{ReadTx, StorageError, open_reader};
+use crate::tasks;
+
+/// How long a caller waits for a free reader before it gets [`StorageError::ReadersBusy`], in milliseconds.
+pub const READER_WAIT_MS_MAX: u64 = 5_000;
+
+/// Some connections that only read. A clone shares them.
+#[derive(Debug, Clone)]
+pub struct ReadPool {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    path: PathBuf,
+    /// A place without a connection is opened by whoever takes it.
+    idle: Mutex<Vec<Option<Connection>>>,
+    freed: Condvar,
+}
+
+impl ReadPool {
+    /// Opens `readers` connections to a database that exists already: open the writer's first.
+    ///
+    /// # Errors
+    /// [`StorageError`] if the file cannot be opened.
+    pub fn open(path: &Path, readers: usize) -> Result<Self, StorageError> {
+        let idle = (0..readers.max(1)).map(|_| open_reader(path).map(Some)).collect::<Result<Vec<_>, _>>()?;
+        Ok(Self { shared: Arc::new(Shared { path: path.to_owned(), idle: Mutex::new(idle), freed: Condvar::new() }) })
+    }
+
+    /// Reads in one consistent snapshot. Blocks: from an async task use [`ReadPool::read_async`].
+    ///
+    /// ```no_run
+    /// # use percolate_runtime::{read_pool::ReadPool, sqlite::StorageError};
+    /// # fn example(pool: &ReadPool) -> Result<i64, StorageError> {
+    /// pool.read(|tx| tx.query_one("SELECT count(*) FROM ticket", [], |row| row.get(0)))
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// What `f` returns; [`StorageError`] if the snapshot cannot be taken or no reader becomes free.
+    pub fn read<T, E, F>(&self, f: F) -> Result<T, E>
+    where
+        F: FnOnce(&ReadTx<'_>) -> Result<T, E>,
+        E: From<StorageError>,
+    {
+        let loan = self.borrow_reader()?;
+        let connection = loan.connection.as_ref().ok_or_else(|| E::from(StorageError::Closed))?;
+        connection.execute_batch("BEGIN DEFERRED").map_err(StorageError::from)?;
+        f(&ReadTx::new(connection))
+    }
+
+    /// Reads in one consistent snapshot on a thread that may block.
+    ///
+    /// # Errors
+    /// As [`ReadPool::read`]; [`StorageError::Panicked`] if `f` panics.
+    pub async fn read_async<T, E, F>(&self, f: F) -> Result<T, E>
+    where
+        F: FnOnce(&ReadTx<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StorageError> + Send + 'static,
+    {
+        let pool = self.clone();
+        match tasks::blocking(move || pool.read(f)).await {
+            Ok(outcome) => outcome,
+            Err(tasks::Panicked) => Err(StorageError::Panicked { name: "read" }.into()),
+        }
+    }
+
+    fn borrow_reader(&self) -> Result<Loan<'_>, StorageError> {
+        let shared = &*self.shared;
+        let idle = shared.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut idle, _) = shared
+            .freed
+            .wait_timeout_while(idle, Duration::from_millis(READER_WAIT_MS_MAX), |idle| idle.is_empty())
+            .unwrap_or_else(PoisonError::into_inner);
+        let place = idle.pop().ok_or(StorageError::ReadersBusy { wait_ms: READER_WAIT_MS_MAX })?;
+        drop(idle);
+        let mut loan = Loan { shared, connection: place };
+        if loan.connection.is_none() {
+            loan.connection = Some(open_reader(&shared.path)?);
+        }
+        Ok(loan)
+    }
+}
+
+/// A reader in use. It goes back by itself, its snapshot ended, also when the reading code panics.
+struct Loan<'p> {
+    shared: &'p Shared,
+    connection: Option<Connection>,
+}
+
+impl Drop for Loan<'_> {
+    fn drop(&mut self) {
+        // A connection that cannot end its transaction is dropped; the next caller opens another in its place.
+        let place = self
+            .connection
+            .take()
+            .filter(|connection| connection.is_autocommit() || connection.execute_batch("ROLLBACK").is_ok());
+        self.shared.idle.lock().unwrap_or_else(PoisonError::into_inner).push(place);
+        self.shared.freed.notify_one();
+    }
+}

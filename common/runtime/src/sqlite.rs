@@ -1,0 +1,327 @@
+//! SQLite as this project opens it: the errors, the two kinds of transaction, the connections and their pragmas.
+//!
+//! Who may write is decided by type: a function that takes a [`WriteTx`] writes, one that takes a [`ReadTx`] cannot.
+//! A `&WriteTx` is lent as a `&ReadTx` by itself wherever one is asked for. No query of ours stands here.
+
+use std::cell::RefCell;
+use std::ops::Deref;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags, OptionalExtension, Params, Row, ffi};
+
+/// How long a connection waits for another one's lock before it gives up, in milliseconds.
+///
+/// Only the checkpointer and a second process ever hold one; at the limit the caller gets [`StorageError::Busy`].
+pub const BUSY_MS_MAX: u64 = 5_000;
+
+/// How many prepared statements a connection keeps.
+const STATEMENTS_CACHED: usize = 128;
+
+/// Why the database did not do what it was asked.
+///
+/// It can be cloned because every member of a failed group is told the same.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StorageError {
+    /// No space was left; nothing of the command was kept. Works again once there is space.
+    #[error("the disk is full")]
+    DiskFull(#[source] Arc<rusqlite::Error>),
+    /// The file, its folder or its file system cannot be written.
+    #[error("the database is read-only")]
+    ReadOnly(#[source] Arc<rusqlite::Error>),
+    /// The file is not a sound SQLite database.
+    #[error("the database file is damaged")]
+    Corrupt(#[source] Arc<rusqlite::Error>),
+    /// The owner's own check of the content failed.
+    #[error("the database content does not hold together: {detail}")]
+    Unsound {
+        /// What did not hold.
+        detail: String,
+    },
+    /// Another connection kept its lock longer than [`BUSY_MS_MAX`].
+    #[error("the database is locked by another connection")]
+    Busy(#[source] Arc<rusqlite::Error>),
+    /// Every reader stayed in use for too long.
+    #[error("no reader became free within {wait_ms} ms")]
+    ReadersBusy {
+        /// How long the caller waited, in milliseconds.
+        wait_ms: u64,
+    },
+    /// The disk or the file system failed.
+    #[error("the disk failed while the database used it")]
+    Io(#[source] Arc<rusqlite::Error>),
+    /// A statement could not be prepared, broke a constraint or gave a value of another type: a defect of ours.
+    #[error("a statement failed")]
+    Query(#[source] Arc<rusqlite::Error>),
+    /// A statement that writes was prepared in a reading transaction: a defect of ours.
+    #[error("a reading transaction was asked to write: {statement}")]
+    WriteInRead {
+        /// The statement.
+        statement: String,
+    },
+    /// The database was made by a newer program.
+    #[error("the database has schema {found}, this program knows {known}: use the newer program")]
+    NewerDatabase {
+        /// The newest migration in the database.
+        found: u32,
+        /// The newest migration that this program has.
+        known: u32,
+    },
+    /// A migration in the program is not the one that was applied to this database.
+    #[error("migration {number} of the database is {applied:?}, in the program it is {known:?} and reads otherwise")]
+    MigrationEdited {
+        /// Its number.
+        number: u32,
+        /// Its name when it was applied.
+        applied: String,
+        /// Its name in the program.
+        known: &'static str,
+    },
+    /// The list of migrations is not numbered 1, 2, 3 …: a defect of ours.
+    #[error("the migrations are not numbered 1, 2, 3: {number} stands at place {place}")]
+    MigrationOrder {
+        /// The number that was found.
+        number: u32,
+        /// The number that belongs there.
+        place: u32,
+    },
+    /// The transaction ended in the middle of the command; nothing of its group was kept.
+    #[error("the transaction was rolled back by the database")]
+    TransactionLost,
+    /// The command panicked; nothing of it was kept.
+    #[error("the command {name} panicked")]
+    Panicked {
+        /// The command.
+        name: &'static str,
+    },
+    /// The queue of commands is full; nothing was done. Try again a little later.
+    #[error("the writer has {queued} commands waiting and takes no more")]
+    QueueFull {
+        /// The length of the queue.
+        queued: usize,
+    },
+    /// The database is being closed; nothing was done.
+    #[error("the database is closed")]
+    Closed,
+    /// The writer died between the work and its answer: ask again under the same idempotency key.
+    #[error("the writer did not answer; whether the command was kept is not known")]
+    Unanswered,
+    /// The writer's thread could not be started.
+    #[error("the writer's thread could not be started")]
+    Thread(#[source] Arc<std::io::Error>),
+}
+
+impl StorageError {
+    /// The class as a word for metrics, logs and problem documents.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::DiskFull(_) => "disk_full",
+            Self::ReadOnly(_) => "storage_read_only",
+            Self::Corrupt(_) | Self::Unsound { .. } => "storage_corrupt",
+            Self::Busy(_) | Self::ReadersBusy { .. } => "storage_busy",
+            Self::Io(_) => "storage_io",
+            Self::Query(_) | Self::WriteInRead { .. } => "storage_query",
+            Self::NewerDatabase { .. } => "database_newer",
+            Self::MigrationEdited { .. } | Self::MigrationOrder { .. } => "migration_mismatch",
+            Self::TransactionLost => "transaction_lost",
+            Self::Panicked { .. } => "command_panicked",
+            Self::QueueFull { .. } => "queue_full",
+            Self::Closed => "storage_closed",
+            Self::Unanswered => "storage_unanswered",
+            Self::Thread(_) => "storage_thread",
+        }
+    }
+}
+
+impl From<rusqlite::Error> for StorageError {
+    fn from(error: rusqlite::Error) -> Self {
+        let Some(&ffi::Error { code, extended_code }) = error.sqlite_error() else {
+            return Self::Query(Arc::new(error));
+        };
+        let source = Arc::new(error);
+        // The file behind the shared memory is grown by writing to it: when that fails the disk has no space.
+        if extended_code == ffi::SQLITE_IOERR_SHMSIZE {
+            return Self::DiskFull(source);
+        }
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "the codes of SQLite grow; what has no class of its own is a failed statement"
+        )]
+        match code {
+            ErrorCode::DiskFull => Self::DiskFull(source),
+            ErrorCode::ReadOnly | ErrorCode::PermissionDenied => Self::ReadOnly(source),
+            ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => Self::Corrupt(source),
+            ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Self::Busy(source),
+            ErrorCode::SystemIoFailure | ErrorCode::CannotOpen => Self::Io(source),
+            _ => Self::Query(source),
+        }
+    }
+}
+
+/// A transaction that can only read: one consistent snapshot.
+#[derive(Debug, Clone, Copy)]
+pub struct ReadTx<'c> {
+    connection: &'c Connection,
+}
+
+impl<'c> ReadTx<'c> {
+    pub(crate) fn new(connection: &'c Connection) -> Self {
+        Self { connection }
+    }
+
+    /// Prepares a query, or takes it from the connection's cache.
+    ///
+    /// # Errors
+    /// [`StorageError::WriteInRead`] if the statement writes; [`StorageError::Query`] if it cannot be prepared.
+    pub fn prepare_cached(&self, sql: &str) -> Result<CachedStatement<'c>, StorageError> {
+        let statement = self.connection.prepare_cached(sql)?;
+        if statement.readonly() { Ok(statement) } else { Err(StorageError::WriteInRead { statement: sql.to_owned() }) }
+    }
+
+    /// The first row, which must exist.
+    ///
+    /// # Errors
+    /// [`StorageError`] if the query fails or has no row.
+    pub fn query_one<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        map: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, StorageError> {
+        Ok(self.prepare_cached(sql)?.query_row(params, map)?)
+    }
+
+    /// The first row, if there is one.
+    ///
+    /// # Errors
+    /// [`StorageError`] if the query fails.
+    pub fn query_optional<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        map: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>, StorageError> {
+        Ok(self.prepare_cached(sql)?.query_row(params, map).optional()?)
+    }
+
+    /// Every row. The statement should have a `LIMIT`.
+    ///
+    /// # Errors
+    /// [`StorageError`] if the query fails.
+    pub fn query_list<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        map: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, StorageError> {
+        let mut statement = self.prepare_cached(sql)?;
+        let rows = statement.query_map(params, map)?;
+        Ok(rows.collect::<rusqlite::Result<Vec<T>>>()?)
+    }
+}
+
+/// A transaction that may write. Only the writer makes one.
+#[derive(Debug)]
+pub struct WriteTx<'c> {
+    read: ReadTx<'c>,
+    /// The first failure of a statement: why the transaction was lost, if it was.
+    failure: RefCell<Option<StorageError>>,
+}
+
+impl<'c> WriteTx<'c> {
+    pub(crate) fn new(connection: &'c Connection) -> Self {
+        Self { read: ReadTx::new(connection), failure: RefCell::new(None) }
+    }
+
+    pub(crate) fn into_failure(self) -> Option<StorageError> {
+        self.failure.into_inner()
+    }
+
+    /// Prepares a statement, or takes it from the connection's cache.
+    ///
+    /// # Errors
+    /// [`StorageError::TransactionLost`] if an earlier failure ended the transaction: what came next would be kept on
+    /// its own. [`StorageError::Query`] if the statement cannot be prepared.
+    pub fn prepare_cached(&self, sql: &str) -> Result<CachedStatement<'c>, StorageError> {
+        if self.read.connection.is_autocommit() {
+            return Err(StorageError::TransactionLost);
+        }
+        Ok(self.read.connection.prepare_cached(sql)?)
+    }
+
+    /// Runs a statement and tells how many rows it changed.
+    ///
+    /// ```
+    /// use percolate_runtime::sqlite::{StorageError, WriteTx};
+    /// use rusqlite::named_params;
+    ///
+    /// fn note_insert(tx: &WriteTx<'_>, text: &str) -> Result<(), StorageError> {
+    ///     tx.execute("INSERT INTO note (text) VALUES (:text)", named_params! {":text": text})?;
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`StorageError`] if the statement fails.
+    pub fn execute(&self, sql: &str, params: impl Params) -> Result<usize, StorageError> {
+        let mut statement = self.prepare_cached(sql)?;
+        statement.execute(params).map_err(|error| {
+            let error = StorageError::from(error);
+            self.failure.borrow_mut().get_or_insert_with(|| error.clone());
+            error
+        })
+    }
+}
+
+impl<'c> Deref for WriteTx<'c> {
+    type Target = ReadTx<'c>;
+
+    fn deref(&self) -> &ReadTx<'c> {
+        &self.read
+    }
+}
+
+/// Opens the connection that writes, and makes the file if there is none.
+pub(crate) fn open_writer(path: &Path) -> Result<Connection, StorageError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = open(path, flags)?;
+    // Readers never block the writer, and a commit is one append and one flush.
+    let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+    if mode != "wal" {
+        return Err(StorageError::Unsound {
+            detail: format!("the journal mode is {mode}, the file system does not bear WAL"),
+        });
+    }
+    // An answered sale survives a power cut.
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    // Checkpoints inside COMMIT are the slowest percent of sales; the checkpointer does them elsewhere.
+    connection.query_row("PRAGMA wal_autocheckpoint = 0", [], |_| Ok(()))?;
+    Ok(connection)
+}
+
+/// Opens a connection that cannot write. The file must exist.
+pub(crate) fn open_reader(path: &Path) -> Result<Connection, StorageError> {
+    let connection = open(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.pragma_update(None, "query_only", true)?;
+    Ok(connection)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one lawful place that opens a connection: all get the same pragmas")]
+fn open(path: &Path, flags: OpenFlags) -> Result<Connection, StorageError> {
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(Duration::from_millis(BUSY_MS_MAX))?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
+    // A damaged or hostile schema must not run functions, nor statements rewrite the schema behind our back.
+    connection.pragma_update(None, "trusted_schema", false)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    // A misspelt column in double quotes is an error and not a string.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, false)?;
+    // Sorting spills into memory, not into files that a full or worn disk would have to carry.
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    Ok(connection)
+}

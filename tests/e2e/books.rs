@@ -1,0 +1,74 @@
+//! Comparing the books of the stores with those of the hub.
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+use system_tests::harness::{Hub, Node, eventually};
+
+/// A number at a pointer.
+pub(crate) fn number(value: &Value, pointer: &str) -> Result<i64> {
+    value.pointer(pointer).and_then(Value::as_i64).with_context(|| format!("{pointer} in {value}"))
+}
+
+/// A text at a pointer.
+pub(crate) fn text(value: &Value, pointer: &str) -> Result<String> {
+    Ok(value.pointer(pointer).and_then(Value::as_str).with_context(|| format!("{pointer} in {value}"))?.to_owned())
+}
+
+/// A list at a pointer.
+pub(crate) fn list(value: &Value, pointer: &str) -> Result<Vec<Value>> {
+    Ok(value.pointer(pointer).and_then(Value::as_array).with_context(|| format!("{pointer} in {value}"))?.clone())
+}
+
+/// Waits until the hub's report of a store is complete up to what the store has written.
+pub(crate) async fn complete(hub: &Hub, node: &Node) -> Result<()> {
+    let own = node.all_acked().await?;
+    let heads = list(&own, "/streams")?;
+    let store = i64::from(node.spec.store);
+    eventually("the hub's reports to be complete", || async {
+        let report = hub.client.get(&format!("/v1/reporting/sales?by=store&store={store}")).await?;
+        let marks = list(&report, "/completeness")?;
+        let mark = marks.iter().find(|mark| number(mark, "/store").ok() == Some(store)).context("a mark")?;
+        ensure!(number(mark, "/behind_events")? == 0, "behind: {mark}");
+        let through = list(mark, "/complete_through")?;
+        for head in heads.iter().filter(|head| number(head, "/last_seq").unwrap_or(0) > 0) {
+            let stream = text(head, "/stream")?;
+            let here = through.iter().find(|part| text(part, "/stream").ok().as_ref() == Some(&stream));
+            let here = here.with_context(|| format!("{stream} in {mark}"))?;
+            ensure!(number(here, "/seq")? == number(head, "/last_seq")?, "{stream}: {mark}");
+            ensure!(text(here, "/head")? == text(head, "/head")?, "chain heads of {stream} differ: {mark} {head}");
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// The measures of a store's whole trade, as the hub reports them.
+pub(crate) async fn hub_totals(hub: &Hub, store: u32) -> Result<(i64, i64, i64)> {
+    let report = hub.client.get(&format!("/v1/reporting/sales?by=day&store={store}")).await?;
+    Ok((
+        number(&report, "/totals/tickets")?,
+        number(&report, "/totals/units")?,
+        number(&report, "/totals/total_minor")?,
+    ))
+}
+
+/// The measures of a store's current business day, as the store says.
+pub(crate) async fn store_totals(node: &Node) -> Result<(i64, i64, i64)> {
+    let day = node.client.get("/v1/business-day").await?;
+    Ok((number(&day, "/tickets")?, number(&day, "/units")?, number(&day, "/total_minor")?))
+}
+
+/// A ticket for one item of the demo's menu, paid with plenty of cash.
+pub(crate) fn ticket(terminal: &str, item: i64, quantity: u32) -> Value {
+    serde_json::json!({
+        "terminal": terminal,
+        "currency": "USD",
+        "lines": [{"item": item, "quantity": quantity}],
+        "tenders": [{"kind": "cash", "amount_minor": 1_000_000}],
+    })
+}
+
+/// The number of some item on the menu that a store sells.
+pub(crate) async fn any_item(node: &Node) -> Result<i64> {
+    number(&node.client.get("/v1/catalog").await?, "/items/0/id")
+}

@@ -1,0 +1,244 @@
+//! Servers as processes of their own, killed with the test.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use serde_json::Value;
+
+use super::{Client, demo_menu, eventually, program};
+
+/// A process that does not outlive its owner.
+#[derive(Debug)]
+struct Server {
+    child: Option<Child>,
+    data: PathBuf,
+}
+
+impl Server {
+    fn start(name: &str, data: &Path, arguments: &[String]) -> Result<Self> {
+        std::fs::create_dir_all(data)?;
+        let endpoints = data.join("endpoints.json");
+        if endpoints.exists() {
+            std::fs::remove_file(&endpoints)?;
+        }
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(data.join("log.txt"))?;
+        let child = Command::new(program(name)?)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+            .with_context(|| format!("starting {name}"))?;
+        Ok(Self { child: Some(child), data: data.to_owned() })
+    }
+
+    /// Waits for the addresses that the server writes once it listens.
+    async fn endpoints(&mut self) -> Result<Value> {
+        let path = self.data.join("endpoints.json");
+        let pid = self.child.as_ref().map(Child::id);
+        eventually("the server to listen", || async {
+            let text = std::fs::read_to_string(&path).with_context(|| self.log_tail())?;
+            let value: Value = serde_json::from_str(&text)?;
+            ensure!(value.get("pid").and_then(Value::as_u64) == pid.map(u64::from), "an older process's addresses");
+            Ok(value)
+        })
+        .await
+    }
+
+    fn log_tail(&self) -> String {
+        let log = std::fs::read_to_string(self.data.join("log.txt")).unwrap_or_default();
+        let lines: Vec<_> = log.lines().rev().take(15).collect();
+        lines.into_iter().rev().collect::<Vec<_>>().join("\n")
+    }
+
+    /// SIGKILL, at once: the process has no say.
+    fn kill(&mut self) -> Result<()> {
+        let Some(mut child) = self.child.take() else { bail!("not running") };
+        child.kill()?;
+        let status = child.wait()?;
+        ensure!(!status.success(), "it was to be killed, but had ended by itself");
+        Ok(())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _already_gone = child.kill();
+            let _reaped = child.wait();
+        }
+    }
+}
+
+fn text(value: &Value, field: &str) -> Result<String> {
+    Ok(value.get(field).and_then(Value::as_str).with_context(|| format!("{field} in {value}"))?.to_owned())
+}
+
+/// The hub with its broker.
+#[derive(Debug)]
+pub struct Hub {
+    server: Server,
+    /// Asks it over HTTP.
+    pub client: Client,
+    /// Address and port of its broker.
+    pub mqtt: String,
+    arguments: Vec<String>,
+}
+
+impl Hub {
+    /// Starts a hub on free ports, with the demo's menu, in `<scratch>/hub`.
+    ///
+    /// # Errors
+    /// If it does not come up.
+    pub async fn start(scratch: &Path) -> Result<Self> {
+        let data = scratch.join("hub");
+        let menu = demo_menu();
+        let arguments = |http: &str, mqtt: &str| {
+            let words = [
+                "serve",
+                "--data",
+                &data.to_string_lossy(),
+                "--http",
+                http,
+                "--mqtt",
+                mqtt,
+                "--menu",
+                &menu.to_string_lossy(),
+            ];
+            words.map(str::to_owned).to_vec()
+        };
+        let mut server = Server::start("cloud-hub", &data, &arguments("127.0.0.1:0", "127.0.0.1:0"))?;
+        let endpoints = server.endpoints().await?;
+        let (http, mqtt) = (text(&endpoints, "http")?, text(&endpoints, "mqtt")?);
+        let client = Client::new(&http, &data)?;
+        Ok(Self { server, client, arguments: arguments(&http, &mqtt), mqtt })
+    }
+
+    /// SIGKILL: broker and all that it held in memory are gone with it.
+    ///
+    /// # Errors
+    /// If it was not running.
+    pub fn kill(&mut self) -> Result<()> {
+        self.server.kill()
+    }
+
+    /// Starts it again on the same data and the same ports.
+    ///
+    /// # Errors
+    /// If it does not come up.
+    pub async fn restart(&mut self) -> Result<()> {
+        let data = self.server.data.clone();
+        self.server = Server::start("cloud-hub", &data, &self.arguments)?;
+        self.server.endpoints().await.map(drop)
+    }
+
+    /// Its data folder.
+    #[must_use]
+    pub fn data(&self) -> &Path {
+        &self.server.data
+    }
+}
+
+/// What a store is called and numbered.
+#[derive(Debug, Clone)]
+pub struct NodeSpec {
+    /// Store number.
+    pub store: u32,
+    /// Node number.
+    pub node: u32,
+    /// Store name.
+    pub name: String,
+}
+
+impl NodeSpec {
+    /// Store `n` with its first box.
+    #[must_use]
+    pub fn store(n: u32) -> Self {
+        Self { store: n, node: n * 10 + 1, name: format!("Store {n}") }
+    }
+}
+
+/// A store-node.
+#[derive(Debug)]
+pub struct Node {
+    server: Server,
+    /// Asks it over HTTP.
+    pub client: Client,
+    /// Who it is.
+    pub spec: NodeSpec,
+    arguments: Vec<String>,
+}
+
+impl Node {
+    /// Starts a store on a free port in `<scratch>/n<node>`, with `extra` arguments.
+    ///
+    /// # Errors
+    /// If it does not come up.
+    pub async fn start(scratch: &Path, spec: NodeSpec, hub_mqtt: &str, extra: &[&str]) -> Result<Self> {
+        let data = scratch.join(format!("n{}", spec.node));
+        let arguments = |http: &str| {
+            let (store, node) = (spec.store.to_string(), spec.node.to_string());
+            let fixed =
+                ["serve", "--data", &data.to_string_lossy(), "--store", &store, "--node", &node, "--name", &spec.name];
+            let place = ["--zone", "America/New_York", "--currency", "USD", "--http", http, "--hub-mqtt", hub_mqtt];
+            fixed.iter().chain(&place).chain(extra).map(|word| (*word).to_owned()).collect::<Vec<_>>()
+        };
+        let mut server = Server::start("store-node", &data, &arguments("127.0.0.1:0"))?;
+        let http = text(&server.endpoints().await?, "http")?;
+        let client = Client::new(&http, &data)?;
+        Ok(Self { server, client, arguments: arguments(&http), spec })
+    }
+
+    /// Waits until it can sell.
+    ///
+    /// # Errors
+    /// If it never can.
+    pub async fn ready(&self) -> Result<()> {
+        eventually("the store to be ready", || async {
+            let answer = self.client.try_get("/readyz").await?;
+            ensure!(answer.status == 200, "{}", answer.text);
+            Ok(())
+        })
+        .await
+    }
+
+    /// SIGKILL.
+    ///
+    /// # Errors
+    /// If it was not running.
+    pub fn kill(&mut self) -> Result<()> {
+        self.server.kill()
+    }
+
+    /// Starts it again on the same data and the same port.
+    ///
+    /// # Errors
+    /// If it does not come up.
+    pub async fn restart(&mut self) -> Result<()> {
+        let data = self.server.data.clone();
+        self.server = Server::start("store-node", &data, &self.arguments)?;
+        self.server.endpoints().await.map(drop)
+    }
+
+    /// Its data folder.
+    #[must_use]
+    pub fn data(&self) -> &Path {
+        &self.server.data
+    }
+
+    /// Waits until the hub has acknowledged everything that it wrote.
+    ///
+    /// # Errors
+    /// If that never happens.
+    pub async fn all_acked(&self) -> Result<Value> {
+        eventually("the hub to have acknowledged everything", || async {
+            let node = self.client.get("/v1/node").await?;
+            let streams = node.get("streams").and_then(Value::as_array).context("streams")?;
+            let behind = streams.iter().any(|stream| stream.get("last_seq") != stream.get("acked_seq"));
+            ensure!(!behind, "behind: {streams:?}");
+            Ok(node)
+        })
+        .await
+    }
+}

@@ -1,0 +1,6 @@
+//! What the end-to-end tests stand on: real processes on loopback, in a scratch folder that goes with the test.
+//!
+//! Nothing here knows how the programs work inside: they are started by their command lines and asked over HTTP.
+
+pub mod harness;
+pub mod past_sales;
