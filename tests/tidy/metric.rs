@@ -40,17 +40,18 @@ fn after_macro(text: &str) -> Option<&str> {
     text.get(ends.min()?..)
 }
 
-fn undocumented<'a>(page: &Source, tree: impl Iterator<Item = &'a Source> + Clone) -> Vec<Finding> {
+fn undocumented<'a>(page: &Source, tree: impl Iterator<Item = &'a Source>) -> Vec<Finding> {
+    let sources: Vec<&Source> = tree.collect();
     let known: BTreeSet<&str> = documented(page).map(|(_, name)| name).collect();
     let mut findings = Vec::new();
-    for source in tree.clone() {
+    for source in &sources {
         let unknown = recorded(source).into_iter().filter(|(_, name)| !known.contains(name.as_str()));
         findings
             .extend(unknown.map(|(line, name)| source.finding(line, format!("`{name}` has no row in {METRICS_PATH}"))));
     }
     for (line, name) in documented(page) {
         let literal = format!("\"{name}\"");
-        if !tree.clone().any(|source| source.product_code().any(|(_, text)| text.contains(&literal))) {
+        if !sources.iter().any(|source| source.product_code().any(|(_, text)| text.contains(&literal))) {
             findings.push(page.finding(line, format!("`{name}` is recorded nowhere")));
         }
     }

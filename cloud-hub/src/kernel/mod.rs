@@ -43,7 +43,6 @@ impl fmt::Debug for ServiceContext {
 }
 
 /// What a service gives the composition root, which starts and stops it.
-#[derive(Debug)]
 pub struct ServiceParts {
     /// Its name: a fixed word, and the part of its paths after `/v1/`.
     pub name: &'static str,
@@ -55,6 +54,12 @@ pub struct ServiceParts {
     pub projections: Vec<ProjectionRunner>,
     /// Its other tasks.
     pub tasks: Vec<ServiceTask>,
+}
+
+impl fmt::Debug for ServiceParts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServiceParts").field("name", &self.name).finish_non_exhaustive()
+    }
 }
 
 /// Why a task of a service ended; it is started anew.

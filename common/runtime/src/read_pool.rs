@@ -36,6 +36,12 @@ impl ReadPool {
         Ok(Self { shared: Arc::new(Shared { path: path.to_owned(), idle: Mutex::new(idle), freed: Condvar::new() }) })
     }
 
+    /// Where the file is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.shared.path
+    }
+
     /// Reads in one consistent snapshot. Blocks: from an async task use [`ReadPool::read_async`].
     ///
     /// ```no_run

@@ -4,6 +4,8 @@
 //! A `&WriteTx` is lent as a `&ReadTx` by itself wherever one is asked for. No query of ours stands here.
 
 use std::cell::RefCell;
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
 use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
@@ -287,9 +289,11 @@ impl<'c> Deref for WriteTx<'c> {
 /// Opens the connection that writes, and makes the file if there is none.
 pub(crate) fn open_writer(path: &Path) -> Result<Connection, StorageError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = open(path, flags)?;
+    let connection = open(path, flags).map_err(|error| unwritable(path, error))?;
     // Readers never block the writer, and a commit is one append and one flush.
-    let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+    let mode: String = connection
+        .query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))
+        .map_err(|error| unwritable(path, error.into()))?;
     if mode != "wal" {
         return Err(StorageError::Unsound {
             detail: format!("the journal mode is {mode}, the file system does not bear WAL"),
@@ -301,6 +305,17 @@ pub(crate) fn open_writer(path: &Path) -> Result<Connection, StorageError> {
     // Checkpoints inside COMMIT are the slowest percent of sales; the checkpointer does them elsewhere.
     connection.query_row("PRAGMA wal_autocheckpoint = 0", [], |_| Ok(()))?;
     Ok(connection)
+}
+
+/// SQLite says no more than "unable to open" where the file system is read-only: asks the system itself.
+fn unwritable(path: &Path, error: StorageError) -> StorageError {
+    let kind = OpenOptions::new().write(true).open(path).map_err(|error| error.kind());
+    match (error, kind) {
+        (StorageError::Io(source), Err(ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied)) => {
+            StorageError::ReadOnly(source)
+        }
+        (error, _) => error,
+    }
 }
 
 /// Opens a connection that cannot write. The file must exist.

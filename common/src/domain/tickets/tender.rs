@@ -74,7 +74,7 @@ fn passes_luhn(digits: &[u32]) -> bool {
         .map(|(at, digit)| if at.is_multiple_of(2) { *digit } else { doubled(*digit) })
         .sum();
     let all_zero = digits.iter().all(|digit| *digit == 0);
-    sum % 10 == 0 && !all_zero
+    sum.is_multiple_of(10) && !all_zero
 }
 
 #[cfg(test)]

@@ -1,0 +1,339 @@
+//! Outboxes: a service's own journal, written in the service's transactions, and the relay that copies it into the
+//! hub's journal by the same code that takes in the nodes'.
+//!
+//! A service acts on its own commit and never waits for the relay. The relay keeps no position of its own: how far it
+//! has got is what the hub's journal holds.
+
+use std::sync::Arc;
+
+use metrics::{counter, gauge};
+use percolate_common::domain::event::{ClockQuality, Event, Header};
+use percolate_common::entropy::Entropy;
+use percolate_common::hlc::Hlc;
+use percolate_common::ids::StoreId;
+use percolate_common::journal::{AuthorId, Hash, Head, Incarnation, JournalId, Service, StreamKind};
+use percolate_common::time::{Clock, StoreCalendar, UtcMillis};
+use percolate_common::wire::envelope::Batch;
+use percolate_common::wire::{BODY_BYTES_MAX, WireError, event};
+use percolate_runtime::migrate::Migration;
+use percolate_runtime::sqlite::{ReadTx, StorageError, WriteTx};
+use rusqlite::named_params;
+use tokio_util::sync::CancellationToken;
+
+use crate::kernel::db::{Db, hash_from_column, seq_column, seq_from_column};
+use crate::kernel::journal::{Arrival, Entry, Journal, Outcome, batch_apply, entry_list, stream_fetch, stream_list};
+
+/// Entries that are copied in one transaction.
+const RELAY_ENTRIES_MAX: i64 = 500;
+
+/// The hub's services keep no trading day: theirs is the calendar day of this zone.
+const ZONE: &str = "UTC";
+
+/// The tables of an outbox, to stand in a service's list of migrations under any number.
+#[must_use]
+pub const fn migration(number: u32) -> Migration {
+    Migration::new(number, "outbox", include_str!("../../migrations/kernel/outbox.sql"))
+}
+
+/// Why an outbox cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OutboxError {
+    /// A database failed.
+    #[error("the outbox could not be read or written")]
+    Storage(#[from] StorageError),
+    /// An event cannot be written as bytes.
+    #[error("an event could not be encoded")]
+    Wire(#[from] WireError),
+    /// The outbox and the hub's journal hold different pasts.
+    #[error("the outbox {journal} contradicts the hub's journal at entry {seq}: one of the two was restored")]
+    Forked {
+        /// Which journal.
+        journal: JournalId,
+        /// Where they differ, at the latest.
+        seq: u64,
+    },
+    /// There is no database row for the outbox.
+    #[error("the outbox {journal} has not been opened")]
+    Unopened {
+        /// Which journal.
+        journal: JournalId,
+    },
+}
+
+/// A service's own journal of one stream. A clone is the same outbox.
+#[derive(Debug, Clone)]
+pub struct Outbox {
+    db: Db,
+    journal_id: JournalId,
+}
+
+impl Outbox {
+    /// Opens the outbox in a service's database: see [`migration`].
+    ///
+    /// With a new database a life begins, unless the hub's journal holds one of this service already: the file was lost
+    /// then, and its entries are taken back, since nobody can have read what the hub's journal does not hold.
+    ///
+    /// # Errors
+    /// [`OutboxError::Forked`] if the outbox and the hub's journal hold different pasts.
+    pub async fn open(
+        db: Db,
+        (service, stream): (Service, StreamKind),
+        hub: &Journal,
+        (clock, entropy): (&dyn Clock, &dyn Entropy),
+    ) -> Result<Self, OutboxError> {
+        let author = AuthorId::service(service);
+        let known = hub.db().read_async(stream_list).await?;
+        let ours = known.into_iter().filter(|state| state.journal.author == author && state.journal.stream == stream);
+        let survivor = ours.max_by_key(|state| state.received_at).map(|state| state.journal.incarnation);
+        let fresh = survivor.unwrap_or_else(|| Incarnation::new(entropy.next_u64()));
+        let now = clock.now();
+        let journal_id = db
+            .write("outbox_open", move |tx| {
+                let incarnation = incarnation_ensure(tx, stream, fresh, author, now)?;
+                Ok::<_, OutboxError>(JournalId { author, incarnation, stream })
+            })
+            .await?;
+        let outbox = Self { db, journal_id };
+        outbox.take_back(hub).await?;
+        Ok(outbox)
+    }
+
+    /// Which journal it is.
+    #[must_use]
+    pub const fn journal_id(&self) -> JournalId {
+        self.journal_id
+    }
+
+    /// Copies back what the hub's journal holds and this database has lost.
+    async fn take_back(&self, hub: &Journal) -> Result<(), OutboxError> {
+        let id = self.journal_id;
+        loop {
+            let head = self.db.read_async(move |tx| head_fetch(tx, &id)).await?;
+            let limit = usize::try_from(RELAY_ENTRIES_MAX).unwrap_or(usize::MAX);
+            let lost = hub.db().read_async(move |tx| entry_list(tx, &id, head.seq, limit)).await?;
+            let Some(first) = lost.first() else { return Ok(()) };
+            if head.after(&first.bytes).hash != first.hash {
+                return Err(OutboxError::Forked { journal: id, seq: head.seq });
+            }
+            tracing::warn!(journal = %id, entries = lost.len(), "the outbox {id} was behind the journal and takes entries back");
+            self.db.write("outbox_take_back", move |tx| entries_take_back(tx, &id, &lost)).await?;
+        }
+    }
+}
+
+/// Says something: appends events to the service's own journal, in the service's transaction.
+///
+/// # Errors
+/// [`OutboxError`] if an event is too large or the database fails.
+pub fn append(tx: &WriteTx<'_>, journal: &JournalId, events: &[Event], now: UtcMillis) -> Result<Head, OutboxError> {
+    let mut head = head_fetch(tx, journal)?;
+    let mut hlc = hlc_fetch(tx, journal)?;
+    for said in events {
+        hlc = hlc.tick(now);
+        let bytes = event::encode(&header(hlc, now), said, None)?;
+        head = head.after(&bytes);
+        entry_insert(tx, journal, head, &bytes)?;
+    }
+    head_update(tx, journal, head, hlc)?;
+    Ok(head)
+}
+
+/// What the service has said after `after_seq`, in order, at most 500 entries at a time.
+///
+/// # Errors
+/// [`StorageError`] if the query fails.
+pub fn said_list(tx: &ReadTx<'_>, journal: &JournalId, after_seq: u64) -> Result<Vec<Entry>, StorageError> {
+    tx.query_list(
+        "SELECT seq, hash, event FROM outbox_entry WHERE stream = :stream AND seq > :after ORDER BY seq LIMIT :limit",
+        named_params! {
+            ":stream": journal.stream.number(), ":after": seq_column(after_seq), ":limit": RELAY_ENTRIES_MAX,
+        },
+        |row| {
+            Ok(Entry {
+                seq: seq_from_column(row.get("seq")?),
+                hash: hash_from_column(row.get_ref("hash")?.as_blob()?)?,
+                bytes: row.get("event")?,
+                parked: false,
+            })
+        },
+    )
+}
+
+/// Copies an outbox into the hub's journal. A clone is another handle on the same.
+#[derive(Clone)]
+pub struct Relay {
+    outbox: Outbox,
+    hub: Journal,
+    clock: Arc<dyn Clock>,
+}
+
+impl std::fmt::Debug for Relay {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Relay").field("journal", &self.outbox.journal_id).finish_non_exhaustive()
+    }
+}
+
+impl Relay {
+    /// A relay of `outbox` into `hub`.
+    #[must_use]
+    pub fn new(outbox: Outbox, hub: Journal, clock: Arc<dyn Clock>) -> Self {
+        Self { outbox, hub, clock }
+    }
+
+    /// Follows the outbox until it is stopped.
+    ///
+    /// # Errors
+    /// [`OutboxError`]: run it again.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), OutboxError> {
+        let mut commits = self.outbox.db.commits();
+        while !stop.is_cancelled() {
+            commits.mark_unchanged();
+            self.catch_up().await?;
+            tokio::select! {
+                () = stop.cancelled() => {}
+                changed = commits.changed() => if changed.is_err() { return Ok(()) },
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies everything that was said and is not yet held.
+    ///
+    /// # Errors
+    /// [`OutboxError`] if a database fails or the two hold different pasts; nothing of the failed part is copied.
+    pub async fn catch_up(&self) -> Result<(), OutboxError> {
+        let id = self.outbox.journal_id;
+        let stream = id.stream.as_str();
+        loop {
+            let held = self.hub.db().read_async(move |tx| stream_fetch(tx, &id)).await?;
+            let held = held.map_or_else(|| id.genesis(), |state| state.head);
+            let said = self.outbox.db.read_async(move |tx| said_list(tx, &id, held.seq)).await?;
+            gauge!("hub_relay_lag_events", "stream" => stream).set(f64::from(u32::try_from(said.len()).unwrap_or(u32::MAX)));
+            let Some(batch) = batch(id, held, said, self.clock.now()) else { return Ok(()) };
+            let now = self.clock.now();
+            let arrival = Arrival::new(batch);
+            let receipt = self.hub.db().write("relay", move |tx| batch_apply(tx, &arrival, now)).await?;
+            match receipt.outcome {
+                Outcome::Appended { entries, .. } => {
+                    counter!("hub_relay_entries_total", "stream" => stream).increment(entries);
+                }
+                Outcome::Repeated | Outcome::Gap => {}
+                Outcome::Forked { seq } => return Err(OutboxError::Forked { journal: id, seq }),
+            }
+        }
+    }
+}
+
+/// Entries as the batch that any author would send; one body at a time.
+fn batch(journal: JournalId, held: Head, said: Vec<Entry>, now: UtcMillis) -> Option<Batch> {
+    let last_seq = said.last()?.seq;
+    let mut bytes = 0;
+    let fits = |event: &Vec<u8>| {
+        bytes += event.len();
+        bytes <= BODY_BYTES_MAX
+    };
+    Some(Batch {
+        journal,
+        seq_lo: held.seq + 1,
+        hash_before: held.hash.short(),
+        events: said.into_iter().map(|entry| entry.bytes).take_while(fits).collect(),
+        stock_totals: Vec::new(),
+        sent_at: now,
+        session: 0,
+        last_seq,
+    })
+}
+
+fn header(hlc: Hlc, now: UtcMillis) -> Header {
+    // The zone is in every copy of the database that the program carries; were it not, the day would be the first one.
+    let calendar = StoreCalendar::new(ZONE, 0);
+    Header {
+        store: StoreId::CHAIN,
+        at: now,
+        hlc,
+        business_day: calendar.map(|calendar| calendar.business_day(now)).unwrap_or_default(),
+        clock: ClockQuality::Good,
+        zone: ZONE.to_owned(),
+    }
+}
+
+fn incarnation_ensure(
+    tx: &WriteTx<'_>,
+    stream: StreamKind,
+    fresh: Incarnation,
+    author: AuthorId,
+    now: UtcMillis,
+) -> Result<Incarnation, StorageError> {
+    let known = tx.query_optional(
+        "SELECT incarnation FROM outbox_journal WHERE stream = :stream",
+        named_params! {":stream": stream.number()},
+        |row| row.get::<_, i64>("incarnation"),
+    )?;
+    if let Some(known) = known {
+        return Ok(Incarnation::new(known.cast_unsigned()));
+    }
+    let genesis = JournalId { author, incarnation: fresh, stream }.genesis();
+    tx.execute(
+        "INSERT INTO outbox_journal (stream, incarnation, seq, hash, hlc, created_at_ms)
+         VALUES (:stream, :incarnation, 0, :hash, 0, :now)",
+        named_params! {
+            ":stream": stream.number(), ":incarnation": fresh.get().cast_signed(), ":hash": genesis.hash.as_bytes(),
+            ":now": now.get(),
+        },
+    )?;
+    Ok(fresh)
+}
+
+fn head_fetch(tx: &ReadTx<'_>, journal: &JournalId) -> Result<Head, OutboxError> {
+    let head = tx.query_optional(
+        "SELECT seq, hash FROM outbox_journal WHERE stream = :stream AND incarnation = :incarnation",
+        named_params! {":stream": journal.stream.number(), ":incarnation": journal.incarnation.get().cast_signed()},
+        |row| {
+            let hash: Hash = hash_from_column(row.get_ref("hash")?.as_blob()?)?;
+            Ok(Head { seq: seq_from_column(row.get("seq")?), hash })
+        },
+    )?;
+    head.ok_or(OutboxError::Unopened { journal: *journal })
+}
+
+fn hlc_fetch(tx: &ReadTx<'_>, journal: &JournalId) -> Result<Hlc, StorageError> {
+    let packed = tx.query_one(
+        "SELECT hlc FROM outbox_journal WHERE stream = :stream",
+        named_params! {":stream": journal.stream.number()},
+        |row| row.get::<_, i64>("hlc"),
+    )?;
+    Ok(Hlc::from_packed(packed.cast_unsigned()))
+}
+
+fn entry_insert(tx: &WriteTx<'_>, journal: &JournalId, head: Head, bytes: &[u8]) -> Result<(), StorageError> {
+    tx.execute(
+        "INSERT INTO outbox_entry (stream, seq, event, hash) VALUES (:stream, :seq, :event, :hash)",
+        named_params! {
+            ":stream": journal.stream.number(), ":seq": seq_column(head.seq), ":event": bytes,
+            ":hash": head.hash.as_bytes(),
+        },
+    )?;
+    Ok(())
+}
+
+fn head_update(tx: &WriteTx<'_>, journal: &JournalId, head: Head, hlc: Hlc) -> Result<(), StorageError> {
+    tx.execute(
+        "UPDATE outbox_journal SET seq = :seq, hash = :hash, hlc = :hlc WHERE stream = :stream",
+        named_params! {
+            ":seq": seq_column(head.seq), ":hash": head.hash.as_bytes(), ":hlc": hlc.packed().cast_signed(),
+            ":stream": journal.stream.number(),
+        },
+    )?;
+    Ok(())
+}
+
+fn entries_take_back(tx: &WriteTx<'_>, journal: &JournalId, lost: &[Entry]) -> Result<(), OutboxError> {
+    let mut head = head_fetch(tx, journal)?;
+    let mut hlc = hlc_fetch(tx, journal)?;
+    for entry in lost {
+        head = head.after(&entry.bytes);
+        entry_insert(tx, journal, head, &entry.bytes)?;
+        hlc = hlc.max(event::decode(&entry.bytes).map_or(hlc, |read| read.header.hlc));
+    }
+    Ok(head_update(tx, journal, head, hlc)?)
+}

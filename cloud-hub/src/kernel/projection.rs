@@ -1,0 +1,341 @@
+//! Projections: read models that a service folds from the journal, in its own database, at its own pace.
+//!
+//! A runner reads slices of journals that are ahead of the projection's position, and folds each slice in one
+//! transaction of the service together with the new position: exactly once, whatever fails when. Positions are per
+//! journal, so that a projection must not depend on the order **across** journals. A journal whose slice cannot be
+//! folded is tried again after growing waits and holds up nobody else; ingest never waits for any of this.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics::{counter, gauge};
+use percolate_common::crdt::stock::StockTotal;
+use percolate_common::ids::StockItemId;
+use percolate_common::journal::{Head, JournalId, StreamKind};
+use percolate_runtime::backoff;
+use percolate_runtime::migrate::Migration;
+use percolate_runtime::sqlite::{ReadTx, StorageError, WriteTx};
+use percolate_runtime::system::monotonic_now;
+use rusqlite::named_params;
+use tokio_util::sync::CancellationToken;
+
+use crate::kernel::db::{
+    Db, hash_from_column, journal_columns, journal_from_columns, seq_column, seq_from_column, write_all,
+};
+use crate::kernel::journal::{Entry, Journal, entry_list, stock_total_list, stream_list};
+
+/// Entries of one slice.
+pub const SLICE_ENTRIES_MAX: usize = 1_000;
+
+/// Slices, each of another journal, that are folded side by side and share a commit.
+const SLICES_MAX: usize = 16;
+
+/// Positions that one projection may have: as many as there may be journals.
+const POSITIONS_MAX: i64 = 100_000;
+
+/// The table of positions, to stand in a service's list of migrations under any number.
+#[must_use]
+pub const fn migration(number: u32) -> Migration {
+    Migration::new(number, "projection", include_str!("../../migrations/kernel/projection.sql"))
+}
+
+/// A read model of a service.
+pub trait Projection: Send + Sync + 'static {
+    /// Its name: a fixed word, and the key of its positions.
+    fn name(&self) -> &'static str;
+
+    /// Whether it reads journals of this stream.
+    fn wants(&self, stream: StreamKind) -> bool;
+
+    /// Folds consecutive entries of one journal. Parked entries are among them and must change nothing.
+    ///
+    /// # Errors
+    /// [`ProjectionError`] if they cannot be folded: nothing of them is kept, and they come again.
+    fn apply(&self, tx: &WriteTx<'_>, slice: &Slice) -> Result<(), ProjectionError>;
+
+    /// Forgets everything that was ever folded. The runner forgets the positions in the same transaction.
+    ///
+    /// # Errors
+    /// [`ProjectionError`] if it cannot be written.
+    fn clear(&self, tx: &WriteTx<'_>) -> Result<(), ProjectionError>;
+}
+
+/// Consecutive entries of one journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slice {
+    /// Which journal.
+    pub journal: JournalId,
+    /// The entries in order; never empty.
+    pub entries: Vec<Entry>,
+    /// The author's totals of the stock items that these entries or later ones touch, no older than the last of these.
+    pub stock_totals: Vec<(StockItemId, StockTotal)>,
+}
+
+/// Why a slice was not folded.
+#[derive(Debug, thiserror::Error)]
+pub enum ProjectionError {
+    /// The service's database failed.
+    #[error("the projection could not be written or read")]
+    Storage(#[from] StorageError),
+    /// The journal does not continue what was folded: it was restored to another past. Rebuild the projection.
+    #[error("entry {seq} of {journal} does not continue what was folded: rebuild the projection")]
+    Discontinued {
+        /// Which journal.
+        journal: JournalId,
+        /// The entry.
+        seq: u64,
+    },
+    /// An entry says something that the projection cannot take.
+    #[error("entry {seq} of {journal} cannot be folded: {what}")]
+    Entry {
+        /// Which journal.
+        journal: JournalId,
+        /// The entry.
+        seq: u64,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+}
+
+/// Carries a journal into a projection. A clone is another handle on the same.
+#[derive(Clone)]
+pub struct ProjectionRunner {
+    projection: Arc<dyn Projection>,
+    journal: Journal,
+    db: Db,
+}
+
+impl fmt::Debug for ProjectionRunner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProjectionRunner").field("projection", &self.projection.name()).finish_non_exhaustive()
+    }
+}
+
+/// Journals whose slice could not be folded: how often in a row, and when to try again.
+type Stalled = BTreeMap<JournalId, (u32, Duration)>;
+
+/// What one pass did.
+struct Pass {
+    /// Whether there may be more to do at once.
+    more: bool,
+    /// The first failure.
+    failure: Option<ProjectionError>,
+}
+
+impl ProjectionRunner {
+    /// A runner of `projection`, whose tables and positions are in `db`; see [`migration`].
+    #[must_use]
+    pub fn new(projection: Arc<dyn Projection>, journal: Journal, db: Db) -> Self {
+        Self { projection, journal, db }
+    }
+
+    /// The projection's name.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.projection.name()
+    }
+
+    /// Follows the journal until it is stopped.
+    ///
+    /// # Errors
+    /// [`ProjectionError`] if a database cannot be read: run it again.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), ProjectionError> {
+        let mut commits = self.journal.commits();
+        let mut stalled = Stalled::new();
+        while !stop.is_cancelled() {
+            commits.mark_unchanged();
+            if self.pass(&mut stalled).await?.more {
+                continue;
+            }
+            let retry_at = stalled.values().map(|(_, at)| *at).min();
+            let wait = retry_at.map_or(Duration::MAX, |at| at.saturating_sub(monotonic_now()));
+            tokio::select! {
+                () = stop.cancelled() => {}
+                changed = commits.changed() => if changed.is_err() { return Ok(()) },
+                () = tokio::time::sleep(wait), if retry_at.is_some() => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Folds everything that the journal holds now.
+    ///
+    /// # Errors
+    /// [`ProjectionError`] of the first journal that cannot be folded; the others are folded all the same.
+    pub async fn catch_up(&self) -> Result<(), ProjectionError> {
+        let mut stalled = Stalled::new();
+        let mut failure = None;
+        loop {
+            let pass = self.pass(&mut stalled).await?;
+            failure = failure.or(pass.failure);
+            if !pass.more {
+                return failure.map_or(Ok(()), Err);
+            }
+        }
+    }
+
+    /// Forgets everything and folds the whole journal anew.
+    ///
+    /// # Errors
+    /// As [`ProjectionRunner::catch_up`].
+    pub async fn rebuild(&self) -> Result<(), ProjectionError> {
+        let projection = self.projection.clone();
+        self.db
+            .write("projection_clear", move |tx| {
+                projection.clear(tx)?;
+                tx.execute(
+                    "DELETE FROM projection_position WHERE projection = :projection",
+                    named_params! {":projection": projection.name()},
+                )?;
+                Ok::<_, ProjectionError>(())
+            })
+            .await?;
+        self.catch_up().await
+    }
+
+    async fn pass(&self, stalled: &mut Stalled) -> Result<Pass, ProjectionError> {
+        let name = self.projection.name();
+        let heads = self.journal.db().read_async(stream_list).await?;
+        let positions = self.db.read_async(move |tx| position_map(tx, name)).await?;
+        let now = monotonic_now();
+        let mut lag = 0_u64;
+        let mut due = Vec::new();
+        let mut stalled_count = 0_u32;
+        for state in heads.iter().filter(|state| self.projection.wants(state.journal.stream)) {
+            let position = positions.get(&state.journal).copied().unwrap_or_else(|| state.journal.genesis());
+            lag = lag.saturating_add(state.head.seq.saturating_sub(position.seq));
+            match stalled.get(&state.journal) {
+                Some((_, retry_at)) if now < *retry_at => stalled_count = stalled_count.saturating_add(1),
+                Some(_) | None if state.head.seq > position.seq => due.push((state.journal, position)),
+                Some(_) | None => {}
+            }
+        }
+        gauge!("hub_projection_lag_events", "projection" => name).set(number(lag));
+        gauge!("hub_projection_stalled_journals", "projection" => name).set(f64::from(stalled_count));
+        let more = !due.is_empty();
+        due.truncate(SLICES_MAX);
+        let failure = self.fold(due, stalled).await?;
+        Ok(Pass { more, failure })
+    }
+
+    async fn fold(
+        &self,
+        due: Vec<(JournalId, Head)>,
+        stalled: &mut Stalled,
+    ) -> Result<Option<ProjectionError>, ProjectionError> {
+        if due.is_empty() {
+            return Ok(None);
+        }
+        let slices = self.journal.db().read_async(move |tx| slice_list(tx, &due)).await?;
+        let journals: Vec<_> = slices.iter().map(|(slice, _)| slice.journal).collect();
+        let commands = slices.into_iter().map(|(slice, position)| {
+            let projection = self.projection.clone();
+            self.db.write("projection_apply", move |tx| fold_slice(tx, &*projection, &slice, position))
+        });
+        let mut first_failure = None;
+        for (journal, outcome) in journals.into_iter().zip(write_all(commands).await) {
+            match outcome {
+                Ok(entries) => {
+                    stalled.remove(&journal);
+                    counter!("hub_projection_entries_total", "projection" => self.name()).increment(entries);
+                }
+                Err(error) => {
+                    self.stall(stalled, journal, &error);
+                    first_failure.get_or_insert(error);
+                }
+            }
+        }
+        Ok(first_failure)
+    }
+
+    fn stall(&self, stalled: &mut Stalled, journal: JournalId, error: &ProjectionError) {
+        let failures = stalled.get(&journal).map_or(0, |(failures, _)| failures.saturating_add(1));
+        stalled.insert(journal, (failures, monotonic_now() + backoff::delay(failures)));
+        counter!("hub_projection_failures_total", "projection" => self.name()).increment(1);
+        tracing::error!(
+            projection = self.name(),
+            %journal,
+            error = error as &dyn std::error::Error,
+            "the projection {} could not fold {journal} and will try again",
+            self.name()
+        );
+    }
+}
+
+/// How far a projection has folded each journal.
+///
+/// # Errors
+/// [`StorageError`] if the query fails.
+pub fn position_list(tx: &ReadTx<'_>, projection: &str) -> Result<Vec<(JournalId, Head)>, StorageError> {
+    let rows = tx.query_list(
+        "SELECT author, incarnation, stream, seq, hash FROM projection_position WHERE projection = :projection
+         ORDER BY author, incarnation, stream LIMIT :limit",
+        named_params! {":projection": projection, ":limit": POSITIONS_MAX},
+        |row| {
+            let journal = journal_from_columns(row.get("author")?, row.get("incarnation")?, row.get("stream")?);
+            let hash = hash_from_column(row.get_ref("hash")?.as_blob()?)?;
+            Ok(journal.map(|journal| (journal, seq_from_column(row.get("seq").unwrap_or(0)), hash)))
+        },
+    )?;
+    Ok(rows.into_iter().flatten().map(|(journal, seq, hash)| (journal, Head { seq, hash })).collect())
+}
+
+fn position_map(tx: &ReadTx<'_>, projection: &str) -> Result<BTreeMap<JournalId, Head>, StorageError> {
+    Ok(position_list(tx, projection)?.into_iter().collect())
+}
+
+fn slice_list(tx: &ReadTx<'_>, due: &[(JournalId, Head)]) -> Result<Vec<(Slice, Head)>, StorageError> {
+    let mut slices = Vec::with_capacity(due.len());
+    for (journal, position) in due {
+        let entries = entry_list(tx, journal, position.seq, SLICE_ENTRIES_MAX)?;
+        let stock_totals = stock_total_list(tx, journal, position.seq)?;
+        if !entries.is_empty() {
+            slices.push((Slice { journal: *journal, entries, stock_totals }, *position));
+        }
+    }
+    Ok(slices)
+}
+
+/// Folds a slice and moves the position, in one transaction. Returns how many entries that were.
+fn fold_slice(
+    tx: &WriteTx<'_>,
+    projection: &dyn Projection,
+    slice: &Slice,
+    position: Head,
+) -> Result<u64, ProjectionError> {
+    let (author, incarnation, stream) = journal_columns(&slice.journal);
+    let at = tx.query_optional(
+        "SELECT seq FROM projection_position WHERE projection = :projection AND author = :author
+            AND incarnation = :incarnation AND stream = :stream",
+        named_params! {
+            ":projection": projection.name(), ":author": author, ":incarnation": incarnation, ":stream": stream,
+        },
+        |row| row.get("seq"),
+    )?;
+    if at.map_or(0, seq_from_column) != position.seq {
+        // Folded already: the commit before this one was kept although it seemed to fail.
+        return Ok(0);
+    }
+    let (Some(first), Some(last)) = (slice.entries.first(), slice.entries.last()) else { return Ok(0) };
+    if position.after(&first.bytes).hash != first.hash {
+        return Err(ProjectionError::Discontinued { journal: slice.journal, seq: first.seq });
+    }
+    projection.apply(tx, slice)?;
+    tx.execute(
+        "INSERT INTO projection_position (projection, author, incarnation, stream, seq, hash)
+         VALUES (:projection, :author, :incarnation, :stream, :seq, :hash)
+         ON CONFLICT (projection, author, incarnation, stream) DO UPDATE SET seq = excluded.seq, hash = excluded.hash",
+        named_params! {
+            ":projection": projection.name(), ":author": author, ":incarnation": incarnation, ":stream": stream,
+            ":seq": seq_column(last.seq), ":hash": last.hash.as_bytes(),
+        },
+    )?;
+    Ok(slice.entries.len() as u64)
+}
+
+/// A count as a gauge takes it.
+fn number(count: u64) -> f64 {
+    f64::from(u32::try_from(count).unwrap_or(u32::MAX))
+}

@@ -1,0 +1,86 @@
+//! Reporting: what was sold where, when and of what; what is in stock; and how complete each of these figures is.
+//!
+//! Everything here is folded from the journal into rollups and read from them, never by counting tickets. It can be
+//! thrown away and folded again, and comes out the same.
+
+mod completeness;
+mod export;
+mod http;
+mod live;
+mod measures;
+mod projection;
+mod reports;
+mod store;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use percolate_runtime::migrate::Migration;
+use percolate_runtime::sqlite::StorageError;
+
+use crate::kernel::db::Db;
+use crate::kernel::journal::Journal;
+use crate::kernel::projection::{self as kernel_projection, ProjectionError, ProjectionRunner};
+use crate::kernel::{ServiceContext, ServiceParts, ServiceTask};
+
+/// The service's name: the part of its paths after `/v1/`, and of its file.
+pub const NAME: &str = "reporting";
+
+const MIGRATIONS: &[Migration] = &[
+    Migration::new(1, "reporting", include_str!("../../migrations/reporting/0001_reporting.sql")),
+    kernel_projection::migration(2),
+];
+
+/// What stands behind the routes.
+#[derive(Debug, Clone)]
+pub(crate) struct Reporting {
+    db: Db,
+    journal: Journal,
+}
+
+/// Opens the service: its database, its projection, its routes and its live feed.
+///
+/// # Errors
+/// [`StorageError`] if its database cannot be opened.
+pub fn parts(context: &ServiceContext) -> Result<ServiceParts, StorageError> {
+    let db = Db::open(NAME, &context.data_dir, MIGRATIONS)?;
+    let reporting = Reporting { db: db.clone(), journal: context.journal.clone() };
+    let feed = live::Feed::new(reporting.clone(), context.clock.clone());
+    let runner = ProjectionRunner::new(Arc::new(projection::SalesProjection), context.journal.clone(), db.clone());
+    let publisher = feed.clone();
+    Ok(ServiceParts {
+        name: NAME,
+        db,
+        router: http::router(reporting, feed),
+        projections: vec![runner],
+        tasks: vec![ServiceTask::new("reporting_live", move |stop| publisher.clone().run(stop))],
+    })
+}
+
+/// Folds the whole journal anew. The hub must not be running on `data_dir`.
+///
+/// # Errors
+/// [`ProjectionError`] if the journal cannot be folded or a database cannot be opened.
+pub async fn rebuild(data_dir: &Path) -> Result<(), ProjectionError> {
+    let journal = Journal::open(data_dir)?;
+    let db = Db::open(NAME, data_dir, MIGRATIONS)?;
+    let runner = ProjectionRunner::new(Arc::new(projection::SalesProjection), journal.clone(), db.clone());
+    let outcome = runner.rebuild().await;
+    db.stop().await;
+    journal.db().stop().await;
+    outcome
+}
+
+/// A hash over each table's rows in order, and over all of them: equal for equal content. Blocks.
+///
+/// # Errors
+/// [`StorageError`] if the database cannot be read.
+pub fn digest(data_dir: &Path) -> Result<Vec<(&'static str, String)>, StorageError> {
+    let db = Db::open(NAME, data_dir, MIGRATIONS)?;
+    let digest = db.read(store::digest);
+    db.stop_blocking();
+    digest
+}

@@ -1,0 +1,355 @@
+//! The downlink: the hub's own journals to every node, each from where it stands.
+//!
+//! A journal is read here from the hub's journal database only, whoever authored it. When one has grown, all nodes are
+//! nudged; each node that is in session has a sender's machine of its own. Nothing here is of record: after a failure a
+//! node that answers a nudge is enough to go on.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use metrics::{counter, gauge};
+use percolate_common::ids::NodeId;
+use percolate_common::journal::{Head, JournalId, ShortHash, StreamKind};
+use percolate_common::sync::outbound::Outbound;
+use percolate_common::time::Clock;
+use percolate_common::wire::envelope::Batch;
+use percolate_common::wire::session::{Nudge, Position};
+use percolate_common::wire::topic::Topic;
+use percolate_common::wire::{BATCH_EVENTS_MAX, BODY_BYTES_MAX, WireError};
+use percolate_runtime::mqtt::{PublishError, Publisher};
+use percolate_runtime::sqlite::{ReadTx, StorageError};
+use percolate_runtime::system::monotonic_now;
+use tokio::sync::{Mutex, mpsc};
+use tokio_util::sync::CancellationToken;
+
+use super::ingest::DownlinkEvent;
+use super::outgoing::RETRY;
+use crate::kernel::journal::{Journal, entry_list, hash_fetch, stream_fetch};
+
+/// Events from ingest that may wait; beyond it they are dropped, and the nodes ask again.
+pub const EVENTS_MAX: usize = 4_096;
+
+/// Longest time without a look at the journal, so that a nudge that was lost is repeated.
+const NUDGE_AGAIN: Duration = Duration::from_secs(60);
+
+/// Bytes that an event needs in a batch besides its own.
+const EVENT_OVERHEAD_BYTES: usize = 8;
+
+/// Why a run of the downlink ended; it is run again.
+#[derive(Debug, thiserror::Error)]
+pub enum DownlinkError {
+    /// The journal could not be read.
+    #[error("the journal could not be read for the nodes")]
+    Read(#[from] StorageError),
+    /// A batch could not be made.
+    #[error("a batch for the nodes could not be made")]
+    Wire(#[from] WireError),
+}
+
+/// The downlink. A clone is another handle on the same queue, for a run after a failure.
+#[derive(Clone)]
+pub struct Downlink {
+    journal: Journal,
+    clock: Arc<dyn Clock>,
+    publisher: Publisher,
+    /// The hub's own journals that nodes read, one for each stream.
+    journals: Arc<[JournalId]>,
+    /// Held by the run that is under way.
+    events: Arc<Mutex<mpsc::Receiver<DownlinkEvent>>>,
+}
+
+impl std::fmt::Debug for Downlink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Downlink").field("journals", &self.journals).finish_non_exhaustive()
+    }
+}
+
+/// One node that is in session.
+#[derive(Debug, Default)]
+struct Reader {
+    session: u64,
+    outbound: Outbound,
+}
+
+/// The present run.
+struct Run<'d> {
+    downlink: &'d Downlink,
+    readers: BTreeMap<NodeId, Reader>,
+    heads: BTreeMap<JournalId, Head>,
+    /// Events as they were read for one node, for the others that stand at the same place.
+    read: BTreeMap<(JournalId, u64), Arc<Portion>>,
+    /// The link took no more: try again soon.
+    held_up: bool,
+}
+
+/// Consecutive events that fit into one batch.
+#[derive(Debug)]
+struct Portion {
+    hash_before: ShortHash,
+    events: Vec<Vec<u8>>,
+}
+
+impl Downlink {
+    /// The downlink of `journals`, which must be of different streams.
+    #[must_use]
+    pub fn new(
+        journal: Journal,
+        clock: Arc<dyn Clock>,
+        publisher: Publisher,
+        journals: Vec<JournalId>,
+        events: mpsc::Receiver<DownlinkEvent>,
+    ) -> Self {
+        Self { journal, clock, publisher, journals: journals.into(), events: Arc::new(Mutex::new(events)) }
+    }
+
+    /// Sends until it is stopped.
+    ///
+    /// # Errors
+    /// [`DownlinkError`]: run it again.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), DownlinkError> {
+        let events = self.events.clone();
+        let mut events = events.lock().await;
+        let mut commits = self.journal.commits();
+        let mut run = Run {
+            downlink: &self,
+            readers: BTreeMap::new(),
+            heads: BTreeMap::new(),
+            read: BTreeMap::new(),
+            held_up: false,
+        };
+        // Nodes that are in session from a run before answer the nudges, if they are behind.
+        run.grow().await?;
+        run.nudge_all()?;
+        loop {
+            run.send_due().await?;
+            let due_in = run.due_in();
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                event = events.recv() => match event {
+                    Some(event) => run.hear(event).await?,
+                    None => return Ok(()),
+                },
+                changed = commits.changed() => match changed {
+                    Ok(()) => run.grow().await?,
+                    Err(_) => return Ok(()),
+                },
+                () = tokio::time::sleep(due_in.unwrap_or(NUDGE_AGAIN)) => {
+                    if due_in.is_none() {
+                        run.nudge_all()?;
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Run<'_> {
+    /// Looks how far the journals reach now; tells every node's machine and nudges all.
+    async fn grow(&mut self) -> Result<(), DownlinkError> {
+        let journals = self.downlink.journals.clone();
+        let heads = self.downlink.journal.db().read_async(move |tx| head_list(tx, &journals)).await?;
+        let now = monotonic_now();
+        for (journal, head) in heads {
+            let before = self.heads.insert(journal, head).map_or(0, |before| before.seq);
+            if head.seq <= before {
+                continue;
+            }
+            for reader in self.readers.values_mut() {
+                reader.outbound.appended(journal.stream, head.seq, 0, now);
+            }
+            self.nudge(&journal, head)?;
+        }
+        Ok(())
+    }
+
+    async fn hear(&mut self, event: DownlinkEvent) -> Result<(), DownlinkError> {
+        match event {
+            DownlinkEvent::LinkUp => {
+                let now = monotonic_now();
+                for reader in self.readers.values_mut() {
+                    for journal in self.downlink.journals.iter() {
+                        let acked = reader.outbound.acked_seq(journal.stream).unwrap_or(0);
+                        reader.outbound.resend_after(journal.stream, acked, now);
+                    }
+                }
+                self.nudge_all()?;
+            }
+            DownlinkEvent::Welcomed { node, session, positions } => {
+                self.readers.insert(node, Reader { session, outbound: Outbound::default() });
+                for journal in self.downlink.journals.clone().iter() {
+                    let position = positions.iter().find(|position| position.journal().as_ref() == Some(journal));
+                    let position = position.map_or((0, journal.genesis().hash.short()), |p| (p.seq(), p.hash()));
+                    self.start(node, journal, position).await?;
+                }
+            }
+            DownlinkEvent::Acked { node, session, position } => {
+                let Some((journal, stream)) = self.ours(&position) else { return Ok(()) };
+                let now = monotonic_now();
+                let reader = self.reader(node, session);
+                if reader.outbound.acked_seq(stream).is_some() {
+                    reader.outbound.acked(stream, position.seq(), now);
+                } else {
+                    self.start(node, &journal, (position.seq(), position.hash())).await?;
+                }
+            }
+            DownlinkEvent::Resend { node, session, position } => {
+                let Some((journal, _)) = self.ours(&position) else { return Ok(()) };
+                self.reader(node, session);
+                self.start(node, &journal, (position.seq(), position.hash())).await?;
+            }
+            DownlinkEvent::Gone { node } => drop(self.readers.remove(&node)),
+        }
+        gauge!("hub_downlink_readers").set(f64::from(u32::try_from(self.readers.len()).unwrap_or(u32::MAX)));
+        Ok(())
+    }
+
+    /// The node in this session; ingest has made sure that it is the present one.
+    fn reader(&mut self, node: NodeId, session: u64) -> &mut Reader {
+        let reader = self.readers.entry(node).or_default();
+        if reader.session != session {
+            *reader = Reader { session, outbound: Outbound::default() };
+        }
+        reader
+    }
+
+    fn ours(&self, position: &Position) -> Option<(JournalId, StreamKind)> {
+        let journal = position.journal().filter(|journal| self.downlink.journals.contains(journal))?;
+        Some((journal, journal.stream))
+    }
+
+    /// Begins to send a journal to a node after its position, if the hub holds the same journal up to there.
+    async fn start(
+        &mut self,
+        node: NodeId,
+        journal: &JournalId,
+        (seq, hash): (u64, ShortHash),
+    ) -> Result<(), DownlinkError> {
+        let of = *journal;
+        let held = self.downlink.journal.db().read_async(move |tx| hash_at(tx, &of, seq)).await?;
+        if held.is_none_or(|held| held != hash) {
+            counter!("hub_down_ahead_total", "stream" => journal.stream.as_str()).increment(1);
+            tracing::error!(
+                node.id = %node, %journal, seq,
+                "n{node} holds {journal} up to entry {seq} otherwise than the hub: the hub was restored to an earlier state"
+            );
+            return Ok(());
+        }
+        let last = self.heads.get(journal).map_or(0, |head| head.seq);
+        if let Some(reader) = self.readers.get_mut(&node) {
+            reader.outbound.start(journal.stream, seq, last, monotonic_now());
+        }
+        Ok(())
+    }
+
+    async fn send_due(&mut self) -> Result<(), DownlinkError> {
+        self.held_up = false;
+        self.read.clear();
+        let nodes: BTreeSet<_> = self.readers.keys().copied().collect();
+        for node in nodes {
+            while !self.held_up && self.send_next(node).await? {}
+        }
+        Ok(())
+    }
+
+    /// Sends one batch to a node, if one is due.
+    async fn send_next(&mut self, node: NodeId) -> Result<bool, DownlinkError> {
+        let now = monotonic_now();
+        let Some(reader) = self.readers.get_mut(&node) else { return Ok(false) };
+        let Some(send) = reader.outbound.next_send(now) else { return Ok(false) };
+        let session = reader.session;
+        let journal = self.downlink.journals.iter().copied().find(|journal| journal.stream == send.stream);
+        let Some(journal) = journal else { return Ok(false) };
+        let portion = self.portion(journal, send.seq_lo).await?;
+        if portion.events.is_empty() {
+            return Ok(false);
+        }
+        let batch = Batch {
+            journal,
+            seq_lo: send.seq_lo,
+            hash_before: portion.hash_before,
+            events: portion.events.clone(),
+            stock_totals: Vec::new(),
+            sent_at: self.downlink.clock.now(),
+            session,
+            last_seq: self.heads.get(&journal).map_or(0, |head| head.seq),
+        };
+        let topic = Topic::Down(node, send.stream).to_string();
+        match self.downlink.publisher.try_publish(&topic, Bytes::from(batch.encode()?), false) {
+            Ok(()) => {
+                counter!("hub_down_batches_total", "stream" => send.stream.as_str()).increment(1);
+                if let Some(reader) = self.readers.get_mut(&node) {
+                    reader.outbound.sent(send.stream, batch.seq_hi(), now);
+                }
+                Ok(true)
+            }
+            Err(PublishError::Full) => {
+                self.held_up = true;
+                Ok(false)
+            }
+            // Without a link nothing is due; when it is back, everything after the last acknowledgement is sent again.
+            Err(PublishError::Down | PublishError::TooLarge { .. }) => {
+                if let Some(reader) = self.readers.get_mut(&node) {
+                    reader.outbound.sent(send.stream, batch.seq_hi(), now);
+                }
+                Ok(true)
+            }
+        }
+    }
+
+    async fn portion(&mut self, journal: JournalId, seq_lo: u64) -> Result<Arc<Portion>, DownlinkError> {
+        if let Some(portion) = self.read.get(&(journal, seq_lo)) {
+            return Ok(portion.clone());
+        }
+        let db = self.downlink.journal.db();
+        let portion = Arc::new(db.read_async(move |tx| portion_read(tx, &journal, seq_lo)).await?);
+        self.read.insert((journal, seq_lo), portion.clone());
+        Ok(portion)
+    }
+
+    fn due_in(&self) -> Option<Duration> {
+        let next = self.readers.values().filter_map(|reader| reader.outbound.next_due()).min();
+        let due = next.map(|at| at.saturating_sub(monotonic_now()));
+        if self.held_up { Some(due.map_or(RETRY, |due| due.min(RETRY))) } else { due }
+    }
+
+    fn nudge_all(&self) -> Result<(), DownlinkError> {
+        self.heads.iter().filter(|(_, head)| head.seq > 0).try_for_each(|(journal, head)| self.nudge(journal, *head))
+    }
+
+    /// A nudge that is lost is no loss: the next one, or the next greeting, says the same.
+    fn nudge(&self, journal: &JournalId, head: Head) -> Result<(), DownlinkError> {
+        let nudge = Nudge { head: Position::new(journal, head.seq, head.hash.short()) };
+        let topic = Topic::AllDown(journal.stream).to_string();
+        if self.downlink.publisher.try_publish(&topic, Bytes::from(nudge.encode()?), false).is_ok() {
+            counter!("hub_nudges_total", "stream" => journal.stream.as_str()).increment(1);
+        }
+        Ok(())
+    }
+}
+
+fn head_list(tx: &ReadTx<'_>, journals: &[JournalId]) -> Result<Vec<(JournalId, Head)>, StorageError> {
+    journals
+        .iter()
+        .map(|journal| Ok((*journal, stream_fetch(tx, journal)?.map_or_else(|| journal.genesis(), |state| state.head))))
+        .collect()
+}
+
+fn hash_at(tx: &ReadTx<'_>, journal: &JournalId, seq: u64) -> Result<Option<ShortHash>, StorageError> {
+    let hash = if seq == 0 { Some(journal.genesis().hash) } else { hash_fetch(tx, journal, seq)? };
+    Ok(hash.map(|hash| hash.short()))
+}
+
+fn portion_read(tx: &ReadTx<'_>, journal: &JournalId, seq_lo: u64) -> Result<Portion, StorageError> {
+    let before = seq_lo.saturating_sub(1);
+    let hash_before = hash_at(tx, journal, before)?.unwrap_or_else(|| journal.genesis().hash.short());
+    let mut bytes = 0;
+    let fits = |event: &Vec<u8>| {
+        bytes += event.len() + EVENT_OVERHEAD_BYTES;
+        bytes <= BODY_BYTES_MAX
+    };
+    let entries = entry_list(tx, journal, before, usize::from(BATCH_EVENTS_MAX))?;
+    let events = entries.into_iter().map(|entry| entry.bytes).take_while(fits).collect();
+    Ok(Portion { hash_before, events })
+}

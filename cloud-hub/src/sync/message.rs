@@ -1,0 +1,168 @@
+//! A frame from the broker as what it means: read once, outside of any transaction, and never trusted.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use percolate_common::ids::NodeId;
+use percolate_common::journal::{AuthorId, StreamKind};
+use percolate_common::wire::envelope::Batch;
+use percolate_common::wire::session::{Ack, FromNode, Hello, Presence, Resend};
+use percolate_common::wire::topic::Topic;
+
+use crate::kernel::journal::Arrival;
+
+/// What a node says.
+#[derive(Debug)]
+pub(super) enum Message {
+    /// Events.
+    Batch(NodeId, Box<Arrival>),
+    /// It introduces itself.
+    Hello(NodeId, Box<Hello>),
+    /// It has read a journal of the hub.
+    Ack(NodeId, Ack),
+    /// It asks for a journal of the hub again.
+    Resend(NodeId, Resend),
+    /// It is connected, or gone.
+    Presence(NodeId, Presence),
+    /// Nothing that can be read.
+    Unreadable(Unreadable),
+}
+
+/// A frame that cannot be read, and why.
+#[derive(Debug)]
+pub(super) struct Unreadable {
+    pub(super) topic: String,
+    pub(super) reason: String,
+    pub(super) frame: Vec<u8>,
+}
+
+impl Unreadable {
+    /// The same frame on the same topic is the same dead letter.
+    pub(super) fn fingerprint(&self) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&(self.topic.len() as u64).to_be_bytes());
+        hasher.update(self.topic.as_bytes());
+        hasher.update(&self.frame);
+        hasher.finalize().into()
+    }
+}
+
+/// Reads a frame. A panic while reading is the frame's fault, and makes it unreadable like any other nonsense.
+pub(super) fn read(topic: &str, frame: &[u8]) -> Message {
+    let outcome = catch_unwind(AssertUnwindSafe(|| read_checked(topic, frame)));
+    let refusal = match outcome {
+        Ok(Ok(message)) => return message,
+        Ok(Err(reason)) => reason,
+        Err(_panic) => "reading it panicked".to_owned(),
+    };
+    Message::Unreadable(Unreadable { topic: topic.to_owned(), reason: refusal, frame: frame.to_vec() })
+}
+
+fn read_checked(topic: &str, frame: &[u8]) -> Result<Message, String> {
+    let parsed: Topic = topic.parse().map_err(|error| format!("{error}"))?;
+    match parsed {
+        Topic::Up(node, stream) => {
+            let batch = Batch::decode(frame).map_err(|error| error.to_string())?;
+            check_batch(node, stream, &batch)?;
+            Ok(Message::Batch(node, Box::new(Arrival::new(batch))))
+        }
+        Topic::UpSession(node) => {
+            Ok(match FromNode::decode(frame).map_err(|error| error.to_string())? {
+                FromNode::Hello(hello) => Message::Hello(node, Box::new(hello)),
+                FromNode::Ack(ack) => Message::Ack(node, ack),
+                FromNode::Resend(resend) => Message::Resend(node, resend),
+            })
+        }
+        Topic::Presence(node) => {
+            Presence::decode(frame).map(|presence| Message::Presence(node, presence)).map_err(|error| error.to_string())
+        }
+        Topic::Down(..) | Topic::DownSession(_) | Topic::AllDown(_) => Err("nodes do not write there".to_owned()),
+    }
+}
+
+/// What the envelope must agree with: nobody writes in another's name, on another stream, or more than a column holds.
+fn check_batch(node: NodeId, stream: StreamKind, batch: &Batch) -> Result<(), String> {
+    let fits = |number: u64| i64::try_from(number).is_ok();
+    if batch.journal.author != AuthorId::node(node) || batch.journal.author.as_node().is_none() {
+        return Err(format!("it is in the name of {}, on the topic of n{node}", batch.journal.author));
+    }
+    if batch.journal.stream != stream || !StreamKind::UP.contains(&stream) {
+        return Err(format!("it is of the stream {}, on the topic of {stream}", batch.journal.stream));
+    }
+    if !fits(batch.last_seq) || !fits(batch.seq_hi()) {
+        return Err("its sequence is out of range".to_owned());
+    }
+    if batch.stock_totals.iter().any(|(_, total)| !fits(total.received) || !fits(total.used)) {
+        return Err("a stock total is out of range".to_owned());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use percolate_common::crdt::stock::StockTotal;
+    use percolate_common::ids::StockItemId;
+    use percolate_common::journal::{Incarnation, JournalId};
+    use percolate_common::time::UtcMillis;
+
+    use super::*;
+
+    fn batch(node: u32, stream: StreamKind) -> Batch {
+        let author = AuthorId::node(NodeId::new(node));
+        let journal = JournalId { author, incarnation: Incarnation::new(7), stream };
+        Batch {
+            journal,
+            seq_lo: 1,
+            hash_before: journal.genesis().hash.short(),
+            events: vec![b"one".to_vec()],
+            stock_totals: Vec::new(),
+            sent_at: UtcMillis::new(0),
+            session: 1,
+            last_seq: 1,
+        }
+    }
+
+    fn reason(topic: &str, frame: &[u8]) -> Option<String> {
+        match read(topic, frame) {
+            Message::Unreadable(letter) => Some(letter.reason),
+            Message::Batch(..)
+            | Message::Hello(..)
+            | Message::Ack(..)
+            | Message::Resend(..)
+            | Message::Presence(..) => None,
+        }
+    }
+
+    #[test]
+    fn a_batch_is_taken_from_its_author_on_its_own_topic_only() {
+        let frame = batch(11, StreamKind::Sales).encode().unwrap();
+        assert_eq!(reason("percolate/v1/n11/up/sales", &frame), None);
+        assert!(reason("percolate/v1/n12/up/sales", &frame).unwrap().contains("in the name of n11"));
+        assert!(reason("percolate/v1/n11/up/stock", &frame).unwrap().contains("of the stream sales"));
+        assert!(reason("percolate/v1/n11/down/sales", &frame).unwrap().contains("do not write there"));
+        assert!(reason("elsewhere", &frame).is_some());
+        let down = batch(11, StreamKind::Catalog).encode().unwrap();
+        assert!(reason("percolate/v1/n11/up/catalog", &down).is_some());
+    }
+
+    #[test]
+    fn numbers_that_no_column_holds_are_refused() {
+        let mut greedy = batch(11, StreamKind::Sales);
+        greedy.last_seq = u64::MAX;
+        assert!(reason("percolate/v1/n11/up/sales", &greedy.encode().unwrap()).unwrap().contains("sequence"));
+        let mut full = batch(11, StreamKind::Sales);
+        full.stock_totals = vec![(StockItemId::new(1), StockTotal { received: u64::MAX, used: 0 })];
+        assert!(reason("percolate/v1/n11/up/sales", &full.encode().unwrap()).unwrap().contains("stock total"));
+    }
+
+    #[test]
+    fn nonsense_has_a_fingerprint_of_topic_and_frame() {
+        let print = |topic: &str, frame: &[u8]| match read(topic, frame) {
+            Message::Unreadable(letter) => letter.fingerprint(),
+            other => panic!("{other:?}"),
+        };
+        let first = print("percolate/v1/n11/up/sales", b"nonsense");
+        assert_eq!(first, print("percolate/v1/n11/up/sales", b"nonsense"));
+        assert_ne!(first, print("percolate/v1/n12/up/sales", b"nonsense"));
+        assert_ne!(first, print("percolate/v1/n11/up/sales", b"nonsenses"));
+    }
+}

@@ -1,0 +1,12 @@
+//! The hub's end of the wire: what nodes send is committed and then acknowledged, what services say is sent down.
+//!
+//! Two tasks that only meet in the journal's database and in one bounded queue: if one fails, the other goes on.
+
+pub mod downlink;
+pub mod http;
+pub mod ingest;
+
+mod message;
+mod outgoing;
+mod session;
+pub mod store;

@@ -1,0 +1,295 @@
+//! Sessions, keys, presence, down positions and dead letters, in the journal's database: they change in the same
+//! transactions as the journals do.
+
+use percolate_common::ids::NodeId;
+use percolate_common::journal::{Incarnation, JournalId, PublicKey};
+use percolate_common::time::UtcMillis;
+use percolate_common::wire::session::{Hello, Presence};
+use percolate_runtime::sqlite::{ReadTx, StorageError, WriteTx};
+use rusqlite::named_params;
+
+use crate::kernel::db::{journal_from_columns, seq_column, seq_from_column};
+use crate::kernel::journal::stream_id_fetch;
+
+/// Dead letters that are kept; at the limit the one that came last the longest ago is dropped, and counted.
+pub const DEAD_LETTERS_MAX: i64 = 256;
+
+/// Rows that one listing holds.
+const ROWS_MAX: i64 = 100_000;
+
+/// The session that a node's messages must carry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Session {
+    /// The node's life.
+    pub incarnation: Incarnation,
+    /// The number that the hub gave it.
+    pub number: u64,
+    /// The number of the process that greeted.
+    pub boot: u64,
+    /// The machine that it greeted from.
+    pub machine: [u8; 16],
+}
+
+/// A frame that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// BLAKE3 of topic and frame.
+    pub fingerprint: [u8; 32],
+    /// Where it came.
+    pub topic: String,
+    /// Why it could not be read.
+    pub reason: String,
+    /// How large it is.
+    pub bytes: u64,
+    /// How often it came.
+    pub times: u64,
+    /// When it came first.
+    pub first_at: UtcMillis,
+    /// When it came last.
+    pub last_at: UtcMillis,
+}
+
+/// What became of a dead letter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeadLetterKept {
+    /// It was not known.
+    New {
+        /// Older ones that had to go.
+        dropped: usize,
+    },
+    /// It came again.
+    Again,
+}
+
+/// How far a node has read a journal of the hub.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DownPosition {
+    /// Which node.
+    pub node: NodeId,
+    /// Which journal.
+    pub journal: JournalId,
+    /// The last entry that it acknowledged.
+    pub seq: u64,
+    /// When.
+    pub acked_at: UtcMillis,
+}
+
+/// The node's present session.
+///
+/// # Errors
+/// [`StorageError`] if the query fails.
+pub fn session_fetch(tx: &ReadTx<'_>, node: NodeId) -> Result<Option<Session>, StorageError> {
+    tx.query_optional(
+        "SELECT incarnation, session, boot, machine FROM node_session WHERE node = :node",
+        named_params! {":node": node.get()},
+        |row| {
+            Ok(Session {
+                incarnation: Incarnation::new(row.get::<_, i64>("incarnation")?.cast_unsigned()),
+                number: row.get::<_, i64>("session")?.cast_unsigned(),
+                boot: row.get::<_, i64>("boot")?.cast_unsigned(),
+                machine: row.get("machine")?,
+            })
+        },
+    )
+}
+
+/// Opens a session: whatever the node's messages carried before is refused from now on.
+///
+/// # Errors
+/// [`StorageError`] if it cannot be written.
+pub fn session_upsert(
+    tx: &WriteTx<'_>,
+    node: NodeId,
+    hello: &Hello,
+    session: u64,
+    now: UtcMillis,
+) -> Result<(), StorageError> {
+    tx.execute(
+        "INSERT INTO node_session (node, store, incarnation, session, boot, machine, version, skew_ms, welcomed_at_ms)
+         VALUES (:node, :store, :incarnation, :session, :boot, :machine, :version, :skew, :now)
+         ON CONFLICT (node) DO UPDATE SET store = excluded.store, incarnation = excluded.incarnation,
+            session = excluded.session, boot = excluded.boot, machine = excluded.machine, version = excluded.version,
+            skew_ms = excluded.skew_ms, welcomed_at_ms = excluded.welcomed_at_ms",
+        named_params! {
+            ":node": node.get(), ":store": hello.store, ":incarnation": hello.incarnation.cast_signed(),
+            ":session": session.cast_signed(), ":boot": hello.boot.cast_signed(), ":machine": &hello.machine[..],
+            ":version": hello.version, ":skew": hello.now_ms.saturating_sub(now.get()), ":now": now.get(),
+        },
+    )?;
+    Ok(())
+}
+
+/// Whether this is the key that the node's life first came with; the first one is taken at its word.
+///
+/// # Errors
+/// [`StorageError`] if it cannot be read or written.
+pub fn key_is_trusted(
+    tx: &WriteTx<'_>,
+    node: NodeId,
+    incarnation: Incarnation,
+    key: &PublicKey,
+    now: UtcMillis,
+) -> Result<bool, StorageError> {
+    let incarnation = incarnation.get().cast_signed();
+    let known: Option<Vec<u8>> = tx.query_optional(
+        "SELECT public_key FROM node_key WHERE node = :node AND incarnation = :incarnation",
+        named_params! {":node": node.get(), ":incarnation": incarnation},
+        |row| row.get("public_key"),
+    )?;
+    if let Some(known) = known {
+        return Ok(known == key.as_bytes());
+    }
+    tx.execute(
+        "INSERT INTO node_key (node, incarnation, public_key, first_seen_at_ms) VALUES (:node, :incarnation, :key, :now)",
+        named_params! {":node": node.get(), ":incarnation": incarnation, ":key": &key.as_bytes()[..], ":now": now.get()},
+    )?;
+    Ok(true)
+}
+
+/// Takes note of whether a node is connected, and tells whether it is.
+///
+/// A departure of an earlier process than the one that is connected means nothing: its will was late.
+///
+/// # Errors
+/// [`StorageError`] if it cannot be read or written.
+pub fn presence_set(
+    tx: &WriteTx<'_>,
+    node: NodeId,
+    presence: &Presence,
+    now: UtcMillis,
+) -> Result<bool, StorageError> {
+    let boot = presence.boot.cast_signed();
+    let known = tx.query_optional(
+        "SELECT boot, online FROM node_presence WHERE node = :node",
+        named_params! {":node": node.get()},
+        |row| Ok((row.get::<_, i64>("boot")?, row.get::<_, bool>("online")?)),
+    )?;
+    match known {
+        Some((known_boot, true)) if !presence.online && known_boot != boot => return Ok(true),
+        Some(known) if known == (boot, presence.online) => return Ok(presence.online),
+        Some(_) | None => {}
+    }
+    tx.execute(
+        "INSERT INTO node_presence (node, boot, online, changed_at_ms) VALUES (:node, :boot, :online, :now)
+         ON CONFLICT (node) DO UPDATE SET boot = excluded.boot, online = excluded.online,
+            changed_at_ms = excluded.changed_at_ms",
+        named_params! {":node": node.get(), ":boot": boot, ":online": presence.online, ":now": now.get()},
+    )?;
+    Ok(presence.online)
+}
+
+/// Forgets who is connected: the broker is another one, and will say so of those who are.
+///
+/// # Errors
+/// [`StorageError`] if it cannot be written.
+pub fn presence_reset(tx: &WriteTx<'_>, now: UtcMillis) -> Result<(), StorageError> {
+    tx.execute(
+        "UPDATE node_presence SET online = 0, changed_at_ms = :now WHERE online = 1",
+        named_params! {":now": now.get()},
+    )?;
+    Ok(())
+}
+
+/// How many nodes are connected.
+///
+/// # Errors
+/// [`StorageError`] if the query fails.
+pub fn presence_count(tx: &ReadTx<'_>) -> Result<u32, StorageError> {
+    tx.query_one("SELECT count(*) FROM node_presence WHERE online = 1", [], |row| row.get(0))
+}
+
+/// Takes note of how far a node has read a journal of the hub; an older note changes nothing.
+///
+/// # Errors
+/// [`StorageError`] if it cannot be written.
+pub fn down_position_set(
+    tx: &WriteTx<'_>,
+    node: NodeId,
+    journal: &JournalId,
+    seq: u64,
+    now: UtcMillis,
+) -> Result<(), StorageError> {
+    let Some(stream_id) = stream_id_fetch(tx, journal)? else { return Ok(()) };
+    tx.execute(
+        "INSERT INTO down_position (node, stream_id, seq, acked_at_ms) VALUES (:node, :stream, :seq, :now)
+         ON CONFLICT (node, stream_id) DO UPDATE SET seq = excluded.seq, acked_at_ms = excluded.acked_at_ms
+         WHERE excluded.seq > seq",
+        named_params! {":node": node.get(), ":stream": stream_id, ":seq": seq_column(seq), ":now": now.get()},
+    )?;
+    Ok(())
+}
+
+/// How far every node has read every journal of the hub.
+///
+/// # Errors
+/// [`StorageError`] if the query fails.
+pub fn down_position_list(tx: &ReadTx<'_>) -> Result<Vec<DownPosition>, StorageError> {
+    let rows = tx.query_list(
+        "SELECT node, author, incarnation, stream, down_position.seq AS seq, acked_at_ms
+         FROM down_position JOIN journal_stream ON id = stream_id ORDER BY node, stream_id LIMIT :limit",
+        named_params! {":limit": ROWS_MAX},
+        |row| {
+            let journal = journal_from_columns(row.get("author")?, row.get("incarnation")?, row.get("stream")?);
+            let node = NodeId::new(row.get("node")?);
+            let seq = seq_from_column(row.get("seq")?);
+            let acked_at = UtcMillis::new(row.get("acked_at_ms")?);
+            Ok(journal.map(|journal| DownPosition { node, journal, seq, acked_at }))
+        },
+    )?;
+    Ok(rows.into_iter().flatten().collect())
+}
+
+/// Keeps a frame that could not be read, once, however often it comes.
+///
+/// # Errors
+/// [`StorageError`] if it cannot be written.
+pub fn dead_letter_keep(
+    tx: &WriteTx<'_>,
+    fingerprint: &[u8; 32],
+    (topic, reason, frame): (&str, &str, &[u8]),
+    now: UtcMillis,
+) -> Result<DeadLetterKept, StorageError> {
+    let again = tx.execute(
+        "UPDATE dead_letter SET times = times + 1, last_at_ms = :now WHERE fingerprint = :fingerprint",
+        named_params! {":fingerprint": &fingerprint[..], ":now": now.get()},
+    )?;
+    if again > 0 {
+        return Ok(DeadLetterKept::Again);
+    }
+    tx.execute(
+        "INSERT INTO dead_letter (fingerprint, topic, reason, frame, times, first_at_ms, last_at_ms)
+         VALUES (:fingerprint, :topic, :reason, :frame, 1, :now, :now)",
+        named_params! {
+            ":fingerprint": &fingerprint[..], ":topic": topic, ":reason": reason, ":frame": frame, ":now": now.get(),
+        },
+    )?;
+    let dropped = tx.execute(
+        "DELETE FROM dead_letter WHERE fingerprint IN (
+            SELECT fingerprint FROM dead_letter ORDER BY last_at_ms DESC, fingerprint LIMIT -1 OFFSET :kept)",
+        named_params! {":kept": DEAD_LETTERS_MAX},
+    )?;
+    Ok(DeadLetterKept::New { dropped })
+}
+
+/// Dead letters, the latest first.
+///
+/// # Errors
+/// [`StorageError`] if the query fails.
+pub fn dead_letter_list(tx: &ReadTx<'_>, limit: u32) -> Result<Vec<DeadLetter>, StorageError> {
+    tx.query_list(
+        "SELECT fingerprint, topic, reason, length(frame) AS bytes, times, first_at_ms, last_at_ms
+         FROM dead_letter ORDER BY last_at_ms DESC, fingerprint LIMIT :limit",
+        named_params! {":limit": limit},
+        |row| {
+            Ok(DeadLetter {
+                fingerprint: row.get("fingerprint")?,
+                topic: row.get("topic")?,
+                reason: row.get("reason")?,
+                bytes: seq_from_column(row.get("bytes")?),
+                times: seq_from_column(row.get("times")?),
+                first_at: UtcMillis::new(row.get("first_at_ms")?),
+                last_at: UtcMillis::new(row.get("last_at_ms")?),
+            })
+        },
+    )
+}

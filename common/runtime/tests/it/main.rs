@@ -1,0 +1,12 @@
+//! The shared I/O ground from outside: real files, real threads, real sockets.
+
+#[cfg(test)]
+mod database;
+#[cfg(test)]
+mod disk;
+#[cfg(test)]
+mod notes;
+#[cfg(test)]
+mod readers;
+#[cfg(test)]
+mod writer;
