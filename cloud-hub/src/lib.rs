@@ -1,4 +1,19 @@
 //! The cloud hub: broker, journal and services of a chain, in one process.
+//!
+//! - [`kernel`]: what every service stands on: databases, the journal, outboxes, projections, HTTP.
+//! - [`catalog`], [`reporting`]: the services. They meet in the journal only.
+//! - [`sync`]: what nodes send is committed and then acknowledged; what services say is sent down.
+//! - [`broker`]: the embedded MQTT broker. Nothing of record is in it.
+//! - [`config`], [`hub`]: the composition root, which starts and stops it all.
 
 pub mod kernel;
+
+pub mod catalog;
 pub mod reporting;
+
+pub mod sync;
+
+pub mod broker;
+
+pub mod config;
+pub mod hub;

@@ -1,1 +1,107 @@
-fn main(){}
+//! The program: `serve`, and what can be done while nothing serves: `rebuild` and `digest`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use cloud_hub::config::HubConfig;
+use cloud_hub::hub::Hub;
+use cloud_hub::reporting;
+use percolate_runtime::files::DataDir;
+use percolate_runtime::tasks::{self, shutdown_signal};
+use percolate_runtime::telemetry::{LogFormat, init_logs};
+
+/// The cloud hub of a chain: broker, journal, reports and menu in one process
+#[derive(Debug, Parser)]
+#[command(name = "cloud-hub", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Log lines for a person (human) or a collector (json), on stderr
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "human")]
+    log_format: LogFormat,
+    /// Log lines of this level and above, or a filter like percolate_runtime=debug,info
+    #[arg(long = "log", global = true, value_name = "LEVEL", default_value = "info")]
+    log_level: String,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve until SIGINT or SIGTERM
+    Serve(HubConfig),
+    /// Throw a read model away and fold the whole journal anew
+    Rebuild(Offline),
+    /// Print a hash over each table of a read model, and one over all
+    Digest(Offline),
+}
+
+/// A read model of a hub that is not running.
+#[derive(Debug, Args)]
+struct Offline {
+    /// Which read model
+    projection: ReadModel,
+    /// The hub's data folder
+    #[arg(long = "data", value_name = "DIR")]
+    data_dir: PathBuf,
+}
+
+/// The read models.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ReadModel {
+    /// Sales, stock and what the reports are read from
+    Reporting,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = init_logs(cli.log_format, &cli.log_level).context("logging cannot be set up").and_then(|()| {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+        runtime.context("the executor cannot start")?.block_on(run(cli.command))
+    });
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Serve(config) => serve(config).await,
+        Command::Rebuild(Offline { projection: ReadModel::Reporting, data_dir }) => {
+            let _alone = lock(&data_dir)?;
+            reporting::rebuild(&data_dir).await.context("reporting could not be rebuilt")?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Digest(Offline { projection: ReadModel::Reporting, data_dir }) => {
+            let _alone = lock(&data_dir)?;
+            let digest = tasks::blocking(move || reporting::digest(&data_dir)).await?;
+            print_digest(&digest.context("reporting could not be read")?);
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+async fn serve(config: HubConfig) -> anyhow::Result<ExitCode> {
+    let hub = Hub::start(config).await.context("the hub did not start")?;
+    let signal = shutdown_signal().await.context("signals cannot be heard")?;
+    tracing::info!(signal, "the hub stops");
+    let report = hub.stop().await;
+    Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// A folder that does not exist is a mistake here, and is not made.
+fn lock(data_dir: &Path) -> anyhow::Result<DataDir> {
+    anyhow::ensure!(data_dir.is_dir(), "there is no data folder {}", data_dir.display());
+    DataDir::open(data_dir).context("the data folder cannot be used")
+}
+
+#[expect(clippy::print_stdout, reason = "the digest is what the command is asked for")]
+fn print_digest(digest: &[(&'static str, String)]) {
+    for (table, hash) in digest {
+        println!("{hash}  {table}");
+    }
+}

@@ -1,1 +1,16 @@
-//! x
+//! The server of one shop: sells, prints, counts, whether or not there is an internet.
+//!
+//! Rooms, from the street in: `http` asks `app`, `app` decides with `percolate-common` and writes through `store`;
+//! `sync` carries the journal to the hub and the menu back. `node` builds all of it. A sale is one savepoint in the
+//! writer's group: ticket, stock, journal and answer; the till hears of it only after the commit.
+//!
+//! Absent on purpose: a second writer, a queue beside the journal, anything that waits for the hub.
+
+mod app;
+pub mod config;
+mod http;
+mod node;
+mod store;
+mod sync;
+
+pub use node::serve;

@@ -162,6 +162,21 @@ impl Journal {
         self.db.commits()
     }
 
+    /// Whether the database can be written now; nothing is. Blocks.
+    ///
+    /// # Errors
+    /// [`StorageError`] says why not.
+    pub fn probe(&self) -> Result<(), StorageError> {
+        let probed = self.db.write_blocking("probe", |tx| {
+            tx.execute("UPDATE journal_stream SET seq = seq WHERE id = 0", [])?;
+            Err::<(), _>(Probe::Done)
+        });
+        match probed {
+            Ok(()) | Err(Probe::Done) => Ok(()),
+            Err(Probe::Failed(error)) => Err(error),
+        }
+    }
+
     /// How far every journal reaches, by author, incarnation and stream. Blocks.
     ///
     /// # Errors
@@ -264,16 +279,24 @@ pub fn stock_total_list(
     )
 }
 
-/// Parked entries with their journals, oldest sequence number first within a journal.
+/// Parked entries with their journals, by journal and sequence number, after a place in that order.
 ///
 /// # Errors
 /// [`StorageError`] if the query fails.
-pub fn parked_list(tx: &ReadTx<'_>, limit: u32) -> Result<Vec<(JournalId, Entry)>, StorageError> {
+pub fn parked_list(
+    tx: &ReadTx<'_>,
+    after: Option<(JournalId, u64)>,
+    limit: u32,
+) -> Result<Vec<(JournalId, Entry)>, StorageError> {
+    let (stream_id, seq) = match after {
+        Some((journal, seq)) => (stream_id_fetch(tx, &journal)?.unwrap_or(0), seq_column(seq)),
+        None => (0, 0),
+    };
     let rows = tx.query_list(
         "SELECT author, incarnation, stream, entry.seq AS seq, entry.hash AS hash, event, parked
          FROM journal_entry AS entry JOIN journal_stream ON id = stream_id
-         WHERE parked = 1 ORDER BY stream_id, entry.seq LIMIT :limit",
-        named_params! {":limit": limit},
+         WHERE parked = 1 AND (stream_id, entry.seq) > (:stream, :after) ORDER BY stream_id, entry.seq LIMIT :limit",
+        named_params! {":stream": stream_id, ":after": seq, ":limit": limit},
         |row| Ok((journal_of(row)?, entry(row)?)),
     )?;
     Ok(rows.into_iter().filter_map(|(journal, entry)| Some((journal?, entry))).collect())
@@ -391,6 +414,18 @@ pub fn hash_fetch(tx: &ReadTx<'_>, journal: &JournalId, seq: u64) -> Result<Opti
         named_params! {":author": author, ":incarnation": incarnation, ":stream": stream, ":seq": seq_column(seq)},
         |row| hash_from_column(row.get_ref("hash")?.as_blob()?),
     )
+}
+
+/// A command that is taken back whatever it found.
+enum Probe {
+    Done,
+    Failed(StorageError),
+}
+
+impl From<StorageError> for Probe {
+    fn from(error: StorageError) -> Self {
+        Self::Failed(error)
+    }
 }
 
 struct Append<'a, 'c> {

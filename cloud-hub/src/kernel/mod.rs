@@ -6,6 +6,8 @@
 pub mod db;
 pub mod http;
 pub mod journal;
+pub mod metrics;
+pub mod outbox;
 pub mod projection;
 
 use std::fmt;

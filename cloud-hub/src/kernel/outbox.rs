@@ -12,7 +12,7 @@ use percolate_common::entropy::Entropy;
 use percolate_common::hlc::Hlc;
 use percolate_common::ids::StoreId;
 use percolate_common::journal::{AuthorId, Hash, Head, Incarnation, JournalId, Service, StreamKind};
-use percolate_common::time::{Clock, StoreCalendar, UtcMillis};
+use percolate_common::time::{BusinessDay, Clock, UtcMillis};
 use percolate_common::wire::envelope::Batch;
 use percolate_common::wire::{BODY_BYTES_MAX, WireError, event};
 use percolate_runtime::migrate::Migration;
@@ -28,6 +28,9 @@ const RELAY_ENTRIES_MAX: i64 = 500;
 
 /// The hub's services keep no trading day: theirs is the calendar day of this zone.
 const ZONE: &str = "UTC";
+
+/// A calendar day of that zone, in milliseconds.
+const DAY_MS: i64 = 86_400_000;
 
 /// The tables of an outbox, to stand in a service's list of migrations under any number.
 #[must_use]
@@ -245,13 +248,12 @@ fn batch(journal: JournalId, held: Head, said: Vec<Entry>, now: UtcMillis) -> Op
 }
 
 fn header(hlc: Hlc, now: UtcMillis) -> Header {
-    // The zone is in every copy of the database that the program carries; were it not, the day would be the first one.
-    let calendar = StoreCalendar::new(ZONE, 0);
+    let days = now.get().div_euclid(DAY_MS);
     Header {
         store: StoreId::CHAIN,
         at: now,
         hlc,
-        business_day: calendar.map(|calendar| calendar.business_day(now)).unwrap_or_default(),
+        business_day: BusinessDay::from_days(i32::try_from(days).unwrap_or(0)),
         clock: ClockQuality::Good,
         zone: ZONE.to_owned(),
     }

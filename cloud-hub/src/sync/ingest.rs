@@ -251,7 +251,7 @@ async fn finished(committing: &mut Option<Committing>) -> Vec<Answered> {
 }
 
 /// Of several acknowledgements of one journal in one group only the last is said; what was parked is said of all.
-fn merge_acks(answers: &mut Vec<Answer>) {
+fn merge_acks(answers: &mut [Answer]) {
     let mut later: Vec<(JournalId, u64)> = Vec::new();
     let mut parked_later: Vec<(JournalId, Vec<u64>)> = Vec::new();
     for answer in answers.iter_mut().rev() {

@@ -117,6 +117,15 @@ impl Drop for DataDir {
     }
 }
 
+/// Bytes that an ordinary program may still write where `path` lies.
+///
+/// # Errors
+/// If the file system cannot be asked.
+pub fn disk_free_bytes(path: &Path) -> io::Result<u64> {
+    let state = rustix::fs::statvfs(path)?;
+    Ok(state.f_bavail.saturating_mul(state.f_frsize))
+}
+
 /// Replaces a file, or makes it: a reader sees the old content or the new, also after a power cut.
 ///
 /// # Errors

@@ -261,7 +261,7 @@ impl Link {
         loop {
             let event = tokio::time::timeout_at(silent_at, event_loop.poll())
                 .await
-                .map_err(|_| DownReason::Silent)?
+                .map_err(|_elapsed| DownReason::Silent)?
                 .map_err(|error| down_reason(&error))?;
             let Event::Incoming(packet) = event else { continue };
             silent_at = deadline_in(silence_max);

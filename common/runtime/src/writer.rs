@@ -248,6 +248,7 @@ impl Worker {
             {
                 waiting.push_back(next);
             }
+            self.metrics.queue_commands.set(count(self.inbox.len()));
             // More than one round only if a failure ended a transaction before the last of its commands ran.
             while !waiting.is_empty() {
                 self.serve_group(&mut waiting);
@@ -272,7 +273,10 @@ impl Worker {
                     command.run(&mut group);
                     members.push(command);
                 }
-                group.commit()
+                let commit_start = monotonic_now();
+                let ended = group.commit();
+                self.metrics.commit_seconds.record(monotonic_now().saturating_sub(commit_start));
+                ended
             }
         };
         self.metrics.group(members.len(), monotonic_now().saturating_sub(start), &ended);
@@ -299,6 +303,7 @@ struct Metrics {
     commits: Counter,
     group_commands: Histogram,
     commit_seconds: Histogram,
+    queue_commands: Gauge,
     wal_pages: Gauge,
 }
 
@@ -309,13 +314,13 @@ impl Metrics {
             commits: counter!("storage_commits_total", "database" => name),
             group_commands: histogram!("storage_group_commands", "database" => name),
             commit_seconds: histogram!("storage_commit_seconds", "database" => name),
+            queue_commands: gauge!("storage_queue_commands", "database" => name),
             wal_pages: gauge!("storage_wal_pages", "database" => name),
         }
     }
 
     fn group(&self, commands: usize, took: Duration, ended: &Result<u32, StorageError>) {
         self.group_commands.record(count(commands));
-        self.commit_seconds.record(took);
         match ended {
             Ok(0) => {}
             Ok(_) => self.commits.increment(1),

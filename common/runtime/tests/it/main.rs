@@ -5,6 +5,10 @@ mod database;
 #[cfg(test)]
 mod disk;
 #[cfg(test)]
+mod http;
+#[cfg(test)]
+mod mqtt;
+#[cfg(test)]
 mod notes;
 #[cfg(test)]
 mod readers;

@@ -312,9 +312,11 @@ async fn a_stop_finishes_what_waits_checkpoints_and_takes_no_more() {
     let stopping = thread::spawn(move || stopper.stop_blocking());
     // Once the writer refuses, the stop has begun, with twenty commands still waiting.
     loop {
-        match bench.writer.run("refused", |tx| insert(tx, "zz")).await {
-            Err(StorageError::Closed) => break,
-            other => panic!("closed, or still behind the gate: {other:?}"),
+        let mut probe = bench.call("probe", |_| Ok(())).await;
+        match probe.try_recv() {
+            Ok(Err(StorageError::Closed)) => break,
+            Ok(Err(StorageError::QueueFull { .. })) | Err(_) => thread::yield_now(),
+            Ok(other) => panic!("answered behind a closed gate: {other:?}"),
         }
     }
     bench.open(gate).await.unwrap();

@@ -1,0 +1,309 @@
+//! The embedded MQTT broker: it carries frames and holds nothing of record. It may be killed and wiped at any time.
+//!
+//! Until nodes have certificates it listens on the loopback only, and a client is what it calls itself. Even so a node's
+//! name opens its own topics and no others, so that a mistake in one shop cannot speak for another.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use mqtt5::broker::auth::{AuthProvider, AuthResult};
+use mqtt5::broker::config::{BrokerConfig, StorageBackend, StorageConfig};
+use mqtt5::broker::router::MessageRouter;
+use mqtt5::broker::{BrokerShutdownHandle, MqttBroker};
+use mqtt5::packet::connect::ConnectPacket;
+use mqtt5::protocol::v5::reason_codes::ReasonCode;
+use percolate_common::ids::NodeId;
+use percolate_common::wire::topic::{Topic, node_subscriptions};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// The largest packet either way, in bytes; a client that sends a larger one is cut off.
+const PACKET_BYTES_MAX: usize = 512 * 1024;
+
+/// Clients at one time; the next one is refused. Source: DESIGN.md 9, 20,000 stores on one hub.
+const CLIENTS_MAX: usize = 20_000;
+
+/// Messages that wait for one client; beyond it the oldest are dropped, and asked for again by whoever misses them.
+const QUEUED_MESSAGES_MAX: usize = 10_000;
+
+/// Bytes that wait for one client, as above.
+const QUEUED_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Messages on their way to one connection; beyond it they wait in the client's queue.
+const CONNECTION_MESSAGES_MAX: usize = 1_000;
+
+/// Topics that keep a message: one presence for each client.
+const RETAINED_MESSAGES_MAX: usize = CLIENTS_MAX;
+
+/// Names of the hub's own connections begin so.
+const HUB_PREFIX: &str = "hub-";
+
+/// Why the broker does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum BrokerError {
+    /// Without certificates nobody outside this machine may connect.
+    #[error("the broker may only listen on this machine, and {address} is open to others: use 127.0.0.1 or [::1]")]
+    NotLoopback {
+        /// What was asked for.
+        address: SocketAddr,
+    },
+    /// The address is taken or not ours.
+    #[error("the broker could not listen on {address}")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// The cause.
+        #[source]
+        source: mqtt5::MqttError,
+    },
+    /// It ended although nobody stopped it.
+    #[error("the broker ended by itself")]
+    Ended,
+    /// It failed while it ran.
+    #[error("the broker failed")]
+    Failed(#[source] mqtt5::MqttError),
+}
+
+/// The embedded broker. A clone is the same broker.
+#[derive(Clone)]
+pub struct EmbeddedBroker {
+    address: SocketAddr,
+    access: Arc<Access>,
+    /// Bound at the start and not yet running.
+    bound: Arc<Mutex<Option<MqttBroker>>>,
+    running: watch::Sender<Option<Running>>,
+}
+
+/// Handles on a broker that runs.
+#[derive(Clone)]
+struct Running {
+    router: Arc<MessageRouter>,
+    shutdown: BrokerShutdownHandle,
+}
+
+impl fmt::Debug for EmbeddedBroker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EmbeddedBroker").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+impl EmbeddedBroker {
+    /// Listens; port 0 takes a free one. Give [`EmbeddedBroker::run`] to a task group that makes it anew if it ends.
+    ///
+    /// # Errors
+    /// [`BrokerError::NotLoopback`] for an address that others can reach; [`BrokerError::Bind`].
+    pub async fn start(address: SocketAddr) -> Result<Self, BrokerError> {
+        if !address.ip().is_loopback() {
+            return Err(BrokerError::NotLoopback { address });
+        }
+        let access = Arc::new(Access::default());
+        let (broker, address) = bind(address, &access).await?;
+        let (running, _) = watch::channel(None);
+        Ok(Self { address, access, bound: Arc::new(Mutex::new(Some(broker))), running })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Whether it takes connections.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.running.borrow().is_some()
+    }
+
+    /// Serves until it is stopped. Each run begins with nothing: no session, no queue, no retained message.
+    ///
+    /// # Errors
+    /// [`BrokerError`] if it ended otherwise: run it again.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), BrokerError> {
+        let bound = self.bound.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let mut broker = match bound {
+            Some(broker) => broker,
+            None => bind(self.address, &self.access).await?.0,
+        };
+        let shutdown = broker.shutdown_handle();
+        let handles = Running { router: broker.router(), shutdown: shutdown.clone() };
+        let mut ready = broker.ready_receiver();
+        // However this run ends, nobody takes the broker for running afterwards.
+        let _guard = NotRunning { running: &self.running };
+        let serving = broker.run();
+        tokio::pin!(serving);
+        // Before it takes connections it would not hear that it should stop.
+        tokio::select! {
+            ended = &mut serving => return Err(by_itself(ended)),
+            _up = ready.wait_for(|up| *up) => self.running.send_replace(Some(handles)),
+        };
+        tokio::select! {
+            ended = &mut serving => return Err(by_itself(ended)),
+            () = stop.cancelled() => shutdown.shutdown(),
+        }
+        serving.await.map_err(BrokerError::Failed)
+    }
+
+    /// Ends the present run at once. What supervises it starts an empty broker on the same address.
+    pub fn stop(&self) {
+        if let Some(running) = &*self.running.borrow() {
+            running.shutdown.shutdown();
+        }
+    }
+
+    /// Cuts a client off and refuses it from now on, until the process ends.
+    pub async fn revoke(&self, client_id: &str) {
+        self.access.revoked.write().unwrap_or_else(PoisonError::into_inner).insert(client_id.to_owned());
+        let running = self.running.borrow().clone();
+        if let Some(running) = running {
+            running.router.disconnect_client(client_id).await;
+        }
+    }
+}
+
+fn by_itself(ended: mqtt5::Result<()>) -> BrokerError {
+    ended.map_or_else(BrokerError::Failed, |()| BrokerError::Ended)
+}
+
+/// Says that nothing runs, when it is dropped.
+struct NotRunning<'b> {
+    running: &'b watch::Sender<Option<Running>>,
+}
+
+impl Drop for NotRunning<'_> {
+    fn drop(&mut self) {
+        self.running.send_replace(None);
+    }
+}
+
+async fn bind(address: SocketAddr, access: &Arc<Access>) -> Result<(MqttBroker, SocketAddr), BrokerError> {
+    let storage = StorageConfig::new()
+        .with_backend(StorageBackend::Memory)
+        .with_max_queued_messages_per_client(QUEUED_MESSAGES_MAX)
+        .with_max_queued_bytes_per_client(QUEUED_BYTES_MAX);
+    let config = BrokerConfig::default()
+        .with_bind_address(address)
+        .with_max_clients(CLIENTS_MAX)
+        .with_max_packet_size(PACKET_BYTES_MAX)
+        .with_client_channel_capacity(CONNECTION_MESSAGES_MAX)
+        .with_max_retained_messages(RETAINED_MESSAGES_MAX)
+        .with_sys_topics_enabled(false)
+        .with_storage(storage);
+    let failed = |source| BrokerError::Bind { address, source };
+    let broker = MqttBroker::with_config(config).await.map_err(failed)?;
+    let bound = broker.local_addr().unwrap_or(address);
+    Ok((broker.with_auth_provider(access.clone()), bound))
+}
+
+/// Who may connect, and to what.
+#[derive(Default)]
+struct Access {
+    revoked: RwLock<BTreeSet<String>>,
+}
+
+impl Access {
+    fn may_connect(&self, client_id: &str) -> bool {
+        let revoked = self.revoked.read().unwrap_or_else(PoisonError::into_inner).contains(client_id);
+        !revoked && (client_id.starts_with(HUB_PREFIX) || node_of(client_id).is_some())
+    }
+}
+
+fn node_of(client_id: &str) -> Option<NodeId> {
+    let node = client_id.strip_prefix('n')?.parse().ok()?;
+    // One spelling only: `n011` is not `n11`.
+    (client_id == percolate_common::wire::topic::client_id(node)).then_some(node)
+}
+
+fn may_publish(client_id: &str, topic: &str) -> bool {
+    let Some(node) = node_of(client_id) else { return client_id.starts_with(HUB_PREFIX) };
+    match topic.parse() {
+        Ok(Topic::Up(of, _) | Topic::UpSession(of) | Topic::Presence(of)) => of == node,
+        Ok(Topic::Down(..) | Topic::DownSession(_) | Topic::AllDown(_)) | Err(_) => false,
+    }
+}
+
+fn may_subscribe(client_id: &str, filter: &str) -> bool {
+    match node_of(client_id) {
+        Some(node) => node_subscriptions(node).iter().any(|own| own == filter),
+        None => client_id.starts_with(HUB_PREFIX),
+    }
+}
+
+type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+impl AuthProvider for Access {
+    fn authenticate<'a>(
+        &'a self,
+        connect: &'a ConnectPacket,
+        _client_addr: SocketAddr,
+    ) -> Answer<'a, mqtt5::Result<AuthResult>> {
+        let id = connect.client_id.as_str();
+        let will_lawful = connect.will.as_ref().is_none_or(|will| may_publish(id, &will.topic));
+        let welcome = self.may_connect(id) && will_lawful;
+        Box::pin(async move {
+            Ok(if welcome { AuthResult::success() } else { AuthResult::fail(ReasonCode::NotAuthorized) })
+        })
+    }
+
+    fn authorize_publish<'a>(
+        &'a self,
+        client_id: &str,
+        _user_id: Option<&'a str>,
+        topic: &'a str,
+    ) -> Answer<'a, bool> {
+        let lawful = may_publish(client_id, topic);
+        Box::pin(async move { lawful })
+    }
+
+    fn authorize_subscribe<'a>(
+        &'a self,
+        client_id: &str,
+        _user_id: Option<&'a str>,
+        topic_filter: &'a str,
+    ) -> Answer<'a, bool> {
+        let lawful = may_subscribe(client_id, topic_filter);
+        Box::pin(async move { lawful })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_opens_its_own_topics_and_no_others() {
+        for topic in ["percolate/v1/n11/up/sales", "percolate/v1/n11/up/session", "percolate/v1/n11/up/presence"] {
+            assert!(may_publish("n11", topic) && !may_publish("n12", topic), "{topic}");
+            assert!(may_publish("hub-1", topic));
+        }
+        for topic in ["percolate/v1/n11/down/catalog", "percolate/v1/all/down/catalog", "percolate/v1/n1/up/x", "other"] {
+            assert!(!may_publish("n11", topic), "{topic}");
+        }
+        assert!(may_subscribe("n11", "percolate/v1/n11/down/+") && may_subscribe("n11", "percolate/v1/all/down/+"));
+        for filter in ["#", "+/+/#", "percolate/v1/+/down/+", "percolate/v1/n12/down/+", "$share/g/percolate/v1/+/up/+"] {
+            assert!(!may_subscribe("n11", filter), "{filter}");
+            assert!(may_subscribe("hub-1", filter));
+        }
+    }
+
+    #[test]
+    fn strangers_and_the_revoked_may_not_connect() {
+        let access = Access::default();
+        assert!(access.may_connect("n11") && access.may_connect("hub-1"));
+        for name in ["", "n", "n011", "n-1", "stranger", "11"] {
+            assert!(!access.may_connect(name), "{name}");
+        }
+        access.revoked.write().unwrap().insert("n11".to_owned());
+        assert!(!access.may_connect("n11") && access.may_connect("n12"));
+    }
+
+    #[tokio::test]
+    async fn an_address_that_others_can_reach_is_refused_by_name() {
+        let refused = EmbeddedBroker::start("0.0.0.0:0".parse().unwrap()).await.unwrap_err();
+        assert!(matches!(refused, BrokerError::NotLoopback { .. }));
+        assert!(refused.to_string().contains("0.0.0.0:0"));
+    }
+}

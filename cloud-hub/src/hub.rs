@@ -1,0 +1,331 @@
+//! The composition root: it opens, wires, starts and stops the parts of the hub, each in its order.
+//!
+//! Started first: what others stand on. Stopped in the reverse order: first nobody may ask, then nothing is read, then
+//! what was taken in is committed and answered, then the broker goes, and the databases last.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use percolate_common::entropy::Entropy;
+use percolate_common::time::Clock;
+use percolate_common::wire::topic::hub_subscriptions;
+use percolate_runtime::files::{DataDir, FileError};
+use percolate_runtime::http::auth::{TokenAuth, TokenError};
+use percolate_runtime::http::health::{Check, Health, ReadyChecks};
+use percolate_runtime::http::server::{BoundServer, Endpoints, ServerError};
+use percolate_runtime::mqtt::{KEEP_ALIVE, Link, LinkConfig};
+use percolate_runtime::sqlite::StorageError;
+use percolate_runtime::system::{OsEntropy, SimulatedClockError, clock_from_option};
+use percolate_runtime::tasks::{self, StopReport, TaskGroup};
+use percolate_runtime::telemetry::{TelemetryError, install_metrics, metrics_upkeep, record_build};
+use tokio::sync::{mpsc, watch};
+
+use crate::broker::{BrokerError, EmbeddedBroker};
+use crate::catalog::app::{CatalogApp, CatalogAppError, MenuLoaded};
+use crate::catalog::menu::{Menu, MenuError};
+use crate::config::HubConfig;
+use crate::kernel::db::Db;
+use crate::kernel::http::{Surface, assemble};
+use crate::kernel::journal::Journal;
+use crate::kernel::outbox::{OutboxError, Relay};
+use crate::kernel::{ServiceContext, ServiceParts, metrics};
+use crate::sync::downlink::{self, Downlink};
+use crate::sync::ingest::Ingest;
+use crate::{catalog, reporting, sync};
+
+/// How long the parts may take to end, all together; what has not ended then is cut off.
+const STOP_TIME_MAX: Duration = Duration::from_secs(20);
+
+/// The hub's name at its broker.
+const CLIENT_ID: &str = "hub-1";
+
+/// Why the hub does not start, or did not stop well.
+#[derive(Debug, thiserror::Error)]
+pub enum HubError {
+    /// The data folder cannot be used.
+    #[error("the data folder cannot be used")]
+    DataDir(#[source] FileError),
+    /// The token cannot be used.
+    #[error("the token cannot be used")]
+    Token(#[from] TokenError),
+    /// A database cannot be opened.
+    #[error("the database {name} cannot be opened")]
+    Database {
+        /// Which one.
+        name: &'static str,
+        /// The cause.
+        #[source]
+        source: StorageError,
+    },
+    /// The simulated clock cannot be read.
+    #[error("the clock cannot be set")]
+    Clock(#[from] SimulatedClockError),
+    /// Metrics cannot be set up.
+    #[error("metrics cannot be set up")]
+    Telemetry(#[from] TelemetryError),
+    /// The menu file cannot be taken.
+    #[error("the menu file {path} cannot be taken")]
+    Menu {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: MenuError,
+    },
+    /// The catalog cannot be opened, or the menu cannot be published.
+    #[error("the catalog cannot be used")]
+    Catalog(#[from] CatalogAppError),
+    /// What the services have said cannot be copied into the journal.
+    #[error("a service's journal cannot be copied into the hub's")]
+    Relay(#[from] OutboxError),
+    /// The broker does not start.
+    #[error("the broker cannot start")]
+    Broker(#[from] BrokerError),
+    /// The HTTP server does not start.
+    #[error("the HTTP server cannot start")]
+    Server(#[from] ServerError),
+    /// Nobody could be told where the hub listens.
+    #[error("the file that says where the hub listens cannot be written")]
+    Endpoints(#[source] FileError),
+}
+
+/// A hub that runs.
+pub struct Hub {
+    tasks: TaskGroup,
+    databases: Vec<Db>,
+    broker: EmbeddedBroker,
+    http: SocketAddr,
+    menu: Option<MenuLoaded>,
+    /// Held to the end: one process uses a data folder.
+    _data_dir: DataDir,
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub").field("http", &self.http).field("broker", &self.broker).finish_non_exhaustive()
+    }
+}
+
+impl Hub {
+    /// Opens, wires and starts everything. When it returns, the hub listens.
+    ///
+    /// # Errors
+    /// [`HubError`] says what could not be opened or started.
+    pub async fn start(config: HubConfig) -> Result<Self, HubError> {
+        let clock = clock_from_option(config.simulated_clock.as_deref())?;
+        Self::start_with(config, clock, Arc::new(OsEntropy)).await
+    }
+
+    /// As [`Hub::start`], with a clock and chance of the caller's choosing.
+    ///
+    /// # Errors
+    /// As [`Hub::start`].
+    pub async fn start_with(
+        config: HubConfig,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, HubError> {
+        let recorder = install_metrics()?;
+        metrics::describe();
+        record_build("cloud-hub", env!("CARGO_PKG_VERSION"));
+        let data_dir = DataDir::open(&config.data_dir).map_err(HubError::DataDir)?;
+        let auth = TokenAuth::open(data_dir.path(), &*entropy)?;
+        let stores = Stores::open(&data_dir, &clock, &entropy).await?;
+        let menu = stores.load_menu(&config).await?;
+        // Nodes must never meet a hub that says less than it said before: the journal is whole before anybody connects.
+        let relay = Relay::new(stores.catalog.outbox().clone(), stores.context.journal.clone(), clock.clone());
+        relay.catch_up().await?;
+
+        let broker = EmbeddedBroker::start(config.mqtt).await?;
+        let server = BoundServer::bind(config.http).await?;
+        let http = server.address();
+        let databases = stores.databases();
+        let Stores { context, catalog, reporting } = stores;
+        let parts = [catalog::parts(catalog.clone()), reporting];
+
+        let tasks = TaskGroup::new();
+        let upkeep = recorder.clone();
+        tasks.spawn("metrics_upkeep", |stop| metrics_upkeep(upkeep, stop));
+        let run = broker.clone();
+        tasks.spawn_restarting("broker", move |stop| run.clone().run(stop));
+        let trouble = start_sync(&tasks, &context, &catalog, broker.address());
+        tasks.spawn_restarting("relay_catalog", move |stop| relay.clone().run(stop));
+
+        let checks = ready_checks(context.journal.clone(), broker.clone(), trouble);
+        let mut routers = vec![sync::http::router(context.journal.clone())];
+        for part in parts {
+            routers.push(start_service(&tasks, part));
+        }
+        let health = Health { checks, metrics: recorder };
+        let router = assemble(Surface { services: routers, auth, health, entropy });
+        tasks.spawn("http", |stop| async move {
+            if let Err(error) = server.serve(router, stop).await {
+                tracing::error!(error = &error as &dyn std::error::Error, "the HTTP server ended");
+            }
+        });
+        Endpoints::new(http, Some(broker.address())).write(data_dir.path()).map_err(HubError::Endpoints)?;
+        tracing::info!(http.address = %http, mqtt.address = %broker.address(), "the hub listens on {http}");
+        Ok(Self { tasks, databases, broker, http, menu, _data_dir: data_dir })
+    }
+
+    /// Where it answers HTTP.
+    #[must_use]
+    pub const fn http_address(&self) -> SocketAddr {
+        self.http
+    }
+
+    /// Its broker.
+    #[must_use]
+    pub const fn broker(&self) -> &EmbeddedBroker {
+        &self.broker
+    }
+
+    /// What became of the menu, if it was given one.
+    #[must_use]
+    pub const fn menu(&self) -> Option<MenuLoaded> {
+        self.menu
+    }
+
+    /// The tasks that have ended although nobody stopped them.
+    #[must_use]
+    pub fn ended_tasks(&self) -> Vec<&'static str> {
+        self.tasks.ended()
+    }
+
+    /// Stops everything in order; what nodes have sent and was taken in is committed.
+    pub async fn stop(self) -> StopReport {
+        let report = self.tasks.stop(STOP_TIME_MAX).await;
+        for db in &self.databases {
+            db.stop().await;
+        }
+        report
+    }
+}
+
+/// The databases and what was folded from them at the start.
+struct Stores {
+    context: ServiceContext,
+    catalog: Arc<CatalogApp>,
+    reporting: ServiceParts,
+}
+
+impl Stores {
+    async fn open(data_dir: &DataDir, clock: &Arc<dyn Clock>, entropy: &Arc<dyn Entropy>) -> Result<Self, HubError> {
+        let path = data_dir.path().to_owned();
+        let journal = opened("journal", move || Journal::open(&path)).await?;
+        let context = ServiceContext {
+            data_dir: data_dir.path().to_owned(),
+            journal,
+            clock: clock.clone(),
+            entropy: entropy.clone(),
+        };
+        let catalog = catalog::open(&context).await?;
+        let own = context.clone();
+        let reporting = opened(reporting::NAME, move || reporting::parts(&own)).await?;
+        Ok(Self { context, catalog, reporting })
+    }
+
+    async fn load_menu(&self, config: &HubConfig) -> Result<Option<MenuLoaded>, HubError> {
+        let Some(path) = config.menu.clone() else { return Ok(None) };
+        let menu = Menu::read(&path).map_err(|source| HubError::Menu { path, source })?;
+        let loaded = self.catalog.load_menu(menu).await?;
+        match loaded {
+            MenuLoaded::Unchanged { revision } => tracing::info!(revision, "the menu is revision {revision} already"),
+            MenuLoaded::Published { revision, events } => {
+                tracing::info!(revision, events, "the menu was published as revision {revision}");
+            }
+        }
+        Ok(Some(loaded))
+    }
+
+    /// In the order in which they are stopped: the journal last, everybody follows it.
+    fn databases(&self) -> Vec<Db> {
+        vec![self.reporting.db.clone(), self.catalog.db().clone(), self.context.journal.db().clone()]
+    }
+}
+
+/// Opening waits for the disk: never on a thread that serves others.
+async fn opened<T: Send + 'static>(
+    name: &'static str,
+    open: impl FnOnce() -> Result<T, StorageError> + Send + 'static,
+) -> Result<T, HubError> {
+    let outcome = tasks::blocking(open).await.unwrap_or(Err(StorageError::Panicked { name: "open" }));
+    outcome.map_err(|source| HubError::Database { name, source })
+}
+
+/// Starts the link, ingest and the downlink. Tells why ingest cannot commit, if it cannot.
+fn start_sync(
+    tasks: &TaskGroup,
+    context: &ServiceContext,
+    catalog: &CatalogApp,
+    broker: SocketAddr,
+) -> watch::Receiver<Option<&'static str>> {
+    let config = LinkConfig {
+        host: broker.ip().to_string(),
+        port: broker.port(),
+        client_id: CLIENT_ID.to_owned(),
+        subscriptions: hub_subscriptions(),
+        will: None,
+        online: None,
+        keep_alive: KEEP_ALIVE,
+    };
+    let (link, publisher, events) = Link::new(config, context.entropy.clone());
+    tasks.spawn("hub_link", |stop| link.run(stop));
+    let (downlink_sender, downlink_events) = mpsc::channel(downlink::EVENTS_MAX);
+    let journals = vec![catalog.outbox().journal_id()];
+    let journal = context.journal.clone();
+    let downlink = Downlink::new(journal.clone(), context.clock.clone(), publisher.clone(), journals, downlink_events);
+    tasks.spawn_restarting("downlink", move |stop| downlink.clone().run(stop));
+    let time_and_chance = (context.clock.clone(), context.entropy.clone());
+    let ingest = Ingest::new(journal, time_and_chance, (publisher, events), downlink_sender);
+    let trouble = ingest.trouble();
+    tasks.spawn_restarting("ingest", move |stop| ingest.clone().run(stop));
+    trouble
+}
+
+/// Starts a service's projections and tasks, and gives its routes.
+fn start_service(tasks: &TaskGroup, parts: ServiceParts) -> crate::kernel::http::ServiceRouter {
+    for runner in parts.projections {
+        tasks.spawn_restarting(runner.name(), move |stop| runner.clone().run(stop));
+    }
+    for mut task in parts.tasks {
+        tasks.spawn_restarting(task.name, move |stop| (task.start)(stop));
+    }
+    parts.router
+}
+
+/// Ready means: what nodes send can be committed, and nodes can connect.
+fn ready_checks(
+    journal: Journal,
+    broker: EmbeddedBroker,
+    trouble: watch::Receiver<Option<&'static str>>,
+) -> ReadyChecks {
+    Arc::new(move || {
+        let written = journal.probe();
+        let ingest = *trouble.borrow();
+        let broker_up = broker.is_running();
+        vec![
+            Check {
+                name: "journal_writable",
+                ok: written.is_ok(),
+                detail: written.map_or_else(|error| error.to_string(), |()| "it can be written".to_owned()),
+            },
+            Check {
+                name: "ingest",
+                ok: ingest.is_none(),
+                detail: ingest.map_or_else(
+                    || "the last messages were committed".to_owned(),
+                    |code| format!("the last messages could not be committed: {code}"),
+                ),
+            },
+            Check {
+                name: "broker",
+                ok: broker_up,
+                detail: if broker_up { format!("it listens on {}", broker.address()) } else { "it is down".to_owned() },
+            },
+        ]
+    })
+}

@@ -1,0 +1,141 @@
+//! A hub in a scratch folder, asked over HTTP as anybody would.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use cloud_hub::config::HubConfig;
+use cloud_hub::hub::{Hub, HubError};
+use percolate_common::entropy::SeededEntropy;
+use percolate_common::time::{Clock, UtcMillis};
+use reqwest::StatusCode;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::events::NOON_MS;
+use super::eventually;
+
+/// A clock that stands.
+#[derive(Debug)]
+pub(crate) struct StandingClock;
+
+impl Clock for StandingClock {
+    fn now(&self) -> UtcMillis {
+        UtcMillis::new(NOON_MS)
+    }
+}
+
+/// A hub, and the folder in which it can be started again.
+pub(crate) struct TestHub {
+    hub: Option<Hub>,
+    folder: TempDir,
+    config: HubConfig,
+    client: reqwest::Client,
+}
+
+impl TestHub {
+    /// Starts a hub without a menu in a new folder, on free ports that it keeps over restarts.
+    pub(crate) async fn start() -> Self {
+        Self::start_with_menu(None).await
+    }
+
+    /// Starts a hub with the text of a menu.
+    pub(crate) async fn start_with_menu(menu: Option<&str>) -> Self {
+        let folder = TempDir::new().unwrap();
+        let mut test = Self {
+            hub: None,
+            config: HubConfig {
+                data_dir: folder.path().join("data"),
+                http: "127.0.0.1:0".parse().unwrap(),
+                mqtt: "127.0.0.1:0".parse().unwrap(),
+                menu: menu.map(|text| written_menu(folder.path(), text)),
+                simulated_clock: None,
+            },
+            folder,
+            client: reqwest::Client::builder().timeout(Duration::from_secs(10)).build().unwrap(),
+        };
+        test.open().await.unwrap();
+        test
+    }
+
+    /// Starts it on the same folder and ports.
+    pub(crate) async fn open(&mut self) -> Result<(), HubError> {
+        let hub = Hub::start_with(self.config.clone(), Arc::new(StandingClock), Arc::new(SeededEntropy::new(7))).await?;
+        self.config.http = hub.http_address();
+        self.config.mqtt = hub.broker().address();
+        self.hub = Some(hub);
+        Ok(())
+    }
+
+    /// Stops it in order.
+    pub(crate) async fn stop(&mut self) {
+        let hub = self.hub.take().unwrap();
+        assert_eq!(hub.ended_tasks(), Vec::<&str>::new(), "tasks ended by themselves");
+        let report = hub.stop().await;
+        assert!(report.is_clean(), "not stopped in time: {:?}", report.unfinished);
+    }
+
+    /// Stops and starts it with another menu.
+    pub(crate) async fn restart_with_menu(&mut self, menu: &str) {
+        self.stop().await;
+        self.config.menu = Some(written_menu(self.folder.path(), menu));
+        self.open().await.unwrap();
+    }
+
+    pub(crate) fn hub(&self) -> &Hub {
+        self.hub.as_ref().unwrap()
+    }
+
+    pub(crate) fn broker_port(&self) -> u16 {
+        self.hub().broker().address().port()
+    }
+
+    pub(crate) fn data_dir(&self) -> &Path {
+        &self.config.data_dir
+    }
+
+    /// Asks with the token.
+    pub(crate) async fn get(&self, path: &str) -> (StatusCode, Value) {
+        let token = std::fs::read_to_string(self.data_dir().join("token")).unwrap();
+        let response = self.client.get(self.url(path)).bearer_auth(token.trim()).send().await.unwrap();
+        let status = response.status();
+        let text = response.text().await.unwrap();
+        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    }
+
+    /// Asks without the token.
+    pub(crate) async fn get_openly(&self, path: &str) -> reqwest::Response {
+        self.client.get(self.url(path)).send().await.unwrap()
+    }
+
+    /// The rows of a list.
+    pub(crate) async fn rows(&self, path: &str) -> Vec<Value> {
+        let (status, body) = self.get(path).await;
+        assert_eq!(status, StatusCode::OK, "{body}");
+        body["rows"].as_array().unwrap().clone()
+    }
+
+    /// The row of one journal at `/v1/sync/streams`.
+    pub(crate) async fn stream(&self, author: &str, stream: &str) -> Option<Value> {
+        let rows = self.rows("/v1/sync/streams?limit=1000").await;
+        rows.into_iter().find(|row| row["author"] == author && row["stream"] == stream)
+    }
+
+    /// Waits until a journal is held up to `seq`, and gives its row.
+    pub(crate) async fn held(&self, author: &str, stream: &str, seq: u64) -> Value {
+        eventually(&format!("{author}/{stream} up to {seq}"), || async {
+            self.stream(author, stream).await.filter(|row| row["contig"] == seq)
+        })
+        .await
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.config.http)
+    }
+}
+
+fn written_menu(folder: &Path, text: &str) -> PathBuf {
+    let path = folder.join("menu.json");
+    std::fs::write(&path, text).unwrap();
+    path
+}

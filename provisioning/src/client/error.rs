@@ -1,0 +1,115 @@
+//! What can go wrong with a request: at our end, on the way, or at the other.
+
+use serde::Deserialize;
+
+/// A request that did not do what it should.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// This machine cannot make connections.
+    #[error("could not set up an HTTP client")]
+    Setup(#[source] reqwest::Error),
+    /// No answer, or half of one. Whether the request was done is unknown; under its key it may be sent again.
+    #[error("no answer from {address} to {path}")]
+    Unreachable {
+        /// Host and port.
+        address: String,
+        /// What was asked.
+        path: String,
+        /// Why.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// The server says no, and why.
+    #[error("{address} refused {path} with {status} {code}: {detail}")]
+    Refused {
+        /// Host and port.
+        address: String,
+        /// What was asked.
+        path: String,
+        /// HTTP status.
+        status: u16,
+        /// For programs.
+        code: String,
+        /// For people.
+        detail: String,
+    },
+    /// The answer has another shape than expected: another version, or another program.
+    #[error("{address} answered {path} in a shape that this program does not know")]
+    Unexpected {
+        /// Host and port.
+        address: String,
+        /// What was asked.
+        path: String,
+        /// Where the shape differs.
+        #[source]
+        source: serde_json::Error,
+    },
+}
+
+/// The parts of a problem (RFC 9457) that are read.
+#[derive(Debug, Default, Deserialize)]
+struct Problem {
+    #[serde(default)]
+    code: String,
+    #[serde(default)]
+    detail: String,
+    #[serde(default)]
+    errors: Vec<Detail>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Detail {
+    #[serde(default)]
+    pointer: String,
+    #[serde(default)]
+    detail: String,
+}
+
+impl ClientError {
+    /// Reads the body of a refusal, which may be anything.
+    pub(super) fn refused(address: &str, path: &str, status: u16, body: &[u8]) -> Self {
+        let problem: Problem = serde_json::from_slice(body).unwrap_or_default();
+        let mut detail = problem.detail;
+        for error in problem.errors {
+            detail.push_str(&format!(" ({} {})", error.pointer, error.detail));
+        }
+        if detail.is_empty() {
+            detail = String::from_utf8_lossy(body).chars().take(200).collect();
+        }
+        Self::Refused { address: address.to_owned(), path: path.to_owned(), status, code: problem.code, detail }
+    }
+
+    /// Whether the same request may well succeed a little later: the server is busy, starting, or out of reach.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } => true,
+            Self::Refused { status, .. } => matches!(status, 408 | 425 | 429 | 502 | 503 | 504),
+            Self::Setup(_) | Self::Unexpected { .. } => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_tells_code_detail_and_place() {
+        let body = br#"{"status":422,"code":"unknown_item","detail":"No such item.","errors":[{"pointer":"/lines/0/item","code":"x","detail":"Look it up."}]}"#;
+        let error = ClientError::refused("127.0.0.1:1", "/v1/tickets", 422, body);
+        assert_eq!(
+            error.to_string(),
+            "127.0.0.1:1 refused /v1/tickets with 422 unknown_item: No such item. (/lines/0/item Look it up.)"
+        );
+        assert!(!error.is_passing());
+        assert!(ClientError::refused("h", "/", 503, b"{}").is_passing());
+        assert!(!ClientError::refused("h", "/", 507, b"{}").is_passing(), "a full disk does not pass by itself");
+    }
+
+    #[test]
+    fn a_refusal_that_is_no_problem_is_quoted() {
+        let error = ClientError::refused("h", "/x", 500, b"<html>oops</html>");
+        assert!(error.to_string().ends_with("500 : <html>oops</html>"), "{error}");
+    }
+}

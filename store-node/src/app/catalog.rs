@@ -1,0 +1,83 @@
+//! The menu that is sold: the last revision that was received whole.
+
+use percolate_common::domain::catalog::{Catalog, CatalogEvent, Draft};
+use percolate_common::domain::event::Event;
+use percolate_common::journal::{Head, JournalId, StreamKind};
+use percolate_common::sync::inbound::{Judgement, judge};
+use percolate_common::wire::envelope::Batch;
+use percolate_common::wire::event::decode;
+use percolate_runtime::sqlite::{ReadTx, StorageError, WriteTx};
+
+use super::App;
+use super::error::AppError;
+use crate::store::down;
+
+/// Folds a journal of the menu into its last sound revision.
+fn published(events: &[Vec<u8>]) -> Option<Catalog> {
+    let mut draft = Draft::default();
+    let mut catalog = None;
+    for bytes in events {
+        // What this program cannot read, it does not sell.
+        let Ok(Event::Catalog(event)) = decode(bytes).map(|recorded| recorded.event) else { continue };
+        draft.apply(&event);
+        if let CatalogEvent::RevisionPublished(revision) = event {
+            match draft.publish(revision) {
+                Ok(sound) => catalog = Some(sound),
+                Err(error) => {
+                    tracing::error!(error = &error as &dyn std::error::Error, "a menu that is not sound is not sold");
+                }
+            }
+        }
+    }
+    catalog
+}
+
+/// The menu for sale: of the journal that came last, if the service has begun a new one.
+pub(crate) fn load(tx: &ReadTx<'_>) -> Result<Option<Catalog>, StorageError> {
+    let mut catalog = None;
+    for (journal, _head) in down::head_list(tx)? {
+        if journal.stream == StreamKind::Catalog {
+            catalog = published(&down::entry_list(tx, &journal)?).or(catalog);
+        }
+    }
+    Ok(catalog)
+}
+
+/// What a batch from the hub was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Received {
+    /// Held up to here; acknowledge.
+    Held(Head),
+    /// Something is missing; ask again from here.
+    Gap(Head),
+    /// Contradicts what is held.
+    Forked,
+}
+
+/// Takes over a batch of one of the hub's journals.
+pub(crate) fn receive(tx: &WriteTx<'_>, batch: &Batch) -> Result<Received, AppError> {
+    let journal: JournalId = batch.journal;
+    let held = down::head_fetch(tx, &journal)?;
+    Ok(match judge(held, batch, |seq| down::hash_at(tx, &journal, seq))? {
+        Judgement::Append(entries) => {
+            down::entries_append(tx, &journal, &entries)?;
+            Received::Held(entries.last().map_or(held, |entry| entry.head))
+        }
+        Judgement::Repeat => Received::Held(held),
+        Judgement::Gap => Received::Gap(held),
+        Judgement::Fork { .. } => Received::Forked,
+    })
+}
+
+/// Reads the menu anew and tells the screens if it is another revision. Blocks.
+pub(crate) fn refresh(app: &App) -> Result<(), AppError> {
+    let before = app.present.catalog().map(|catalog| catalog.revision);
+    let catalog = app.readers.read(load)?;
+    let after = catalog.as_ref().map(|catalog| catalog.revision);
+    app.present.set_catalog(catalog);
+    if let Some(revision) = after.filter(|_| after != before) {
+        tracing::info!(catalog.revision = revision.number, "menu revision {} is sold now", revision.number);
+        app.present.tell(super::Notice::Catalog(revision.number));
+    }
+    Ok(())
+}

@@ -1,0 +1,62 @@
+//! What can go wrong with a command: refusals, which are the caller's, and failures, which are ours.
+
+use percolate_common::domain::stock::MovementRejection;
+use percolate_common::domain::tickets::decide::TicketRejection;
+use percolate_common::domain::tickets::pricing::PricingRejection;
+use percolate_common::wire::WireError;
+use percolate_runtime::sqlite::StorageError;
+
+/// Why a command was not done. Nothing of it was written.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AppError {
+    /// The database failed.
+    #[error("the database failed")]
+    Storage(#[from] StorageError),
+    /// A fact cannot be written as an event.
+    #[error("the event cannot be written")]
+    Event(#[from] WireError),
+    /// A ticket is refused.
+    #[error("the ticket is refused")]
+    Ticket(#[from] TicketRejection),
+    /// Lines cannot be priced.
+    #[error("the lines cannot be priced")]
+    Pricing(#[from] PricingRejection),
+    /// A movement of stock is refused.
+    #[error("the movement is refused")]
+    Movement(#[from] MovementRejection),
+    /// The body names something that it must not.
+    #[error("{detail}")]
+    Field {
+        /// Where.
+        pointer: String,
+        /// For programs.
+        code: &'static str,
+        /// For a person.
+        detail: String,
+    },
+    /// The key has been used for another body.
+    #[error("the idempotency key was used for another request")]
+    KeyReused,
+    /// Nothing can be sold before a menu has come.
+    #[error("no menu has been received yet")]
+    NoCatalog,
+    /// Only the reserve is left on the disk.
+    #[error("{free} bytes are left on the disk")]
+    DiskReserve {
+        /// What is left.
+        free: u64,
+    },
+    /// There is no such thing.
+    #[error("there is no such {0}")]
+    NotFound(&'static str),
+    /// The database belongs to another store or node.
+    #[error("this database belongs to {what} {theirs}, not to {what} {ours}: point --data at the right folder")]
+    OtherNode {
+        /// Store or node.
+        what: &'static str,
+        /// Whose it is.
+        theirs: String,
+        /// Who asks.
+        ours: String,
+    },
+}

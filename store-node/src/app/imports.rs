@@ -1,0 +1,220 @@
+//! Past sales of another system: idempotent by row, whatever the order and number of attempts.
+
+use percolate_common::domain::event::Event;
+use percolate_common::domain::imports::{
+    IMPORT_LINES_MAX, ImportAmended, ImportRejection, ImportedLine, TicketImported, check_line,
+};
+use percolate_common::ids::TicketId;
+use percolate_common::money::Minor;
+use percolate_runtime::sqlite::WriteTx;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::error::AppError;
+use super::tickets::{Answer, KIND_IMPORT, RequestKey, give, given};
+use super::{App, Stamp};
+use crate::store::imports as store;
+use crate::store::sales::{self, RowClass, TicketRow};
+
+/// A basket as it was bought.
+#[derive(Debug, Clone)]
+pub(crate) struct Basket {
+    pub(crate) local_date: String,
+    pub(crate) local_time: String,
+    pub(crate) lines: Vec<ImportedLine>,
+}
+
+/// A row that was not brought in.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct RejectedRow {
+    /// Its id.
+    pub(crate) row: String,
+    /// For programs.
+    #[schema(value_type = String)]
+    pub(crate) code: &'static str,
+    /// For a person.
+    pub(crate) detail: String,
+}
+
+/// What an import did.
+#[derive(Debug, Clone, Default, Serialize, ToSchema)]
+pub(crate) struct ImportAnswer {
+    /// Tickets that are new.
+    pub(crate) tickets_created: u32,
+    /// Tickets that lines came later for.
+    pub(crate) tickets_amended: u32,
+    /// Lines that are new.
+    pub(crate) lines_added: u32,
+    /// Lines that were here already.
+    pub(crate) lines_duplicate: u32,
+    /// Baskets whose local time came twice that day; the first was taken.
+    pub(crate) repeated_local_times: u32,
+    /// Rows that were not brought in.
+    pub(crate) rejected: Vec<RejectedRow>,
+}
+
+/// Brings baskets in.
+pub(crate) fn import(
+    app: &App,
+    tx: &WriteTx<'_>,
+    source: &str,
+    baskets: Vec<Basket>,
+    key: &RequestKey,
+) -> Result<Answer, AppError> {
+    if let Some(answer) = given(tx, key, KIND_IMPORT)? {
+        return Ok(answer);
+    }
+    let stamp = app.stamp(tx)?;
+    let mut done = ImportAnswer::default();
+    for basket in baskets {
+        import_basket(app, tx, &stamp, source, basket, &mut done)?;
+    }
+    give(tx, key, KIND_IMPORT, &done)
+}
+
+fn rejection_code(rejection: &ImportRejection) -> &'static str {
+    match rejection {
+        ImportRejection::LineCount(_) => "line_count",
+        ImportRejection::Quantity { .. } => "quantity_out_of_range",
+        ImportRejection::Price { .. } => "price_out_of_range",
+        ImportRejection::Text { .. } => "text_invalid",
+    }
+}
+
+fn reject(done: &mut ImportAnswer, lines: &[ImportedLine], code: &'static str, detail: &str) {
+    done.rejected.extend(lines.iter().map(|line| RejectedRow {
+        row: line.row.clone(),
+        code,
+        detail: detail.to_owned(),
+    }));
+}
+
+/// Rows in the order of their numbers, or of their text where they are none.
+fn row_order(row: &str) -> (bool, u128, String) {
+    row.parse::<u128>().map_or_else(|_text| (true, 0, row.to_owned()), |number| (false, number, row.to_owned()))
+}
+
+/// The lines that are new and sound; the others are counted or rejected.
+fn new_lines(
+    tx: &WriteTx<'_>,
+    source: &str,
+    lines: Vec<ImportedLine>,
+    done: &mut ImportAnswer,
+) -> Result<Vec<ImportedLine>, AppError> {
+    let mut fresh = Vec::with_capacity(lines.len());
+    for line in lines {
+        if let Err(rejection) = check_line(&line) {
+            reject(done, core::slice::from_ref(&line), rejection_code(&rejection), &format!("{rejection}."));
+            continue;
+        }
+        let hash = line.content_hash();
+        match store::line_fetch(tx, source, &line.row)? {
+            Some(known) if known == hash => done.lines_duplicate += 1,
+            Some(_) => {
+                let detail = format!("Row {} was brought in before with other content, which stays.", line.row);
+                reject(done, core::slice::from_ref(&line), "conflicting_row", &detail);
+            }
+            None => {
+                store::line_insert(tx, source, &line.row, &hash)?;
+                fresh.push(line);
+            }
+        }
+    }
+    fresh.sort_by_cached_key(|line| row_order(&line.row));
+    Ok(fresh)
+}
+
+fn import_basket(
+    app: &App,
+    tx: &WriteTx<'_>,
+    now: &Stamp,
+    source: &str,
+    basket: Basket,
+    done: &mut ImportAnswer,
+) -> Result<(), AppError> {
+    if basket.lines.is_empty() || basket.lines.len() > IMPORT_LINES_MAX {
+        let detail = ImportRejection::LineCount(basket.lines.len()).to_string();
+        reject(done, &basket.lines, "line_count", &detail);
+        return Ok(());
+    }
+    let resolved = match app.calendar.resolve_local(&basket.local_date, &basket.local_time) {
+        Ok(resolved) => resolved,
+        Err(error) => {
+            reject(done, &basket.lines, "local_time_invalid", &format!("{error}."));
+            return Ok(());
+        }
+    };
+    let local = format!("{} {}", basket.local_date, basket.local_time);
+    let lines = new_lines(tx, source, basket.lines, done)?;
+    let Some(first) = lines.first() else { return Ok(()) };
+    done.repeated_local_times += u32::from(resolved.repeated);
+    done.lines_added += u32::try_from(lines.len()).unwrap_or(u32::MAX);
+    let stamp = Stamp { at: resolved.at, ..*now };
+    match store::basket_fetch(tx, source, &local)? {
+        Some(id) => {
+            done.tickets_amended += 1;
+            amend(app, tx, &stamp, id, source, lines)
+        }
+        None => {
+            done.tickets_created += 1;
+            let id = TicketId::imported(source, app.identity.store, &first.row);
+            store::basket_insert(tx, source, &local, id)?;
+            create(app, tx, &stamp, id, source, lines)
+        }
+    }
+}
+
+fn sums(lines: &[ImportedLine]) -> Result<(i64, i64, Minor), AppError> {
+    let overflow = |_| AppError::Field {
+        pointer: "/baskets".to_owned(),
+        code: "amount_out_of_range",
+        detail: "The total of a basket is out of range.".to_owned(),
+    };
+    let totals = lines.iter().map(ImportedLine::total).collect::<Result<Vec<_>, _>>().map_err(overflow)?;
+    let units = lines.iter().map(|line| i64::from(line.quantity)).sum();
+    Ok((lines.len().try_into().unwrap_or(i64::MAX), units, Minor::sum(totals).map_err(overflow)?))
+}
+
+fn create(
+    app: &App,
+    tx: &WriteTx<'_>,
+    stamp: &Stamp,
+    id: TicketId,
+    source: &str,
+    lines: Vec<ImportedLine>,
+) -> Result<(), AppError> {
+    let day = app.calendar.business_day(stamp.at);
+    let (count, units, net) = sums(&lines)?;
+    let currency = app.identity.described.currency;
+    let ticket = TicketImported { id, source: source.to_owned(), currency, lines };
+    let head = app.record_on(tx, stamp, day, &Event::TicketImported(ticket))?;
+    let row = TicketRow {
+        seq: head.seq,
+        id,
+        day,
+        class: RowClass::Imported,
+        receipt: None,
+        lines: count,
+        units,
+        net,
+        tax: Minor::ZERO,
+        total: net,
+    };
+    Ok(sales::ticket_insert(tx, app.life, &row)?)
+}
+
+fn amend(
+    app: &App,
+    tx: &WriteTx<'_>,
+    stamp: &Stamp,
+    id: TicketId,
+    source: &str,
+    lines: Vec<ImportedLine>,
+) -> Result<(), AppError> {
+    let day = app.calendar.business_day(stamp.at);
+    let (count, units, net) = sums(&lines)?;
+    let currency = app.identity.described.currency;
+    let amended = ImportAmended { id, source: source.to_owned(), currency, lines };
+    app.record_on(tx, stamp, day, &Event::ImportAmended(amended))?;
+    Ok(sales::amendment_add(tx, day, count, units, net)?)
+}

@@ -1,0 +1,288 @@
+//! What a store-node does: one function a command, one transaction each.
+
+pub(crate) mod catalog;
+pub(crate) mod error;
+pub(crate) mod imports;
+pub(crate) mod movements;
+pub(crate) mod reports;
+pub(crate) mod tickets;
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use percolate_common::domain::catalog::Catalog;
+use percolate_common::domain::event::{ClockQuality, Event, Header, StoreDescribed};
+use percolate_common::entropy::Entropy;
+use percolate_common::hlc::Hlc;
+use percolate_common::ids::{NodeId, StoreId};
+use percolate_common::journal::{AuthorId, Head, Incarnation, JournalId, StreamKind};
+use percolate_common::time::{BusinessDay, Clock, StoreCalendar, UtcMillis};
+use percolate_common::wire::event::encode;
+use percolate_runtime::read_pool::ReadPool;
+use percolate_runtime::sqlite::{StorageError, WriteTx};
+use percolate_runtime::writer::Writer;
+use tokio::sync::broadcast;
+
+use crate::store::journal::{self, Life};
+use error::AppError;
+
+/// A wall clock this far behind what was already written is not believed, in milliseconds.
+const BEHIND_MS_MAX: i64 = 2_000;
+/// A clock this far from the hub's is suspect, in milliseconds.
+const SKEW_MS_MAX: i64 = 120_000;
+/// Notices that wait for a slow listener; the oldest are dropped for it, and it is told.
+const NOTICES_MAX: usize = 256;
+
+/// Who this node is and where it stands.
+#[derive(Debug, Clone)]
+pub(crate) struct Identity {
+    pub(crate) store: StoreId,
+    pub(crate) node: NodeId,
+    pub(crate) described: StoreDescribed,
+}
+
+/// Something that a screen in the shop may want to know at once.
+#[derive(Debug, Clone)]
+pub(crate) enum Notice {
+    /// A ticket was sold; its answer as JSON.
+    Ticket(String),
+    /// Another revision of the menu is sold.
+    Catalog(u32),
+    /// The link to the hub changed.
+    Link(LinkState),
+}
+
+/// The link to the hub.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum LinkState {
+    Down = 0,
+    Up = 1,
+    Refused = 2,
+}
+
+impl LinkState {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Down => "down",
+            Self::Up => "up",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// Why the node has stopped sending; it goes on selling.
+#[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
+pub(crate) struct Halted {
+    /// For programs.
+    #[schema(value_type = String)]
+    pub(crate) code: &'static str,
+    /// For a person.
+    pub(crate) detail: String,
+}
+
+/// What changes while the node runs and is not in the database.
+#[derive(Debug)]
+pub(crate) struct Present {
+    catalog: RwLock<Option<Arc<Catalog>>>,
+    halted: RwLock<Option<Halted>>,
+    link: AtomicU8,
+    compared: AtomicBool,
+    skew_ms: AtomicI64,
+    pub(crate) notices: broadcast::Sender<Notice>,
+}
+
+impl Default for Present {
+    fn default() -> Self {
+        Self {
+            catalog: RwLock::default(),
+            halted: RwLock::default(),
+            link: AtomicU8::new(LinkState::Down as u8),
+            compared: AtomicBool::new(false),
+            skew_ms: AtomicI64::new(0),
+            notices: broadcast::Sender::new(NOTICES_MAX),
+        }
+    }
+}
+
+impl Present {
+    pub(crate) fn catalog(&self) -> Option<Arc<Catalog>> {
+        self.catalog.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_catalog(&self, catalog: Option<Catalog>) {
+        *self.catalog.write().unwrap_or_else(PoisonError::into_inner) = catalog.map(Arc::new);
+    }
+
+    pub(crate) fn halted(&self) -> Option<Halted> {
+        self.halted.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_halted(&self, halted: Option<Halted>) {
+        *self.halted.write().unwrap_or_else(PoisonError::into_inner) = halted;
+    }
+
+    pub(crate) fn link(&self) -> LinkState {
+        match self.link.load(Ordering::Relaxed) {
+            1 => LinkState::Up,
+            2 => LinkState::Refused,
+            _down => LinkState::Down,
+        }
+    }
+
+    pub(crate) fn set_link(&self, link: LinkState) {
+        if self.link.swap(link as u8, Ordering::Relaxed) != link as u8 {
+            self.tell(Notice::Link(link));
+        }
+    }
+
+    /// The hub's clock less ours, once compared.
+    pub(crate) fn skew_ms(&self) -> Option<i64> {
+        self.compared.load(Ordering::Relaxed).then(|| self.skew_ms.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn set_skew_ms(&self, skew_ms: i64) {
+        self.skew_ms.store(skew_ms, Ordering::Relaxed);
+        self.compared.store(true, Ordering::Relaxed);
+    }
+
+    /// Tells whoever listens; nobody may.
+    pub(crate) fn tell(&self, notice: Notice) {
+        let _listeners = self.notices.send(notice).unwrap_or(0);
+    }
+}
+
+/// The node as its commands see it. A clone is the same node.
+#[derive(Clone)]
+pub(crate) struct App {
+    pub(crate) identity: Arc<Identity>,
+    pub(crate) life: Life,
+    pub(crate) calendar: Arc<StoreCalendar>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) writer: Writer,
+    pub(crate) readers: ReadPool,
+    pub(crate) present: Arc<Present>,
+    pub(crate) data_dir: Arc<PathBuf>,
+    pub(crate) disk_reserve_bytes: u64,
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("App").field("identity", &self.identity).finish_non_exhaustive()
+    }
+}
+
+/// When something is recorded.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stamp {
+    pub(crate) at: UtcMillis,
+    pub(crate) hlc: Hlc,
+    pub(crate) clock: ClockQuality,
+}
+
+impl App {
+    /// The author of this node's journals.
+    pub(crate) fn author(&self) -> AuthorId {
+        AuthorId::node(self.identity.node)
+    }
+
+    /// The journal of one stream in the present life.
+    pub(crate) fn journal(&self, stream: StreamKind) -> JournalId {
+        JournalId { author: self.author(), incarnation: self.life.incarnation, stream }
+    }
+
+    /// The moment of a command: the wall clock, unless it has fallen behind what was already written.
+    pub(crate) fn stamp(&self, tx: &WriteTx<'_>) -> Result<Stamp, StorageError> {
+        let now = self.clock.now();
+        let written = journal::hlc_max(tx, self.life)?;
+        let fell_behind = now.get().saturating_add(BEHIND_MS_MAX) < written.millis().get();
+        let hlc = written.tick(now);
+        let clock = match self.present.skew_ms() {
+            _ if fell_behind => ClockQuality::Suspect,
+            None => ClockQuality::Unsynced,
+            Some(skew_ms) if skew_ms.abs() > SKEW_MS_MAX => ClockQuality::Suspect,
+            Some(_) => ClockQuality::Good,
+        };
+        Ok(Stamp { at: if fell_behind { hlc.millis() } else { now }, hlc, clock })
+    }
+
+    /// Writes a fact that happens now.
+    pub(crate) fn record(&self, tx: &WriteTx<'_>, stamp: &Stamp, event: &Event) -> Result<Head, AppError> {
+        self.record_on(tx, stamp, self.calendar.business_day(stamp.at), event)
+    }
+
+    /// Writes a fact with a business day of its own.
+    pub(crate) fn record_on(
+        &self,
+        tx: &WriteTx<'_>,
+        stamp: &Stamp,
+        business_day: BusinessDay,
+        event: &Event,
+    ) -> Result<Head, AppError> {
+        // Several facts of one command share a moment, but never a clock reading.
+        let hlc = stamp.hlc.max(journal::hlc_max(tx, self.life)?.tick(stamp.hlc.millis()));
+        let header = Header {
+            store: self.identity.store,
+            at: stamp.at,
+            hlc,
+            business_day,
+            clock: stamp.clock,
+            zone: self.calendar.zone_name().to_owned(),
+        };
+        let bytes = encode(&header, event, None)?;
+        Ok(journal::entry_append(tx, self.life, &self.journal(event.stream()), &bytes, hlc)?)
+    }
+
+    /// Free space where the database lies, in bytes.
+    pub(crate) fn disk_free_bytes(&self) -> Option<u64> {
+        percolate_runtime::files::disk_free_bytes(&self.data_dir).ok()
+    }
+
+    /// Refuses new sales when only the reserve for closing the day is left.
+    pub(crate) fn check_reserve(&self) -> Result<(), AppError> {
+        match self.disk_free_bytes() {
+            Some(free) if free < self.disk_reserve_bytes => Err(AppError::DiskReserve { free }),
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+const STORE_KEY: &str = "store";
+const NODE_KEY: &str = "node";
+const DESCRIBED_KEY: &str = "described";
+
+/// Begins or continues the life of a database.
+///
+/// # Errors
+/// [`AppError::OtherNode`] if it belongs to another store or node.
+pub(crate) fn begin_life(
+    tx: &WriteTx<'_>,
+    identity: &Identity,
+    entropy: &dyn Entropy,
+    now: UtcMillis,
+) -> Result<Life, AppError> {
+    for (key, ours) in [(STORE_KEY, identity.store.to_string()), (NODE_KEY, identity.node.to_string())] {
+        match journal::meta_fetch(tx, key)? {
+            Some(theirs) if theirs != ours => return Err(AppError::OtherNode { what: key, theirs, ours }),
+            Some(_) => {}
+            None => journal::meta_put(tx, key, &ours)?,
+        }
+    }
+    if journal::life_fetch(tx)?.is_none() {
+        journal::life_insert(tx, Incarnation::new(entropy.next_u64()), now)?;
+    }
+    journal::life_fetch(tx)?.ok_or(AppError::Storage(StorageError::TransactionLost))
+}
+
+/// Writes the store's description if it is not the one that was written last.
+pub(crate) fn describe(app: &App, tx: &WriteTx<'_>) -> Result<(), AppError> {
+    let described = app.identity.described.clone();
+    let text = format!("{described:?}");
+    if journal::meta_fetch(tx, DESCRIBED_KEY)?.as_deref() != Some(&text) {
+        let stamp = app.stamp(tx)?;
+        app.record(tx, &stamp, &Event::StoreDescribed(described))?;
+        journal::meta_put(tx, DESCRIBED_KEY, &text)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,61 @@
+//! Stock that moves other than by a sale.
+
+use percolate_common::domain::catalog::Catalog;
+use percolate_common::domain::event::Event;
+use percolate_common::domain::stock::{MovementLine, MovementReason, move_stock};
+use percolate_common::ids::MovementId;
+use percolate_runtime::sqlite::WriteTx;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::App;
+use super::error::AppError;
+use super::tickets::{Answer, KIND_MOVEMENT, RequestKey, give, given};
+use crate::store::stock;
+
+/// A booked movement.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct MovementAnswer {
+    /// Its id.
+    pub(crate) movement_id: String,
+    /// Its business day, YYYY-MM-DD.
+    pub(crate) business_day: String,
+    /// When it was booked, UTC milliseconds.
+    pub(crate) at_ms: i64,
+    /// Its place in the stock journal.
+    pub(crate) seq: u64,
+}
+
+/// Books a movement.
+pub(crate) fn book(
+    app: &App,
+    tx: &WriteTx<'_>,
+    catalog: &Catalog,
+    reason: MovementReason,
+    lines: &[MovementLine],
+    key: &RequestKey,
+) -> Result<Answer, AppError> {
+    if let Some(answer) = given(tx, key, KIND_MOVEMENT)? {
+        return Ok(answer);
+    }
+    let stamp = app.stamp(tx)?;
+    let id = MovementId::moved(stamp.at.get(), app.author().number(), app.life.incarnation.get(), &key.text);
+    let moved = move_stock(catalog, id, reason, lines)?;
+    for line in &moved.lines {
+        let total = stock::total_fetch(tx, app.life, line.stock_item)?;
+        let total = total.moved(line.quantity).map_err(|_overflow| AppError::Field {
+            pointer: "/lines".to_owned(),
+            code: "amount_out_of_range",
+            detail: "The stock total of an item would be out of range.".to_owned(),
+        })?;
+        stock::total_put(tx, app.life, line.stock_item, total)?;
+    }
+    let head = app.record(tx, &stamp, &Event::StockMoved(moved))?;
+    let answer = MovementAnswer {
+        movement_id: id.to_string(),
+        business_day: app.calendar.business_day(stamp.at).to_string(),
+        at_ms: stamp.at.get(),
+        seq: head.seq,
+    };
+    give(tx, key, KIND_MOVEMENT, &answer)
+}

@@ -1,0 +1,176 @@
+//! What the tills and the manager read.
+
+use percolate_common::domain::event::Event;
+use percolate_common::domain::imports::TicketImported;
+use percolate_common::ids::TicketId;
+use percolate_common::journal::StreamKind;
+use percolate_common::money::Minor;
+use percolate_common::time::BusinessDay;
+use percolate_common::wire::event::{Recorded, decode};
+use percolate_runtime::sqlite::ReadTx;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::App;
+use super::error::AppError;
+use super::tickets::{LineAnswer, TicketAnswer, describe};
+use crate::store::{journal, sales, stock};
+
+/// A business day. Amounts are minor units of the store's currency.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct DayAnswer {
+    /// YYYY-MM-DD.
+    pub(crate) day: String,
+    /// Store number.
+    pub(crate) store: u32,
+    /// Tickets, practice apart.
+    pub(crate) tickets: i64,
+    /// Practice tickets; they are in no sum.
+    pub(crate) training_tickets: i64,
+    /// Lines.
+    pub(crate) lines: i64,
+    /// Pieces.
+    pub(crate) units: i64,
+    /// Before tax.
+    pub(crate) net_minor: i64,
+    /// Tax.
+    pub(crate) tax_minor: i64,
+    /// With tax.
+    pub(crate) total_minor: i64,
+    /// Tickets brought in from other systems, whose tax is not known.
+    pub(crate) tax_unknown_tickets: i64,
+    /// First receipt of the day.
+    pub(crate) first_receipt: Option<String>,
+    /// Last receipt of the day.
+    pub(crate) last_receipt: Option<String>,
+    /// What was paid by which means; cash less the change.
+    pub(crate) tenders: Vec<TenderSum>,
+}
+
+/// A means of payment and its sum.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct TenderSum {
+    /// `cash` or `card_external`.
+    pub(crate) kind: String,
+    /// The sum.
+    pub(crate) amount_minor: i64,
+}
+
+/// One item of the stock room.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct StockRow {
+    /// Stock item number.
+    pub(crate) stock_item: u32,
+    /// What people read.
+    pub(crate) name: String,
+    /// `each`, `mg` or `ul`.
+    pub(crate) unit: String,
+    /// What is there; negative if more was used than was ever booked in.
+    pub(crate) on_hand: i64,
+    /// What came in.
+    pub(crate) received: u64,
+    /// What went out.
+    pub(crate) used: u64,
+}
+
+/// The sums of a business day.
+pub(crate) fn day(app: &App, tx: &ReadTx<'_>, day: BusinessDay) -> Result<DayAnswer, AppError> {
+    let sums = sales::day_sums(tx, day)?;
+    let (first_receipt, last_receipt) = sales::day_receipts(tx, day)?;
+    let tenders = sales::tender_list(tx, day)?;
+    Ok(DayAnswer {
+        day: day.to_string(),
+        store: app.identity.store.get(),
+        tickets: sums.tickets,
+        training_tickets: sums.training_tickets,
+        lines: sums.lines,
+        units: sums.units,
+        net_minor: sums.net,
+        tax_minor: sums.tax,
+        total_minor: sums.total,
+        tax_unknown_tickets: sums.tax_unknown_tickets,
+        first_receipt,
+        last_receipt,
+        tenders: tenders.into_iter().map(|(kind, amount_minor)| TenderSum { kind, amount_minor }).collect(),
+    })
+}
+
+/// Stock on hand, by item.
+pub(crate) fn stock(app: &App, tx: &ReadTx<'_>) -> Result<Vec<StockRow>, AppError> {
+    let (on_hand, totals) = stock::on_hand(tx, app.author())?;
+    let catalog = app.present.catalog();
+    let row = |(item, total): (percolate_common::ids::StockItemId, percolate_common::crdt::stock::StockTotal)| {
+        let known = catalog.as_ref().and_then(|catalog| catalog.content.stock_items.get(&item));
+        StockRow {
+            stock_item: item.get(),
+            name: known.map_or_else(|| format!("stock item {item}"), |known| known.name.clone()),
+            unit: known.map_or("", |known| known.unit.as_str()).to_owned(),
+            on_hand: on_hand.on_hand(item).get(),
+            received: total.received,
+            used: total.used,
+        }
+    };
+    Ok(totals.into_iter().map(row).collect())
+}
+
+fn imported(ticket: &TicketImported, recorded: &Recorded, seq: u64) -> TicketAnswer {
+    let total = |line: &percolate_common::domain::imports::ImportedLine| line.total().map_or(0, Minor::get);
+    let line = |line: &percolate_common::domain::imports::ImportedLine| LineAnswer {
+        item: None,
+        name: line.item.name.clone(),
+        quantity: line.quantity,
+        unit_price_minor: line.unit_price.get(),
+        total_minor: total(line),
+    };
+    let net: i64 = ticket.lines.iter().map(total).sum();
+    TicketAnswer {
+        ticket_id: ticket.id.to_string(),
+        receipt: None,
+        business_day: recorded.header.business_day.to_string(),
+        at_ms: recorded.header.at.get(),
+        training: false,
+        currency: ticket.currency.to_string(),
+        lines: ticket.lines.iter().map(line).collect(),
+        net_minor: net,
+        tax_minor: None,
+        total_minor: net,
+        tendered_minor: None,
+        change_minor: 0,
+        seq,
+        catalog_revision: None,
+    }
+}
+
+fn at_place(app: &App, tx: &ReadTx<'_>, life: i64, seq: u64) -> Result<TicketAnswer, AppError> {
+    let bytes = journal::entry_fetch(tx, life, StreamKind::Sales, seq)?.ok_or(AppError::NotFound("ticket"))?;
+    let recorded = decode(&bytes).map_err(|_unreadable| AppError::NotFound("ticket"))?;
+    let catalog = app.present.catalog();
+    let header = &recorded.header;
+    match &recorded.event {
+        Event::TicketSold(sold) => Ok(describe(sold, header.business_day, header.at.get(), seq, catalog.as_deref())),
+        Event::TicketImported(ticket) => Ok(imported(ticket, &recorded, seq)),
+        Event::SeriesOpened(_)
+        | Event::ImportAmended(_)
+        | Event::StockMoved(_)
+        | Event::StoreDescribed(_)
+        | Event::Catalog(_) => Err(AppError::NotFound("ticket")),
+    }
+}
+
+/// One ticket.
+pub(crate) fn ticket(app: &App, tx: &ReadTx<'_>, id: TicketId) -> Result<TicketAnswer, AppError> {
+    let (life, seq) = sales::ticket_place(tx, id)?.ok_or(AppError::NotFound("ticket"))?;
+    at_place(app, tx, life, seq)
+}
+
+/// Tickets after a place in the sales journal, oldest first.
+pub(crate) fn tickets(
+    app: &App,
+    tx: &ReadTx<'_>,
+    day: Option<BusinessDay>,
+    after_seq: u64,
+    limit: u32,
+) -> Result<Vec<TicketAnswer>, AppError> {
+    let places = sales::ticket_place_list(tx, app.life, day, after_seq, limit)?;
+    places.into_iter().map(|seq| at_place(app, tx, app.life.number, seq)).collect()
+}

@@ -1,0 +1,223 @@
+//! Selling.
+
+use std::sync::Arc;
+
+use percolate_common::domain::catalog::Catalog;
+use percolate_common::domain::event::Event;
+use percolate_common::domain::tickets::decide::{SellTicket, sell as decide_sale};
+use percolate_common::domain::tickets::receipt::TerminalName;
+use percolate_common::domain::tickets::tender::TenderKind;
+use percolate_common::domain::tickets::{SeriesOpened, TicketClass, TicketSold};
+use percolate_common::ids::TicketId;
+use percolate_common::money::Minor;
+use percolate_common::time::BusinessDay;
+use percolate_runtime::sqlite::WriteTx;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::error::AppError;
+use super::{App, Stamp};
+use crate::store::sales::{self, RowClass, TicketRow};
+use crate::store::stock;
+
+/// A ticket as the API shows it. Amounts are minor units of its currency.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub(crate) struct TicketAnswer {
+    /// Its id.
+    pub(crate) ticket_id: String,
+    /// Its receipt number; none if it was brought in from another system.
+    pub(crate) receipt: Option<String>,
+    /// Its business day, YYYY-MM-DD.
+    pub(crate) business_day: String,
+    /// When it was paid, UTC milliseconds.
+    pub(crate) at_ms: i64,
+    /// Whether it is practice.
+    pub(crate) training: bool,
+    /// What amounts are in.
+    pub(crate) currency: String,
+    /// What was sold.
+    pub(crate) lines: Vec<LineAnswer>,
+    /// Before tax.
+    pub(crate) net_minor: i64,
+    /// Tax; unknown for an imported ticket.
+    pub(crate) tax_minor: Option<i64>,
+    /// What the guest paid.
+    pub(crate) total_minor: i64,
+    /// What was handed over; unknown for an imported ticket.
+    pub(crate) tendered_minor: Option<i64>,
+    /// Cash handed back.
+    pub(crate) change_minor: i64,
+    /// Its place in the sales journal.
+    pub(crate) seq: u64,
+    /// The menu that it was priced by.
+    pub(crate) catalog_revision: Option<u32>,
+}
+
+/// A line as the API shows it.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub(crate) struct LineAnswer {
+    /// Item number; none if it was brought in from another system.
+    pub(crate) item: Option<u32>,
+    /// What people read.
+    pub(crate) name: String,
+    /// How many.
+    pub(crate) quantity: u32,
+    /// Price of one, before tax.
+    pub(crate) unit_price_minor: i64,
+    /// What the line came to, before tax.
+    pub(crate) total_minor: i64,
+}
+
+/// What makes a write repeatable: hashes of the key and of the body.
+#[derive(Debug, Clone)]
+pub(crate) struct RequestKey {
+    pub(crate) text: String,
+    pub(crate) key_hash: [u8; 16],
+    pub(crate) body_hash: [u8; 16],
+}
+
+/// An answer, and whether it had been given before.
+#[derive(Debug, Clone)]
+pub(crate) struct Answer {
+    pub(crate) json: String,
+    pub(crate) replayed: bool,
+}
+
+/// Kinds of writes; a key belongs to one.
+pub(crate) const KIND_TICKET: i64 = 1;
+pub(crate) const KIND_MOVEMENT: i64 = 2;
+pub(crate) const KIND_IMPORT: i64 = 3;
+
+/// The answer that was given under this key.
+pub(crate) fn given(tx: &WriteTx<'_>, key: &RequestKey, kind: i64) -> Result<Option<Answer>, AppError> {
+    match sales::answer_fetch(tx, &key.key_hash)? {
+        None => Ok(None),
+        Some((body, before, json)) if body == key.body_hash && before == kind => {
+            Ok(Some(Answer { json, replayed: true }))
+        }
+        Some(_) => Err(AppError::KeyReused),
+    }
+}
+
+/// Keeps an answer under its key.
+pub(crate) fn give<T: Serialize>(
+    tx: &WriteTx<'_>,
+    key: &RequestKey,
+    kind: i64,
+    answer: &T,
+) -> Result<Answer, AppError> {
+    let json = serde_json::to_string(answer).unwrap_or_default();
+    sales::answer_insert(tx, &key.key_hash, &key.body_hash, kind, &json)?;
+    Ok(Answer { json, replayed: false })
+}
+
+/// Sells a ticket: decide, number, write, all in one savepoint.
+pub(crate) fn sell(
+    app: &App,
+    tx: &WriteTx<'_>,
+    catalog: &Arc<Catalog>,
+    terminal: &TerminalName,
+    command: SellTicket,
+    key: &RequestKey,
+) -> Result<Answer, AppError> {
+    if let Some(answer) = given(tx, key, KIND_TICKET)? {
+        return Ok(answer);
+    }
+    let decided = decide_sale(catalog, command.clone())?;
+    let stamp = app.stamp(tx)?;
+    let training = command.class == TicketClass::Training;
+    let (receipt, fresh) = sales::receipt_take(tx, app.life, terminal, training)?;
+    if fresh {
+        let opened = SeriesOpened { terminal: terminal.clone(), series: receipt.series.clone() };
+        app.record(tx, &stamp, &Event::SeriesOpened(opened))?;
+    }
+    let id = TicketId::sold(stamp.at.get(), app.author().number(), app.life.incarnation.get(), &key.text);
+    let sold = decided.numbered(id, receipt);
+    let answer = book(app, tx, &stamp, catalog, sold)?;
+    give(tx, key, KIND_TICKET, &answer)
+}
+
+fn book(
+    app: &App,
+    tx: &WriteTx<'_>,
+    stamp: &Stamp,
+    catalog: &Catalog,
+    sold: TicketSold,
+) -> Result<TicketAnswer, AppError> {
+    let day = app.calendar.business_day(stamp.at);
+    for effect in &sold.stock_effects {
+        let total = stock::total_fetch(tx, app.life, effect.stock_item)?;
+        let moved = total.moved(effect.quantity).map_err(|_overflow| AppError::Field {
+            pointer: "/lines".to_owned(),
+            code: "amount_out_of_range",
+            detail: "The stock total of an item on this ticket is out of range.".to_owned(),
+        })?;
+        stock::total_put(tx, app.life, effect.stock_item, moved)?;
+    }
+    let event = Event::TicketSold(sold);
+    let head = app.record(tx, stamp, &event)?;
+    let Event::TicketSold(sold) = event else { return Err(AppError::NotFound("ticket")) };
+    let class = if sold.class == TicketClass::Training { RowClass::Training } else { RowClass::Sale };
+    let row = TicketRow {
+        seq: head.seq,
+        id: sold.id,
+        day,
+        class,
+        receipt: Some(sold.receipt.to_string()),
+        lines: sold.lines.len().try_into().unwrap_or(i64::MAX),
+        units: sold.lines.iter().map(|line| i64::from(line.quantity)).sum(),
+        net: sold.totals.net,
+        tax: sold.totals.tax,
+        total: sold.totals.total,
+    };
+    sales::ticket_insert(tx, app.life, &row)?;
+    if class == RowClass::Sale {
+        book_tenders(tx, day, &sold)?;
+    }
+    Ok(describe(&sold, day, stamp.at.get(), head.seq, Some(catalog)))
+}
+
+/// What came into the drawer and onto the cards: cash less the change.
+fn book_tenders(tx: &WriteTx<'_>, day: BusinessDay, sold: &TicketSold) -> Result<(), AppError> {
+    for tender in &sold.tenders {
+        sales::tender_add(tx, day, tender.kind.as_str(), tender.amount)?;
+    }
+    if sold.change > Minor::ZERO {
+        sales::tender_add(tx, day, TenderKind::Cash.as_str(), Minor::new(-sold.change.get()))?;
+    }
+    Ok(())
+}
+
+/// A sold ticket as the API shows it; names come from the menu that is sold now.
+pub(crate) fn describe(
+    sold: &TicketSold,
+    day: BusinessDay,
+    at_ms: i64,
+    seq: u64,
+    catalog: Option<&Catalog>,
+) -> TicketAnswer {
+    let name = |item| catalog.and_then(|catalog| catalog.content.items.get(&item)).map(|item| item.name.clone());
+    let line = |line: &percolate_common::domain::tickets::SoldLine| LineAnswer {
+        item: Some(line.item.get()),
+        name: name(line.item).unwrap_or_else(|| format!("item {}", line.item)),
+        quantity: line.quantity,
+        unit_price_minor: line.unit_price.get(),
+        total_minor: line.total.get(),
+    };
+    TicketAnswer {
+        ticket_id: sold.id.to_string(),
+        receipt: Some(sold.receipt.to_string()),
+        business_day: day.to_string(),
+        at_ms,
+        training: sold.class == TicketClass::Training,
+        currency: sold.currency.to_string(),
+        lines: sold.lines.iter().map(line).collect(),
+        net_minor: sold.totals.net.get(),
+        tax_minor: Some(sold.totals.tax.get()),
+        total_minor: sold.totals.total.get(),
+        tendered_minor: Some(sold.tenders.iter().map(|tender| tender.amount.get()).sum()),
+        change_minor: sold.change.get(),
+        seq,
+        catalog_revision: Some(sold.catalog_revision),
+    }
+}

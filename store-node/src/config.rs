@@ -1,0 +1,75 @@
+//! What a node is told at its start.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// The server of one shop.
+#[derive(Debug, Parser)]
+#[command(name = "store-node", version, about)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve the shop until told to stop.
+    Serve(Config),
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogWords {
+    /// Lines for people.
+    Human,
+    /// A JSON object a line.
+    Json,
+}
+
+/// A node's configuration.
+#[derive(Debug, Clone, Args)]
+pub struct Config {
+    /// Folder of the database, the key and the token.
+    #[arg(long)]
+    pub data: PathBuf,
+    /// Store number, 1 and up.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    pub store: u32,
+    /// Node number, 1 to 2147483647.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=0x7fff_ffff))]
+    pub node: u32,
+    /// What people call the shop.
+    #[arg(long)]
+    pub name: String,
+    /// IANA time zone, as in America/New_York.
+    #[arg(long)]
+    pub zone: String,
+    /// ISO 4217 currency, as in USD.
+    #[arg(long)]
+    pub currency: String,
+    /// Hour at which the trading day ends, 0 to 12.
+    #[arg(long, default_value_t = 4)]
+    pub cutover_hour: u8,
+    /// Where to serve the tills; loopback only until there are certificates. Port 0 takes a free one.
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    pub http: SocketAddr,
+    /// The hub's broker, as host:port.
+    #[arg(long, default_value = "127.0.0.1:1883")]
+    pub hub_mqtt: String,
+    /// Free bytes on the disk that are kept for closing the day; new sales are refused below.
+    #[arg(long, default_value_t = 64 * 1024 * 1024)]
+    pub disk_reserve_bytes: u64,
+    /// START_MS,ANCHOR_MS,RATE: a clock for demos and tests.
+    #[arg(long)]
+    pub simulated_clock: Option<String>,
+    /// How the log is written.
+    #[arg(long, value_enum, default_value_t = LogWords::Human)]
+    pub log_format: LogWords,
+    /// How much is logged: error, warn, info, debug or trace.
+    #[arg(long, default_value = "info")]
+    pub log: String,
+}

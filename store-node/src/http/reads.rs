@@ -1,0 +1,334 @@
+//! Routes that read.
+
+use axum::Json;
+use axum::extract::State;
+use percolate_common::domain::catalog::Catalog;
+use percolate_common::ids::TicketId;
+use percolate_common::journal::StreamKind;
+use percolate_common::time::BusinessDay;
+use percolate_runtime::http::auth::Actor;
+use percolate_runtime::http::extract::{PathParams, QueryParams};
+use percolate_runtime::http::problem::Problem;
+use percolate_runtime::sqlite::ReadTx;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::error::refused;
+use crate::app::error::AppError;
+use crate::app::reports::{self, DayAnswer, StockRow};
+use crate::app::tickets::TicketAnswer;
+use crate::app::{App, Halted};
+use crate::store::journal;
+
+/// Tickets of one page if nothing is said, and at most.
+const PAGE_TICKETS: u32 = 100;
+const PAGE_TICKETS_MAX: u32 = 1_000;
+
+async fn read<T: Send + 'static>(
+    app: &App,
+    f: impl FnOnce(&App, &ReadTx<'_>) -> Result<T, AppError> + Send + 'static,
+) -> Result<T, Problem> {
+    let reading = app.clone();
+    Ok(app.readers.read_async(move |tx| f(&reading, tx)).await?)
+}
+
+/// Who this node is, and how far the hub has got with it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct NodeAnswer {
+    /// Node number.
+    node: u32,
+    /// Its store.
+    store: StoreAnswer,
+    /// Life of its database, 16 hexadecimal digits.
+    incarnation: String,
+    /// Version of its program.
+    #[schema(value_type = String)]
+    version: &'static str,
+    /// The menu that it sells; none before one has come.
+    catalog_revision: Option<u32>,
+    /// `up`, `down` or `refused`.
+    #[schema(value_type = String)]
+    link: &'static str,
+    /// The hub's clock less its own, once compared.
+    clock_skew_ms: Option<i64>,
+    /// Its journals.
+    streams: Vec<StreamAnswer>,
+    /// Why it has stopped sending, if it has; it goes on selling.
+    halted: Option<Halted>,
+}
+
+/// A store.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct StoreAnswer {
+    /// Store number.
+    id: u32,
+    /// What people call it.
+    name: String,
+    /// IANA zone.
+    zone: String,
+    /// Hour at which its trading day ends.
+    cutover_hour: u8,
+    /// What it sells in.
+    currency: String,
+}
+
+/// One of the node's journals.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct StreamAnswer {
+    /// Which.
+    #[schema(value_type = String)]
+    stream: &'static str,
+    /// Its last entry.
+    last_seq: u64,
+    /// The chain hash there, 64 hexadecimal digits.
+    head: String,
+    /// The last entry that the hub has committed.
+    acked_seq: u64,
+    /// When the oldest entry that it has not committed was recorded, UTC milliseconds.
+    oldest_unacked_at_ms: Option<i64>,
+}
+
+fn stream_answer(app: &App, tx: &ReadTx<'_>, stream: StreamKind) -> Result<StreamAnswer, AppError> {
+    let head = journal::head_fetch(tx, app.life, &app.journal(stream))?;
+    let acked_seq = journal::acked_fetch(tx, app.life, stream)?;
+    let oldest =
+        if acked_seq < head.seq { journal::entry_fetch(tx, app.life.number, stream, acked_seq + 1)? } else { None };
+    let recorded = oldest.and_then(|bytes| percolate_common::wire::event::decode(&bytes).ok());
+    Ok(StreamAnswer {
+        stream: stream.as_str(),
+        last_seq: head.seq,
+        head: head.hash.to_string(),
+        acked_seq,
+        oldest_unacked_at_ms: recorded.map(|recorded| recorded.header.hlc.millis().get()),
+    })
+}
+
+/// Who this node is, and how far the hub has got with it.
+#[utoipa::path(get, path = "/v1/node", tag = "node", responses(
+    (status = 200, description = "The node", body = NodeAnswer),
+    (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json"),
+))]
+pub(super) async fn node(State(app): State<App>, _actor: Actor) -> Result<Json<NodeAnswer>, Problem> {
+    let streams =
+        read(&app, |app, tx| StreamKind::UP.into_iter().map(|stream| stream_answer(app, tx, stream)).collect());
+    let streams: Vec<StreamAnswer> = streams.await?;
+    let described = &app.identity.described;
+    Ok(Json(NodeAnswer {
+        node: app.identity.node.get(),
+        store: StoreAnswer {
+            id: app.identity.store.get(),
+            name: described.name.clone(),
+            zone: described.zone.clone(),
+            cutover_hour: described.cutover_hour,
+            currency: described.currency.to_string(),
+        },
+        incarnation: app.life.incarnation.to_string(),
+        version: env!("CARGO_PKG_VERSION"),
+        catalog_revision: app.present.catalog().map(|catalog| catalog.revision.number),
+        link: app.present.link().as_str(),
+        clock_skew_ms: app.present.skew_ms(),
+        streams,
+        halted: app.present.halted(),
+    }))
+}
+
+/// The menu that is sold.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct CatalogAnswer {
+    revision: u32,
+    currency: String,
+    items: Vec<ItemAnswer>,
+    categories: Vec<NamedAnswer>,
+    tax_classes: Vec<TaxClassAnswer>,
+    stock_items: Vec<StockItemAnswer>,
+}
+
+/// An item for sale.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ItemAnswer {
+    id: u32,
+    name: String,
+    category: u32,
+    tax_class: u32,
+    price_minor: i64,
+    uses: Vec<UseAnswer>,
+}
+
+/// What one of an item takes from the stock room.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct UseAnswer {
+    stock_item: u32,
+    quantity: i64,
+}
+
+/// Something with a number and a name.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct NamedAnswer {
+    id: u32,
+    name: String,
+}
+
+/// A class of tax; the rate is in millionths.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct TaxClassAnswer {
+    id: u32,
+    name: String,
+    rate_micro: u32,
+}
+
+/// Something that is counted.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct StockItemAnswer {
+    id: u32,
+    name: String,
+    #[schema(value_type = String)]
+    unit: &'static str,
+}
+
+fn catalog_answer(catalog: &Catalog) -> CatalogAnswer {
+    let content = &catalog.content;
+    let item = |item: &percolate_common::domain::catalog::Item| ItemAnswer {
+        id: item.id.get(),
+        name: item.name.clone(),
+        category: item.category.get(),
+        tax_class: item.tax_class.get(),
+        price_minor: item.price.get(),
+        uses: item
+            .uses
+            .iter()
+            .map(|part| UseAnswer { stock_item: part.stock_item.get(), quantity: part.quantity.get() })
+            .collect(),
+    };
+    CatalogAnswer {
+        revision: catalog.revision.number,
+        currency: catalog.revision.currency.to_string(),
+        items: content.items.values().map(item).collect(),
+        categories: content.categories.values().map(|c| NamedAnswer { id: c.id.get(), name: c.name.clone() }).collect(),
+        tax_classes: content
+            .tax_classes
+            .values()
+            .map(|c| TaxClassAnswer { id: c.id.get(), name: c.name.clone(), rate_micro: c.rate.get() })
+            .collect(),
+        stock_items: content
+            .stock_items
+            .values()
+            .map(|i| StockItemAnswer { id: i.id.get(), name: i.name.clone(), unit: i.unit.as_str() })
+            .collect(),
+    }
+}
+
+/// The menu that is sold.
+#[utoipa::path(get, path = "/v1/catalog", tag = "catalog", responses(
+    (status = 200, description = "The menu", body = CatalogAnswer),
+    (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json"),
+    (status = 503, description = "None has come yet", body = Problem, content_type = "application/problem+json"),
+))]
+pub(super) async fn catalog(State(app): State<App>, _actor: Actor) -> Result<Json<CatalogAnswer>, Problem> {
+    let catalog = app.present.catalog().ok_or(AppError::NoCatalog)?;
+    Ok(Json(catalog_answer(&catalog)))
+}
+
+/// Which tickets are asked for.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TicketsQuery {
+    /// One business day, YYYY-MM-DD; all if absent.
+    day: Option<String>,
+    /// The `next` of the page before.
+    after: Option<u64>,
+    /// 1 to 1000; 100 if absent.
+    limit: Option<u32>,
+}
+
+/// A page of tickets.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct TicketPage {
+    /// Oldest first.
+    tickets: Vec<TicketAnswer>,
+    /// Give this as `after` for the next page; absent on the last.
+    next: Option<u64>,
+}
+
+fn parse_day(text: &str, pointer: &str) -> Result<BusinessDay, Problem> {
+    text.parse()
+        .map_err(|error: percolate_common::time::DayParseError| refused(pointer, "date_invalid", &error.to_string()))
+}
+
+/// Tickets, oldest first.
+#[utoipa::path(get, path = "/v1/tickets", tag = "tickets", params(TicketsQuery), responses(
+    (status = 200, description = "A page of tickets", body = TicketPage),
+    (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json"),
+))]
+pub(super) async fn tickets(
+    State(app): State<App>,
+    _actor: Actor,
+    QueryParams(query): QueryParams<TicketsQuery>,
+) -> Result<Json<TicketPage>, Problem> {
+    let day = query.day.as_deref().map(|text| parse_day(text, "?day")).transpose()?;
+    let limit = query.limit.unwrap_or(PAGE_TICKETS).clamp(1, PAGE_TICKETS_MAX);
+    let after = query.after.unwrap_or(0);
+    let tickets = read(&app, move |app, tx| reports::tickets(app, tx, day, after, limit)).await?;
+    let full = u32::try_from(tickets.len()).is_ok_and(|count| count == limit);
+    let next = tickets.last().filter(|_| full).map(|ticket| ticket.seq);
+    Ok(Json(TicketPage { tickets, next }))
+}
+
+/// One ticket.
+#[utoipa::path(get, path = "/v1/tickets/{id}", tag = "tickets",
+    params(("id" = String, Path, description = "The ticket's id")),
+    responses(
+        (status = 200, description = "The ticket", body = TicketAnswer),
+        (status = "4XX", description = "Refused, or there is none", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub(super) async fn ticket(
+    State(app): State<App>,
+    _actor: Actor,
+    PathParams(id): PathParams<String>,
+) -> Result<Json<TicketAnswer>, Problem> {
+    let id: TicketId = id.parse().map_err(|_not_an_id| AppError::NotFound("ticket"))?;
+    Ok(Json(read(&app, move |app, tx| reports::ticket(app, tx, id)).await?))
+}
+
+/// Stock on hand.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct StockAnswer {
+    /// By item.
+    rows: Vec<StockRow>,
+}
+
+/// Stock on hand.
+#[utoipa::path(get, path = "/v1/stock", tag = "stock", responses(
+    (status = 200, description = "Stock by item", body = StockAnswer),
+    (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json"),
+))]
+pub(super) async fn stock(State(app): State<App>, _actor: Actor) -> Result<Json<StockAnswer>, Problem> {
+    let rows = read(&app, reports::stock).await?;
+    Ok(Json(StockAnswer { rows }))
+}
+
+/// The present business day.
+#[utoipa::path(get, path = "/v1/business-day", tag = "business days", responses(
+    (status = 200, description = "The day so far", body = DayAnswer),
+    (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json"),
+))]
+pub(super) async fn business_day(State(app): State<App>, _actor: Actor) -> Result<Json<DayAnswer>, Problem> {
+    let day = app.calendar.business_day(app.clock.now());
+    Ok(Json(read(&app, move |app, tx| reports::day(app, tx, day)).await?))
+}
+
+/// Any business day.
+#[utoipa::path(get, path = "/v1/business-days/{day}", tag = "business days",
+    params(("day" = String, Path, description = "YYYY-MM-DD")),
+    responses(
+        (status = 200, description = "The day", body = DayAnswer),
+        (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub(super) async fn any_business_day(
+    State(app): State<App>,
+    _actor: Actor,
+    PathParams(day): PathParams<String>,
+) -> Result<Json<DayAnswer>, Problem> {
+    let day = parse_day(&day, "")?;
+    Ok(Json(read(&app, move |app, tx| reports::day(app, tx, day)).await?))
+}

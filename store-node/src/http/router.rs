@@ -1,0 +1,51 @@
+//! The route table.
+
+use std::sync::Arc;
+
+use axum::extract::DefaultBodyLimit;
+use axum::routing::get;
+use axum::{Json, Router};
+use percolate_common::entropy::Entropy;
+use percolate_runtime::http::auth::{TokenAuth, require_token};
+use percolate_runtime::http::health::{self, Health};
+use percolate_runtime::http::server::harden;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::{feed, reads, writes};
+use crate::app::App;
+
+/// Largest body of an import, in bytes.
+const IMPORT_BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+#[derive(OpenApi)]
+#[openapi(info(
+    title = "Percolate store-node",
+    description = "One shop: sells, counts and reports, with or without the internet. Every request needs `Authorization: Bearer` with the token of the data folder; every write an `Idempotency-Key`."
+))]
+struct Description;
+
+/// Everything that the node serves.
+pub(crate) fn router(app: App, auth: TokenAuth, health: Health, entropy: Arc<dyn Entropy>) -> Router {
+    let imports = OpenApiRouter::new()
+        .routes(routes!(writes::import_baskets))
+        .layer(DefaultBodyLimit::max(IMPORT_BODY_BYTES_MAX));
+    let (api, document) = OpenApiRouter::with_openapi(Description::openapi())
+        .routes(routes!(reads::node))
+        .routes(routes!(reads::catalog))
+        .routes(routes!(writes::quote))
+        .routes(routes!(reads::tickets, writes::sell_ticket))
+        .routes(routes!(reads::ticket))
+        .routes(routes!(reads::stock))
+        .routes(routes!(writes::move_stock))
+        .routes(routes!(reads::business_day))
+        .routes(routes!(reads::any_business_day))
+        .routes(routes!(feed::events))
+        .merge(imports)
+        .with_state(app)
+        .split_for_parts();
+    let document = Arc::new(document);
+    let open = Router::new().route("/openapi.json", get(move || async move { Json((*document).clone()) }));
+    harden(require_token(api, auth).merge(open).merge(health::router(health)), entropy)
+}

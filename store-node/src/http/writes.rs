@@ -1,0 +1,365 @@
+//! Routes that write: each needs an `Idempotency-Key`, and answers only after the commit.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use percolate_common::domain::imports::{ImportedLine, LegacyItem};
+use percolate_common::domain::stock::{MovementLine, MovementReason};
+use percolate_common::domain::tickets::TicketClass;
+use percolate_common::domain::tickets::decide::SellTicket;
+use percolate_common::domain::tickets::pricing::{LineRequest, price};
+use percolate_common::domain::tickets::receipt::TerminalName;
+use percolate_common::domain::tickets::tender::{Tender, TenderKind};
+use percolate_common::ids::{ItemId, StockItemId};
+use percolate_common::money::Minor;
+use percolate_common::quantity::Quantity;
+use percolate_runtime::http::auth::Actor;
+use percolate_runtime::http::extract::{IdempotencyKey, JsonBody};
+use percolate_runtime::http::problem::Problem;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::error::refused;
+use crate::app::error::AppError;
+use crate::app::imports::{Basket, ImportAnswer, import};
+use crate::app::movements::{self, MovementAnswer};
+use crate::app::tickets::{Answer, RequestKey, TicketAnswer, sell};
+use crate::app::{App, Notice};
+
+/// Baskets of one import request.
+const IMPORT_BASKETS_MAX: usize = 1_000;
+
+/// A ticket to sell.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TicketRequest {
+    /// Name of the till: 1 to 8 capital letters and digits, as in `T1`.
+    terminal: String,
+    /// What amounts are in, as in `USD`.
+    currency: String,
+    /// What is sold: 1 to 200 lines.
+    lines: Vec<LineBody>,
+    /// How it is paid: up to 8; together at least what is due.
+    tenders: Vec<TenderBody>,
+    /// Practice: in no total, and without stock.
+    #[serde(default)]
+    training: bool,
+}
+
+/// One line.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LineBody {
+    /// Item number.
+    item: u32,
+    /// How many, 1 to 999.
+    quantity: i64,
+}
+
+/// One payment.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TenderBody {
+    /// By what means.
+    kind: TenderWord,
+    /// How much, in minor units.
+    amount_minor: i64,
+    /// The card terminal's own reference; never digits of a card.
+    reference: Option<String>,
+}
+
+/// A means of payment.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum TenderWord {
+    /// Notes and coins; may exceed what is due.
+    Cash,
+    /// A card terminal that is not ours.
+    CardExternal,
+}
+
+fn request_key<T>(key: &IdempotencyKey, body: &JsonBody<T>) -> RequestKey {
+    let half = |hash: &[u8; 32]| {
+        let mut half = [0_u8; 16];
+        half.copy_from_slice(hash.split_at(16).0);
+        half
+    };
+    let key_hash = half(blake3::hash(key.as_str().as_bytes()).as_bytes());
+    RequestKey { text: key.as_str().to_owned(), key_hash, body_hash: half(&body.hash) }
+}
+
+fn line_requests(lines: &[LineBody]) -> Result<Vec<LineRequest>, Problem> {
+    let request = |(at, line): (usize, &LineBody)| {
+        let quantity = u32::try_from(line.quantity).map_err(|_out_of_range| {
+            let text = format!("quantity {} is out of range: 1 to 999 is expected", line.quantity);
+            refused(format!("/lines/{at}/quantity"), "quantity_out_of_range", &text)
+        })?;
+        Ok(LineRequest { item: ItemId::new(line.item), quantity })
+    };
+    lines.iter().enumerate().map(request).collect()
+}
+
+fn tender(body: TenderBody) -> Tender {
+    let kind = match body.kind {
+        TenderWord::Cash => TenderKind::Cash,
+        TenderWord::CardExternal => TenderKind::CardExternal { reference: body.reference },
+    };
+    Tender { kind, amount: Minor::new(body.amount_minor) }
+}
+
+fn command(request: TicketRequest) -> Result<(TerminalName, SellTicket), Problem> {
+    let terminal =
+        request.terminal.parse().map_err(|error: percolate_common::domain::tickets::receipt::ReceiptParseError| {
+            refused("/terminal", "terminal_name_invalid", &error.to_string())
+        })?;
+    let currency = request.currency.parse().map_err(|error: percolate_common::money::CurrencyParseError| {
+        refused("/currency", "wrong_currency", &error.to_string())
+    })?;
+    let cash_with_reference =
+        |tender: &TenderBody| matches!(tender.kind, TenderWord::Cash) && tender.reference.is_some();
+    if let Some(at) = request.tenders.iter().position(cash_with_reference) {
+        return Err(refused(format!("/tenders/{at}/reference"), "reference_invalid", "cash has no reference"));
+    }
+    let class = if request.training { TicketClass::Training } else { TicketClass::Sale };
+    let lines = line_requests(&request.lines)?;
+    let tenders = request.tenders.into_iter().map(tender).collect();
+    Ok((terminal, SellTicket { class, currency, lines, tenders }))
+}
+
+fn answered(answer: Answer, fresh: StatusCode) -> Response {
+    let status = if answer.replayed { StatusCode::OK } else { fresh };
+    let mut response = (status, [(header::CONTENT_TYPE, "application/json")], answer.json).into_response();
+    if answer.replayed {
+        response.headers_mut().insert("idempotent-replay", HeaderValue::from_static("true"));
+    }
+    response
+}
+
+/// Sell a ticket. The answer comes after the sale is on the disk; print the receipt then, and not before.
+#[utoipa::path(post, path = "/v1/tickets", tag = "tickets", request_body = TicketRequest,
+    params(("Idempotency-Key" = String, Header, description = "New for each sale; the same when you try again")),
+    responses(
+        (status = 201, description = "Sold", body = TicketAnswer),
+        (status = 200, description = "Was sold before under this key", body = TicketAnswer),
+        (status = "4XX", description = "Refused, nothing was written", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "Failed, nothing was written", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub(super) async fn sell_ticket(
+    State(app): State<App>,
+    _actor: Actor,
+    key: IdempotencyKey,
+    body: JsonBody<TicketRequest>,
+) -> Result<Response, Problem> {
+    let key = request_key(&key, &body);
+    let (terminal, command) = command(body.value)?;
+    app.check_reserve()?;
+    let catalog = app.present.catalog().ok_or(AppError::NoCatalog)?;
+    let selling = app.clone();
+    let answer = app.writer.run("sell", move |tx| sell(&selling, tx, &catalog, &terminal, command, &key)).await?;
+    if !answer.replayed {
+        metrics::counter!("node_tickets_total").increment(1);
+        app.present.tell(Notice::Ticket(answer.json.clone()));
+    }
+    Ok(answered(answer, StatusCode::CREATED))
+}
+
+/// Lines to be priced.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct QuoteRequest {
+    /// What would be sold: 1 to 200 lines.
+    lines: Vec<LineBody>,
+}
+
+/// What lines would cost now.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct QuoteAnswer {
+    /// What amounts are in.
+    currency: String,
+    /// The menu that they are priced by.
+    catalog_revision: u32,
+    /// Before tax.
+    net_minor: i64,
+    /// Tax.
+    tax_minor: i64,
+    /// What a guest would pay.
+    total_minor: i64,
+}
+
+/// Price lines without selling them.
+#[utoipa::path(post, path = "/v1/quotes", tag = "tickets", request_body = QuoteRequest, responses(
+    (status = 200, description = "The price", body = QuoteAnswer),
+    (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json"),
+    (status = "5XX", description = "Failed", body = Problem, content_type = "application/problem+json"),
+))]
+pub(super) async fn quote(
+    State(app): State<App>,
+    _actor: Actor,
+    body: JsonBody<QuoteRequest>,
+) -> Result<Json<QuoteAnswer>, Problem> {
+    let catalog = app.present.catalog().ok_or(AppError::NoCatalog)?;
+    let priced = price(&catalog, &line_requests(&body.value.lines)?).map_err(AppError::Pricing)?;
+    Ok(Json(QuoteAnswer {
+        currency: catalog.revision.currency.to_string(),
+        catalog_revision: catalog.revision.number,
+        net_minor: priced.totals.net.get(),
+        tax_minor: priced.totals.tax.get(),
+        total_minor: priced.totals.total.get(),
+    }))
+}
+
+/// A movement of stock.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MovementRequest {
+    /// Why.
+    reason: ReasonWord,
+    /// What: 1 to 500 lines.
+    lines: Vec<MovementLineBody>,
+}
+
+/// Why stock moves.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum ReasonWord {
+    /// A delivery came in: positive quantities.
+    Received,
+    /// Thrown away, spilt or spoilt: positive quantities, which leave.
+    Wasted,
+    /// Corrected by a person: up or down.
+    Adjusted,
+}
+
+/// One line of a movement.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MovementLineBody {
+    /// Stock item number.
+    stock_item: u32,
+    /// How much, in the item's base unit (each, mg, ul).
+    quantity: i64,
+}
+
+/// Book a movement of stock.
+#[utoipa::path(post, path = "/v1/stock/movements", tag = "stock", request_body = MovementRequest,
+    params(("Idempotency-Key" = String, Header, description = "New for each movement; the same when you try again")),
+    responses(
+        (status = 201, description = "Booked", body = MovementAnswer),
+        (status = 200, description = "Was booked before under this key", body = MovementAnswer),
+        (status = "4XX", description = "Refused, nothing was written", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "Failed, nothing was written", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub(super) async fn move_stock(
+    State(app): State<App>,
+    _actor: Actor,
+    key: IdempotencyKey,
+    body: JsonBody<MovementRequest>,
+) -> Result<Response, Problem> {
+    let key = request_key(&key, &body);
+    let reason = match body.value.reason {
+        ReasonWord::Received => MovementReason::Received,
+        ReasonWord::Wasted => MovementReason::Wasted,
+        ReasonWord::Adjusted => MovementReason::Adjusted,
+    };
+    let line = |line: MovementLineBody| MovementLine {
+        stock_item: StockItemId::new(line.stock_item),
+        quantity: Quantity::new(line.quantity),
+    };
+    let lines: Vec<_> = body.value.lines.into_iter().map(line).collect();
+    let catalog = app.present.catalog().ok_or(AppError::NoCatalog)?;
+    let booking = app.clone();
+    let book = move |tx: &percolate_runtime::sqlite::WriteTx<'_>| {
+        movements::book(&booking, tx, &catalog, reason, &lines, &key)
+    };
+    Ok(answered(app.writer.run("move_stock", book).await?, StatusCode::CREATED))
+}
+
+/// Past sales of another system.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ImportRequest {
+    /// Which system or file, 1 to 64 bytes; rows are told apart within it.
+    source: String,
+    /// Up to 1000 baskets.
+    baskets: Vec<BasketBody>,
+}
+
+/// One basket.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BasketBody {
+    /// YYYY-MM-DD on the shop's wall.
+    local_date: String,
+    /// HH:MM:SS on the shop's wall.
+    local_time: String,
+    /// What was sold: 1 to 200 lines.
+    lines: Vec<ImportLineBody>,
+}
+
+/// One line of a basket, in the old system's words.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ImportLineBody {
+    /// Id of the row it came from.
+    row: String,
+    /// Number or code of the product.
+    product_id: String,
+    /// Name of the product.
+    name: String,
+    /// Category of the product.
+    category: String,
+    /// How many, 1 to 100000.
+    quantity: u32,
+    /// Price of one, in minor units.
+    unit_price_minor: i64,
+}
+
+fn import_line(body: ImportLineBody) -> ImportedLine {
+    ImportedLine {
+        row: body.row,
+        item: LegacyItem { id: body.product_id, name: body.name, category: body.category },
+        quantity: body.quantity,
+        unit_price: Minor::new(body.unit_price_minor),
+    }
+}
+
+/// Bring past sales in. Rows that are here already change nothing; rows that cannot be brought in are named.
+#[utoipa::path(post, path = "/v1/imports/baskets", tag = "imports", request_body = ImportRequest,
+    params(("Idempotency-Key" = String, Header, description = "New for each request; the same when you try again")),
+    responses(
+        (status = 200, description = "What was brought in", body = ImportAnswer),
+        (status = "4XX", description = "Refused, nothing was written", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "Failed, nothing was written", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub(super) async fn import_baskets(
+    State(app): State<App>,
+    _actor: Actor,
+    key: IdempotencyKey,
+    body: JsonBody<ImportRequest>,
+) -> Result<Response, Problem> {
+    let key = request_key(&key, &body);
+    let request = body.value;
+    let source_is_sound = (1..=64).contains(&request.source.len()) && !request.source.chars().any(char::is_control);
+    if !source_is_sound {
+        return Err(refused(
+            "/source",
+            "source_invalid",
+            "the source must have 1 to 64 bytes without control characters",
+        ));
+    }
+    if request.baskets.is_empty() || request.baskets.len() > IMPORT_BASKETS_MAX {
+        let text = format!("1 to {IMPORT_BASKETS_MAX} baskets are expected, these are {}", request.baskets.len());
+        return Err(refused("/baskets", "basket_count", &text));
+    }
+    let basket = |body: BasketBody| Basket {
+        local_date: body.local_date,
+        local_time: body.local_time,
+        lines: body.lines.into_iter().map(import_line).collect(),
+    };
+    let baskets: Vec<_> = request.baskets.into_iter().map(basket).collect();
+    let importing = app.clone();
+    let bring_in =
+        move |tx: &percolate_runtime::sqlite::WriteTx<'_>| import(&importing, tx, &request.source, baskets, &key);
+    Ok(answered(app.writer.run("import", bring_in).await?, StatusCode::OK))
+}

@@ -1,0 +1,190 @@
+//! The composition root: builds the parts, starts them, and stops them in order.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use bytes::Bytes;
+use percolate_common::domain::event::StoreDescribed;
+use percolate_common::entropy::Entropy;
+use percolate_common::ids::{NodeId, StoreId};
+use percolate_common::journal::SigningKey;
+use percolate_common::time::StoreCalendar;
+use percolate_common::wire::session::Presence as PresenceMessage;
+use percolate_common::wire::topic::{Topic, client_id, node_subscriptions};
+use percolate_runtime::database::DatabaseOptions;
+use percolate_runtime::files::{DataDir, read_text, write_secret};
+use percolate_runtime::http::auth::TokenAuth;
+use percolate_runtime::http::health::{Check, Health};
+use percolate_runtime::http::server::{BoundServer, Endpoints};
+use percolate_runtime::mqtt::{KEEP_ALIVE, Link, LinkConfig, Presence};
+use percolate_runtime::read_pool::ReadPool;
+use percolate_runtime::system::{OsEntropy, clock_from_option, machine_fingerprint};
+use percolate_runtime::tasks::TaskGroup;
+use percolate_runtime::telemetry::{install_metrics, metrics_upkeep, record_build};
+use percolate_runtime::writer::{Writer, WriterOptions};
+use tokio_util::sync::CancellationToken;
+
+use crate::app::{App, Identity, Present, begin_life, catalog, describe};
+use crate::config::Config;
+use crate::http;
+use crate::store::MIGRATIONS;
+use crate::sync::session::Machine;
+use crate::sync::task::SyncTask;
+
+/// Readers of the database.
+const READERS: usize = 4;
+/// How long everything together may take to stop.
+const STOP_TIME_MAX: Duration = Duration::from_secs(15);
+const KEY_FILE: &str = "node-key.pem";
+const DATABASE_FILE: &str = "node.db";
+
+fn signing_key(data: &DataDir, entropy: &dyn Entropy) -> Result<SigningKey> {
+    let path = data.file(KEY_FILE);
+    if let Some(pem) = read_text(&path)? {
+        return SigningKey::from_pem(&pem).context("the node's key file cannot be read");
+    }
+    loop {
+        let mut bytes = [0_u8; 32];
+        entropy.fill(&mut bytes);
+        if let Ok(key) = SigningKey::from_random(&bytes) {
+            write_secret(&path, key.to_pem()?.as_bytes())?;
+            return Ok(key);
+        }
+    }
+}
+
+fn machine(key: SigningKey, entropy: &dyn Entropy) -> Machine {
+    let text = machine_fingerprint().unwrap_or_default();
+    let mut fingerprint = [0_u8; 16];
+    fingerprint.copy_from_slice(blake3::hash(text.as_bytes()).as_bytes().split_at(16).0);
+    Machine { key, fingerprint, boot: entropy.next_u64() }
+}
+
+fn identity(config: &Config) -> Result<(Identity, StoreCalendar)> {
+    let calendar = StoreCalendar::new(&config.zone, config.cutover_hour)?;
+    let name_is_sound = (1..=80).contains(&config.name.trim().len()) && !config.name.chars().any(char::is_control);
+    if !name_is_sound {
+        bail!("--name must have 1 to 80 bytes without control characters");
+    }
+    let described = StoreDescribed {
+        name: config.name.clone(),
+        zone: config.zone.clone(),
+        cutover_hour: config.cutover_hour,
+        currency: config.currency.parse()?,
+    };
+    Ok((Identity { store: StoreId::new(config.store), node: NodeId::new(config.node), described }, calendar))
+}
+
+fn link_config(config: &Config, boot: u64) -> Result<LinkConfig> {
+    let (host, port) = config.hub_mqtt.rsplit_once(':').context("--hub-mqtt must be host:port")?;
+    let node = NodeId::new(config.node);
+    let presence = |online| -> Result<Presence> {
+        let payload = Bytes::from(PresenceMessage { boot, online }.encode()?);
+        Ok(Presence { topic: Topic::Presence(node).to_string(), payload })
+    };
+    Ok(LinkConfig {
+        host: host.to_owned(),
+        port: port.parse().context("--hub-mqtt must end in a port number")?,
+        client_id: client_id(node),
+        subscriptions: node_subscriptions(node),
+        will: Some(presence(false)?),
+        online: Some(presence(true)?),
+        keep_alive: KEEP_ALIVE,
+    })
+}
+
+/// Opens the database and makes the node as its commands see it.
+async fn open(config: &Config, data: &DataDir, entropy: &Arc<dyn Entropy>) -> Result<App> {
+    let (identity, calendar) = identity(config)?;
+    let clock = clock_from_option(config.simulated_clock.as_deref())?;
+    let path = data.file(DATABASE_FILE);
+    let database = DatabaseOptions::new(&path, MIGRATIONS).open().context("opening the database")?;
+    let writer = Writer::start(WriterOptions::new("node"), database)?;
+    let (life_identity, life_entropy, now) = (identity.clone(), entropy.clone(), clock.now());
+    let life = writer.run("begin_life", move |tx| begin_life(tx, &life_identity, &*life_entropy, now)).await?;
+    let app = App {
+        identity: Arc::new(identity),
+        life,
+        calendar: Arc::new(calendar),
+        clock,
+        readers: ReadPool::open(&path, READERS)?,
+        writer,
+        present: Arc::new(Present::default()),
+        data_dir: Arc::new(data.path().to_owned()),
+        disk_reserve_bytes: config.disk_reserve_bytes,
+    };
+    let describing = app.clone();
+    app.writer.run("describe", move |tx| describe(&describing, tx)).await?;
+    let refreshing = app.clone();
+    percolate_runtime::tasks::blocking(move || catalog::refresh(&refreshing)).await??;
+    Ok(app)
+}
+
+/// Ready means: can sell.
+fn checks(app: &App) -> Vec<Check> {
+    let written = app.writer.run_blocking("ready", |_tx| Ok::<_, percolate_runtime::sqlite::StorageError>(()));
+    let revision = app.present.catalog().map(|catalog| catalog.revision.number);
+    let free = app.disk_free_bytes();
+    vec![
+        Check {
+            name: "storage",
+            ok: written.is_ok(),
+            detail: written.map_or_else(|error| error.to_string(), |()| "writable".to_owned()),
+        },
+        Check {
+            name: "catalog",
+            ok: revision.is_some(),
+            detail: revision
+                .map_or_else(|| "no menu has been received yet".to_owned(), |number| format!("revision {number}")),
+        },
+        Check {
+            name: "disk",
+            ok: free.is_none_or(|free| free >= app.disk_reserve_bytes),
+            detail: free.map_or_else(|| "not known".to_owned(), |free| format!("{free} bytes free")),
+        },
+    ]
+}
+
+/// Serves the shop until `stop`.
+///
+/// # Errors
+/// If the node cannot be started: the folder is in use, the database belongs to another store, an address is taken …
+pub async fn serve(config: Config, stop: CancellationToken) -> Result<()> {
+    if !config.http.ip().is_loopback() {
+        bail!("--http {} is not a loopback address: until there are certificates, nothing else is served", config.http);
+    }
+    let metrics = install_metrics()?;
+    record_build("store-node", env!("CARGO_PKG_VERSION"));
+    let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
+    let data = DataDir::open(&config.data)?;
+    let auth = TokenAuth::open(data.path(), &*entropy)?;
+    let machine = machine(signing_key(&data, &*entropy)?, &*entropy);
+    let link_config = link_config(&config, machine.boot)?;
+    let app = open(&config, &data, &entropy).await?;
+
+    let server = BoundServer::bind(config.http).await?;
+    let address = server.address();
+    let ready = app.clone();
+    let health = Health { checks: Arc::new(move || checks(&ready)), metrics: metrics.clone() };
+    let router = http::router(app.clone(), auth, health, entropy.clone());
+
+    let tasks = TaskGroup::new();
+    tasks.spawn("metrics", |stop| metrics_upkeep(metrics, stop));
+    let (link, publisher, events) = Link::new(link_config, entropy);
+    let sync = SyncTask::new(app.clone(), machine, publisher);
+    tasks.spawn("sync", |stop| sync.run(events, stop));
+    tasks.spawn("link", |stop| link.run(stop));
+    tasks.spawn("http", |stop| async move {
+        if let Err(error) = server.serve(router, stop).await {
+            tracing::error!(error = &error as &dyn std::error::Error, "the HTTP server failed");
+        }
+    });
+    Endpoints::new(address, None).write(data.path())?;
+    tracing::info!(store.id = config.store, http = %address, "store {} serves its tills at {address}", config.store);
+    stop.cancelled().await;
+    let report = tasks.stop(STOP_TIME_MAX).await;
+    app.writer.stop().await;
+    tracing::info!(clean = report.is_clean(), "stopped");
+    Ok(())
+}

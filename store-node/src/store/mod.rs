@@ -1,0 +1,28 @@
+//! The tables of a store-node. SQL stands here and nowhere else in this program.
+//!
+//! Functions take a transaction, never a connection: whoever calls them decides what belongs together.
+
+pub(crate) mod down;
+pub(crate) mod imports;
+pub(crate) mod journal;
+pub(crate) mod sales;
+pub(crate) mod stock;
+
+use percolate_runtime::migrate::Migration;
+
+/// The schema, oldest first.
+pub(crate) const MIGRATIONS: &[Migration] =
+    &[Migration::new(1, "node", include_str!("../../migrations/0001_node.sql"))];
+
+/// Rows of any list that has no limit of its own.
+pub(crate) const LIST_ROWS_MAX: i64 = 100_000;
+
+/// A count as a column.
+pub(crate) fn column(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// A count from a column.
+pub(crate) fn count(column: i64) -> u64 {
+    u64::try_from(column).unwrap_or(0)
+}

@@ -1,0 +1,239 @@
+//! Tickets, their numbers, and the answers that were given.
+
+use percolate_common::domain::tickets::receipt::{ReceiptNumber, Series, TerminalName};
+use percolate_common::ids::TicketId;
+use percolate_common::money::Minor;
+use percolate_common::time::BusinessDay;
+use percolate_runtime::sqlite::{ReadTx, StorageError, WriteTx};
+use rusqlite::{Row, named_params};
+
+use super::journal::Life;
+use super::{LIST_ROWS_MAX, column, count};
+
+/// Real, practice, or brought in from another system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RowClass {
+    Sale,
+    Training,
+    Imported,
+}
+
+impl RowClass {
+    const fn number(self) -> i64 {
+        match self {
+            Self::Sale => 1,
+            Self::Training => 2,
+            Self::Imported => 3,
+        }
+    }
+}
+
+/// A ticket's row.
+#[derive(Debug, Clone)]
+pub(crate) struct TicketRow {
+    pub(crate) seq: u64,
+    pub(crate) id: TicketId,
+    pub(crate) day: BusinessDay,
+    pub(crate) class: RowClass,
+    pub(crate) receipt: Option<String>,
+    pub(crate) lines: i64,
+    pub(crate) units: i64,
+    pub(crate) net: Minor,
+    pub(crate) tax: Minor,
+    pub(crate) total: Minor,
+}
+
+/// A business day's sums.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct DaySums {
+    pub(crate) tickets: i64,
+    pub(crate) training_tickets: i64,
+    pub(crate) tax_unknown_tickets: i64,
+    pub(crate) lines: i64,
+    pub(crate) units: i64,
+    pub(crate) net: i64,
+    pub(crate) tax: i64,
+    pub(crate) total: i64,
+}
+
+pub(crate) fn ticket_insert(tx: &WriteTx<'_>, life: Life, ticket: &TicketRow) -> Result<(), StorageError> {
+    tx.execute(
+        "INSERT INTO ticket (life, seq, id, day, class, receipt, lines, units, net_minor, tax_minor, total_minor)
+         VALUES (:life, :seq, :id, :day, :class, :receipt, :lines, :units, :net, :tax, :total)",
+        named_params! {
+            ":life": life.number, ":seq": column(ticket.seq), ":id": ticket.id.to_bytes(), ":day": ticket.day.days(),
+            ":class": ticket.class.number(), ":receipt": ticket.receipt, ":lines": ticket.lines,
+            ":units": ticket.units, ":net": ticket.net.get(), ":tax": ticket.tax.get(), ":total": ticket.total.get(),
+        },
+    )?;
+    Ok(())
+}
+
+/// Life and sequence number of a ticket's event.
+pub(crate) fn ticket_place(tx: &ReadTx<'_>, id: TicketId) -> Result<Option<(i64, u64)>, StorageError> {
+    tx.query_optional("SELECT life, seq FROM ticket WHERE id = :id", named_params! {":id": id.to_bytes()}, |row| {
+        Ok((row.get("life")?, count(row.get("seq")?)))
+    })
+}
+
+/// Places of the tickets of a day, or of all days, after a sequence number.
+pub(crate) fn ticket_place_list(
+    tx: &ReadTx<'_>,
+    life: Life,
+    day: Option<BusinessDay>,
+    after_seq: u64,
+    limit: u32,
+) -> Result<Vec<u64>, StorageError> {
+    let params = named_params! {
+        ":life": life.number, ":after": column(after_seq), ":limit": limit, ":day": day.map(BusinessDay::days),
+    };
+    let seq = |row: &Row<'_>| Ok(count(row.get("seq")?));
+    match day {
+        Some(_) => tx.query_list(
+            "SELECT seq FROM ticket WHERE day = :day AND life = :life AND seq > :after ORDER BY seq LIMIT :limit",
+            params,
+            seq,
+        ),
+        None => tx.query_list(
+            "SELECT seq FROM ticket WHERE :day IS NULL AND life = :life AND seq > :after ORDER BY seq LIMIT :limit",
+            params,
+            seq,
+        ),
+    }
+}
+
+pub(crate) fn tender_add(tx: &WriteTx<'_>, day: BusinessDay, kind: &str, amount: Minor) -> Result<(), StorageError> {
+    tx.execute(
+        "INSERT INTO day_tender (day, kind, amount_minor) VALUES (:day, :kind, :amount)
+         ON CONFLICT (day, kind) DO UPDATE SET amount_minor = amount_minor + excluded.amount_minor",
+        named_params! {":day": day.days(), ":kind": kind, ":amount": amount.get()},
+    )?;
+    Ok(())
+}
+
+pub(crate) fn tender_list(tx: &ReadTx<'_>, day: BusinessDay) -> Result<Vec<(String, i64)>, StorageError> {
+    tx.query_list(
+        "SELECT kind, amount_minor FROM day_tender WHERE day = :day ORDER BY kind LIMIT :limit",
+        named_params! {":day": day.days(), ":limit": LIST_ROWS_MAX},
+        |row| Ok((row.get("kind")?, row.get("amount_minor")?)),
+    )
+}
+
+/// Adds what came later for an imported ticket to its day.
+pub(crate) fn amendment_add(
+    tx: &WriteTx<'_>,
+    day: BusinessDay,
+    lines: i64,
+    units: i64,
+    net: Minor,
+) -> Result<(), StorageError> {
+    tx.execute(
+        "INSERT INTO day_amendment (day, lines, units, net_minor) VALUES (:day, :lines, :units, :net)
+         ON CONFLICT (day) DO UPDATE SET lines = lines + excluded.lines, units = units + excluded.units,
+            net_minor = net_minor + excluded.net_minor",
+        named_params! {":day": day.days(), ":lines": lines, ":units": units, ":net": net.get()},
+    )?;
+    Ok(())
+}
+
+/// The sums of a day.
+pub(crate) fn day_sums(tx: &ReadTx<'_>, day: BusinessDay) -> Result<DaySums, StorageError> {
+    let mut sums = tx.query_one(
+        "SELECT count(*) FILTER (WHERE class <> 2) AS tickets, count(*) FILTER (WHERE class = 2) AS training,
+                count(*) FILTER (WHERE class = 3) AS unknown,
+                coalesce(sum(lines) FILTER (WHERE class <> 2), 0) AS lines,
+                coalesce(sum(units) FILTER (WHERE class <> 2), 0) AS units,
+                coalesce(sum(net_minor) FILTER (WHERE class <> 2), 0) AS net,
+                coalesce(sum(tax_minor) FILTER (WHERE class <> 2), 0) AS tax,
+                coalesce(sum(total_minor) FILTER (WHERE class <> 2), 0) AS total
+         FROM ticket WHERE day = :day",
+        named_params! {":day": day.days()},
+        |row| {
+            Ok(DaySums {
+                tickets: row.get("tickets")?,
+                training_tickets: row.get("training")?,
+                tax_unknown_tickets: row.get("unknown")?,
+                lines: row.get("lines")?,
+                units: row.get("units")?,
+                net: row.get("net")?,
+                tax: row.get("tax")?,
+                total: row.get("total")?,
+            })
+        },
+    )?;
+    let later = tx.query_optional(
+        "SELECT lines, units, net_minor FROM day_amendment WHERE day = :day",
+        named_params! {":day": day.days()},
+        |row| Ok((row.get::<_, i64>("lines")?, row.get::<_, i64>("units")?, row.get::<_, i64>("net_minor")?)),
+    )?;
+    if let Some((lines, units, net)) = later {
+        sums.lines += lines;
+        sums.units += units;
+        sums.net += net;
+        sums.total += net;
+    }
+    Ok(sums)
+}
+
+/// First and last receipt of a day that is a sale's.
+pub(crate) fn day_receipts(
+    tx: &ReadTx<'_>,
+    day: BusinessDay,
+) -> Result<(Option<String>, Option<String>), StorageError> {
+    let end = |sql: &str| tx.query_optional(sql, named_params! {":day": day.days()}, |row| row.get("receipt"));
+    let first = end("SELECT receipt FROM ticket WHERE day = :day AND class = 1 ORDER BY life, seq LIMIT 1")?;
+    let last = end("SELECT receipt FROM ticket WHERE day = :day AND class = 1 ORDER BY life DESC, seq DESC LIMIT 1")?;
+    Ok((first, last))
+}
+
+/// The next number of a terminal's series; tells whether the series is new.
+pub(crate) fn receipt_take(
+    tx: &WriteTx<'_>,
+    life: Life,
+    terminal: &TerminalName,
+    training: bool,
+) -> Result<(ReceiptNumber, bool), StorageError> {
+    let known = tx.query_optional(
+        "SELECT series, next_number FROM series WHERE terminal = :terminal AND life = :life AND training = :training",
+        named_params! {":terminal": terminal.to_string(), ":life": life.number, ":training": training},
+        |row| Ok((row.get::<_, String>("series")?, count(row.get("next_number")?))),
+    )?;
+    let fresh = known.is_none();
+    let first = if training { Series::training() } else { Series::first() };
+    let (series, number) = match known {
+        Some((text, number)) => (text.parse().unwrap_or(first), number),
+        None => (first, 1),
+    };
+    tx.execute(
+        "INSERT INTO series (terminal, life, training, series, next_number) VALUES (:terminal, :life, :training, :series, :next)
+         ON CONFLICT (terminal, life, training) DO UPDATE SET next_number = excluded.next_number",
+        named_params! {
+            ":terminal": terminal.to_string(), ":life": life.number, ":training": training,
+            ":series": series.to_string(), ":next": column(number + 1),
+        },
+    )?;
+    Ok((ReceiptNumber { terminal: terminal.clone(), series, number }, fresh))
+}
+
+/// What was answered under a key: hash of the body, kind of the write, and the answer.
+pub(crate) fn answer_fetch(tx: &ReadTx<'_>, key: &[u8; 16]) -> Result<Option<([u8; 16], i64, String)>, StorageError> {
+    tx.query_optional(
+        "SELECT body_hash, kind, answer FROM idempotency WHERE key_hash = :key",
+        named_params! {":key": key},
+        |row| Ok((row.get("body_hash")?, row.get("kind")?, row.get("answer")?)),
+    )
+}
+
+pub(crate) fn answer_insert(
+    tx: &WriteTx<'_>,
+    key: &[u8; 16],
+    body: &[u8; 16],
+    kind: i64,
+    answer: &str,
+) -> Result<(), StorageError> {
+    tx.execute(
+        "INSERT INTO idempotency (key_hash, body_hash, kind, answer) VALUES (:key, :body, :kind, :answer)",
+        named_params! {":key": key, ":body": body, ":kind": kind, ":answer": answer},
+    )?;
+    Ok(())
+}
