@@ -248,12 +248,7 @@ impl AuthProvider for Access {
         })
     }
 
-    fn authorize_publish<'a>(
-        &'a self,
-        client_id: &str,
-        _user_id: Option<&'a str>,
-        topic: &'a str,
-    ) -> Answer<'a, bool> {
+    fn authorize_publish<'a>(&'a self, client_id: &str, _user_id: Option<&'a str>, topic: &'a str) -> Answer<'a, bool> {
         let lawful = may_publish(client_id, topic);
         Box::pin(async move { lawful })
     }
@@ -279,11 +274,13 @@ mod tests {
             assert!(may_publish("n11", topic) && !may_publish("n12", topic), "{topic}");
             assert!(may_publish("hub-1", topic));
         }
-        for topic in ["percolate/v1/n11/down/catalog", "percolate/v1/all/down/catalog", "percolate/v1/n1/up/x", "other"] {
+        for topic in ["percolate/v1/n11/down/catalog", "percolate/v1/all/down/catalog", "percolate/v1/n1/up/x", "other"]
+        {
             assert!(!may_publish("n11", topic), "{topic}");
         }
         assert!(may_subscribe("n11", "percolate/v1/n11/down/+") && may_subscribe("n11", "percolate/v1/all/down/+"));
-        for filter in ["#", "+/+/#", "percolate/v1/+/down/+", "percolate/v1/n12/down/+", "$share/g/percolate/v1/+/up/+"] {
+        for filter in ["#", "+/+/#", "percolate/v1/+/down/+", "percolate/v1/n12/down/+", "$share/g/percolate/v1/+/up/+"]
+        {
             assert!(!may_subscribe("n11", filter), "{filter}");
             assert!(may_subscribe("hub-1", filter));
         }

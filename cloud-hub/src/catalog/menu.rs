@@ -130,7 +130,8 @@ impl Menu {
     pub fn parse(text: &str) -> Result<Self, MenuError> {
         let mut json = serde_json::Deserializer::from_str(text);
         let read: Result<MenuFile, _> = serde_path_to_error::deserialize(&mut json);
-        let file = read.map_err(|error| MenuError::Shape { pointer: pointer(error.path()), source: error.into_inner() })?;
+        let file =
+            read.map_err(|error| MenuError::Shape { pointer: pointer(error.path()), source: error.into_inner() })?;
         json.end().map_err(|source| MenuError::Shape { pointer: "/".to_owned(), source })?;
         let currency = parsed(&file.currency, || "/currency".to_owned(), "a currency code like USD")?;
         Ok(Self { currency, content: content(file)? })

@@ -127,11 +127,7 @@ impl Db {
 /// The columns `author`, `incarnation` and `stream` of a journal.
 #[must_use]
 pub fn journal_columns(journal: &JournalId) -> (i64, i64, i64) {
-    (
-        i64::from(journal.author.number()),
-        journal.incarnation.get().cast_signed(),
-        i64::from(journal.stream.number()),
-    )
+    (i64::from(journal.author.number()), journal.incarnation.get().cast_signed(), i64::from(journal.stream.number()))
 }
 
 /// The journal that three columns name; nothing if a newer program wrote a stream that this one does not know.

@@ -68,7 +68,8 @@ struct Open {
 /// Puts the services' routes together, behind the token, beside the open ones, with all that a server needs around it.
 pub fn assemble(surface: Surface) -> Router {
     let described = OpenApiRouter::with_openapi(Description::openapi());
-    let (services, mut description) = surface.services.into_iter().fold(described, OpenApiRouter::merge).split_for_parts();
+    let (services, mut description) =
+        surface.services.into_iter().fold(described, OpenApiRouter::merge).split_for_parts();
     let scheme = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
     description.components.get_or_insert_default().add_security_scheme(TOKEN_SCHEME, scheme);
     let open = Open {
@@ -76,8 +77,7 @@ pub fn assemble(surface: Surface) -> Router {
         description: description.to_json().unwrap_or_default(),
         entropy: surface.entropy.clone(),
     };
-    let pages =
-        Router::new().route("/", get(office)).route("/openapi.json", get(openapi)).with_state(Arc::new(open));
+    let pages = Router::new().route("/", get(office)).route("/openapi.json", get(openapi)).with_state(Arc::new(open));
     let router = require_token(services, surface.auth).merge(health::router(surface.health)).merge(pages);
     harden(router, surface.entropy)
 }
@@ -85,7 +85,11 @@ pub fn assemble(surface: Surface) -> Router {
 /// What a caller is told of a storage failure, which is logged here.
 #[must_use]
 pub fn storage_problem(error: &StorageError) -> Problem {
-    tracing::error!(error.code = error.code(), error = error as &dyn std::error::Error, "a request met a storage failure");
+    tracing::error!(
+        error.code = error.code(),
+        error = error as &dyn std::error::Error,
+        "a request met a storage failure"
+    );
     Problem::from(error)
 }
 

@@ -522,10 +522,7 @@ fn stream_state(row: &Row<'_>) -> rusqlite::Result<Option<StreamState>> {
     let Some(journal) = journal_of(row)? else { return Ok(None) };
     Ok(Some(StreamState {
         journal,
-        head: Head {
-            seq: seq_from_column(row.get("seq")?),
-            hash: hash_from_column(row.get_ref("hash")?.as_blob()?)?,
-        },
+        head: Head { seq: seq_from_column(row.get("seq")?), hash: hash_from_column(row.get_ref("hash")?.as_blob()?)? },
         announced_seq: seq_from_column(row.get("announced_seq")?),
         parked_events: seq_from_column(row.get("parked_events")?),
         last_at: row.get::<_, Option<i64>>("last_at_ms")?.map(UtcMillis::new),

@@ -13,10 +13,20 @@ pub fn describe() {
 fn describe_ingest() {
     describe_counter!("hub_ingest_batches_total", "Batches of nodes, by stream and by what they were to the journal");
     describe_counter!("hub_ingest_events_total", "Events of nodes that were appended to the journal, by stream");
-    describe_counter!("hub_ingest_failures_total", "Groups of messages of which something could not be committed, by code");
+    describe_counter!(
+        "hub_ingest_failures_total",
+        "Groups of messages of which something could not be committed, by code"
+    );
     describe_histogram!("hub_ingest_group_messages", "Messages that were committed side by side");
-    describe_histogram!("hub_ingest_group_seconds", Unit::Seconds, "Time from the first message of a group to its commit");
-    describe_counter!("hub_events_parked_total", "Events that this program cannot read: held, acknowledged, passed over");
+    describe_histogram!(
+        "hub_ingest_group_seconds",
+        Unit::Seconds,
+        "Time from the first message of a group to its commit"
+    );
+    describe_counter!(
+        "hub_events_parked_total",
+        "Events that this program cannot read: held, acknowledged, passed over"
+    );
     describe_counter!("hub_dead_letters_total", "Frames that could not be read at all; they were not acknowledged");
     describe_counter!("hub_dead_letters_dropped_total", "Dead letters that had to go because too many are kept");
     describe_counter!("hub_journals_opened_total", "Journals that the hub saw for the first time");
@@ -28,7 +38,10 @@ fn describe_nodes() {
     describe_gauge!("hub_link_up", "Whether the hub's own connection to the broker stands");
     describe_counter!("hub_greetings_total", "Greetings of nodes, by verdict; forked and untrusted ones need a person");
     describe_counter!("hub_rehellos_total", "Messages of a session that is not the present one");
-    describe_counter!("hub_node_moves_total", "Greetings from another machine with the same life: a disk moved or cloned");
+    describe_counter!(
+        "hub_node_moves_total",
+        "Greetings from another machine with the same life: a disk moved or cloned"
+    );
 }
 
 fn describe_down() {
@@ -46,5 +59,8 @@ fn describe_projections() {
     describe_gauge!("hub_projection_stalled_journals", "Journals whose next entries a projection could not fold");
     describe_counter!("hub_projection_entries_total", "Entries that a projection has folded");
     describe_counter!("hub_projection_failures_total", "Slices that a projection could not fold; they are tried again");
-    describe_gauge!("hub_stock_divergence", "Stock items whose fold of events differs from the totals of their authors");
+    describe_gauge!(
+        "hub_stock_divergence",
+        "Stock items whose fold of events differs from the totals of their authors"
+    );
 }

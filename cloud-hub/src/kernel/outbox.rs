@@ -211,7 +211,8 @@ impl Relay {
             let held = self.hub.db().read_async(move |tx| stream_fetch(tx, &id)).await?;
             let held = held.map_or_else(|| id.genesis(), |state| state.head);
             let said = self.outbox.db.read_async(move |tx| said_list(tx, &id, held.seq)).await?;
-            gauge!("hub_relay_lag_events", "stream" => stream).set(f64::from(u32::try_from(said.len()).unwrap_or(u32::MAX)));
+            gauge!("hub_relay_lag_events", "stream" => stream)
+                .set(f64::from(u32::try_from(said.len()).unwrap_or(u32::MAX)));
             let Some(batch) = batch(id, held, said, self.clock.now()) else { return Ok(()) };
             let now = self.clock.now();
             let arrival = Arrival::new(batch);

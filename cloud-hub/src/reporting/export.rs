@@ -33,9 +33,8 @@ fn mark_line(mark: &CompletenessMark) -> String {
 
 /// A sales report as CSV: header, rows, a total, and comment lines with the completeness of each store.
 pub(crate) fn sales(report: &SalesReport) -> String {
-    let mut text = String::from(
-        "key,label,tickets,lines,units,net_minor,tax_minor,total_minor,tax_unknown_tickets\r\n",
-    );
+    let mut text =
+        String::from("key,label,tickets,lines,units,net_minor,tax_minor,total_minor,tax_unknown_tickets\r\n");
     for row in &report.rows {
         let _infallible = write!(text, "{},{},{}\r\n", cell(&row.key), cell(&row.label), sums(&row.sums));
     }

@@ -64,7 +64,11 @@ impl From<ReportError> for Problem {
 }
 
 fn refused(parameter: &str, code: &'static str, detail: String) -> Problem {
-    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail.clone()).with_error(format!("?{parameter}"), code, detail)
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail.clone()).with_error(
+        format!("?{parameter}"),
+        code,
+        detail,
+    )
 }
 
 fn day(parameter: &str, text: Option<&str>) -> Result<Option<BusinessDay>, Problem> {
@@ -75,7 +79,9 @@ fn day(parameter: &str, text: Option<&str>) -> Result<Option<BusinessDay>, Probl
 fn store_number(text: Option<&str>) -> Result<Option<StoreId>, Problem> {
     let parse = |text: &str| match text.parse::<StoreId>() {
         Ok(store) if store != StoreId::CHAIN => Ok(store),
-        Ok(_) | Err(_) => Err(refused("store", "store_invalid", format!("{text:?} is not a store number: 1 or more is expected."))),
+        Ok(_) | Err(_) => {
+            Err(refused("store", "store_invalid", format!("{text:?} is not a store number: 1 or more is expected.")))
+        }
     };
     text.map(parse).transpose()
 }
@@ -85,7 +91,11 @@ fn span(from: Option<&str>, to: Option<&str>) -> Result<(Option<BusinessDay>, Op
     if let (Some(first), Some(last)) = (from, to)
         && first > last
     {
-        return Err(refused("to", "date_range_reversed", format!("{last} is before {first}: give the earlier day as from.")));
+        return Err(refused(
+            "to",
+            "date_range_reversed",
+            format!("{last} is before {first}: give the earlier day as from."),
+        ));
     }
     Ok((from, to))
 }
@@ -116,7 +126,9 @@ fn dimension(text: &str) -> Result<Dimension, Problem> {
         "item" => Dimension::Item,
         "category" => Dimension::Category,
         other => {
-            let detail = format!("Sales cannot be reported by {other:?}: by store, day, month, hour, item or category they can.");
+            let detail = format!(
+                "Sales cannot be reported by {other:?}: by store, day, month, hour, item or category they can."
+            );
             return Err(refused("by", "report_dimension_unknown", detail));
         }
     })
@@ -137,7 +149,13 @@ async fn sales(
     let csv = match query.format.as_deref() {
         None | Some("json") => false,
         Some("csv") => true,
-        Some(other) => return Err(refused("format", "format_unknown", format!("{other:?} is no format of reports: json and csv are."))),
+        Some(other) => {
+            return Err(refused(
+                "format",
+                "format_unknown",
+                format!("{other:?} is no format of reports: json and csv are."),
+            ));
+        }
     };
     let report = state.reporting.read(move |tx, known| reports::sales(tx, known, question)).await?;
     if !csv {
@@ -225,7 +243,13 @@ fn cursor(text: Option<&str>) -> Result<Cursor, Problem> {
         let id: TicketId = parts.next()?.parse().ok()?;
         Some((BusinessDay::from_days(day), UtcMillis::new(at), id.to_bytes().to_vec()))
     };
-    parse().ok_or_else(|| refused("after", "cursor_invalid", "The cursor is not one of ours: give the next of the page before.".to_owned()))
+    parse().ok_or_else(|| {
+        refused(
+            "after",
+            "cursor_invalid",
+            "The cursor is not one of ours: give the next of the page before.".to_owned(),
+        )
+    })
 }
 
 /// The tickets behind a figure.

@@ -218,11 +218,7 @@ fn top_items(tx: &ReadTx<'_>, span: Span) -> Result<Vec<TopItem>, StorageError> 
     Ok(top)
 }
 
-fn recent(
-    tx: &ReadTx<'_>,
-    day: BusinessDay,
-    names: &BTreeMap<u32, String>,
-) -> Result<Vec<RecentTicket>, StorageError> {
+fn recent(tx: &ReadTx<'_>, day: BusinessDay, names: &BTreeMap<u32, String>) -> Result<Vec<RecentTicket>, StorageError> {
     let tickets = store::ticket_recent(tx, day, RECENT_TICKETS)?;
     let line = |ticket: store::ListedTicket| RecentTicket {
         store: ticket.store.get(),

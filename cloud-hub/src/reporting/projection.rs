@@ -195,10 +195,7 @@ impl<'a, 'c> Fold<'a, 'c> {
         }
     }
 
-    fn finish(
-        self,
-        totals: &[(StockItemId, percolate_common::crdt::stock::StockTotal)],
-    ) -> Result<(), StorageError> {
+    fn finish(self, totals: &[(StockItemId, percolate_common::crdt::stock::StockTotal)]) -> Result<(), StorageError> {
         for (key, measures) in self.rollups.into_rows() {
             store::rollup_add(self.tx, &key, &measures)?;
         }

@@ -118,7 +118,8 @@ pub(crate) enum ReportError {
 /// The currency of one store or of the whole chain.
 pub(crate) fn currency(tx: &ReadTx<'_>, store: Option<StoreId>) -> Result<Option<String>, ReportError> {
     let rows = store::store_list(tx)?;
-    let mut currencies = rows.iter().filter(|row| store.is_none_or(|store| row.store == store)).map(|row| &row.currency);
+    let mut currencies =
+        rows.iter().filter(|row| store.is_none_or(|store| row.store == store)).map(|row| &row.currency);
     let first = currencies.next().cloned();
     if currencies.any(|other| Some(other) != first.as_ref()) {
         return Err(ReportError::MixedCurrencies);
@@ -251,11 +252,7 @@ pub(crate) struct StockReport {
 }
 
 /// Makes a stock report from one snapshot, and counts where totals and events differ in complete stores.
-pub(crate) fn stock(
-    tx: &ReadTx<'_>,
-    known: &Known,
-    only: Option<StoreId>,
-) -> Result<(StockReport, u32), ReportError> {
+pub(crate) fn stock(tx: &ReadTx<'_>, known: &Known, only: Option<StoreId>) -> Result<(StockReport, u32), ReportError> {
     let completeness = marks(tx, known, only)?;
     known_store(&completeness, only)?;
     let mut rows = Vec::new();

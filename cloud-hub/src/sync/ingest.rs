@@ -14,7 +14,9 @@ use percolate_common::entropy::Entropy;
 use percolate_common::ids::NodeId;
 use percolate_common::journal::{AuthorId, JournalId, StreamKind};
 use percolate_common::time::{Clock, UtcMillis};
-use percolate_common::wire::session::{ACK_PARKED_MAX, Ack, FromHub, Hello, Position, Presence, Resend, Verdict, Welcome};
+use percolate_common::wire::session::{
+    ACK_PARKED_MAX, Ack, FromHub, Hello, Position, Presence, Resend, Verdict, Welcome,
+};
 use percolate_common::wire::topic::Topic;
 use percolate_runtime::mqtt::{LinkEvent, Publisher};
 use percolate_runtime::sqlite::{StorageError, WriteTx};
@@ -183,9 +185,8 @@ impl Ingest {
         histogram!("hub_ingest_group_messages").record(f64::from(u32::try_from(inputs.len()).unwrap_or(u32::MAX)));
         let numbered: Vec<_> = inputs.into_iter().map(|input| (self.entropy.next_u64(), input)).collect();
         Box::pin(async move {
-            let commands = numbered
-                .into_iter()
-                .map(|(fresh, input)| db.write("ingest", move |tx| apply(tx, input, fresh, now)));
+            let commands =
+                numbered.into_iter().map(|(fresh, input)| db.write("ingest", move |tx| apply(tx, input, fresh, now)));
             let answers = write_all(commands).await;
             histogram!("hub_ingest_group_seconds").record(monotonic_now().saturating_sub(begin));
             answers

@@ -65,13 +65,11 @@ fn read_checked(topic: &str, frame: &[u8]) -> Result<Message, String> {
             check_batch(node, stream, &batch)?;
             Ok(Message::Batch(node, Box::new(Arrival::new(batch))))
         }
-        Topic::UpSession(node) => {
-            Ok(match FromNode::decode(frame).map_err(|error| error.to_string())? {
-                FromNode::Hello(hello) => Message::Hello(node, Box::new(hello)),
-                FromNode::Ack(ack) => Message::Ack(node, ack),
-                FromNode::Resend(resend) => Message::Resend(node, resend),
-            })
-        }
+        Topic::UpSession(node) => Ok(match FromNode::decode(frame).map_err(|error| error.to_string())? {
+            FromNode::Hello(hello) => Message::Hello(node, Box::new(hello)),
+            FromNode::Ack(ack) => Message::Ack(node, ack),
+            FromNode::Resend(resend) => Message::Resend(node, resend),
+        }),
         Topic::Presence(node) => {
             Presence::decode(frame).map(|presence| Message::Presence(node, presence)).map_err(|error| error.to_string())
         }

@@ -152,12 +152,7 @@ pub fn key_is_trusted(
 ///
 /// # Errors
 /// [`StorageError`] if it cannot be read or written.
-pub fn presence_set(
-    tx: &WriteTx<'_>,
-    node: NodeId,
-    presence: &Presence,
-    now: UtcMillis,
-) -> Result<bool, StorageError> {
+pub fn presence_set(tx: &WriteTx<'_>, node: NodeId, presence: &Presence, now: UtcMillis) -> Result<bool, StorageError> {
     let boot = presence.boot.cast_signed();
     let known = tx.query_optional(
         "SELECT boot, online FROM node_presence WHERE node = :node",

@@ -53,13 +53,26 @@ impl Fields {
         (0..self.len()).filter_map(|at| self.get(at))
     }
 
+    /// Forgets all fields.
+    pub fn clear(&mut self) {
+        self.text.clear();
+        self.ends.clear();
+    }
+
     /// Takes over the fields of a line that comes without its line break.
     ///
     /// # Errors
-    /// [`QuoteError`] for the first field whose quotes do not add up; the fields are then of no use.
+    /// [`QuoteError`] for the first field whose quotes do not add up; there are no fields then.
     pub fn read(&mut self, line: &str) -> Result<(), QuoteError> {
-        self.text.clear();
-        self.ends.clear();
+        self.clear();
+        let divided = self.divide(line);
+        if divided.is_err() {
+            self.clear();
+        }
+        divided
+    }
+
+    fn divide(&mut self, line: &str) -> Result<(), QuoteError> {
         let mut rest = line;
         loop {
             let field = self.ends.len() + 1;
@@ -133,6 +146,8 @@ mod tests {
         fields.read("a,b,c").unwrap();
         fields.read("d").unwrap();
         assert_eq!((fields.len(), fields.get(0), fields.get(1)), (1, Some("d"), None));
+        fields.read("d,\"open").unwrap_err();
+        assert!(fields.is_empty());
     }
 
     proptest! {

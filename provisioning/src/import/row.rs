@@ -155,7 +155,7 @@ impl<'a> RowReader<'a> {
         Self { header, shops, fields: Fields::default(), line }
     }
 
-    /// The fields of the row that was read last, as far as they could be told apart.
+    /// The fields of the row that was read last; none if they could not be told apart.
     #[must_use]
     pub fn fields(&self) -> &Fields {
         &self.fields
@@ -189,6 +189,7 @@ impl<'a> RowReader<'a> {
     }
 
     fn divide(&mut self, bytes: &[u8], extent: Extent) -> Result<(), Fault> {
+        self.fields.clear();
         let whole_row = |code, reason: String| Fault::new(None, code, reason);
         if extent == Extent::Cut {
             let reason = format!("the line is longer than {LINE_BYTES_MAX} bytes; only its beginning is kept here");

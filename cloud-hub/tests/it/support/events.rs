@@ -65,7 +65,11 @@ impl Written {
             seq_lo,
             hash_before: self.heads[first].hash.short(),
             events: self.events[first..last].to_vec(),
-            stock_totals: if sales { vec![(StockItemId::new(1), StockTotal { received: 0, used })] } else { Vec::new() },
+            stock_totals: if sales {
+                vec![(StockItemId::new(1), StockTotal { received: 0, used })]
+            } else {
+                Vec::new()
+            },
             sent_at: UtcMillis::new(NOON_MS),
             session,
             last_seq: self.head().seq,

@@ -60,7 +60,8 @@ impl TestHub {
 
     /// Starts it on the same folder and ports.
     pub(crate) async fn open(&mut self) -> Result<(), HubError> {
-        let hub = Hub::start_with(self.config.clone(), Arc::new(StandingClock), Arc::new(SeededEntropy::new(7))).await?;
+        let hub =
+            Hub::start_with(self.config.clone(), Arc::new(StandingClock), Arc::new(SeededEntropy::new(7))).await?;
         self.config.http = hub.http_address();
         self.config.mqtt = hub.broker().address();
         self.hub = Some(hub);
@@ -78,6 +79,12 @@ impl TestHub {
     /// Stops and starts it with another menu.
     pub(crate) async fn restart_with_menu(&mut self, menu: &str) {
         self.stop().await;
+        self.config.menu = Some(written_menu(self.folder.path(), menu));
+        self.open().await.unwrap();
+    }
+
+    /// Starts it with another menu after it did not start.
+    pub(crate) async fn restart_after_refusal(&mut self, menu: &str) {
         self.config.menu = Some(written_menu(self.folder.path(), menu));
         self.open().await.unwrap();
     }

@@ -198,9 +198,7 @@ impl TestNode {
     pub(crate) async fn sales_acked(&mut self, seq: u64) -> Ack {
         let id = self.sales.id;
         self.hear(&format!("an ack of {id} up to {seq}"), |heard| match heard {
-            Heard::Session(FromHub::Ack(ack))
-                if ack.position.journal() == Some(id) && ack.position.seq() == seq =>
-            {
+            Heard::Session(FromHub::Ack(ack)) if ack.position.journal() == Some(id) && ack.position.seq() == seq => {
                 Some(ack.clone())
             }
             _ => None,

@@ -1,0 +1,191 @@
+//! The menu: published once, changed in few events, received by every node whenever it comes.
+
+use percolate_common::domain::catalog::{CatalogEvent, Draft};
+use percolate_common::domain::event::Event;
+use percolate_common::journal::{Head, JournalId, StreamKind};
+use percolate_common::wire::envelope::Batch;
+use percolate_common::wire::event;
+use percolate_common::wire::session::Position;
+use serde_json::{Value, json};
+
+use crate::support::eventually;
+use crate::support::hub::TestHub;
+use crate::support::node::{Heard, TestNode};
+
+/// The demo's menu has 41 items or so; what matters here is that it is a real one.
+const MENU: &str = include_str!("../../../provisioning/demo/menu.json");
+
+/// What a node has read of the catalog.
+#[derive(Debug)]
+struct Reading {
+    journal: Option<JournalId>,
+    head: Option<Head>,
+    draft: Draft,
+    revisions: Vec<u32>,
+    events: usize,
+}
+
+impl Reading {
+    fn new() -> Self {
+        Self { journal: None, head: None, draft: Draft::default(), revisions: Vec::new(), events: 0 }
+    }
+
+    fn take(&mut self, batch: &Batch) -> Position {
+        let mut head = self.head.unwrap_or_else(|| batch.journal.genesis());
+        assert_eq!((batch.seq_lo, batch.hash_before), (head.seq + 1, head.hash.short()), "the journal goes on");
+        for bytes in &batch.events {
+            head = head.after(bytes);
+            self.events += 1;
+            let Event::Catalog(said) = event::decode(bytes).unwrap().event else { panic!("not a catalog event") };
+            self.draft.apply(&said);
+            if let CatalogEvent::RevisionPublished(revision) = said {
+                self.draft.publish(revision).unwrap();
+                self.revisions.push(revision.number);
+            }
+        }
+        (self.journal, self.head) = (Some(batch.journal), Some(head));
+        Position::new(&batch.journal, head.seq, head.hash.short())
+    }
+
+    /// Reads until a revision is published.
+    async fn read_to(&mut self, node: &mut TestNode, revision: u32) {
+        while self.revisions.last() != Some(&revision) {
+            let session = node.session;
+            let batch = node
+                .hear("the catalog", |heard| match heard {
+                    Heard::Batch(batch) if batch.session == session => Some(batch.clone()),
+                    _ => None,
+                })
+                .await;
+            let position = self.take(&batch);
+            node.acknowledge(position.clone()).await;
+            node.positions = vec![position];
+        }
+    }
+}
+
+fn changed_menu() -> String {
+    let mut menu: Value = serde_json::from_str(MENU).unwrap();
+    menu["items"][0]["price_minor"] = json!(menu["items"][0]["price_minor"].as_i64().unwrap() + 25);
+    menu["items"].as_array_mut().unwrap().pop();
+    menu.to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_comes_late_or_after_a_restart_receives_the_menu_whole() {
+    let mut hub = TestHub::start_with_menu(Some(MENU)).await;
+    let mut node = TestNode::in_session(11, hub.broker_port()).await;
+    let mut reading = Reading::new();
+    reading.read_to(&mut node, 1).await;
+    let menu: Value = serde_json::from_str(MENU).unwrap();
+    assert_eq!(reading.draft.items.len(), menu["items"].as_array().unwrap().len());
+    let seq = reading.head.unwrap().seq;
+    let row = eventually("the node's position at the hub", || async {
+        let rows = hub.rows("/v1/sync/nodes").await;
+        rows.into_iter().find(|row| row["node"] == 11 && row["down"][0]["acked_seq"] == seq)
+    })
+    .await;
+    assert_eq!((&row["down"][0]["author"], &row["down"][0]["stream"]), (&json!("catalog"), &json!("catalog")));
+
+    hub.stop().await;
+    hub.open().await.unwrap();
+    let mut late = TestNode::in_session(21, hub.broker_port()).await;
+    let mut second = Reading::new();
+    second.read_to(&mut late, 1).await;
+    assert_eq!((second.head, second.draft), (reading.head, reading.draft));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unchanged_menu_says_nothing_and_a_changed_one_only_what_changed() {
+    let mut hub = TestHub::start_with_menu(Some(MENU)).await;
+    let mut node = TestNode::in_session(11, hub.broker_port()).await;
+    let mut reading = Reading::new();
+    reading.read_to(&mut node, 1).await;
+    let first = hub.stream("catalog", "catalog").await.unwrap();
+
+    hub.restart_with_menu(MENU).await;
+    assert_eq!(hub.stream("catalog", "catalog").await.unwrap()["contig"], first["contig"]);
+    assert_eq!(hub.rows("/v1/catalog/revisions").await.len(), 1);
+
+    hub.restart_with_menu(&changed_menu()).await;
+    // A price, a retired item, the revision.
+    let second = hub.stream("catalog", "catalog").await.unwrap();
+    assert_eq!(second["contig"].as_u64().unwrap(), first["contig"].as_u64().unwrap() + 3);
+    let revisions = hub.rows("/v1/catalog/revisions").await;
+    let numbers: Vec<_> = revisions.iter().map(|row| row["revision"].as_u64().unwrap()).collect();
+    assert_eq!(numbers, [1, 2]);
+
+    node.wait_up().await;
+    node.greet().await;
+    let events_before = reading.events;
+    reading.read_to(&mut node, 2).await;
+    assert_eq!(reading.events - events_before, 3, "only what is new travels");
+    let items = hub.rows("/v1/catalog/items").await;
+    assert_eq!(items.len(), reading.draft.items.len());
+    let prices: Vec<_> = items.iter().map(|row| row["price_minor"].as_i64().unwrap()).collect();
+    let theirs: Vec<_> = reading.draft.items.values().map(|item| item.price.get()).collect();
+    assert_eq!(prices, theirs);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_asks_again_is_sent_the_journal_from_there() {
+    let hub = TestHub::start_with_menu(Some(MENU)).await;
+    let mut node = TestNode::in_session(11, hub.broker_port()).await;
+    let mut reading = Reading::new();
+    reading.read_to(&mut node, 1).await;
+    let genesis = reading.journal.unwrap().genesis();
+    node.ask_again(Position::new(&reading.journal.unwrap(), 0, genesis.hash.short())).await;
+    let mut again = Reading::new();
+    again.read_to(&mut node, 1).await;
+    assert_eq!(again.head, reading.head);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_holds_another_past_than_the_hub_is_sent_nothing() {
+    let hub = TestHub::start_with_menu(Some(MENU)).await;
+    let row = hub.stream("catalog", "catalog").await.unwrap();
+    let mut witness = TestNode::in_session(21, hub.broker_port()).await;
+    let mut reading = Reading::new();
+    reading.read_to(&mut witness, 1).await;
+    let id = reading.journal.unwrap();
+    assert_eq!(id.stream, StreamKind::Catalog);
+
+    let mut node = TestNode::connect(11, hub.broker_port()).await;
+    let beyond = row["contig"].as_u64().unwrap() + 10;
+    node.positions = vec![Position::new(&id, beyond, id.genesis().hash.short())];
+    node.greet().await;
+    // Its own journals are taken all the same, and what comes before the ack is no batch.
+    node.sales.write(1);
+    node.send_sales(1, 1).await;
+    let acked = node
+        .hear("an ack or a batch", |heard| match heard {
+            Heard::Session(_) => Some(true),
+            Heard::Batch(_) => Some(false),
+            Heard::Up | Heard::Down | Heard::Nudge(_) => None,
+        })
+        .await;
+    assert!(acked);
+    let metrics = hub.get_openly("/metrics").await.text().await.unwrap();
+    assert!(metrics.contains("hub_down_ahead_total{stream=\"catalog\"}"), "the alarm is in the metrics");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_menu_that_cannot_be_sold_is_refused_by_name_and_says_nothing() {
+    let mut hub = TestHub::start_with_menu(Some(MENU)).await;
+    let before = hub.stream("catalog", "catalog").await.unwrap()["contig"].clone();
+    hub.stop().await;
+    let mut broken: Value = serde_json::from_str(MENU).unwrap();
+    broken["items"][0]["category"] = json!(999);
+    std::fs::write(hub.data_dir().parent().unwrap().join("menu.json"), broken.to_string()).unwrap();
+    let refused = hub.open().await.unwrap_err();
+    let mut text = refused.to_string();
+    let mut cause: &dyn std::error::Error = &refused;
+    while let Some(source) = cause.source() {
+        text = format!("{text}: {source}");
+        cause = source;
+    }
+    assert!(text.contains("names category 999"), "{text}");
+
+    hub.restart_after_refusal(MENU).await;
+    assert_eq!(hub.stream("catalog", "catalog").await.unwrap()["contig"], before);
+}

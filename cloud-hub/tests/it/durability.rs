@@ -1,0 +1,195 @@
+//! Commit, then acknowledge: a group that is not kept is not answered, and a hub that is killed holds what it answered.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use cloud_hub::broker::EmbeddedBroker;
+use cloud_hub::kernel::journal::Journal;
+use cloud_hub::sync::downlink;
+use cloud_hub::sync::ingest::Ingest;
+use percolate_common::entropy::SeededEntropy;
+use percolate_common::journal::Head;
+use percolate_common::wire::session::FromHub;
+use percolate_common::wire::topic::hub_subscriptions;
+use percolate_runtime::mqtt::{Link, LinkConfig};
+use percolate_runtime::sqlite::StorageError;
+use percolate_runtime::tasks::TaskGroup;
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+
+use crate::support::hub::StandingClock;
+use crate::support::node::{Heard, TestNode};
+use crate::support::{DEADLINE, eventually};
+
+/// A broker, a link and ingest around a journal, and nothing else.
+struct Bare {
+    _folder: TempDir,
+    journal: Journal,
+    broker: EmbeddedBroker,
+    trouble: tokio::sync::watch::Receiver<Option<&'static str>>,
+    _tasks: TaskGroup,
+}
+
+async fn bare() -> Bare {
+    let folder = TempDir::new().unwrap();
+    let journal = Journal::open(folder.path()).unwrap();
+    let broker = EmbeddedBroker::start("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let tasks = TaskGroup::new();
+    let run = broker.clone();
+    tasks.spawn_restarting("broker", move |stop| run.clone().run(stop));
+    let config = LinkConfig {
+        host: "127.0.0.1".to_owned(),
+        port: broker.address().port(),
+        client_id: "hub-1".to_owned(),
+        subscriptions: hub_subscriptions(),
+        will: None,
+        online: None,
+        keep_alive: Duration::from_secs(10),
+    };
+    let (link, publisher, events) = Link::new(config, Arc::new(SeededEntropy::new(1)));
+    tasks.spawn("link", |stop| link.run(stop));
+    let (sender, _nobody) = mpsc::channel(downlink::EVENTS_MAX);
+    let time_and_chance = (Arc::new(StandingClock) as _, Arc::new(SeededEntropy::new(2)) as _);
+    let ingest = Ingest::new(journal.clone(), time_and_chance, (publisher, events), sender);
+    let trouble = ingest.trouble();
+    tasks.spawn_restarting("ingest", move |stop| ingest.clone().run(stop));
+    Bare { _folder: folder, journal, broker, trouble, _tasks: tasks }
+}
+
+fn held(journal: &Journal, node: &TestNode) -> Head {
+    let states = journal.streams().unwrap();
+    let state = states.into_iter().find(|state| state.journal == node.sales.id);
+    state.map_or_else(|| node.sales.id.genesis(), |state| state.head)
+}
+
+/// Lets the database grow by so many pages at most, or without limit.
+async fn limit_growth(journal: &Journal, pages: Option<u32>) {
+    let limited: Result<(), StorageError> = journal
+        .db()
+        .write("limit", move |tx| {
+            let present: u32 = tx.query_one("PRAGMA page_count", [], |row| row.get(0))?;
+            let limit = pages.map_or(0xffff_fffe, |pages| present + pages);
+            let _set: i64 =
+                tx.prepare_cached(&format!("PRAGMA max_page_count = {limit}"))?.query_row([], |row| row.get(0))?;
+            Ok(())
+        })
+        .await;
+    limited.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_committed_is_not_acknowledged() {
+    let mut bare = bare().await;
+    let mut node = TestNode::in_session(11, bare.broker.address().port()).await;
+    node.sales.write(500);
+    node.send(&node.sales.batch(1, 2, node.session)).await;
+    node.sales_acked(2).await;
+
+    limit_growth(&bare.journal, Some(1)).await;
+    node.send(&node.sales.batch(3, 302, node.session)).await;
+    tokio::time::timeout(DEADLINE, bare.trouble.wait_for(Option::is_some)).await.unwrap().unwrap();
+    assert_eq!(*bare.trouble.borrow(), Some("disk_full"));
+    assert_eq!(held(&bare.journal, &node), node.sales.heads[2], "nothing of the failed batch is kept");
+
+    // Everything that was said since then: no ack of what was not kept. The refused session is answered after it would
+    // have been, on the same topic.
+    limit_growth(&bare.journal, None).await;
+    node.send(&node.sales.batch(3, 3, 12_345)).await;
+    assert_eq!(node.answer().await, FromHub::Rehello { session: 12_345 });
+
+    node.send_sales(3, 100).await;
+    node.sales_acked(500).await;
+    assert_eq!(held(&bare.journal, &node), node.sales.head());
+    tokio::time::timeout(DEADLINE, bare.trouble.wait_for(Option::is_none)).await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_hears_an_acknowledgement_finds_the_entries_in_the_file() {
+    let bare = bare().await;
+    let mut node = TestNode::in_session(11, bare.broker.address().port()).await;
+    node.sales.write(300);
+    node.send_sales(1, 10).await;
+    let id = node.sales.id;
+    let mut acked = 0;
+    while acked < 300 {
+        acked = node
+            .hear("an ack", |heard| match heard {
+                Heard::Session(FromHub::Ack(ack)) if ack.position.journal() == Some(id) => Some(ack.position.seq()),
+                _ => None,
+            })
+            .await;
+        assert!(held(&bare.journal, &node).seq >= acked, "acknowledged before it was kept");
+    }
+}
+
+/// The program itself, killed when it is dropped.
+struct Process {
+    child: Child,
+    port: u16,
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // SIGKILL: nothing is put in order.
+        self.child.kill().unwrap_or_default();
+        self.child.wait().map(drop).unwrap_or_default();
+    }
+}
+
+async fn serve(data: &Path, port: u16) -> Process {
+    std::fs::remove_file(data.join("endpoints.json")).unwrap_or_default();
+    let child = Command::new(env!("CARGO_BIN_EXE_cloud-hub"))
+        .args(["serve", "--http", "127.0.0.1:0", "--log", "warn", "--mqtt", &format!("127.0.0.1:{port}"), "--data"])
+        .arg(data)
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut process = Process { child, port };
+    process.port = eventually("the hub's endpoints", || async {
+        let text = std::fs::read(data.join("endpoints.json")).ok()?;
+        let endpoints: serde_json::Value = serde_json::from_slice(&text).ok()?;
+        endpoints["mqtt"].as_str()?.rsplit(':').next()?.parse().ok()
+    })
+    .await;
+    process
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hub_that_is_killed_at_any_time_holds_what_it_acknowledged_and_goes_on() {
+    let folder = TempDir::new().unwrap();
+    let data = folder.path().join("data");
+    let mut hub = serve(&data, 0).await;
+    let mut node = TestNode::in_session(11, hub.port).await;
+    node.sales.write(1_500);
+    let mut acked = 0;
+    for round in 1..=3_u64 {
+        node.send_sales(acked + 1, 7).await;
+        let id = node.sales.id;
+        acked = node
+            .hear("an ack", |heard| match heard {
+                Heard::Session(FromHub::Ack(ack)) if ack.position.seq() > 100 * round => {
+                    (ack.position.journal() == Some(id)).then(|| ack.position.seq())
+                }
+                _ => None,
+            })
+            .await;
+        // In the middle of its work, with more on the way.
+        let port = hub.port;
+        drop(hub);
+        hub = serve(&data, port).await;
+        node.wait_up().await;
+        let welcome = node.greet().await;
+        let position = welcome.positions.iter().find(|p| p.journal() == Some(id)).unwrap();
+        assert!(position.seq() >= acked, "round {round}: {} was acknowledged, {} is held", acked, position.seq());
+        let at = usize::try_from(position.seq()).unwrap();
+        assert_eq!(position.hash(), node.sales.heads[at].hash.short());
+        acked = position.seq();
+    }
+    node.send_sales(acked + 1, 100).await;
+    node.sales_acked(1_500).await;
+    drop(hub);
+    let journal = Journal::open(&data).unwrap();
+    assert_eq!(held(&journal, &node), node.sales.head());
+}

@@ -1,0 +1,93 @@
+//! The surface: open and closed routes, problems, health, metrics, the description, the page.
+
+use reqwest::StatusCode;
+use serde_json::Value;
+
+use crate::support::hub::TestHub;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_described_is_served_and_needs_the_token() {
+    let hub = TestHub::start().await;
+    let response = hub.get_openly("/openapi.json").await;
+    assert_eq!(response.status(), StatusCode::OK);
+    let description: Value = response.json().await.unwrap();
+    assert!(description["openapi"].as_str().unwrap().starts_with("3.1"));
+    assert_eq!(description["components"]["securitySchemes"]["token"]["scheme"], "bearer");
+
+    let paths = description["paths"].as_object().unwrap();
+    for service in ["sync", "catalog", "reporting"] {
+        assert!(paths.keys().any(|path| path.starts_with(&format!("/v1/{service}/"))), "{service} is described");
+    }
+    for (path, operations) in paths {
+        for method in operations.as_object().unwrap().keys() {
+            assert_eq!(method, "get", "{path}: the hub's routes only read");
+        }
+        let refused = hub.get_openly(path).await;
+        assert_eq!(refused.status(), StatusCode::UNAUTHORIZED, "{path}");
+        let problem: Value = refused.json().await.unwrap();
+        assert_eq!(problem["code"], "unauthorized");
+        // A feed never ends; its first answer is tested where it is written.
+        if !path.ends_with("/live") {
+            let (status, body) = hub.get(path).await;
+            assert_ne!(status, StatusCode::NOT_FOUND, "{path}: {body}");
+            assert!(!status.is_server_error(), "{path}: {body}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn health_and_metrics_are_open_and_say_what_is_checked() {
+    let hub = TestHub::start().await;
+    assert_eq!(hub.get_openly("/livez").await.status(), StatusCode::OK);
+    let ready: Value = hub.get_openly("/readyz").await.json().await.unwrap();
+    assert_eq!(ready["ready"], true, "{ready}");
+    let names: Vec<_> = ready["checks"].as_array().unwrap().iter().map(|check| check["name"].clone()).collect();
+    assert_eq!(names, ["journal_writable", "ingest", "broker"]);
+    let metrics = hub.get_openly("/metrics").await.text().await.unwrap();
+    assert!(metrics.contains("# HELP hub_link_up "), "metrics carry their help: {metrics}");
+    assert!(metrics.contains("percolate_build_info{program=\"cloud-hub\""));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_runs_only_its_own_scripts() {
+    let hub = TestHub::start().await;
+    let response = hub.get_openly("/").await;
+    assert_eq!(response.status(), StatusCode::OK);
+    let policy = response.headers()["content-security-policy"].to_str().unwrap().to_owned();
+    let page = response.text().await.unwrap();
+    let nonce = page.split("<script nonce=\"").nth(1).unwrap().split('"').next().unwrap();
+    assert!(policy.contains(&format!("script-src 'self' 'nonce-{nonce}'")), "{policy}");
+    assert!(!page.contains("{{nonce}}"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_that_cannot_be_read_is_a_problem_with_a_code() {
+    let hub = TestHub::start().await;
+    for (path, status, code) in [
+        ("/v1/sync/streams?limit=0", StatusCode::BAD_REQUEST, "invalid_query"),
+        ("/v1/sync/streams?limit=x", StatusCode::BAD_REQUEST, "invalid_query"),
+        ("/v1/sync/streams?after=nowhere", StatusCode::BAD_REQUEST, "invalid_query"),
+        ("/v1/sync/parked?after=nowhere", StatusCode::BAD_REQUEST, "invalid_query"),
+        ("/v1/sync/dead-letters?limit=5000", StatusCode::BAD_REQUEST, "invalid_query"),
+        ("/v1/sync/nodes?colour=red", StatusCode::BAD_REQUEST, "invalid_query"),
+        ("/v1/nothing", StatusCode::NOT_FOUND, "not_found"),
+    ] {
+        let (answered, body) = hub.get(path).await;
+        assert_eq!((answered, body["code"].as_str().unwrap()), (status, code), "{path}: {body}");
+        assert!(body["request_id"].is_string(), "{path}: {body}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_is_used_by_one_hub_and_says_where_it_listens() {
+    let mut hub = TestHub::start().await;
+    let endpoints: Value =
+        serde_json::from_slice(&std::fs::read(hub.data_dir().join("endpoints.json")).unwrap()).unwrap();
+    assert_eq!(endpoints["http"], hub.hub().http_address().to_string());
+    assert_eq!(endpoints["mqtt"], hub.hub().broker().address().to_string());
+    let refused = hub.open().await.unwrap_err();
+    assert!(matches!(refused, cloud_hub::hub::HubError::DataDir(_)), "{refused}");
+    hub.stop().await;
+    hub.open().await.unwrap();
+    hub.stop().await;
+}

@@ -1,0 +1,223 @@
+//! The runner: exactly once whatever fails, rebuilt to the same, and nobody waits for a journal that cannot be folded.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+use cloud_hub::kernel::db::Db;
+use cloud_hub::kernel::journal::{Arrival, Journal, batch_apply};
+use cloud_hub::kernel::projection::{self, Projection, ProjectionError, ProjectionRunner, Slice, position_list};
+use percolate_common::ids::NodeId;
+use percolate_common::journal::{AuthorId, Incarnation, JournalId, StreamKind};
+use percolate_common::time::UtcMillis;
+use percolate_runtime::migrate::Migration;
+use percolate_runtime::sqlite::{StorageError, WriteTx};
+use percolate_runtime::tasks::TaskGroup;
+use rusqlite::named_params;
+use tempfile::TempDir;
+
+use crate::support::events::{NOON_MS, Written, from_the_future};
+use crate::support::eventually;
+
+const MIGRATIONS: &[Migration] = &[
+    Migration::new(
+        1,
+        "count",
+        "CREATE TABLE folded (node INTEGER PRIMARY KEY, entries INTEGER, seqs INTEGER, parked INTEGER) STRICT",
+    ),
+    projection::migration(2),
+];
+
+/// Counts entries and adds up their numbers by author; panics when it is told to.
+#[derive(Debug, Default)]
+struct Counting {
+    /// Panics left, after having written.
+    panics: AtomicU32,
+    /// Fails every slice of node 21.
+    refuse_21: AtomicBool,
+}
+
+impl Projection for Counting {
+    fn name(&self) -> &'static str {
+        "counting"
+    }
+
+    fn wants(&self, stream: StreamKind) -> bool {
+        stream == StreamKind::Sales
+    }
+
+    fn apply(&self, tx: &WriteTx<'_>, slice: &Slice) -> Result<(), ProjectionError> {
+        let node = slice.journal.author.as_node().unwrap().get();
+        for entry in &slice.entries {
+            tx.execute(
+                "INSERT INTO folded VALUES (:node, 1, :seq, :parked)
+                 ON CONFLICT DO UPDATE SET entries = entries + 1, seqs = seqs + :seq, parked = parked + :parked",
+                named_params! {":node": node, ":seq": i64::try_from(entry.seq).unwrap(), ":parked": entry.parked},
+            )?;
+        }
+        if self.refuse_21.load(Ordering::SeqCst) && node == 21 {
+            return Err(ProjectionError::Entry { journal: slice.journal, seq: 1, what: "as planned" });
+        }
+        if self.panics.try_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
+            panic!("as planned");
+        }
+        Ok(())
+    }
+
+    fn clear(&self, tx: &WriteTx<'_>) -> Result<(), ProjectionError> {
+        tx.execute("DELETE FROM folded", [])?;
+        Ok(())
+    }
+}
+
+struct Bench {
+    _folder: TempDir,
+    journal: Journal,
+    db: Db,
+    counting: Arc<Counting>,
+    runner: ProjectionRunner,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let folder = TempDir::new().unwrap();
+        let journal = Journal::open(folder.path()).unwrap();
+        let db = Db::open("counting", folder.path(), MIGRATIONS).unwrap();
+        let counting = Arc::new(Counting::default());
+        let runner = ProjectionRunner::new(counting.clone(), journal.clone(), db.clone());
+        Self { _folder: folder, journal, db, counting, runner }
+    }
+
+    async fn append(&self, author: &Written, seq_lo: u64) {
+        let mut lo = seq_lo;
+        while lo <= author.head().seq {
+            let hi = (lo + 199).min(author.head().seq);
+            let arrival = Arrival::new(author.batch(lo, hi, 1));
+            let now = UtcMillis::new(NOON_MS);
+            let applied: Result<_, StorageError> =
+                self.journal.db().write("append", move |tx| batch_apply(tx, &arrival, now)).await;
+            applied.unwrap();
+            lo = hi + 1;
+        }
+    }
+
+    /// (node, entries, sum of their numbers, parked) of each author, and the positions.
+    async fn folded(&self) -> (Vec<(u32, u64, u64, u64)>, Vec<u64>) {
+        self.db
+            .read_async(|tx| {
+                let rows =
+                    tx.query_list("SELECT node, entries, seqs, parked FROM folded ORDER BY node", [], |row| {
+                        Ok((
+                            row.get(0)?,
+                            row.get::<_, i64>(1)? as u64,
+                            row.get::<_, i64>(2)? as u64,
+                            row.get::<_, i64>(3)? as u64,
+                        ))
+                    })?;
+                let positions = position_list(tx, "counting")?.into_iter().map(|(_, head)| head.seq).collect();
+                Ok::<_, StorageError>((rows, positions))
+            })
+            .await
+            .unwrap()
+    }
+}
+
+fn author(node: u32, stream: StreamKind, events: u64) -> Written {
+    let author = AuthorId::node(NodeId::new(node));
+    let mut journal = Written::new(JournalId { author, incarnation: Incarnation::new(3), stream });
+    journal.write(events - 1);
+    journal.push(from_the_future(journal.id, events));
+    journal
+}
+
+fn sum_to(n: u64) -> u64 {
+    n * (n + 1) / 2
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_entry_is_folded_once_although_folding_panics() {
+    let bench = Bench::new();
+    // More than two slices of one journal.
+    let mut sales = author(11, StreamKind::Sales, 2_300);
+    bench.append(&sales, 1).await;
+    bench.append(&author(11, StreamKind::Ops, 5), 1).await;
+    bench.counting.panics.store(2, Ordering::SeqCst);
+
+    let tasks = TaskGroup::new();
+    let runner = bench.runner.clone();
+    tasks.spawn_restarting("counting", move |stop| runner.clone().run(stop));
+    let folded = |count: u64| {
+        let bench = &bench;
+        async move {
+            eventually("the projection", || async {
+                Some(bench.folded().await).filter(|(rows, _)| rows.first().is_some_and(|row| row.1 >= count))
+            })
+            .await
+        }
+    };
+    assert_eq!(folded(2_300).await, (vec![(11, 2_300, sum_to(2_300), 1)], vec![2_300]));
+    assert_eq!(bench.counting.panics.load(Ordering::SeqCst), 0, "both panics have happened");
+
+    // It still follows: what comes later is folded without anybody asking.
+    sales.write(7);
+    bench.append(&sales, 2_301).await;
+    assert_eq!(folded(2_307).await, (vec![(11, 2_307, sum_to(2_307), 1)], vec![2_307]));
+    assert!(tasks.stop(Duration::from_secs(5)).await.is_clean());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_journal_that_cannot_be_folded_holds_up_no_other_and_is_folded_later() {
+    let bench = Bench::new();
+    bench.counting.refuse_21.store(true, Ordering::SeqCst);
+    bench.append(&author(21, StreamKind::Sales, 4), 1).await;
+    bench.append(&author(31, StreamKind::Sales, 6), 1).await;
+    let tasks = TaskGroup::new();
+    let runner = bench.runner.clone();
+    tasks.spawn_restarting("counting", move |stop| runner.clone().run(stop));
+    let rows = |count: usize| {
+        let bench = &bench;
+        async move {
+            eventually("the projection", || async { Some(bench.folded().await.0).filter(|rows| rows.len() == count) })
+                .await
+        }
+    };
+    assert_eq!(rows(1).await, [(31, 6, sum_to(6), 1)], "nothing of the failed slice is kept");
+    bench.counting.refuse_21.store(false, Ordering::SeqCst);
+    assert_eq!(rows(2).await, [(21, 4, sum_to(4), 1), (31, 6, sum_to(6), 1)]);
+    assert!(tasks.stop(Duration::from_secs(5)).await.is_clean());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rebuilt_projection_is_the_same() {
+    let bench = Bench::new();
+    let mut sales = author(11, StreamKind::Sales, 1_500);
+    bench.append(&sales, 1).await;
+    bench.append(&author(21, StreamKind::Sales, 30), 1).await;
+    bench.runner.catch_up().await.unwrap();
+    sales.write(40);
+    bench.append(&sales, 1_501).await;
+    bench.runner.catch_up().await.unwrap();
+    let grown = bench.folded().await;
+    assert_eq!(grown.1, [1_540, 30]);
+
+    bench.runner.rebuild().await.unwrap();
+    assert_eq!(bench.folded().await, grown);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_journal_with_another_past_is_not_folded_onto_the_old_one() {
+    let bench = Bench::new();
+    bench.append(&author(11, StreamKind::Sales, 10), 1).await;
+    bench.runner.catch_up().await.unwrap();
+    let before = bench.folded().await;
+
+    // The journal was lost and holds other entries now, and more of them.
+    let other = Bench::new();
+    let mut another_past = Written::new(author(11, StreamKind::Sales, 1).id);
+    (0..12).for_each(|n| another_past.push(from_the_future(another_past.id, n + 5)));
+    other.append(&another_past, 1).await;
+    let runner = ProjectionRunner::new(bench.counting.clone(), other.journal.clone(), bench.db.clone());
+    let refused = runner.catch_up().await.unwrap_err();
+    assert!(matches!(refused, ProjectionError::Discontinued { seq: 11, .. }), "{refused}");
+    assert_eq!(bench.folded().await, before);
+}
