@@ -106,10 +106,10 @@ async fn the_office_page_and_the_descriptions_are_served() -> Result<()> {
     let node = Node::start(scratch.path(), NodeSpec::store(1), &hub.mqtt, &[]).await?;
     let page = hub.client.with_token("none").try_get("/").await?;
     assert_eq!((page.status, page.content_type.as_str()), (200, "text/html"));
-    for client in [&hub.client, &node.client] {
+    for (client, closed) in [(&hub.client, "/v1/reporting/stores"), (&node.client, "/v1/node")] {
         let document = client.with_token("none").get("/openapi.json").await?;
         ensure!(text(&document, "/openapi")?.starts_with("3.1"), "{document}");
-        let stranger = client.with_token("none").try_get("/v1/node").await?;
+        let stranger = client.with_token("none").try_get(closed).await?;
         assert_eq!(stranger.status, 401, "{}", stranger.text);
         let metrics = eventually("metrics", || async { client.with_token("none").try_get("/metrics").await }).await?;
         ensure!(metrics.status == 200 && metrics.text.contains("# TYPE"), "{}", metrics.text);

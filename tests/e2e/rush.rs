@@ -127,8 +127,8 @@ async fn a_link_that_is_cut_again_and_again_loses_and_doubles_nothing() -> Resul
     node.ready().await?;
     let item = any_item(&node).await?;
     let (stop, sold) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
-    let selling =
-        tokio::task::spawn(sell_until(node.client.clone(), "T1".to_owned(), item, stop.clone(), sold.clone()));
+    let mut selling = JoinSet::new();
+    selling.spawn(sell_until(node.client.clone(), "T1".to_owned(), item, stop.clone(), sold.clone()));
     for _cut in 0..5 {
         more_sold(&sold, 40).await?;
         proxy.cut();

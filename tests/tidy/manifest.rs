@@ -8,7 +8,7 @@ const WRAPPERS: &[(&str, &[&str])] = &[
     ("mqtt5", &["cloud-hub"]),
     ("rusqlite", &["common/runtime", "store-node", "cloud-hub", "tests"]),
     ("axum", &["common/runtime", "store-node", "cloud-hub"]),
-    ("reqwest", &["provisioning", "tests"]),
+    ("reqwest", &["provisioning", "cloud-hub", "tests"]),
 ];
 
 /// What the pure package never depends on, even if nobody names it yet.

@@ -1,14 +1,18 @@
 //! The routes of reporting.
 
+use std::convert::Infallible;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
+use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use percolate_common::ids::{StoreId, TicketId};
 use percolate_common::time::{BusinessDay, UtcMillis};
 use percolate_runtime::http::extract::QueryParams;
 use percolate_runtime::http::problem::Problem;
 use serde::{Deserialize, Serialize};
+use tokio_stream::{Stream, StreamExt as _};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -37,8 +41,8 @@ pub(super) fn router(reporting: Reporting, feed: Feed) -> ServiceRouter {
         .routes(routes!(sales))
         .routes(routes!(stock))
         .routes(routes!(tickets))
-        .routes(routes!(live::stores))
-        .routes(routes!(live::live))
+        .routes(routes!(stores))
+        .routes(routes!(live_feed))
         .with_state(ReportingState { reporting, feed })
 }
 
@@ -285,4 +289,26 @@ async fn tickets(
         sums: row.measures.into(),
     };
     Ok(Json(TicketPage { tickets: rows.into_iter().map(line).collect(), next, completeness }))
+}
+
+/// The day so far, once.
+#[utoipa::path(get, path = "/v1/reporting/stores", tag = "reporting", responses(
+    (status = 200, description = "The chain as it trades", body = live::Tick),
+    (status = "4XX", description = "The question cannot be answered", body = Problem, content_type = "application/problem+json"),
+))]
+async fn stores(State(state): State<ReportingState>) -> Result<Json<live::Tick>, Problem> {
+    Ok(Json(state.feed.picture().await?))
+}
+
+/// The day so far, again and again: server-sent events named `tick`.
+#[utoipa::path(get, path = "/v1/reporting/live", tag = "reporting", responses(
+    (status = 200, description = "Events named `tick`", body = live::Tick, content_type = "text/event-stream"),
+    (status = "4XX", description = "The question cannot be answered", body = Problem, content_type = "application/problem+json"),
+))]
+async fn live_feed(
+    State(state): State<ReportingState>,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
+    let pictures = state.feed.pictures().await?;
+    let events = pictures.map(|picture| Ok(Event::default().event("tick").data(picture)));
+    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(live::TICK_MAX)))
 }

@@ -1,16 +1,11 @@
 //! The chain as it trades: one picture of the day, sent whenever it changes.
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Json;
-use axum::extract::State;
-use axum::response::sse::{Event, KeepAlive, Sse};
 use percolate_common::ids::StoreId;
 use percolate_common::time::{BusinessDay, Clock};
-use percolate_runtime::http::problem::Problem;
 use percolate_runtime::sqlite::{ReadTx, StorageError};
 use serde::Serialize;
 use tokio::sync::watch;
@@ -21,7 +16,6 @@ use utoipa::ToSchema;
 
 use super::Reporting;
 use super::completeness::{CompletenessMark, Known, marks};
-use super::http::ReportingState;
 use super::measures::{Kind, Measures};
 use super::reports::{ReportError, SalesSums};
 use super::store::{self, Span};
@@ -30,7 +24,7 @@ use crate::kernel::TaskFailure;
 /// Pictures are at least this far apart: four a second are plenty for eyes.
 const TICK_MIN: Duration = Duration::from_millis(250);
 /// A picture is sent this often even if nothing changes.
-const TICK_MAX: Duration = Duration::from_secs(15);
+pub(super) const TICK_MAX: Duration = Duration::from_secs(15);
 /// Items of the list of best sellers.
 const TOP_ITEMS: usize = 8;
 /// Receipts of the list of latest sales.
@@ -143,9 +137,17 @@ impl Feed {
         Self { reporting, clock, latest: watch::Sender::new(None) }
     }
 
-    async fn picture(&self) -> Result<Tick, ReportError> {
+    /// The day so far.
+    pub(super) async fn picture(&self) -> Result<Tick, ReportError> {
         let at_ms = self.clock.now().get();
         self.reporting.read(move |tx, known| Ok(tick(tx, known, at_ms)?)).await
+    }
+
+    /// The day so far and then every later picture, each as JSON.
+    pub(super) async fn pictures(&self) -> Result<impl Stream<Item = String> + use<>, ReportError> {
+        let first = Arc::new(self.picture().await?);
+        let later = WatchStream::from_changes(self.latest.subscribe());
+        Ok(tokio_stream::once(Some(first)).chain(later).filter_map(|tick| serde_json::to_string(tick?.as_ref()).ok()))
     }
 
     /// Makes pictures while anybody looks, until it is stopped.
@@ -253,30 +255,4 @@ fn tick(tx: &ReadTx<'_>, known: &Known, at_ms: i64) -> Result<Tick, StorageError
         recent: recent(tx, day, &names)?,
         projection_lag_events: marks.iter().map(|mark| mark.behind_events).sum(),
     })
-}
-
-/// The day so far, once.
-#[utoipa::path(get, path = "/v1/reporting/stores", tag = "reporting", responses(
-    (status = 200, description = "The chain as it trades", body = Tick),
-    (status = "4XX", description = "The question cannot be answered", body = Problem, content_type = "application/problem+json"),
-))]
-pub(super) async fn stores(State(state): State<ReportingState>) -> Result<Json<Tick>, Problem> {
-    Ok(Json(state.feed.picture().await?))
-}
-
-/// The day so far, again and again: server-sent events named `tick`.
-#[utoipa::path(get, path = "/v1/reporting/live", tag = "reporting", responses(
-    (status = 200, description = "Events named `tick`", body = Tick, content_type = "text/event-stream"),
-    (status = "4XX", description = "The question cannot be answered", body = Problem, content_type = "application/problem+json"),
-))]
-pub(super) async fn live(
-    State(state): State<ReportingState>,
-) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
-    let first = Arc::new(state.feed.picture().await?);
-    let later = WatchStream::from_changes(state.feed.latest.subscribe());
-    let pictures = tokio_stream::once(Some(first)).chain(later).filter_map(|tick| {
-        let data = serde_json::to_string(tick?.as_ref()).ok()?;
-        Some(Ok(Event::default().event("tick").data(data)))
-    });
-    Ok(Sse::new(pictures).keep_alive(KeepAlive::new().interval(TICK_MAX)))
 }

@@ -1,0 +1,167 @@
+//! Where words go: results to the output, what is going on to the error stream, as bars where a person looks on.
+
+use std::io::{self, IsTerminal as _, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use crate::table::Paint;
+
+/// How often a bar moves by itself, in milliseconds.
+const TICK_MS: u64 = 100;
+const BAR: &str = "  {spinner} {prefix:22} {bar:28.cyan/dim} {msg}";
+const SPINNER: &str = "  {spinner} {msg}";
+const BAR_CHARACTERS: &str = "━━─";
+
+/// The output, and how to write on it.
+pub struct Screen {
+    out: Box<dyn Write + Send>,
+    /// Tells tones apart by colour, or not at all.
+    pub paint: Paint,
+    /// Whether a person looks at the output.
+    pub is_terminal: bool,
+    /// Where it is told what is going on.
+    pub progress: Progress,
+}
+
+impl std::fmt::Debug for Screen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Screen").field("is_terminal", &self.is_terminal).finish_non_exhaustive()
+    }
+}
+
+impl Screen {
+    /// The process's own output. Colours are shown on a terminal, unless `NO_COLOR` or its like is set.
+    #[must_use]
+    pub fn of_process() -> Self {
+        let is_terminal = io::stdout().is_terminal();
+        let paint = Paint::new(is_terminal && console::colors_enabled());
+        Self { out: Box::new(io::stdout()), paint, is_terminal, progress: Progress::of_process() }
+    }
+
+    /// An output that is written to somewhere else, without colours and bars.
+    #[must_use]
+    pub fn plain(out: Box<dyn Write + Send>, notes: Box<dyn Write + Send>) -> Self {
+        Self { out, paint: Paint::new(false), is_terminal: false, progress: Progress::plain(notes) }
+    }
+
+    /// Writes a text, and makes sure that it is seen.
+    ///
+    /// # Errors
+    /// If the output is gone; a reader that has gone away on purpose, as `head` does, is no error.
+    pub fn write(&mut self, text: &str) -> io::Result<()> {
+        let written = self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush());
+        match written {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            outcome @ (Ok(()) | Err(_)) => outcome,
+        }
+    }
+
+    /// Writes a line.
+    ///
+    /// # Errors
+    /// As [`Screen::write`].
+    pub fn line(&mut self, text: &str) -> io::Result<()> {
+        self.write(&format!("{text}\n"))
+    }
+}
+
+/// What is going on: bars on a terminal, lines elsewhere.
+#[derive(Clone)]
+pub struct Progress {
+    bars: Option<MultiProgress>,
+    notes: Arc<Mutex<Box<dyn Write + Send>>>,
+}
+
+impl std::fmt::Debug for Progress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Progress").field("bars", &self.bars.is_some()).finish_non_exhaustive()
+    }
+}
+
+impl Progress {
+    fn of_process() -> Self {
+        let bars = io::stderr().is_terminal().then(MultiProgress::new);
+        Self { bars, notes: Arc::new(Mutex::new(Box::new(io::stderr()))) }
+    }
+
+    fn plain(notes: Box<dyn Write + Send>) -> Self {
+        Self { bars: None, notes: Arc::new(Mutex::new(notes)) }
+    }
+
+    /// Whether bars are shown.
+    #[must_use]
+    pub fn has_bars(&self) -> bool {
+        self.bars.is_some()
+    }
+
+    /// Tells something, above the bars if there are any. A listener that has gone away changes nothing.
+    pub fn say(&self, text: &str) {
+        match &self.bars {
+            Some(bars) => bars.println(text).unwrap_or_default(),
+            None => self.write(&format!("{text}\n")),
+        }
+    }
+
+    /// Tells something where no bar shows it.
+    pub fn say_without_bars(&self, text: &str) {
+        if self.bars.is_none() {
+            self.write(&format!("{text}\n"));
+        }
+    }
+
+    /// Writes a text as it is.
+    pub fn write(&self, text: &str) {
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        notes.write_all(text.as_bytes()).and_then(|()| notes.flush()).unwrap_or_default();
+    }
+
+    /// A bar of so many steps.
+    #[must_use]
+    pub fn bar(&self, prefix: &str, steps: u64) -> Bar {
+        self.show(ProgressBar::new(steps).with_prefix(prefix.to_owned()), BAR)
+    }
+
+    /// A sign that something goes on whose length nobody knows.
+    #[must_use]
+    pub fn spinner(&self, message: &str) -> Bar {
+        self.show(ProgressBar::new_spinner().with_message(message.to_owned()), SPINNER)
+    }
+
+    fn show(&self, bar: ProgressBar, template: &str) -> Bar {
+        let Some(bars) = &self.bars else { return Bar(ProgressBar::hidden()) };
+        let bar = bars.add(bar);
+        let style = ProgressStyle::with_template(template).expect("invariant: the template is a constant");
+        bar.set_style(style.progress_chars(BAR_CHARACTERS));
+        bar.enable_steady_tick(Duration::from_millis(TICK_MS));
+        Bar(bar)
+    }
+}
+
+/// A bar, gone when it is dropped.
+#[derive(Debug)]
+pub struct Bar(ProgressBar);
+
+impl Bar {
+    /// So many steps are done.
+    pub fn at(&self, steps: u64) {
+        self.0.set_position(steps);
+    }
+
+    /// What is going on now, in front of the bar.
+    pub fn prefix(&self, text: &str) {
+        self.0.set_prefix(text.to_owned());
+    }
+
+    /// What is going on now, behind the bar.
+    pub fn message(&self, text: &str) {
+        self.0.set_message(text.to_owned());
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
