@@ -1,1 +1,58 @@
-fn main() {}
+//! The program `provision`: arguments in, exit code out.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use provisioning::exit::{EXIT_CODES, Exit, Failure};
+use provisioning::import;
+use provisioning::import::options::ImportOptions;
+use provisioning::screen::Screen;
+
+/// Sets up and checks the stores and the hub of a chain of coffee shops
+#[derive(Debug, Parser)]
+#[command(name = "provision", version, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Write the outcome as one JSON object
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    #[command(after_help = EXIT_CODES)]
+    Import(ImportOptions),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let mut screen = Screen::of_process();
+    let exit = match run(&cli, &mut screen) {
+        Ok(exit) => exit,
+        Err(failure) => {
+            report(&failure, cli.json, &mut screen);
+            failure.exit
+        }
+    };
+    ExitCode::from(exit.code())
+}
+
+fn run(cli: &Cli, screen: &mut Screen) -> Result<Exit, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::new(Exit::Failed, error))?;
+    match &cli.command {
+        Command::Import(options) => runtime.block_on(import::run(options, cli.json, screen)),
+    }
+}
+
+/// Tells what went wrong to the person, and to the program if one listens.
+fn report(failure: &Failure, json: bool, screen: &mut Screen) {
+    screen.progress.say(&format!("error: {failure}"));
+    if json {
+        let object = serde_json::json!({
+            "outcome": "failed", "exit_code": failure.exit.code(), "error": format!("{:#}", failure.error),
+        });
+        screen.line(&object.to_string()).unwrap_or_default();
+    }
+}

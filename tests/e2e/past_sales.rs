@@ -103,7 +103,7 @@ async fn heads(nodes: &[Node]) -> Result<Vec<Value>> {
     let mut heads = Vec::new();
     for node in nodes {
         let streams = list(&node.all_acked().await?, "/streams")?;
-        heads.extend(streams.into_iter().map(|mut stream| stream["head"].take()));
+        heads.extend(streams.iter().filter_map(|stream| stream.get("head").cloned()));
     }
     Ok(heads)
 }

@@ -154,9 +154,9 @@ mod tests {
 
     #[test]
     fn nonsense_has_a_fingerprint_of_topic_and_frame() {
-        let print = |topic: &str, frame: &[u8]| match read(topic, frame) {
-            Message::Unreadable(letter) => letter.fingerprint(),
-            other => panic!("{other:?}"),
+        let print = |topic: &str, frame: &[u8]| {
+            let Message::Unreadable(letter) = read(topic, frame) else { panic!("a dead letter is expected") };
+            letter.fingerprint()
         };
         let first = print("percolate/v1/n11/up/sales", b"nonsense");
         assert_eq!(first, print("percolate/v1/n11/up/sales", b"nonsense"));

@@ -93,8 +93,7 @@ async fn what_is_not_committed_is_not_acknowledged() {
     assert_eq!(*bare.trouble.borrow(), Some("disk_full"));
     assert_eq!(held(&bare.journal, &node), node.sales.heads[2], "nothing of the failed batch is kept");
 
-    // Everything that was said since then: no ack of what was not kept. The refused session is answered after it would
-    // have been, on the same topic.
+    // Answers keep their order: had the batch been acknowledged, that would be heard before this refusal.
     limit_growth(&bare.journal, None).await;
     node.send(&node.sales.batch(3, 3, 12_345)).await;
     assert_eq!(node.answer().await, FromHub::Rehello { session: 12_345 });
@@ -103,6 +102,47 @@ async fn what_is_not_committed_is_not_acknowledged() {
     node.sales_acked(500).await;
     assert_eq!(held(&bare.journal, &node), node.sales.head());
     tokio::time::timeout(DEADLINE, bare.trouble.wait_for(Option::is_none)).await.unwrap().unwrap();
+}
+
+/// Makes every statement of an append succeed and its COMMIT fail: a reference that is checked only then leads nowhere.
+async fn break_commits(journal: &Journal) {
+    let broken: Result<(), StorageError> = journal
+        .db()
+        .write("break", |tx| {
+            tx.execute("CREATE TABLE parent (id INTEGER PRIMARY KEY) STRICT", [])?;
+            tx.execute(
+                "CREATE TABLE child (id INTEGER REFERENCES parent (id) DEFERRABLE INITIALLY DEFERRED) STRICT",
+                [],
+            )?;
+            let trigger = "CREATE TRIGGER dangle AFTER INSERT ON journal_entry BEGIN INSERT INTO child VALUES (1); END";
+            tx.execute(trigger, []).map(drop)
+        })
+        .await;
+    broken.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_fails_after_every_statement_succeeded_is_not_acknowledged() {
+    let mut bare = bare().await;
+    let mut node = TestNode::in_session(11, bare.broker.address().port()).await;
+    node.sales.write(40);
+    node.send(&node.sales.batch(1, 2, node.session)).await;
+    node.sales_acked(2).await;
+
+    break_commits(&bare.journal).await;
+    node.send(&node.sales.batch(3, 20, node.session)).await;
+    tokio::time::timeout(DEADLINE, bare.trouble.wait_for(Option::is_some)).await.unwrap().unwrap();
+    assert_eq!(held(&bare.journal, &node), node.sales.heads[2]);
+    // Answers keep their order: had the batch been acknowledged, that would be heard before this refusal.
+    node.send(&node.sales.batch(3, 3, 12_345)).await;
+    assert_eq!(node.answer().await, FromHub::Rehello { session: 12_345 });
+
+    let mended: Result<usize, StorageError> =
+        bare.journal.db().write("mend", |tx| tx.execute("DROP TRIGGER dangle", [])).await;
+    mended.unwrap();
+    node.send_sales(3, 10).await;
+    node.sales_acked(40).await;
+    assert_eq!(held(&bare.journal, &node), node.sales.head());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,6 @@
 //! Asking again: a server that is busy or out of reach for a moment is no reason to give up.
 
+use std::future::Future;
 use std::time::Duration;
 
 use percolate_runtime::backoff;
@@ -15,10 +16,11 @@ const PAUSE_MS_MAX: u64 = 2_000;
 ///
 /// # Errors
 /// The last error of `attempt`.
-pub async fn retry<T>(
-    patience: Duration,
-    mut attempt: impl AsyncFnMut(u32) -> Result<T, ClientError>,
-) -> Result<T, ClientError> {
+pub async fn retry<T, F, Fut>(patience: Duration, mut attempt: F) -> Result<T, ClientError>
+where
+    F: FnMut(u32) -> Fut,
+    Fut: Future<Output = Result<T, ClientError>>,
+{
     let deadline = monotonic_now() + patience;
     let mut failures = 0;
     loop {
@@ -42,15 +44,17 @@ mod tests {
 
     #[tokio::test]
     async fn what_passes_is_tried_again_and_what_does_not_is_not() {
-        let outcome = retry(Duration::from_secs(30), async |failures| match failures {
-            0 => Err(refused(503)),
-            _ => Ok(failures),
+        let outcome = retry(Duration::from_secs(30), |failures| async move {
+            match failures {
+                0 => Err(refused(503)),
+                _ => Ok(failures),
+            }
         });
         assert_eq!(outcome.await.unwrap(), 1);
         let mut calls = 0;
-        let outcome = retry(Duration::from_secs(30), async |_| {
+        let outcome = retry(Duration::from_secs(30), |_| {
             calls += 1;
-            Err::<(), _>(refused(422))
+            async { Err::<(), _>(refused(422)) }
         });
         assert!(outcome.await.is_err());
         assert_eq!(calls, 1);
@@ -58,7 +62,7 @@ mod tests {
 
     #[tokio::test]
     async fn patience_ends() {
-        let outcome = retry(Duration::ZERO, async |_| Err::<(), _>(refused(503))).await;
+        let outcome = retry(Duration::ZERO, |_| async { Err::<(), _>(refused(503)) }).await;
         assert!(outcome.unwrap_err().to_string().contains("503"));
     }
 }

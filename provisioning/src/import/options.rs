@@ -55,7 +55,8 @@ impl FromStr for NodeOption {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (url, token_file) = text.split_once(',').map_or((text, None), |(url, file)| (url, Some(PathBuf::from(file))));
+        let (url, token_file) =
+            text.split_once(',').map_or((text, None), |(url, file)| (url, Some(PathBuf::from(file))));
         let address = url.strip_prefix("http://").ok_or("an address like http://127.0.0.1:8080 is expected")?;
         let address = address.trim_end_matches('/');
         let (host, port) = address.rsplit_once(':').ok_or("the port is missing, as in http://127.0.0.1:8080")?;
@@ -103,7 +104,9 @@ mod tests {
         let read = node("http://127.0.0.1:8080/,some/token").unwrap();
         assert_eq!(read, NodeOption { address: "127.0.0.1:8080".into(), token_file: Some("some/token".into()) });
         assert!(node("http://[::1]:8080").is_ok() && node("http://localhost:1").is_ok());
-        for bad in ["127.0.0.1:1", "https://127.0.0.1:1", "http://127.0.0.1", "http://127.0.0.1:x", "http://127.0.0.1/a:1"] {
+        for bad in
+            ["127.0.0.1:1", "https://127.0.0.1:1", "http://127.0.0.1", "http://127.0.0.1:x", "http://127.0.0.1/a:1"]
+        {
             assert!(node(bad).is_err(), "{bad}");
         }
         assert!(node("http://10.0.0.5:8080").unwrap_err().contains("tunnel"));

@@ -93,10 +93,8 @@ pub fn set_aside(
         };
     }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let draft = tempfile::Builder::new()
-        .permissions(Permissions::from_mode(MODE))
-        .tempfile_in(folder)
-        .map_err(failed)?;
+    let draft =
+        tempfile::Builder::new().permissions(Permissions::from_mode(MODE)).tempfile_in(folder).map_err(failed)?;
     let mut out = BufWriter::new(draft);
     let rows_by_code = write_rows(input, plan, shops, later, &mut out)?;
     let draft = out.into_inner().map_err(|error| failed(error.into_error()))?;

@@ -99,9 +99,9 @@ async fn send_chunk(
     let body = body(plan, target.shop, chunk, source);
     let key = idempotency_key(target.store, &body);
     let mut attempts = 0_u32;
-    let answer = retry(Duration::from_millis(STORE_PATIENCE_MS), async |failures| {
+    let answer = retry(Duration::from_millis(STORE_PATIENCE_MS), |failures| {
         attempts = failures + 1;
-        target.node.import(&key, body.clone()).await
+        target.node.import(&key, body.clone())
     })
     .await?;
     let lines = plan.lines.get(chunk.lines.clone()).unwrap_or_default();
@@ -118,8 +118,7 @@ fn account(
     imported: &Imported,
     sent: &mut Sent,
 ) -> Result<(), SendError> {
-    let rejected: BTreeMap<&str, &RejectedRow> =
-        imported.rejected.iter().map(|row| (row.row.as_str(), row)).collect();
+    let rejected: BTreeMap<&str, &RejectedRow> = imported.rejected.iter().map(|row| (row.row.as_str(), row)).collect();
     let mut refused = 0;
     let mut last_moment = None;
     for line in lines {

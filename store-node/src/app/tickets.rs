@@ -1,7 +1,5 @@
 //! Selling.
 
-use std::sync::Arc;
-
 use percolate_common::domain::catalog::Catalog;
 use percolate_common::domain::event::Event;
 use percolate_common::domain::tickets::decide::{SellTicket, sell as decide_sale};
@@ -115,9 +113,9 @@ pub(crate) fn give<T: Serialize>(
 pub(crate) fn sell(
     app: &App,
     tx: &WriteTx<'_>,
-    catalog: &Arc<Catalog>,
+    catalog: &Catalog,
     terminal: &TerminalName,
-    command: SellTicket,
+    command: &SellTicket,
     key: &RequestKey,
 ) -> Result<Answer, AppError> {
     if let Some(answer) = given(tx, key, KIND_TICKET)? {

@@ -156,7 +156,7 @@ pub(super) async fn sell_ticket(
     app.check_reserve()?;
     let catalog = app.present.catalog().ok_or(AppError::NoCatalog)?;
     let selling = app.clone();
-    let answer = app.writer.run("sell", move |tx| sell(&selling, tx, &catalog, &terminal, command, &key)).await?;
+    let answer = app.writer.run("sell", move |tx| sell(&selling, tx, &catalog, &terminal, &command, &key)).await?;
     if !answer.replayed {
         metrics::counter!("node_tickets_total").increment(1);
         app.present.tell(Notice::Ticket(answer.json.clone()));

@@ -1,0 +1,15 @@
+//! What field techs and developers run against stores and hub, as a library under a thin program.
+//!
+//! - [`import`]: past sales from a file into the running store nodes.
+//! - [`client`]: the servers, asked over HTTP.
+//! - [`screen`], [`table`], [`figures`]: what a person sees.
+//! - [`exit`]: how the program ends.
+//!
+//! Absent on purpose: databases, MQTT, rules of the shop. What is decided here is only which requests are sent.
+
+pub mod client;
+pub mod exit;
+pub mod figures;
+pub mod import;
+pub mod screen;
+pub mod table;

@@ -1,0 +1,4 @@
+//! `provision` as its users run it: the built program against servers that answer as the real ones do.
+
+mod import;
+mod mock;
