@@ -14,11 +14,11 @@ async fn serve(config: Config) -> Result<()> {
     let serving = store_node::serve(config, stop.clone());
     tokio::pin!(serving);
     tokio::select! {
-        outcome = &mut serving => outcome,
+        outcome = &mut serving => Ok(outcome?),
         signal = shutdown_signal() => {
             tracing::info!(signal = signal?, "told to stop");
             stop.cancel();
-            serving.await
+            Ok(serving.await?)
         }
     }
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
 use bytes::Bytes;
 use percolate_common::domain::event::StoreDescribed;
 use percolate_common::entropy::Entropy;
@@ -32,6 +31,40 @@ use crate::store::MIGRATIONS;
 use crate::sync::session::Machine;
 use crate::sync::task::SyncTask;
 
+/// Why a node could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// It was told something that cannot be.
+    #[error("{0}")]
+    Config(String),
+    /// A part of it could not be started.
+    #[error("{what} failed")]
+    Part {
+        /// Which part.
+        what: &'static str,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+type Result<T> = std::result::Result<T, StartError>;
+
+/// Says which part failed.
+trait Part<T> {
+    fn part(self, what: &'static str) -> Result<T>;
+}
+
+impl<T, E: std::error::Error + Send + Sync + 'static> Part<T> for std::result::Result<T, E> {
+    fn part(self, what: &'static str) -> Result<T> {
+        self.map_err(|error| StartError::Part { what, source: Box::new(error) })
+    }
+}
+
+fn config_error(text: impl Into<String>) -> StartError {
+    StartError::Config(text.into())
+}
+
 /// Readers of the database.
 const READERS: usize = 4;
 /// How long everything together may take to stop.
@@ -41,14 +74,15 @@ const DATABASE_FILE: &str = "node.db";
 
 fn signing_key(data: &DataDir, entropy: &dyn Entropy) -> Result<SigningKey> {
     let path = data.file(KEY_FILE);
-    if let Some(pem) = read_text(&path)? {
-        return SigningKey::from_pem(&pem).context("the node's key file cannot be read");
+    if let Some(pem) = read_text(&path).part("reading the key file")? {
+        return SigningKey::from_pem(&pem).part("reading the key file");
     }
     loop {
         let mut bytes = [0_u8; 32];
         entropy.fill(&mut bytes);
         if let Ok(key) = SigningKey::from_random(&bytes) {
-            write_secret(&path, key.to_pem()?.as_bytes())?;
+            let pem = key.to_pem().part("making the key file")?;
+            write_secret(&path, pem.as_bytes()).part("making the key file")?;
             return Ok(key);
         }
     }
@@ -62,30 +96,31 @@ fn machine(key: SigningKey, entropy: &dyn Entropy) -> Machine {
 }
 
 fn identity(config: &Config) -> Result<(Identity, StoreCalendar)> {
-    let calendar = StoreCalendar::new(&config.zone, config.cutover_hour)?;
+    let calendar =
+        StoreCalendar::new(&config.zone, config.cutover_hour).map_err(|error| config_error(error.to_string()))?;
     let name_is_sound = (1..=80).contains(&config.name.trim().len()) && !config.name.chars().any(char::is_control);
     if !name_is_sound {
-        bail!("--name must have 1 to 80 bytes without control characters");
+        return Err(config_error("--name must have 1 to 80 bytes without control characters"));
     }
     let described = StoreDescribed {
         name: config.name.clone(),
         zone: config.zone.clone(),
         cutover_hour: config.cutover_hour,
-        currency: config.currency.parse()?,
+        currency: config.currency.parse().part("reading --currency")?,
     };
     Ok((Identity { store: StoreId::new(config.store), node: NodeId::new(config.node), described }, calendar))
 }
 
 fn link_config(config: &Config, boot: u64) -> Result<LinkConfig> {
-    let (host, port) = config.hub_mqtt.rsplit_once(':').context("--hub-mqtt must be host:port")?;
+    let (host, port) = config.hub_mqtt.rsplit_once(':').ok_or_else(|| config_error("--hub-mqtt must be host:port"))?;
     let node = NodeId::new(config.node);
     let presence = |online| -> Result<Presence> {
-        let payload = Bytes::from(PresenceMessage { boot, online }.encode()?);
+        let payload = Bytes::from(PresenceMessage { boot, online }.encode().part("making the presence message")?);
         Ok(Presence { topic: Topic::Presence(node).to_string(), payload })
     };
     Ok(LinkConfig {
         host: host.to_owned(),
-        port: port.parse().context("--hub-mqtt must end in a port number")?,
+        port: port.parse().part("reading the port of --hub-mqtt")?,
         client_id: client_id(node),
         subscriptions: node_subscriptions(node),
         will: Some(presence(false)?),
@@ -97,27 +132,33 @@ fn link_config(config: &Config, boot: u64) -> Result<LinkConfig> {
 /// Opens the database and makes the node as its commands see it.
 async fn open(config: &Config, data: &DataDir, entropy: &Arc<dyn Entropy>) -> Result<App> {
     let (identity, calendar) = identity(config)?;
-    let clock = clock_from_option(config.simulated_clock.as_deref())?;
+    let clock = clock_from_option(config.simulated_clock.as_deref()).part("reading --simulated-clock")?;
     let path = data.file(DATABASE_FILE);
-    let database = DatabaseOptions::new(&path, MIGRATIONS).open().context("opening the database")?;
-    let writer = Writer::start(WriterOptions::new("node"), database)?;
+    let database = DatabaseOptions::new(&path, MIGRATIONS).open().part("opening the database")?;
+    let writer = Writer::start(WriterOptions::new("node"), database).part("starting the writer")?;
     let (life_identity, life_entropy, now) = (identity.clone(), entropy.clone(), clock.now());
-    let life = writer.run("begin_life", move |tx| begin_life(tx, &life_identity, &*life_entropy, now)).await?;
+    let life = writer
+        .run("begin_life", move |tx| begin_life(tx, &life_identity, &*life_entropy, now))
+        .await
+        .part("beginning the life of the database")?;
     let app = App {
         identity: Arc::new(identity),
         life,
         calendar: Arc::new(calendar),
         clock,
-        readers: ReadPool::open(&path, READERS)?,
+        readers: ReadPool::open(&path, READERS).part("opening the readers")?,
         writer,
         present: Arc::new(Present::default()),
         data_dir: Arc::new(data.path().to_owned()),
         disk_reserve_bytes: config.disk_reserve_bytes,
     };
     let describing = app.clone();
-    app.writer.run("describe", move |tx| describe(&describing, tx)).await?;
+    app.writer.run("describe", move |tx| describe(&describing, tx)).await.part("describing the store")?;
     let refreshing = app.clone();
-    percolate_runtime::tasks::blocking(move || catalog::refresh(&refreshing)).await??;
+    percolate_runtime::tasks::blocking(move || catalog::refresh(&refreshing))
+        .await
+        .part("reading the menu")?
+        .part("reading the menu")?;
     Ok(app)
 }
 
@@ -152,18 +193,21 @@ fn checks(app: &App) -> Vec<Check> {
 /// If the node cannot be started: the folder is in use, the database belongs to another store, an address is taken …
 pub async fn serve(config: Config, stop: CancellationToken) -> Result<()> {
     if !config.http.ip().is_loopback() {
-        bail!("--http {} is not a loopback address: until there are certificates, nothing else is served", config.http);
+        return Err(config_error(format!(
+            "--http {} is not a loopback address: until there are certificates, nothing else is served",
+            config.http
+        )));
     }
-    let metrics = install_metrics()?;
+    let metrics = install_metrics().part("installing the metrics")?;
     record_build("store-node", env!("CARGO_PKG_VERSION"));
     let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
-    let data = DataDir::open(&config.data)?;
-    let auth = TokenAuth::open(data.path(), &*entropy)?;
+    let data = DataDir::open(&config.data).part("taking the data folder")?;
+    let auth = TokenAuth::open(data.path(), &*entropy).part("opening the token file")?;
     let machine = machine(signing_key(&data, &*entropy)?, &*entropy);
     let link_config = link_config(&config, machine.boot)?;
     let app = open(&config, &data, &entropy).await?;
 
-    let server = BoundServer::bind(config.http).await?;
+    let server = BoundServer::bind(config.http).await.part("listening")?;
     let address = server.address();
     let ready = app.clone();
     let health = Health { checks: Arc::new(move || checks(&ready)), metrics: metrics.clone() };
@@ -180,7 +224,7 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<()> {
             tracing::error!(error = &error as &dyn std::error::Error, "the HTTP server failed");
         }
     });
-    Endpoints::new(address, None).write(data.path())?;
+    Endpoints::new(address, None).write(data.path()).part("writing endpoints.json")?;
     tracing::info!(store.id = config.store, http = %address, "store {} serves its tills at {address}", config.store);
     stop.cancelled().await;
     let report = tasks.stop(STOP_TIME_MAX).await;

@@ -160,6 +160,7 @@ pub fn presence_set(tx: &WriteTx<'_>, node: NodeId, presence: &Presence, now: Ut
         |row| Ok((row.get::<_, i64>("boot")?, row.get::<_, bool>("online")?)),
     )?;
     match known {
+        Some((known_boot, true)) if !presence.online && known_boot != boot => return Ok(true),
         Some(known) if known == (boot, presence.online) => return Ok(presence.online),
         Some(_) | None => {}
     }

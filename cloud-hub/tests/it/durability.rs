@@ -24,15 +24,15 @@ use crate::support::node::{Heard, TestNode};
 use crate::support::{DEADLINE, eventually};
 
 /// A broker, a link and ingest around a journal, and nothing else.
-struct Bare {
+pub(crate) struct Bare {
     _folder: TempDir,
-    journal: Journal,
-    broker: EmbeddedBroker,
+    pub(crate) journal: Journal,
+    pub(crate) broker: EmbeddedBroker,
     trouble: tokio::sync::watch::Receiver<Option<&'static str>>,
     _tasks: TaskGroup,
 }
 
-async fn bare() -> Bare {
+pub(crate) async fn bare() -> Bare {
     let folder = TempDir::new().unwrap();
     let journal = Journal::open(folder.path()).unwrap();
     let broker = EmbeddedBroker::start("127.0.0.1:0".parse().unwrap()).await.unwrap();

@@ -1,7 +1,7 @@
 //! What nodes send, and what they are answered.
 
 use percolate_common::journal::SigningKey;
-use percolate_common::wire::session::{FromHub, Verdict};
+use percolate_common::wire::session::{FromHub, Presence, Verdict};
 use percolate_common::wire::topic::Topic;
 use serde_json::json;
 
@@ -239,4 +239,34 @@ async fn the_hub_knows_who_is_connected_and_what_they_announced() {
 
     drop(node);
     online(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_late_will_of_an_earlier_process_takes_nobody_offline() {
+    let hub = TestHub::start().await;
+    let node = TestNode::in_session(11, hub.broker_port()).await;
+    let say = |boot, online| {
+        let frame = Presence { boot, online }.encode().unwrap();
+        let node = &node;
+        async move { node.publish(Topic::Presence(node.node), &frame).await }
+    };
+    // What the hub has heard is in order: once it knows the witness's letter, it has heard the will before it.
+    let online_after = |letter: &'static [u8]| {
+        let (hub, node) = (&hub, &node);
+        async move {
+            node.publish_to("percolate/v1/n11/up/labor", letter).await;
+            eventually("the letter", || async {
+                let letters = hub.rows("/v1/sync/dead-letters").await;
+                letters.into_iter().find(|row| row["bytes"] == letter.len())
+            })
+            .await;
+            let nodes = hub.rows("/v1/sync/nodes").await;
+            nodes.into_iter().find(|row| row["node"] == 11).unwrap()["online"].as_bool().unwrap()
+        }
+    };
+    say(5_001, true).await;
+    say(5_000, false).await;
+    assert!(online_after(b"a").await, "the will of boot 5000 came after boot 5001 was there");
+    say(5_001, false).await;
+    assert!(!online_after(b"bb").await);
 }

@@ -1,13 +1,26 @@
 //! The hub as a whole and in parts: real files, a real broker, nodes made by hand.
 
+#![cfg(test)]
+#![expect(clippy::wildcard_enum_match_arm, reason = "a test that meets anything else fails and shows it")]
+
+#[cfg(test)]
 mod support;
 
+#[cfg(test)]
 mod broker;
+#[cfg(test)]
 mod catalog;
+#[cfg(test)]
 mod durability;
+#[cfg(test)]
 mod http;
+#[cfg(test)]
 mod ingest;
+#[cfg(test)]
 mod journal;
+#[cfg(test)]
 mod projection;
+#[cfg(test)]
 mod relay;
+#[cfg(test)]
 mod throughput;

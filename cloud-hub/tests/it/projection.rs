@@ -16,8 +16,10 @@ use percolate_runtime::tasks::TaskGroup;
 use rusqlite::named_params;
 use tempfile::TempDir;
 
+use crate::durability::bare;
 use crate::support::events::{NOON_MS, Written, from_the_future};
 use crate::support::eventually;
+use crate::support::node::TestNode;
 
 const MIGRATIONS: &[Migration] = &[
     Migration::new(
@@ -82,6 +84,11 @@ impl Bench {
     fn new() -> Self {
         let folder = TempDir::new().unwrap();
         let journal = Journal::open(folder.path()).unwrap();
+        Self::over(journal, folder)
+    }
+
+    /// The projection's database in `folder`, whoever writes the journal.
+    fn over(journal: Journal, folder: TempDir) -> Self {
         let db = Db::open("counting", folder.path(), MIGRATIONS).unwrap();
         let counting = Arc::new(Counting::default());
         let runner = ProjectionRunner::new(counting.clone(), journal.clone(), db.clone());
@@ -220,4 +227,29 @@ async fn a_journal_with_another_past_is_not_folded_onto_the_old_one() {
     let refused = runner.catch_up().await.unwrap_err();
     assert!(matches!(refused, ProjectionError::Discontinued { seq: 11, .. }), "{refused}");
     assert_eq!(bench.folded().await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_projection_that_always_panics_holds_up_no_acknowledgement() {
+    let bare = bare().await;
+    let bench = Bench::over(bare.journal.clone(), TempDir::new().unwrap());
+    bench.counting.panics.store(u32::MAX, Ordering::SeqCst);
+    let tasks = TaskGroup::new();
+    let runner = bench.runner.clone();
+    tasks.spawn_restarting("counting", move |stop| runner.clone().run(stop));
+
+    let mut node = TestNode::in_session(11, bare.broker.address().port()).await;
+    node.sales.write(60);
+    for lo in (1..=60).step_by(20) {
+        node.send(&node.sales.batch(lo, lo + 19, node.session)).await;
+        node.sales_acked(lo + 19).await;
+    }
+    eventually("a panic", || async { (bench.counting.panics.load(Ordering::SeqCst) < u32::MAX).then_some(()) }).await;
+    assert_eq!(bench.folded().await.0, [], "nothing of a slice that panicked is kept");
+
+    bench.counting.panics.store(0, Ordering::SeqCst);
+    let all =
+        eventually("the projection", || async { Some(bench.folded().await.0).filter(|rows| !rows.is_empty()) }).await;
+    assert_eq!(all, [(11, 60, sum_to(60), 0)]);
+    assert!(tasks.stop(Duration::from_secs(5)).await.is_clean());
 }

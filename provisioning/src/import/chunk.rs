@@ -84,6 +84,9 @@ fn size(plan: &Plan, line: &PlannedLine) -> usize {
 }
 
 /// The body of a request.
+///
+/// # Panics
+/// Never: what it holds is always JSON.
 #[must_use]
 pub fn body(plan: &Plan, shop: usize, chunk: &Chunk, source: &str) -> Vec<u8> {
     let ranges = plan.baskets.get(shop).and_then(|baskets| baskets.get(chunk.baskets.clone())).unwrap_or_default();

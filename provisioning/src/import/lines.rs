@@ -120,9 +120,13 @@ impl Lines {
     /// # Errors
     /// [`FileError`] for whatever is not a readable file of text.
     pub fn open(path: &Path) -> Result<Self, FileError> {
-        let failed = |source: io::Error| match source.kind() {
-            ErrorKind::NotFound => FileError::NotFound { path: path.to_owned() },
-            _other => FileError::Read { path: path.to_owned(), source },
+        let failed = |source: io::Error| {
+            let path = path.to_owned();
+            if source.kind() == ErrorKind::NotFound {
+                FileError::NotFound { path }
+            } else {
+                FileError::Read { path, source }
+            }
         };
         let kind = fs::metadata(path).map_err(failed)?;
         if !kind.is_file() {
@@ -253,15 +257,20 @@ mod tests {
 
     use super::*;
 
-    fn read(content: &[u8]) -> Result<Vec<String>, FileError> {
+    fn written(content: &[u8]) -> (tempfile::TempDir, PathBuf) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sales.csv");
         fs::write(&path, content).unwrap();
+        (folder, path)
+    }
+
+    fn read(content: &[u8]) -> Result<Vec<String>, FileError> {
+        let (_folder, path) = written(content);
         let mut lines = Lines::open(&path)?;
         let mut read = Vec::new();
         while lines.next_line()?.is_some() {
-            assert_eq!(usize::try_from(lines.number()).unwrap(), read.len() + 1);
-            read.push(String::from_utf8(lines.bytes().to_vec()).unwrap());
+            assert_eq!(lines.number() as usize, read.len() + 1);
+            read.push(String::from_utf8_lossy(lines.bytes()).into_owned());
         }
         Ok(read)
     }
@@ -314,10 +323,7 @@ mod tests {
 
     #[test]
     fn a_line_over_the_limit_is_cut_and_the_next_is_whole() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("sales.csv");
-        let long = [vec![b'x'; LINE_BYTES_MAX + 1], b"\nshort\n".to_vec()].concat();
-        fs::write(&path, long).unwrap();
+        let (_folder, path) = written(&[vec![b'x'; LINE_BYTES_MAX + 1], b"\nshort\n".to_vec()].concat());
         let mut lines = Lines::open(&path).unwrap();
         assert_eq!(lines.next_line().unwrap(), Some(Extent::Cut));
         assert_eq!(lines.bytes().len(), LINE_BYTES_MAX);
@@ -327,10 +333,8 @@ mod tests {
 
     #[test]
     fn the_hash_is_that_of_the_whole_content() {
-        let folder = tempfile::tempdir().unwrap();
         let hash = |content: &[u8]| {
-            let path = folder.path().join("sales.csv");
-            fs::write(&path, content).unwrap();
+            let (_folder, path) = written(content);
             let mut lines = Lines::open(&path).unwrap();
             while lines.next_line().unwrap().is_some() {}
             lines.hash()

@@ -282,12 +282,18 @@ pub(super) mod tests {
     use super::super::row::tests::shops;
     use super::*;
 
-    /// Plans the import of rows under the published header.
-    pub(in crate::import) fn plan_of(rows: &[String]) -> Result<Plan, PlanError> {
+    fn written(rows: &[String]) -> (tempfile::TempDir, Lines) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sales.csv");
         std::fs::write(&path, format!("{PUBLISHED}\n{}\n", rows.join("\n"))).unwrap();
-        plan(Lines::open(&path)?, &shops())
+        let lines = Lines::open(&path).unwrap();
+        (folder, lines)
+    }
+
+    /// Plans the import of rows under the published header.
+    pub(in crate::import) fn plan_of(rows: &[String]) -> Result<Plan, PlanError> {
+        let (_folder, lines) = written(rows);
+        plan(lines, &shops())
     }
 
     /// A row of the published format.

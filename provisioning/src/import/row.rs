@@ -288,8 +288,12 @@ pub(super) mod tests {
             .collect()
     }
 
+    fn header() -> Header {
+        Header::read(PUBLISHED.as_bytes()).unwrap()
+    }
+
     fn read(line: &[u8]) -> Result<(usize, LocalMoment, ImportedLine), Fault> {
-        let (header, shops) = (Header::read(PUBLISHED.as_bytes()).unwrap(), shops());
+        let (header, shops) = (header(), shops());
         let mut reader = RowReader::new(&header, &shops);
         reader.read(line, Extent::Whole).map(|row| (row.shop, row.moment, row.line.clone()))
     }
@@ -345,7 +349,7 @@ pub(super) mod tests {
         assert_eq!(fault("10,2023-01-01,07:00:00,1"), ("column_count".to_owned(), ""));
         let not_text = read(b"1,2023-01-01,07:06:11,2,5,X,32,3.00,Caf\xE9,Y,Z").unwrap_err();
         assert!(not_text.code == "not_text" && not_text.reason.starts_with("byte 40 "), "{not_text:?}");
-        let (header, shops) = (Header::read(PUBLISHED.as_bytes()).unwrap(), shops());
+        let (header, shops) = (header(), shops());
         let cut = RowReader::new(&header, &shops).read(b"1,2", Extent::Cut).unwrap_err();
         assert_eq!(cut.code, "line_too_long");
     }

@@ -22,7 +22,7 @@ const IMPORT_BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 #[derive(OpenApi)]
 #[openapi(info(
     title = "Percolate store-node",
-    description = "One shop: sells, counts and reports, with or without the internet. Every request needs `Authorization: Bearer` with the token of the data folder; every write an `Idempotency-Key`."
+    description = "One shop. Send `Authorization: Bearer` with the token of the data folder, and with writes an `Idempotency-Key`."
 ))]
 struct Description;
 

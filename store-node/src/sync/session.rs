@@ -18,6 +18,10 @@ use crate::app::error::AppError;
 use crate::app::{App, Halted, LinkState};
 use crate::store::{down, journal, stock};
 
+/// What a person is told when the hub and this database disagree about the past.
+const FORKED: &str =
+    "The hub holds another past of this box: its disk was restored or cloned. It sells on; call support.";
+
 /// What tells this process and machine from others.
 #[derive(Debug, Clone)]
 pub(crate) struct Machine {
@@ -132,7 +136,7 @@ impl Session {
         match &welcome.verdict {
             Verdict::Welcome => {}
             Verdict::Forked { .. } => {
-                self.halt(app, "forked", "The hub holds another past of this box: its disk was restored or cloned. It sells on; call support.");
+                self.halt(app, "forked", FORKED);
                 return Ok(());
             }
             Verdict::WireVersion { min, max } => {
@@ -150,11 +154,7 @@ impl Session {
         app.present.set_skew_ms(welcome.hub_ms.saturating_sub(app.clock.now().get()));
         let lanes = app.readers.read(|tx| lanes(app, tx, &welcome.positions))?;
         let Some(lanes) = lanes else {
-            self.halt(
-                app,
-                "forked",
-                "The hub holds another past of this box: its disk was restored or cloned. It sells on; call support.",
-            );
+            self.halt(app, "forked", FORKED);
             return Ok(());
         };
         self.greeting.welcomed(welcome.session);
