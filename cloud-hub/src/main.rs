@@ -22,7 +22,7 @@ struct Cli {
     #[arg(long, global = true, value_name = "FORMAT", default_value = "human")]
     log_format: LogFormat,
     /// Log lines of this level and above, or a filter like percolate_runtime=debug,info
-    #[arg(long = "log", global = true, value_name = "LEVEL", default_value = "info")]
+    #[arg(long = "log", global = true, value_name = "LEVEL", default_value = "info,mqtt5=warn")]
     log_level: String,
 }
 

@@ -111,7 +111,8 @@ async fn heads(nodes: &[Node]) -> Result<Vec<Value>> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn unreadable_rows_are_set_aside_and_the_rest_loads_in_any_order() -> Result<()> {
     let scratch = tempfile::tempdir()?;
-    let header = "transaction_id,transaction_date,transaction_time,transaction_qty,store_id,store_location,product_id,unit_price,product_category,product_type,product_detail\n";
+    let header = "transaction_id,transaction_date,transaction_time,transaction_qty,store_id,\
+        store_location,product_id,unit_price,product_category,product_type,product_detail\n";
     let good = [
         "1,2023-01-01,07:06:11,2,5,Lower Manhattan,32,3.00,Coffee,Gourmet,Ethiopia Rg\n",
         "2,2023-01-01,07:06:11,1,5,Lower Manhattan,57,3.10,Tea,Chai,Spicy Lg\n",

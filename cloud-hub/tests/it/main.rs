@@ -1,12 +1,7 @@
 //! The hub as a whole and in parts: real files, a real broker, nodes made by hand.
 
 #![cfg(test)]
-#![expect(
-    clippy::wildcard_enum_match_arm,
-    clippy::cast_sign_loss,
-    clippy::unwrap_in_result,
-    reason = "a test that meets anything else fails and shows it"
-)]
+#![expect(clippy::wildcard_enum_match_arm, reason = "a test that meets anything else fails and shows it")]
 
 #[cfg(test)]
 mod support;

@@ -54,7 +54,7 @@ impl Projection for Counting {
             tx.execute(
                 "INSERT INTO folded VALUES (:node, 1, :seq, :parked)
                  ON CONFLICT DO UPDATE SET entries = entries + 1, seqs = seqs + :seq, parked = parked + :parked",
-                named_params! {":node": node, ":seq": i64::try_from(entry.seq).unwrap(), ":parked": entry.parked},
+                named_params! {":node": node, ":seq": entry.seq.cast_signed(), ":parked": entry.parked},
             )?;
         }
         if self.refuse_21.load(Ordering::SeqCst) && node == 21 {
@@ -116,9 +116,9 @@ impl Bench {
                     tx.query_list("SELECT node, entries, seqs, parked FROM folded ORDER BY node", [], |row| {
                         Ok((
                             row.get(0)?,
-                            row.get::<_, i64>(1)? as u64,
-                            row.get::<_, i64>(2)? as u64,
-                            row.get::<_, i64>(3)? as u64,
+                            row.get::<_, i64>(1)?.cast_unsigned(),
+                            row.get::<_, i64>(2)?.cast_unsigned(),
+                            row.get::<_, i64>(3)?.cast_unsigned(),
                         ))
                     })?;
                 let positions = position_list(tx, "counting")?.into_iter().map(|(_, head)| head.seq).collect();

@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn a_refusal_tells_code_detail_and_place() {
-        let body = br#"{"status":422,"code":"unknown_item","detail":"No such item.","errors":[{"pointer":"/lines/0/item","code":"x","detail":"Look it up."}]}"#;
+        let body = br#"{"code":"unknown_item","detail":"No such item.","errors":[{"pointer":"/lines/0/item","code":"x","detail":"Look it up."}]}"#;
         let error = ClientError::refused("127.0.0.1:1", "/v1/tickets", 422, body);
         assert_eq!(
             error.to_string(),

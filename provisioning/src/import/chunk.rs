@@ -210,7 +210,8 @@ mod tests {
                 .collect();
             let mut shuffled = rows.clone();
             shuffled.extend(repeats.iter().map(|at| at.get(&rows).clone()));
-            shuffled.sort_by_cached_key(|row| *blake3::keyed_hash(&blake3::derive_key("order", &seed.to_be_bytes()), row.as_bytes()).as_bytes());
+            let key = blake3::derive_key("order", &seed.to_be_bytes());
+            shuffled.sort_by_cached_key(|row| *blake3::keyed_hash(&key, row.as_bytes()).as_bytes());
             let turn = order.index(shuffled.len());
             shuffled.rotate_left(turn);
             prop_assert_eq!(requests(&rows), requests(&shuffled));
