@@ -96,11 +96,11 @@ mod tests {
 
     #[test]
     fn a_refusal_tells_code_detail_and_place() {
-        let body = br#"{"code":"unknown_item","detail":"No such item.","errors":[{"pointer":"/lines/0/item","code":"x","detail":"Look it up."}]}"#;
+        let body = br#"{"code":"unknown_item","detail":"None.","errors":[{"pointer":"/lines/0/item","code":"x","detail":"Ask."}]}"#;
         let error = ClientError::refused("127.0.0.1:1", "/v1/tickets", 422, body);
         assert_eq!(
             error.to_string(),
-            "127.0.0.1:1 refused /v1/tickets with 422 unknown_item: No such item. (/lines/0/item Look it up.)"
+            "127.0.0.1:1 refused /v1/tickets with 422 unknown_item: None. (/lines/0/item Ask.)"
         );
         assert!(!error.is_passing());
         assert!(ClientError::refused("h", "/", 503, b"{}").is_passing());
