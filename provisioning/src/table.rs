@@ -3,7 +3,7 @@
 use console::{Style, measure_text_width};
 
 /// Blanks between two columns.
-const GAP: &str = "   ";
+const GAP: &str = "  ";
 /// Blanks before every line.
 const INDENT: &str = "  ";
 
@@ -173,12 +173,12 @@ mod tests {
     #[test]
     fn figures_stand_under_figures_and_no_line_ends_in_blanks() {
         let expected = "  \
-  Store            Sales
-  ──────────   ─────────   ────
-  Fünf Ecken   $1,000.00   same
-  Ox               $5.00   same
-  ──────────   ─────────   ────
-  Two stores   $1,005.00
+  Store           Sales
+  ──────────  ─────────  ────
+  Fünf Ecken  $1,000.00  same
+  Ox              $5.00  same
+  ──────────  ─────────  ────
+  Two stores  $1,005.00
 ";
         assert_eq!(table().render(Paint::new(false)), expected);
     }

@@ -2,6 +2,7 @@
 
 mod books;
 mod chain;
+mod demo;
 mod past_sales;
 mod refusals;
 mod rush;

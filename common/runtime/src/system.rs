@@ -26,20 +26,22 @@ impl Clock for SystemClock {
 
 /// A clock that starts at a chosen instant and may run faster than the wall, for demos and tests.
 ///
-/// `now = start + (wall - anchor) * rate`: processes that are given the same three numbers agree on the time.
+/// `now = start + (wall - anchor) * rate`: processes that are given the same numbers agree on the time. A fourth number
+/// is the wall's time from which on it runs at the wall's pace, so that a day that is over stays that day for a while.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SimulatedClock {
     start_ms: i64,
     anchor_ms: i64,
     rate: i64,
+    until_ms: i64,
 }
 
 /// A text that does not describe a simulated clock.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SimulatedClockError {
-    /// Not three integers with commas between them.
+    /// Not three or four integers with commas between them.
     #[error(
-        "the simulated clock {text:?} is not START_MS,ANCHOR_MS,RATE: three integers, as in 1764000000000,1763000000000,60"
+        "the simulated clock {text:?} is not START_MS,ANCHOR_MS,RATE[,UNTIL_MS]: integers, as in 1764000000000,1763000000000,60"
     )]
     Shape {
         /// What was given.
@@ -54,20 +56,23 @@ pub enum SimulatedClockError {
 }
 
 impl SimulatedClock {
-    /// Reads `START_MS,ANCHOR_MS,RATE`.
+    /// Reads `START_MS,ANCHOR_MS,RATE` or `START_MS,ANCHOR_MS,RATE,UNTIL_MS`.
     ///
     /// ```
     /// use percolate_runtime::system::SimulatedClock;
     /// assert!(SimulatedClock::parse("1764000000000,1763000000000,60").is_ok());
+    /// assert!(SimulatedClock::parse("1764000000000,1763000000000,60,1763000030000").is_ok());
     /// assert!(SimulatedClock::parse("1764000000000,1763000000000,0").is_err());
     /// ```
     ///
     /// # Errors
-    /// [`SimulatedClockError`] if the text is not three integers or the rate is outside its range.
+    /// [`SimulatedClockError`] if the text is not three or four integers or the rate is outside its range.
     pub fn parse(text: &str) -> Result<Self, SimulatedClockError> {
         let numbers: Vec<i64> = text.split(',').map_while(|part| part.trim().parse().ok()).collect();
-        let [start_ms, anchor_ms, rate] = numbers[..] else {
-            return Err(SimulatedClockError::Shape { text: text.to_owned() });
+        let (start_ms, anchor_ms, rate, until_ms) = match numbers[..] {
+            [start_ms, anchor_ms, rate] => (start_ms, anchor_ms, rate, i64::MAX),
+            [start_ms, anchor_ms, rate, until_ms] => (start_ms, anchor_ms, rate, until_ms),
+            _ => return Err(SimulatedClockError::Shape { text: text.to_owned() }),
         };
         if text.split(',').count() != numbers.len() {
             return Err(SimulatedClockError::Shape { text: text.to_owned() });
@@ -75,12 +80,13 @@ impl SimulatedClock {
         if !(1..=SIMULATED_RATE_MAX).contains(&rate) {
             return Err(SimulatedClockError::Rate { rate });
         }
-        Ok(Self { start_ms, anchor_ms, rate })
+        Ok(Self { start_ms, anchor_ms, rate, until_ms })
     }
 
     fn at_wall_ms(self, wall_ms: i64) -> UtcMillis {
-        let elapsed_ms = wall_ms.saturating_sub(self.anchor_ms).saturating_mul(self.rate);
-        UtcMillis::new(self.start_ms.saturating_add(elapsed_ms))
+        let fast_ms = wall_ms.min(self.until_ms).saturating_sub(self.anchor_ms).saturating_mul(self.rate);
+        let after_ms = wall_ms.saturating_sub(self.until_ms).max(0);
+        UtcMillis::new(self.start_ms.saturating_add(fast_ms).saturating_add(after_ms))
     }
 }
 
@@ -173,6 +179,12 @@ mod tests {
     }
 
     #[test]
+    fn a_simulated_clock_slows_down_to_the_walls_pace_when_told() {
+        let clock = SimulatedClock::parse("1000,500,60,510").unwrap();
+        assert_eq!([490, 500, 510, 511, 610].map(|wall| clock.at_wall_ms(wall).get()), [400, 1000, 1600, 1601, 1700]);
+    }
+
+    #[test]
     fn a_simulated_clock_never_wraps() {
         let clock = SimulatedClock::parse("9223372036854775807,0,100000").unwrap();
         assert_eq!(clock.at_wall_ms(i64::MAX).get(), i64::MAX);
@@ -180,7 +192,7 @@ mod tests {
 
     #[test]
     fn a_bad_simulated_clock_is_refused_by_name() {
-        for text in ["", "1", "1,2", "1,2,3,4", "1,2,x", "1,x,3", "1,2,3,x"] {
+        for text in ["", "1", "1,2", "1,2,3,4,5", "1,2,x", "1,x,3", "1,2,3,x"] {
             assert_eq!(
                 SimulatedClock::parse(text),
                 Err(SimulatedClockError::Shape { text: text.to_owned() }),

@@ -79,6 +79,11 @@ impl ClientError {
         Self::Refused { address: address.to_owned(), path: path.to_owned(), status, code: problem.code, detail }
     }
 
+    /// A server that is there, but says that it cannot do its work, and why.
+    pub(crate) fn not_ready(address: &str, reason: &str) -> Self {
+        Self::refused(address, "/readyz", 503, reason.as_bytes())
+    }
+
     /// Whether the same request may well succeed a little later: the server is busy, starting, or out of reach.
     #[must_use]
     pub fn is_passing(&self) -> bool {

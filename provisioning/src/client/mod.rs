@@ -133,3 +133,8 @@ impl Client {
         ClientError::Unreachable { address: self.address.clone(), path: path.to_owned(), source }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    pub(crate) use super::node::tests::demo_catalog;
+}

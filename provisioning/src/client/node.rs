@@ -312,10 +312,17 @@ impl ItemBody {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use percolate_common::domain::tickets::pricing::{LineRequest, price};
 
     use super::*;
+
+    /// The demo's menu as a store would serve it.
+    pub(crate) fn demo_catalog() -> Catalog {
+        let mut body: serde_json::Value = serde_json::from_str(crate::demo::chain::MENU).unwrap();
+        body["revision"] = 1.into();
+        parsed(body).into_catalog().unwrap()
+    }
 
     fn parsed(body: serde_json::Value) -> CatalogBody {
         serde_json::from_value(body).unwrap()

@@ -297,12 +297,12 @@ mod tests {
     #[test]
     fn the_table_is_aligned_and_adds_up() {
         let expected = "
-  File   Store                 Tickets    Lines    Units        Sales   New tickets   Lines there before
-  ────   ───────────────────   ───────   ──────   ──────   ──────────   ───────────   ──────────────────
-     3   1 Virginia-Highland    14,000   18,583   27,000   $84,000.00        14,000                    0
-     5   2 Midtown                   1        1        2        $0.05             1                    0
-  ────   ───────────────────   ───────   ──────   ──────   ──────────   ───────────   ──────────────────
-         Two stores             14,001   18,584   27,002   $84,000.05        14,001                    0
+  File  Store                Tickets   Lines   Units       Sales  New tickets  Lines there before
+  ────  ───────────────────  ───────  ──────  ──────  ──────────  ───────────  ──────────────────
+     3  1 Virginia-Highland   14,000  18,583  27,000  $84,000.00       14,000                   0
+     5  2 Midtown                  1       1       2       $0.05            1                   0
+  ────  ───────────────────  ───────  ──────  ──────  ──────────  ───────────  ──────────────────
+        Two stores            14,001  18,584  27,002  $84,000.05       14,001                   0
 
   18,585 rows read in 4.2 s; 1 repeats another, 0 set aside.
 

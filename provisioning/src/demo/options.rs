@@ -1,0 +1,41 @@
+//! The arguments of `provision demo`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::chain::DemoChain;
+
+/// Run a whole chain on this machine: a hub and up to ten shops, each a program of its own.
+///
+/// The shops sell through one trading day, planned by the hours at which people really buy coffee, in a few seconds. Then
+/// what the tills rang up, what the shops say and what the head office says is compared. At a terminal the chain stays up
+/// afterwards, to be looked at, until Ctrl-C. Everything is on the loopback and in one scratch folder.
+///
+/// Kill a server while it runs, if you like: it is started again, as the system's service manager would, and the books
+/// must still agree.
+#[derive(Debug, Clone, Args)]
+pub struct DemoOptions {
+    /// How many shops, the first of the chain
+    #[arg(long, value_name = "N", default_value_t = DemoChain::stores_max(),
+        value_parser = clap::value_parser!(u64).range(1..=DemoChain::stores_max()))]
+    pub stores: u64,
+    /// How many tickets a shop sells, on average
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..=20_000))]
+    pub tickets: u64,
+    /// How many seconds the day takes; if the tickets take longer, it is later when the doors close
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3_600))]
+    pub seconds: u32,
+    /// Chance: the same number plans the same day
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Keep everything in this folder, which must be new or empty; else it is a temporary one, removed at the end
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// The office page's port on the loopback; 0 takes a free one
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    pub office_port: u16,
+    /// End when the books are compared, at a terminal too
+    #[arg(long)]
+    pub exit: bool,
+}

@@ -1,0 +1,262 @@
+//! What the demo showed, for people and for programs.
+
+use percolate_common::money::{Currency, Minor};
+use serde_json::{Value, json};
+
+use super::books::{JournalPair, Place, StoreBooks, verdict};
+use super::till::{TillBooks, add};
+use crate::client::Measures;
+use crate::exit::Exit;
+use crate::figures::{capitalised, counted, grouped, in_words, money, seconds, signed};
+use crate::table::{Cell, Paint, Side, Table, Tone};
+
+/// What the demo showed.
+#[derive(Debug, Clone)]
+pub struct DemoReport {
+    /// By store.
+    pub stores: Vec<StoreBooks>,
+    /// What all tills rang up.
+    pub tills: TillBooks,
+    /// The business day.
+    pub day: String,
+    /// The seed of the plan.
+    pub seed: u64,
+    /// How long the rush took, in milliseconds.
+    pub rush_ms: u128,
+    /// How long it took after the last sale until the head office had counted it, in milliseconds.
+    pub settle_ms: u128,
+    /// How often a server had ended meanwhile and was started again.
+    pub restarts: u64,
+    /// The office page's address, its token included.
+    pub office: String,
+    /// What the amounts are in.
+    pub currency: Currency,
+}
+
+impl DemoReport {
+    /// How the program ends.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        if verdict(&self.stores, self.currency).agrees { Exit::Done } else { Exit::Disagreement }
+    }
+
+    fn total(&self, part: impl Fn(&StoreBooks) -> Measures) -> Measures {
+        let mut total = Measures::default();
+        self.stores.iter().for_each(|store| add(&mut total, &part(store)));
+        total
+    }
+
+    /// The report as a table and a verdict.
+    #[must_use]
+    pub fn to_text(&self, paint: Paint) -> String {
+        let mut text = format!("\n{}\n", self.table().render(paint));
+        for sentence in self.sentences() {
+            text.push_str(&format!("  {sentence}\n"));
+        }
+        text.push('\n');
+        let verdict = verdict(&self.stores, self.currency);
+        let tone = if verdict.agrees { Tone::Good } else { Tone::Bad };
+        for sentence in verdict.sentences {
+            text.push_str(&format!("  {}\n", paint.tone(&sentence, tone)));
+        }
+        text
+    }
+
+    fn table(&self) -> Table {
+        let mut table = Table::new(&[
+            ("Store", Side::Left),
+            ("Tickets", Side::Right),
+            ("Units", Side::Right),
+            ("Store says", Side::Right),
+            ("Head office says", Side::Right),
+            ("Sales journal, store", Side::Left),
+            ("head office", Side::Left),
+            ("", Side::Left),
+        ]);
+        let cents = |sums: &Measures| money(Minor::new(sums.total_minor), self.currency);
+        for store in &self.stores {
+            let pair = store.sales_journal();
+            let agrees = store.differences(self.currency).is_empty();
+            let sign = if agrees { Cell::from("agree").tone(Tone::Good) } else { Cell::from("DIFFER").tone(Tone::Bad) };
+            table.row(vec![
+                store.name.as_str().into(),
+                grouped(store.at_store.tickets).into(),
+                grouped(store.at_store.units).into(),
+                cents(&store.at_store).into(),
+                store.at_hub.as_ref().map_or_else(|| "—".to_owned(), cents).into(),
+                Cell::from(pair.map(|pair| pair.at_store.short()).unwrap_or_default()).tone(Tone::Soft),
+                Cell::from(pair.and_then(|pair| pair.at_hub.as_ref()).map(Place::short).unwrap_or_default())
+                    .tone(Tone::Soft),
+                sign,
+            ]);
+        }
+        let at_store = self.total(|store| store.at_store);
+        let at_hub = self.total(|store| store.at_hub.unwrap_or_default());
+        let stores = if self.stores.len() == 1 { "store" } else { "stores" };
+        table.totals(vec![
+            format!("{} {stores}", capitalised(&in_words(self.stores.len()))).into(),
+            grouped(at_store.tickets).into(),
+            grouped(at_store.units).into(),
+            cents(&at_store).into(),
+            cents(&at_hub).into(),
+        ]);
+        table
+    }
+
+    fn sentences(&self) -> Vec<String> {
+        let TillBooks { sales, training, resent, .. } = &self.tills;
+        let [middle, worst] = [50, 99].map(|part| milliseconds(self.answer_us(part)));
+        let tickets = counted(sales.tickets, "ticket", "tickets");
+        let items: usize = self.stores.iter().map(|store| store.stock_items).sum();
+        let off: usize = self.stores.iter().map(|store| store.stock_differences.len()).sum();
+        let stock = if off == 0 { "all agree".to_owned() } else { format!("{off} differ") };
+        let mut sentences = vec![
+            format!(
+                "{tickets} on {} in {}; the head office had counted the last one {} later.",
+                self.day,
+                seconds(self.rush_ms),
+                seconds(self.settle_ms)
+            ),
+            format!(
+                "A till waited {middle} for a receipt, one in a hundred {worst} or more; each sale was on disk first."
+            ),
+            format!(
+                "{} sent twice on purpose and counted once; {} rung up and in no total.",
+                counted(*resent, "ticket was", "tickets were"),
+                counted(*training, "practice ticket was", "practice tickets were"),
+            ),
+            format!("{} of stock compared: {stock}.", counted(signed(items), "figure", "figures")),
+        ];
+        if self.restarts > 0 {
+            let servers = counted(signed(self.restarts), "time a server", "times a server");
+            sentences.push(format!("{servers} had ended in the middle of its work and was started again."));
+        }
+        sentences
+    }
+
+    /// The time within which so many of a hundred answers came, in microseconds.
+    fn answer_us(&self, part: usize) -> u64 {
+        let mut answers = self.tills.answers_us.clone();
+        answers.sort_unstable();
+        let at = (answers.len() * part).div_ceil(100).saturating_sub(1);
+        answers.get(at).copied().unwrap_or(0)
+    }
+
+    /// The report as one object.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let verdict = verdict(&self.stores, self.currency);
+        let sums = |sums: &Measures| {
+            json!({"tickets": sums.tickets, "lines": sums.lines, "units": sums.units, "net_minor": sums.net_minor,
+                "tax_minor": sums.tax_minor, "total_minor": sums.total_minor})
+        };
+        let place = |place: &Place| json!({"seq": place.seq, "head": place.head});
+        let journal = |pair: &JournalPair| {
+            json!({"stream": pair.stream, "store": place(&pair.at_store), "hub": pair.at_hub.as_ref().map(place),
+                "counted": pair.counted.as_ref().map(place), "parked": pair.parked})
+        };
+        let store = |store: &StoreBooks| {
+            json!({
+                "store": store.store, "name": store.name, "tills": sums(&store.tills),
+                "store_says": sums(&store.at_store), "hub_says": store.at_hub.as_ref().map(sums),
+                "training_tickets": store.training.1, "journals": store.journals.iter().map(journal).collect::<Vec<_>>(),
+                "stock_items_compared": store.stock_items,
+                "differences": store.differences(self.currency),
+            })
+        };
+        json!({
+            "outcome": if verdict.agrees { "agree" } else { "differ" }, "exit_code": self.exit().code(),
+            "verdict": verdict.sentences.join(" "), "currency": self.currency.to_string(), "seed": self.seed,
+            "business_day": self.day, "office": self.office,
+            "stores": self.stores.iter().map(store).collect::<Vec<_>>(),
+            "totals": {
+                "tills": sums(&self.tills.sales), "store_says": sums(&self.total(|store| store.at_store)),
+                "hub_says": sums(&self.total(|store| store.at_hub.unwrap_or_default())),
+            },
+            "rush": {
+                "rush_ms": signed(self.rush_ms), "settle_ms": signed(self.settle_ms), "resent_tickets": self.tills.resent,
+                "server_restarts": self.restarts,
+                "training_tickets": self.tills.training, "answer_us_p50": self.answer_us(50),
+                "answer_us_p99": self.answer_us(99), "answer_us_max": self.answer_us(100),
+            },
+        })
+    }
+}
+
+fn milliseconds(micros: u64) -> String {
+    format!("{}.{} ms", micros / 1_000, micros % 1_000 / 100)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::books::tests::agreeing;
+    use super::*;
+
+    fn report() -> DemoReport {
+        let stores = vec![agreeing(1, "Virginia-Highland"), agreeing(2, "Midtown")];
+        let mut tills = TillBooks {
+            training: 4,
+            resent: 1,
+            answers_us: (1..=200).rev().map(|n| n * 100).collect(),
+            ..TillBooks::default()
+        };
+        stores.iter().for_each(|store| add(&mut tills.sales, &store.tills));
+        DemoReport {
+            stores,
+            tills,
+            day: "2026-11-23".to_owned(),
+            seed: 1,
+            rush_ms: 30_040,
+            settle_ms: 310,
+            restarts: 0,
+            office: "http://127.0.0.1:1/#token=x".to_owned(),
+            currency: Currency::USD,
+        }
+    }
+
+    #[test]
+    fn the_table_shows_both_books_side_by_side_and_a_verdict_below() {
+        let expected = "
+  Store              Tickets  Units  Store says  Head office says  Sales journal, store  head office
+  ─────────────────  ───────  ─────  ──────────  ────────────────  ────────────────────  ─────────────  ─────
+  Virginia-Highland      101    202   $1,234.56         $1,234.56  #105 00000000         #105 00000000  agree
+  Midtown                102    204   $1,234.56         $1,234.56  #105 00000000         #105 00000000  agree
+  ─────────────────  ───────  ─────  ──────────  ────────────────  ────────────────────  ─────────────  ─────
+  Two stores             203    406   $2,469.12         $2,469.12
+
+  203 tickets on 2026-11-23 in 30.0 s; the head office had counted the last one 0.3 s later.
+  A till waited 10.0 ms for a receipt, one in a hundred 19.8 ms or more; each sale was on disk first.
+  1 ticket was sent twice on purpose and counted once; 4 practice tickets were rung up and in no total.
+  80 figures of stock compared: all agree.
+
+  Every ticket is at the head office, once. 2 of 2 stores agree to the cent.
+";
+        assert_eq!(report().to_text(Paint::new(false)), expected);
+        assert_eq!(report().exit(), Exit::Done);
+    }
+
+    #[test]
+    fn a_difference_is_seen_in_table_verdict_object_and_exit() {
+        let mut report = report();
+        report.stores[1].at_hub = None;
+        let text = report.to_text(Paint::new(false));
+        let line = text.lines().find(|line| line.contains("Midtown ")).unwrap();
+        assert!(line.contains("—") && line.ends_with("DIFFER"), "{line}");
+        assert!(text.ends_with("\n  Midtown: the head office has never heard of it.\n"), "{text}");
+        assert_eq!(report.exit(), Exit::Disagreement);
+        report.restarts = 2;
+        assert!(report.to_text(Paint::new(false)).contains("\n  2 times a server had ended in the middle of its work"));
+        let json = report.to_json();
+        assert_eq!((&json["outcome"], &json["exit_code"]), (&json!("differ"), &json!(5)));
+        assert_eq!(json["stores"][1]["differences"], json!(["the head office has never heard of it"]));
+        assert_eq!(json["stores"][1]["hub_says"], Value::Null);
+    }
+
+    #[test]
+    fn the_object_has_whole_numbers_and_whole_hashes() {
+        let json = report().to_json();
+        assert_eq!(json["totals"]["hub_says"]["total_minor"], json!(246_912));
+        assert_eq!(json["stores"][0]["journals"][0]["store"]["head"].as_str().unwrap().len(), 64);
+        assert_eq!(json["rush"]["answer_us_max"], json!(20_000));
+    }
+}

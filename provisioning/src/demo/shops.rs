@@ -1,0 +1,324 @@
+//! The demo's chain as it runs: the hub and the shops, started, stocked, asked for their books.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use percolate_common::domain::catalog::Catalog;
+use percolate_runtime::system::monotonic_now;
+use serde_json::json;
+use tokio::task::JoinSet;
+
+use super::books::{StoreBooks, compare_stock, pair_journals};
+use super::chain::{DemoChain, DemoStore, MENU};
+use super::clock::DemoClock;
+use super::options::DemoOptions;
+use super::rush::PlannedTicket;
+use super::servers::{Endpoints, Server, ServerError, ServerSpec};
+use super::till::{TillBooks, stock_needed};
+use crate::client::{Client, ClientError, DayBooks, Hub, Measures, Node, retry};
+use crate::screen::Screen;
+
+/// How long a server may be busy or out of reach before the demo gives up on it, in milliseconds.
+pub const PATIENCE_MS: u64 = 60_000;
+/// How long the head office may make no headway before the books are compared as they are, in milliseconds.
+const STALL_MS_MAX: u64 = 60_000;
+/// Pause between two looks at how far it has got, in milliseconds.
+const LOOK_EVERY_MS: u64 = 50;
+/// How much more than the day needs is delivered: a tenth.
+const SPARE_DIVISOR: i64 = 10;
+
+/// What can go wrong with the chain.
+#[derive(Debug, thiserror::Error)]
+pub enum ShopsError {
+    /// A server cannot be had.
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    /// A server does not answer, or refuses.
+    #[error("{name} cannot be used")]
+    Client {
+        /// Which server.
+        name: String,
+        /// Why.
+        #[source]
+        source: Box<ClientError>,
+    },
+    /// A file cannot be written or read.
+    #[error("could not use {}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// A shop that is open.
+#[derive(Debug, Clone)]
+pub struct Shop {
+    /// Who it is.
+    pub store: DemoStore,
+    /// Its server.
+    pub node: Node,
+    /// Where it listens.
+    pub endpoints: Endpoints,
+    /// Its data folder.
+    pub data: PathBuf,
+}
+
+/// The head office, open.
+#[derive(Debug, Clone)]
+pub struct Office {
+    /// Its server.
+    pub hub: Hub,
+    /// Where it listens.
+    pub endpoints: Endpoints,
+    /// Its data folder.
+    pub data: PathBuf,
+    token: String,
+}
+
+impl Office {
+    /// The office page's address, its token included.
+    #[must_use]
+    pub fn page(&self) -> String {
+        format!("http://{}/#token={}", self.endpoints.http, self.token)
+    }
+}
+
+fn client_error(name: &str) -> impl Fn(ClientError) -> ShopsError + use<'_> {
+    move |source| ShopsError::Client { name: name.to_owned(), source: Box::new(source) }
+}
+
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+fn token(data: &Path) -> Result<String, ShopsError> {
+    let path = data.join("token");
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Ok(text.trim().to_owned()),
+        Err(source) => Err(ShopsError::File { path, source }),
+    }
+}
+
+/// Starts the hub with the demo's menu.
+///
+/// # Errors
+/// [`ShopsError`].
+pub async fn open_office(
+    folder: &Path,
+    options: &DemoOptions,
+    clock: &DemoClock,
+) -> Result<(Server, Office), ShopsError> {
+    let data = folder.join("hub");
+    let menu = folder.join("menu.json");
+    std::fs::write(&menu, MENU).map_err(|source| ShopsError::File { path: menu.clone(), source })?;
+    let (data_text, menu_text, clock) = (data.to_string_lossy(), menu.to_string_lossy(), clock.argument());
+    let serve = ["serve", "--data", &data_text, "--menu", &menu_text, "--simulated-clock", &clock];
+    let spec = ServerSpec {
+        name: "the hub".to_owned(),
+        program: "cloud-hub",
+        arguments: words(&[&serve[..], &["--http", "{http}", "--mqtt", "{mqtt}"]].concat()),
+        data: data.clone(),
+        http: format!("127.0.0.1:{}", options.office_port),
+        mqtt: "127.0.0.1:0".to_owned(),
+    };
+    let server = Server::start(spec).await?;
+    let (endpoints, token) = (server.endpoints.clone(), token(&data)?);
+    let client = Client::new(&endpoints.http, Some(&token)).map_err(client_error("the hub"))?;
+    Ok((server, Office { hub: Hub::new(client), endpoints, data, token }))
+}
+
+/// Starts the shops, all at once, and waits until each can sell.
+///
+/// # Errors
+/// The first [`ShopsError`].
+pub async fn open_shops(
+    folder: &Path,
+    chain: &DemoChain,
+    hub_mqtt: &str,
+    clock: &DemoClock,
+    screen: &Screen,
+) -> Result<Vec<(Server, Shop)>, ShopsError> {
+    let bar = screen.progress.bar("opening the shops", chain.stores.len() as u64);
+    let mut opening = JoinSet::new();
+    for store in &chain.stores {
+        let spec = shop_spec(folder, store, hub_mqtt, clock);
+        opening.spawn(open_shop(spec, store.clone()));
+    }
+    let mut shops = Vec::new();
+    while let Some(opened) = opening.join_next().await {
+        // A panic is not swallowed: it goes on here.
+        let opened = opened.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+        shops.push(opened?);
+        bar.at(shops.len() as u64);
+        bar.message(&format!("{} of {}", shops.len(), chain.stores.len()));
+    }
+    shops.sort_by_key(|(_, shop)| shop.store.id);
+    Ok(shops)
+}
+
+fn shop_spec(folder: &Path, store: &DemoStore, hub_mqtt: &str, clock: &DemoClock) -> ServerSpec {
+    let data = folder.join(format!("store-{:02}", store.id));
+    let (id, node, cutover) = (store.id.to_string(), store.node.to_string(), store.cutover_hour.to_string());
+    let (data_text, clock) = (data.to_string_lossy(), clock.argument());
+    let who = ["serve", "--data", &data_text, "--store", &id, "--node", &node, "--name", &store.name];
+    let place = ["--zone", &store.zone, "--currency", &store.currency, "--cutover-hour", &cutover];
+    let links = ["--hub-mqtt", hub_mqtt, "--simulated-clock", &clock, "--http", "{http}"];
+    ServerSpec {
+        name: store.name.clone(),
+        program: "store-node",
+        arguments: words(&[&who[..], &place[..], &links[..]].concat()),
+        data: data.clone(),
+        http: "127.0.0.1:0".to_owned(),
+        mqtt: String::new(),
+    }
+}
+
+async fn open_shop(spec: ServerSpec, store: DemoStore) -> Result<(Server, Shop), ShopsError> {
+    let data = spec.data.clone();
+    let server = Server::start(spec).await?;
+    let endpoints = server.endpoints.clone();
+    let client = Client::new(&endpoints.http, Some(&token(&data)?)).map_err(client_error(&store.name))?;
+    ready(&client, &store.name).await?;
+    Ok((server, Shop { node: Node::new(client), endpoints, data, store }))
+}
+
+/// Waits until a server can do its work: a shop, once it has the menu.
+async fn ready(client: &Client, name: &str) -> Result<(), ShopsError> {
+    let deadline = monotonic_now() + Duration::from_millis(PATIENCE_MS);
+    loop {
+        match client.ready().await {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(reason)) if monotonic_now() >= deadline => {
+                let source = ClientError::not_ready(client.address(), &reason);
+                return Err(client_error(name)(source));
+            }
+            Err(source) if monotonic_now() >= deadline => {
+                return Err(client_error(name)(source));
+            }
+            Ok(Err(_)) | Err(_) => tokio::time::sleep(Duration::from_millis(LOOK_EVERY_MS)).await,
+        }
+    }
+}
+
+impl Shop {
+    /// The menu that it sells.
+    ///
+    /// # Errors
+    /// [`ShopsError`].
+    pub async fn menu(&self) -> Result<Catalog, ShopsError> {
+        let menu = retry(Duration::from_millis(PATIENCE_MS), |_| self.node.catalog()).await;
+        menu.map_err(client_error(&self.store.name))
+    }
+
+    /// Has delivered what the day needs, and a little more.
+    ///
+    /// # Errors
+    /// [`ShopsError`].
+    ///
+    /// # Panics
+    /// If the plan names something that is not on the menu that it was made from.
+    pub async fn deliver(&self, tickets: &[PlannedTicket], catalog: &Catalog, seed: u64) -> Result<(), ShopsError> {
+        let needed = stock_needed(tickets, catalog).expect("invariant: the plan is made from this menu");
+        let line = |(stock_item, quantity): (u32, i64)| json!({"stock_item": stock_item, "quantity": quantity + quantity / SPARE_DIVISOR + 1});
+        let lines: Vec<_> = needed.into_iter().map(line).collect();
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let body = json!({"reason": "received", "lines": lines}).to_string().into_bytes();
+        let key = format!("demo-{seed}-{}-delivery", self.store.id);
+        let patience = Duration::from_millis(PATIENCE_MS);
+        retry(patience, |_| self.node.move_stock(&key, body.clone())).await.map_err(client_error(&self.store.name))
+    }
+}
+
+/// Waits until the head office holds and counts everything that the shops have written, or makes no headway any more.
+///
+/// # Errors
+/// [`ShopsError`] if a server is gone for good.
+pub async fn settle(office: &Office, shops: &[Shop], screen: &Screen) -> Result<(), ShopsError> {
+    let waiting = screen.progress.spinner("waiting for the head office");
+    let mut deadline = monotonic_now() + Duration::from_millis(STALL_MS_MAX);
+    let mut least_left = u64::MAX;
+    loop {
+        let left = behind(office, shops).await?;
+        if left == 0 {
+            return Ok(());
+        }
+        waiting.message(&format!("waiting for the head office: {left} events to go"));
+        if left < least_left {
+            least_left = left;
+            deadline = monotonic_now() + Duration::from_millis(STALL_MS_MAX);
+        }
+        if monotonic_now() >= deadline {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(LOOK_EVERY_MS)).await;
+    }
+}
+
+/// Events that are written in a shop and not acknowledged, or not counted in the reports.
+async fn behind(office: &Office, shops: &[Shop]) -> Result<u64, ShopsError> {
+    let patience = Duration::from_millis(PATIENCE_MS);
+    let mut left = 0;
+    let mut written = std::collections::BTreeMap::new();
+    for shop in shops {
+        let state = retry(patience, |_| shop.node.state()).await.map_err(client_error(&shop.store.name))?;
+        for stream in &state.streams {
+            left += stream.last_seq.saturating_sub(stream.acked_seq);
+            written.insert((state.node, state.incarnation.clone(), stream.stream.clone()), stream.last_seq);
+        }
+    }
+    let report = retry(patience, |_| office.hub.sales_by_store()).await.map_err(client_error("the hub"))?;
+    for through in report.completeness.iter().flat_map(|mark| &mark.complete_through) {
+        let key = (through.node, through.incarnation.clone(), through.stream.clone());
+        left += written.get(&key).map_or(0, |last| last.saturating_sub(through.seq));
+    }
+    left += report.completeness.iter().map(|mark| mark.behind_events).sum::<u64>();
+    Ok(left)
+}
+
+/// Asks shops and head office for their books of the day.
+///
+/// # Errors
+/// [`ShopsError`].
+pub async fn compare(office: &Office, shops: &[(Shop, TillBooks)], day: &str) -> Result<Vec<StoreBooks>, ShopsError> {
+    let patience = Duration::from_millis(PATIENCE_MS);
+    let hub_error = client_error("the hub");
+    let sales = retry(patience, |_| office.hub.sales_by_store()).await.map_err(&hub_error)?;
+    let stock = retry(patience, |_| office.hub.stock()).await.map_err(&hub_error)?;
+    let journals = retry(patience, |_| office.hub.journals()).await.map_err(&hub_error)?;
+    let mut books = Vec::new();
+    for (shop, tills) in shops {
+        let store_error = client_error(&shop.store.name);
+        let kept = retry(patience, |_| shop.node.day(day)).await.map_err(&store_error)?;
+        let state = retry(patience, |_| shop.node.state()).await.map_err(&store_error)?;
+        let at_store = retry(patience, |_| shop.node.stock()).await.map_err(&store_error)?;
+        let key = shop.store.id.to_string();
+        books.push(StoreBooks {
+            store: shop.store.id,
+            name: shop.store.name.clone(),
+            tills: tills.sales,
+            at_store: measures(&kept),
+            at_hub: sales.rows.iter().find(|row| row.key == key).map(|row| row.sums),
+            training: (tills.training, kept.training_tickets),
+            journals: pair_journals(&state, &journals, &sales.completeness),
+            stock_items: at_store.rows.len(),
+            stock_differences: compare_stock(shop.store.id, &at_store.rows, &stock.rows),
+        });
+    }
+    Ok(books)
+}
+
+fn measures(day: &DayBooks) -> Measures {
+    Measures {
+        tickets: day.tickets,
+        lines: day.lines,
+        units: day.units,
+        net_minor: day.net_minor,
+        tax_minor: day.tax_minor,
+        total_minor: day.total_minor,
+    }
+}

@@ -1,0 +1,106 @@
+//! The demo as a person runs it: the command, its exit code, and what it says.
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+use system_tests::harness::{eventually, program};
+
+use crate::books::{list, number, text};
+
+fn demo(folder: &Path, arguments: &[&str]) -> Result<Command> {
+    let mut command = Command::new(program("provision")?);
+    command.args(["demo", "--exit", "--data", &folder.to_string_lossy()]).args(arguments).stdin(Stdio::null());
+    Ok(command)
+}
+
+/// Runs a demo to its end, in a thread that may block, while `meanwhile` happens.
+async fn run<F: Future<Output = Result<()>>>(mut command: Command, meanwhile: F) -> Result<Output> {
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let ended = tokio::task::spawn_blocking(move || child.wait_with_output());
+    let happened = meanwhile.await;
+    let output = ended.await??;
+    happened.with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())?;
+    Ok(output)
+}
+
+fn verdict(output: &Output) -> Result<Value> {
+    let said = String::from_utf8_lossy(&output.stderr);
+    serde_json::from_slice(&output.stdout).with_context(|| format!("no JSON; {said}"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_demo_ends_with_a_verdict_and_leaves_no_process_behind() -> Result<()> {
+    let scratch = tempfile::tempdir()?;
+    let folder = scratch.path().join("demo");
+    let arguments = ["--stores", "3", "--tickets", "40", "--seconds", "2", "--json"];
+    let output = run(demo(&folder, &arguments)?, async { Ok(()) }).await?;
+    let report = verdict(&output)?;
+    ensure!(output.status.success(), "{report}");
+    assert_eq!(text(&report, "/outcome")?, "agree");
+    assert_eq!(number(&report, "/totals/tills/tickets")?, 120);
+    for who in ["store_says", "hub_says"] {
+        assert_eq!(report.pointer(&format!("/totals/{who}")), report.pointer("/totals/tills"), "{report}");
+    }
+    ensure!(number(&report, "/rush/resent_tickets")? >= 3, "every shop sends something twice: {report}");
+    let stores = list(&report, "/stores")?;
+    assert_eq!(stores.len(), 3);
+    for store in &stores {
+        let sales =
+            list(store, "/journals")?.into_iter().find(|pair| text(pair, "/stream").is_ok_and(|s| s == "sales"));
+        let sales = sales.with_context(|| store.to_string())?;
+        assert_eq!(sales.get("store"), sales.get("hub"), "chain heads");
+        ensure!(number(store, "/training_tickets")? > 0, "practice happened: {store}");
+    }
+    for server in ["hub", "store-01", "store-02", "store-03"] {
+        let endpoints: Value = serde_json::from_slice(&std::fs::read(folder.join(server).join("endpoints.json"))?)?;
+        let process = format!("/proc/{}/cmdline", number(&endpoints, "/pid")?);
+        let still = std::fs::read_to_string(process).unwrap_or_default();
+        ensure!(!still.contains(&*folder.to_string_lossy()), "{server} still runs");
+    }
+    let again = demo(&folder, &arguments)?.output()?;
+    assert_eq!(again.status.code(), Some(2), "a folder that is not empty is refused");
+    Ok(())
+}
+
+/// Kills the process that serves from a folder once it has sold something.
+async fn kill_in_the_rush(folder: &Path, server: &str) -> Result<()> {
+    let data = folder.join(server);
+    eventually("a server to kill in the middle of its work", || async {
+        let endpoints: Value = serde_json::from_slice(&std::fs::read(data.join("endpoints.json"))?)?;
+        let address = text(&endpoints, "/http")?;
+        let token = std::fs::read_to_string(data.join("token"))?;
+        let metrics = reqwest::Client::new().get(format!("http://{address}/metrics")).bearer_auth(token.trim()).send();
+        let metrics = metrics.await?.text().await?;
+        let sells = metrics.lines().any(|line| {
+            let value = |name: &str| line.strip_prefix(name)?.trim().parse::<u64>().ok();
+            value("node_tickets_total ")
+                .or(value("hub_ingest_events_total{stream=\"sales\"} "))
+                .is_some_and(|n| n >= 10)
+        });
+        ensure!(sells, "{server} has nothing to do yet");
+        let pid = i32::try_from(number(&endpoints, "/pid")?)?;
+        let pid = rustix::process::Pid::from_raw(pid).context("a process number")?;
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL)?;
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn servers_killed_during_the_demo_are_started_again_and_the_books_agree() -> Result<()> {
+    let scratch = tempfile::tempdir()?;
+    let folder = scratch.path().join("demo");
+    let arguments = ["--stores", "2", "--tickets", "150", "--seconds", "6", "--json"];
+    let kills = async {
+        kill_in_the_rush(&folder, "hub").await?;
+        kill_in_the_rush(&folder, "store-01").await
+    };
+    let output = run(demo(&folder, &arguments)?, kills).await?;
+    let report = verdict(&output)?;
+    ensure!(output.status.success(), "{report}");
+    assert_eq!(number(&report, "/rush/server_restarts")?, 2, "the kills were seen");
+    assert_eq!(number(&report, "/totals/hub_says/tickets")?, 300);
+    Ok(())
+}
