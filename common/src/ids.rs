@@ -138,20 +138,27 @@ fn version_7(at_ms: i64, derived: blake3::Hash) -> [u8; 16] {
     uuid::Builder::from_unix_timestamp_millis(ms, &random).into_uuid().into_bytes()
 }
 
-fn derived_from_key(context: &str, author: u32, incarnation: u64, key: &str) -> blake3::Hash {
+fn derived_from_key(context: &str, author: u32, key: &str) -> blake3::Hash {
     let mut hasher = blake3::Hasher::new_derive_key(context);
     hasher.update(&author.to_be_bytes());
-    hasher.update(&incarnation.to_be_bytes());
     hasher.update(key.as_bytes());
     hasher.finalize()
 }
 
 impl TicketId {
     /// The id of a sale: UUIDv7 whose random part is derived from the author and the idempotency key, so that the
-    /// key travels with the ticket and a retry that loses its answer cannot mint a second ticket in the same millisecond.
+    /// key travels with the ticket: through restores too, for the life of the author's database does not matter.
     #[must_use]
-    pub fn sold(at_ms: i64, author: u32, incarnation: u64, key: &str) -> Self {
-        Self::from_bytes(version_7(at_ms, derived_from_key(SOLD_CONTEXT, author, incarnation, key)))
+    pub fn sold(at_ms: i64, author: u32, key: &str) -> Self {
+        Self::from_bytes(version_7(at_ms, derived_from_key(SOLD_CONTEXT, author, key)))
+    }
+
+    /// The part of a sale's id that its key alone decides; the same for every ticket that was sold under the key.
+    #[must_use]
+    pub fn key_part(self) -> [u8; 8] {
+        let mut part = [0_u8; 8];
+        part.copy_from_slice(self.to_bytes().split_at(8).1);
+        part
     }
 
     /// The id of an imported ticket: UUIDv8 from the source, the store and the first row of the basket.
@@ -173,8 +180,8 @@ impl TicketId {
 impl MovementId {
     /// The id of a stock movement, derived as [`TicketId::sold`] is.
     #[must_use]
-    pub fn moved(at_ms: i64, author: u32, incarnation: u64, key: &str) -> Self {
-        Self::from_bytes(version_7(at_ms, derived_from_key(MOVED_CONTEXT, author, incarnation, key)))
+    pub fn moved(at_ms: i64, author: u32, key: &str) -> Self {
+        Self::from_bytes(version_7(at_ms, derived_from_key(MOVED_CONTEXT, author, key)))
     }
 }
 
@@ -184,12 +191,14 @@ mod tests {
 
     #[test]
     fn sold_ticket_id_is_version_7_and_carries_the_key() {
-        let first = TicketId::sold(1_700_000_000_000, 11, 7, "key-1");
+        let first = TicketId::sold(1_700_000_000_000, 11, "key-1");
         assert_eq!(Uuid::from_bytes(first.to_bytes()).get_version_num(), 7);
-        assert_eq!(first, TicketId::sold(1_700_000_000_000, 11, 7, "key-1"));
-        assert_ne!(first, TicketId::sold(1_700_000_000_000, 11, 7, "key-2"));
-        assert_ne!(first, TicketId::sold(1_700_000_000_000, 11, 8, "key-1"));
-        let later = TicketId::sold(1_700_000_000_001, 11, 7, "key-1");
+        assert_eq!(first, TicketId::sold(1_700_000_000_000, 11, "key-1"));
+        assert_ne!(first, TicketId::sold(1_700_000_000_000, 11, "key-2"));
+        assert_ne!(first, TicketId::sold(1_700_000_000_000, 12, "key-1"));
+        let later = TicketId::sold(1_700_000_000_001, 11, "key-1");
+        assert_eq!(first.key_part(), later.key_part());
+        assert_ne!(first.key_part(), TicketId::sold(1_700_000_000_000, 11, "key-2").key_part());
         assert!(first < later, "ids sort by time");
     }
 
@@ -204,7 +213,7 @@ mod tests {
 
     #[test]
     fn ids_round_trip_through_text_and_refuse_nonsense() {
-        let id = TicketId::sold(1, 2, 3, "k");
+        let id = TicketId::sold(1, 2, "k");
         assert_eq!(id.to_string().parse::<TicketId>(), Ok(id));
         assert_eq!("17".parse::<StoreId>(), Ok(StoreId::new(17)));
         assert!("x".parse::<StoreId>().unwrap_err().to_string().contains("store id"));

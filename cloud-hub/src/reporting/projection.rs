@@ -86,7 +86,7 @@ impl<'a, 'c> Fold<'a, 'c> {
             Event::StockMoved(moved) => self.stock_moved(header.store, &moved.lines),
             Event::StoreDescribed(described) => store::store_upsert(self.tx, header, described)?,
             Event::Catalog(event) => self.catalog(seq, event)?,
-            Event::TicketSold(_) | Event::SeriesOpened(_) => {}
+            Event::TicketSold(_) | Event::SeriesOpened(_) | Event::LifeBegan(_) => {}
         }
         let receipt = receipt.or_else(|| self.mark.take().and_then(|mark| mark.receipt));
         self.mark = Some(SourceMark { store: header.store, receipt, at: header.at });

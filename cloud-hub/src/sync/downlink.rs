@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use metrics::{counter, gauge};
 use percolate_common::ids::NodeId;
-use percolate_common::journal::{Head, JournalId, ShortHash, StreamKind};
+use percolate_common::journal::{Head, JournalId, ShortHash};
 use percolate_common::sync::outbound::Outbound;
 use percolate_common::time::Clock;
 use percolate_common::wire::envelope::Batch;
@@ -157,7 +157,7 @@ impl Run<'_> {
                 continue;
             }
             for reader in self.readers.values_mut() {
-                reader.outbound.appended(journal.stream, head.seq, 0, now);
+                reader.outbound.appended(journal, head.seq, 0, now);
             }
             self.nudge(&journal, head)?;
         }
@@ -170,8 +170,8 @@ impl Run<'_> {
                 let now = monotonic_now();
                 for reader in self.readers.values_mut() {
                     for journal in self.downlink.journals.iter() {
-                        let acked = reader.outbound.acked_seq(journal.stream).unwrap_or(0);
-                        reader.outbound.resend_after(journal.stream, acked, now);
+                        let acked = reader.outbound.acked_seq(*journal).unwrap_or(0);
+                        reader.outbound.resend_after(*journal, acked, now);
                     }
                 }
                 self.nudge_all()?;
@@ -185,17 +185,17 @@ impl Run<'_> {
                 }
             }
             DownlinkEvent::Acked { node, session, position } => {
-                let Some((journal, stream)) = self.ours(&position) else { return Ok(()) };
+                let Some(journal) = self.ours(&position) else { return Ok(()) };
                 let now = monotonic_now();
                 let reader = self.reader(node, session);
-                if reader.outbound.acked_seq(stream).is_some() {
-                    reader.outbound.acked(stream, position.seq(), now);
+                if reader.outbound.acked_seq(journal).is_some() {
+                    reader.outbound.acked(journal, position.seq(), now);
                 } else {
                     self.start(node, &journal, (position.seq(), position.hash())).await?;
                 }
             }
             DownlinkEvent::Resend { node, session, position } => {
-                let Some((journal, _)) = self.ours(&position) else { return Ok(()) };
+                let Some(journal) = self.ours(&position) else { return Ok(()) };
                 self.reader(node, session);
                 self.start(node, &journal, (position.seq(), position.hash())).await?;
             }
@@ -214,9 +214,8 @@ impl Run<'_> {
         reader
     }
 
-    fn ours(&self, position: &Position) -> Option<(JournalId, StreamKind)> {
-        let journal = position.journal().filter(|journal| self.downlink.journals.contains(journal))?;
-        Some((journal, journal.stream))
+    fn ours(&self, position: &Position) -> Option<JournalId> {
+        position.journal().filter(|journal| self.downlink.journals.contains(journal))
     }
 
     /// Begins to send a journal to a node after its position, if the hub holds the same journal up to there.
@@ -238,7 +237,7 @@ impl Run<'_> {
         }
         let last = self.heads.get(journal).map_or(0, |head| head.seq);
         if let Some(reader) = self.readers.get_mut(&node) {
-            reader.outbound.start(journal.stream, seq, last, monotonic_now());
+            reader.outbound.start(*journal, seq, last, monotonic_now());
         }
         Ok(())
     }
@@ -259,8 +258,7 @@ impl Run<'_> {
         let Some(reader) = self.readers.get_mut(&node) else { return Ok(false) };
         let Some(send) = reader.outbound.next_send(now) else { return Ok(false) };
         let session = reader.session;
-        let journal = self.downlink.journals.iter().copied().find(|journal| journal.stream == send.stream);
-        let Some(journal) = journal else { return Ok(false) };
+        let journal = send.journal;
         let portion = self.portion(journal, send.seq_lo).await?;
         if portion.events.is_empty() {
             return Ok(false);
@@ -275,12 +273,12 @@ impl Run<'_> {
             session,
             last_seq: self.heads.get(&journal).map_or(0, |head| head.seq),
         };
-        let topic = Topic::Down(node, send.stream).to_string();
+        let topic = Topic::Down(node, journal.stream).to_string();
         match self.downlink.publisher.try_publish(&topic, Bytes::from(batch.encode()?), false) {
             Ok(()) => {
-                counter!("hub_down_batches_total", "stream" => send.stream.as_str()).increment(1);
+                counter!("hub_down_batches_total", "stream" => journal.stream.as_str()).increment(1);
                 if let Some(reader) = self.readers.get_mut(&node) {
-                    reader.outbound.sent(send.stream, batch.seq_hi(), now);
+                    reader.outbound.sent(journal, batch.seq_hi(), now);
                 }
                 Ok(true)
             }
@@ -291,7 +289,7 @@ impl Run<'_> {
             // Without a link nothing is due; when it is back, everything after the last acknowledgement is sent again.
             Err(PublishError::Down | PublishError::TooLarge { .. }) => {
                 if let Some(reader) = self.readers.get_mut(&node) {
-                    reader.outbound.sent(send.stream, batch.seq_hi(), now);
+                    reader.outbound.sent(journal, batch.seq_hi(), now);
                 }
                 Ok(true)
             }

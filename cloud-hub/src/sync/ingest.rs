@@ -344,7 +344,16 @@ fn apply_batch(tx: &WriteTx<'_>, node: NodeId, arrival: &Arrival, now: UtcMillis
             tracing::error!(%journal, seq, "{journal} contradicts what is held up to entry {seq}: restored or cloned");
             let verdict = Verdict::Forked { stream: journal.stream.number() };
             let positions = vec![position];
-            say(FromHub::Welcome(Welcome { boot: current.boot, verdict, session, positions, hub_ms: now.get() }))
+            say(FromHub::Welcome(Welcome {
+                boot: current.boot,
+                verdict,
+                session,
+                positions,
+                hub_ms: now.get(),
+                agreed: None,
+                incarnation: None,
+                number: None,
+            }))
         }
     }
 }
@@ -360,6 +369,7 @@ fn apply_hello(tx: &WriteTx<'_>, node: NodeId, hello: &Hello, fresh: u64, now: U
         Verdict::Forked { .. } => "forked",
         Verdict::WireVersion { .. } => "wire_version",
         Verdict::Untrusted => "untrusted",
+        Verdict::Fenced => "fenced",
     };
     counter!("hub_greetings_total", "verdict" => verdict).increment(1);
     tracing::info!(node.id = %node, verdict, version = hello.version, "n{node} was answered: {verdict}");

@@ -39,7 +39,16 @@ pub(super) fn greet(
             stream_announce(tx, &JournalId { author, incarnation, stream }, head.seq, now)?;
         }
     }
-    Ok(Welcome { boot: hello.boot, verdict, session: if welcome { session } else { 0 }, positions, hub_ms: now.get() })
+    Ok(Welcome {
+        boot: hello.boot,
+        verdict,
+        session: if welcome { session } else { 0 },
+        positions,
+        hub_ms: now.get(),
+        agreed: None,
+        incarnation: Some(hello.incarnation),
+        number: hello.number,
+    })
 }
 
 fn judge(tx: &WriteTx<'_>, node: NodeId, hello: &Hello, now: UtcMillis) -> Result<Verdict, StorageError> {

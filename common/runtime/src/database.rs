@@ -99,6 +99,13 @@ impl Database {
         self.wal_pages
     }
 
+    /// Copies the write-ahead log into the database file, as far as no reader is in the way. A failure changes nothing.
+    pub(crate) fn copy_log(&self) {
+        if let Some(connection) = &self.connection {
+            connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())).unwrap_or_default();
+        }
+    }
+
     /// Runs one command and commits it: what it returns is durable, and after an error nothing of it is there.
     ///
     /// # Errors

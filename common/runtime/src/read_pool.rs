@@ -21,6 +21,8 @@ pub struct ReadPool {
 #[derive(Debug)]
 struct Shared {
     path: PathBuf,
+    /// Whether even a task reads on its own thread: in a simulation, which has only one.
+    inline: bool,
     /// A place without a connection is opened by whoever takes it.
     idle: Mutex<Vec<Option<Connection>>>,
     freed: Condvar,
@@ -33,7 +35,23 @@ impl ReadPool {
     /// [`StorageError`] if the file cannot be opened.
     pub fn open(path: &Path, readers: usize) -> Result<Self, StorageError> {
         let idle = (0..readers.max(1)).map(|_| open_reader(path).map(Some)).collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { shared: Arc::new(Shared { path: path.to_owned(), idle: Mutex::new(idle), freed: Condvar::new() }) })
+        Ok(Self {
+            shared: Arc::new(Shared {
+                path: path.to_owned(),
+                inline: false,
+                idle: Mutex::new(idle),
+                freed: Condvar::new(),
+            }),
+        })
+    }
+
+    /// One connection, and all reading on the caller's thread, tasks included: for a simulation.
+    ///
+    /// # Errors
+    /// [`StorageError`] if the file cannot be opened.
+    pub fn open_inline(path: &Path) -> Result<Self, StorageError> {
+        let idle = Mutex::new(vec![open_reader(path).map(Some)?]);
+        Ok(Self { shared: Arc::new(Shared { path: path.to_owned(), inline: true, idle, freed: Condvar::new() }) })
     }
 
     /// Where the file is.
@@ -74,6 +92,9 @@ impl ReadPool {
         T: Send + 'static,
         E: From<StorageError> + Send + 'static,
     {
+        if self.shared.inline {
+            return self.read(f);
+        }
         let pool = self.clone();
         match tasks::blocking(move || pool.read(f)).await {
             Ok(outcome) => outcome,

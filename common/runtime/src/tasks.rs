@@ -192,6 +192,21 @@ where
     })
 }
 
+/// The outcome of work that never waits, without an executor: for a simulation, whose databases answer at once.
+///
+/// ```
+/// use percolate_runtime::tasks::ready_now;
+/// assert_eq!(ready_now(async { 1 + 1 }), Some(2));
+/// assert_eq!(ready_now(std::future::pending::<()>()), None);
+/// ```
+pub fn ready_now<F: Future>(work: F) -> Option<F::Output> {
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    match std::pin::pin!(work).poll(&mut context) {
+        Poll::Ready(outcome) => Some(outcome),
+        Poll::Pending => None,
+    }
+}
+
 /// Waits for SIGINT or SIGTERM and tells which it was.
 ///
 /// # Errors

@@ -4,6 +4,9 @@
 //! commits once. There is no timer: a single caller waits for nobody. **No caller is answered before the COMMIT of its
 //! group returned.** When it fails, all members are told so, the connection is closed, and the next group opens and
 //! verifies it again.
+//!
+//! A simulation has no threads: [`Writer::inline`] does the same work on its caller's thread, and lets the process die
+//! at any commit.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -26,6 +29,9 @@ pub const QUEUE_COMMANDS_MAX: usize = 1_024;
 
 /// How many commands share one commit at most; the others wait for the next.
 pub const GROUP_COMMANDS_MAX: usize = 256;
+
+/// Without a checkpointer the log is copied at this length, in pages.
+const WAL_PAGES_INLINE: u32 = 1_000;
 
 /// A group that takes longer is logged, in milliseconds.
 const SLOW_GROUP_MS: u64 = 500;
@@ -68,11 +74,53 @@ pub struct Writer {
 
 #[derive(Debug)]
 struct Shared {
-    /// Absent once the writer is being stopped.
-    queue: RwLock<Option<mpsc::Sender<Box<dyn Command>>>>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    doer: Doer,
     commits: watch::Receiver<u64>,
-    queue_length: Gauge,
+}
+
+/// Who does the work.
+enum Doer {
+    Thread {
+        /// Absent once the writer is being stopped.
+        queue: RwLock<Option<mpsc::Sender<Box<dyn Command>>>>,
+        thread: Mutex<Option<JoinHandle<()>>>,
+        queue_length: Gauge,
+    },
+    /// The caller; absent once the writer is stopped, or dead.
+    Caller(Mutex<Option<Box<Core>>>),
+}
+
+impl std::fmt::Debug for Doer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Thread { .. } => "Thread",
+            Self::Caller(_) => "Caller",
+        })
+    }
+}
+
+/// A moment in the life of a group at which a process may die.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CommitPoint {
+    /// Everything is done but the commit.
+    BeforeCommit,
+    /// The group is durable, and nobody knows it yet.
+    AfterCommit,
+}
+
+/// How it goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Go {
+    /// As always.
+    On,
+    /// The process is dead: nobody is answered, and nothing is written any more.
+    Die,
+}
+
+/// Decides over life and death at each commit of a simulated process.
+pub trait CommitHook: Send + Sync {
+    /// Called at each point of each commit of the database with this name.
+    fn at(&self, database: &'static str, point: CommitPoint) -> Go;
 }
 
 impl Writer {
@@ -83,28 +131,23 @@ impl Writer {
     pub fn start(options: WriterOptions, database: Database) -> Result<Self, StorageError> {
         let checkpointer = Checkpointer::start(options.name, database.path(), options.checkpoint)?;
         let (queue, inbox) = mpsc::channel(options.queue_commands_max.max(1));
-        let (commit_sender, commits) = watch::channel(0);
-        let worker = Worker {
-            name: options.name,
-            database,
-            checkpointer,
-            inbox,
-            commits: commit_sender,
-            metrics: Metrics::new(options.name),
-        };
+        let (core, commits) = Core::new(options.name, database, None);
+        let worker = Worker { core, checkpointer, inbox };
         let thread = Builder::new()
             .name(format!("writer-{}", options.name))
             .spawn(move || worker.run())
             .map_err(|error| StorageError::Thread(Arc::new(error)))?;
         let queue_length = gauge!("storage_queue_commands", "database" => options.name);
-        Ok(Self {
-            shared: Arc::new(Shared {
-                queue: RwLock::new(Some(queue)),
-                thread: Mutex::new(Some(thread)),
-                commits,
-                queue_length,
-            }),
-        })
+        let doer = Doer::Thread { queue: RwLock::new(Some(queue)), thread: Mutex::new(Some(thread)), queue_length };
+        Ok(Self { shared: Arc::new(Shared { doer, commits }) })
+    }
+
+    /// A writer without a thread: each command is a group of its own, done on the caller's thread when it is asked for.
+    /// The write-ahead log is copied by the way, and `hook` may let the process die at each commit.
+    #[must_use]
+    pub fn inline(name: &'static str, database: Database, hook: Arc<dyn CommitHook>) -> Self {
+        let (core, commits) = Core::new(name, database, Some(hook));
+        Self { shared: Arc::new(Shared { doer: Doer::Caller(Mutex::new(Some(Box::new(core)))), commits }) }
     }
 
     /// Runs a command and waits until it is durable. After an error nothing of it is kept, unless the error is
@@ -137,8 +180,12 @@ impl Writer {
         T: Send + 'static,
         E: From<StorageError> + Send + 'static,
     {
-        let answer = self.enqueue(name, f)?;
-        answer.blocking_recv().unwrap_or_else(|_| Err(StorageError::Unanswered.into()))
+        let mut answer = self.enqueue(name, f)?;
+        let answered = match &self.shared.doer {
+            Doer::Caller(_) => answer.try_recv().map_err(drop),
+            Doer::Thread { .. } => answer.blocking_recv().map_err(drop),
+        };
+        answered.unwrap_or_else(|()| Err(StorageError::Unanswered.into()))
     }
 
     /// A number that changes with each commit that kept at least one command: what follows the journal waits for it.
@@ -157,13 +204,18 @@ impl Writer {
 
     /// As [`Writer::stop`], for a thread that may block.
     pub fn stop_blocking(&self) {
-        drop(self.shared.queue.write().unwrap_or_else(PoisonError::into_inner).take());
-        // Whoever else stops the writer waits here until the thread has ended.
-        let mut thread = self.shared.thread.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(thread) = thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the writer's thread panicked");
+        match &self.shared.doer {
+            Doer::Thread { queue, thread, .. } => {
+                drop(queue.write().unwrap_or_else(PoisonError::into_inner).take());
+                // Whoever else stops the writer waits here until the thread has ended.
+                let mut thread = thread.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(thread) = thread.take()
+                    && thread.join().is_err()
+                {
+                    tracing::error!("the writer's thread panicked");
+                }
+            }
+            Doer::Caller(core) => drop(core.lock().unwrap_or_else(PoisonError::into_inner).take()),
         }
     }
 
@@ -173,15 +225,26 @@ impl Writer {
         T: Send + 'static,
         E: From<StorageError> + Send + 'static,
     {
-        let queue = self.shared.queue.read().unwrap_or_else(PoisonError::into_inner);
-        let queue = queue.as_ref().ok_or(StorageError::Closed)?;
         let (reply, answer) = oneshot::channel();
-        let call = Box::new(Call { name, work: Some(f), outcome: None, reply });
-        queue.try_send(call).map_err(|refusal| match refusal {
-            TrySendError::Full(_) => StorageError::QueueFull { queued: queue.max_capacity() },
-            TrySendError::Closed(_) => StorageError::Closed,
-        })?;
-        self.shared.queue_length.set(count(queue.max_capacity() - queue.capacity()));
+        let call: Box<dyn Command> = Box::new(Call { name, work: Some(f), outcome: None, reply });
+        match &self.shared.doer {
+            Doer::Thread { queue, queue_length, .. } => {
+                let queue = queue.read().unwrap_or_else(PoisonError::into_inner);
+                let queue = queue.as_ref().ok_or(StorageError::Closed)?;
+                queue.try_send(call).map_err(|refusal| match refusal {
+                    TrySendError::Full(_) => StorageError::QueueFull { queued: queue.max_capacity() },
+                    TrySendError::Closed(_) => StorageError::Closed,
+                })?;
+                queue_length.set(count(queue.max_capacity() - queue.capacity()));
+            }
+            Doer::Caller(core) => {
+                let mut core = core.lock().unwrap_or_else(PoisonError::into_inner);
+                core.as_mut().ok_or(StorageError::Closed)?.serve_alone(call);
+                if core.as_ref().is_some_and(|core| core.dead) {
+                    *core = None;
+                }
+            }
+        }
         Ok(answer)
     }
 }
@@ -222,19 +285,28 @@ where
 }
 
 struct Worker {
-    name: &'static str,
-    database: Database,
+    core: Core,
     checkpointer: Checkpointer,
     inbox: mpsc::Receiver<Box<dyn Command>>,
+}
+
+/// What is done with a group, on whatever thread.
+struct Core {
+    name: &'static str,
+    database: Database,
     commits: watch::Sender<u64>,
     metrics: Metrics,
+    /// Only in a simulation.
+    hook: Option<Arc<dyn CommitHook>>,
+    dead: bool,
 }
 
 impl Worker {
     fn run(mut self) {
         // Commands are caught one by one. Should the thread itself panic, the others' commands must still go on.
         while catch_unwind(AssertUnwindSafe(|| self.serve())).is_err() {
-            tracing::error!(database = self.name, "the writer of {} panicked outside a command and goes on", self.name);
+            let name = self.core.name;
+            tracing::error!(database = name, "the writer of {name} panicked outside a command and goes on");
         }
         self.checkpointer.stop();
     }
@@ -248,13 +320,31 @@ impl Worker {
             {
                 waiting.push_back(next);
             }
-            self.metrics.queue_commands.set(count(self.inbox.len()));
+            self.core.metrics.queue_commands.set(count(self.inbox.len()));
             // More than one round only if a failure ended a transaction before the last of its commands ran.
             while !waiting.is_empty() {
-                self.serve_group(&mut waiting);
+                self.core.serve_group(&mut waiting);
             }
-            self.checkpointer.after_commit(self.database.wal_pages());
-            self.metrics.wal_pages.set(f64::from(self.database.wal_pages()));
+            self.checkpointer.after_commit(self.core.database.wal_pages());
+            self.core.metrics.wal_pages.set(f64::from(self.core.database.wal_pages()));
+        }
+    }
+}
+
+impl Core {
+    fn new(name: &'static str, database: Database, hook: Option<Arc<dyn CommitHook>>) -> (Self, watch::Receiver<u64>) {
+        let (commits, receiver) = watch::channel(0);
+        (Self { name, database, commits, metrics: Metrics::new(name), hook, dead: false }, receiver)
+    }
+
+    /// A group of one, and the copying of the log that a thread does elsewhere.
+    fn serve_alone(&mut self, call: Box<dyn Command>) {
+        let mut waiting = VecDeque::from([call]);
+        while !waiting.is_empty() {
+            self.serve_group(&mut waiting);
+        }
+        if !self.dead && self.database.wal_pages() >= WAL_PAGES_INLINE {
+            self.database.copy_log();
         }
     }
 
@@ -274,7 +364,12 @@ impl Worker {
                     members.push(command);
                 }
                 let commit_start = monotonic_now();
-                let ended = group.commit();
+                let (hook, dead, name) = (self.hook.as_ref(), &mut self.dead, self.name);
+                let ended = commit(group, |point| {
+                    // Without a hook, as in every real process, life goes on.
+                    *dead |= hook.is_some_and(|hook| hook.at(name, point) == Go::Die);
+                    !*dead
+                });
                 self.metrics.commit_seconds.record(monotonic_now().saturating_sub(commit_start));
                 ended
             }
@@ -296,6 +391,15 @@ impl Worker {
             command.answer(ended.as_ref().map(|_| ()));
         }
     }
+}
+
+/// Commits, unless the process dies before or right after.
+fn commit(group: Group<'_>, mut lives: impl FnMut(CommitPoint) -> bool) -> Result<u32, StorageError> {
+    if !lives(CommitPoint::BeforeCommit) {
+        return Err(StorageError::Closed);
+    }
+    let ended = group.commit();
+    if lives(CommitPoint::AfterCommit) { ended } else { Err(StorageError::Closed) }
 }
 
 struct Metrics {

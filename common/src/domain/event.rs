@@ -6,7 +6,7 @@ use crate::domain::stock::StockMoved;
 use crate::domain::tickets::{SeriesOpened, TicketSold};
 use crate::hlc::Hlc;
 use crate::ids::StoreId;
-use crate::journal::StreamKind;
+use crate::journal::{Incarnation, StreamKind};
 use crate::money::Currency;
 use crate::time::{BusinessDay, UtcMillis};
 
@@ -51,6 +51,32 @@ pub struct StoreDescribed {
     pub currency: Currency,
 }
 
+/// Why an author's database began a new life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LifeReason {
+    /// The database is new.
+    New,
+    /// It woke up on another machine: moved or copied.
+    Moved,
+    /// It is an older copy of itself, as a witness outside of it shows.
+    Restored,
+    /// The hub holds another past of the life before.
+    Forked,
+    /// Another process goes on with the life before.
+    Fenced,
+    /// A person asked for it.
+    Operator,
+}
+
+/// A node's database began a life; the first event of every life but the first one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LifeBegan {
+    /// The life before, if there was one.
+    pub parent: Option<Incarnation>,
+    /// Why.
+    pub reason: LifeReason,
+}
+
 /// A fact.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
@@ -66,6 +92,8 @@ pub enum Event {
     StockMoved(StockMoved),
     /// A node described its store.
     StoreDescribed(StoreDescribed),
+    /// A node's database began a new life.
+    LifeBegan(LifeBegan),
     /// The menu changed.
     Catalog(CatalogEvent),
 }
@@ -79,7 +107,7 @@ impl Event {
                 StreamKind::Sales
             }
             Self::StockMoved(_) => StreamKind::Stock,
-            Self::StoreDescribed(_) => StreamKind::Ops,
+            Self::StoreDescribed(_) | Self::LifeBegan(_) => StreamKind::Ops,
             Self::Catalog(_) => StreamKind::Catalog,
         }
     }

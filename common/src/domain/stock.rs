@@ -136,7 +136,7 @@ mod tests {
 
     fn book(reason: MovementReason, item: u32, quantity: i64) -> Result<i64, MovementRejection> {
         let line = MovementLine { stock_item: StockItemId::new(item), quantity: Quantity::new(quantity) };
-        move_stock(&small_menu(), MovementId::moved(0, 1, 1, "k"), reason, &[line])
+        move_stock(&small_menu(), MovementId::moved(0, 1, "k"), reason, &[line])
             .map(|moved| moved.lines[0].quantity.get())
     }
 
@@ -162,7 +162,7 @@ mod tests {
             );
         }
         assert!(matches!(book(MovementReason::Received, 9, 1), Err(MovementRejection::UnknownStockItem { .. })));
-        let none = move_stock(&small_menu(), MovementId::moved(0, 1, 1, "k"), MovementReason::Received, &[]);
+        let none = move_stock(&small_menu(), MovementId::moved(0, 1, "k"), MovementReason::Received, &[]);
         assert_eq!(none, Err(MovementRejection::LineCount(0)));
     }
 }

@@ -196,6 +196,17 @@ impl fmt::Display for JournalId {
     }
 }
 
+/// Where an event was first written: it stays with the event when the repair of a fork writes it again in another life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Origin {
+    /// The life that first wrote it.
+    pub incarnation: Incarnation,
+    /// Its place there.
+    pub seq: u64,
+    /// Its id: the start of the chain's hash there.
+    pub id: EventId,
+}
+
 /// How far a journal reaches: the last sequence number without a gap before it, and the chain's hash there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Head {
@@ -210,12 +221,6 @@ impl JournalId {
     #[must_use]
     pub fn genesis(&self) -> Head {
         Head { seq: 0, hash: chain::genesis(self) }
-    }
-
-    /// The derived id of the event at `seq`.
-    #[must_use]
-    pub fn event_id(&self, seq: u64) -> EventId {
-        chain::event_id(self, seq)
     }
 }
 

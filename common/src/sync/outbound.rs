@@ -8,7 +8,7 @@ use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 
 use super::backoff::Backoff;
-use crate::journal::StreamKind;
+use crate::journal::JournalId;
 
 /// Batches of one journal that may be in flight.
 pub const WINDOW: usize = 4;
@@ -27,7 +27,7 @@ pub const RESEND_AFTER_MAX: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SendFrom {
     /// Which journal.
-    pub stream: StreamKind,
+    pub journal: JournalId,
     /// First sequence number; send as many from here as one batch may hold.
     pub seq_lo: u64,
 }
@@ -99,16 +99,21 @@ impl Lane {
     }
 }
 
-/// The sender's state for one reader, all journals of one author and incarnation.
+/// The sender's state for one reader: all journals that it reads from here, each with a lane of its own.
 #[derive(Debug, Default)]
 pub struct Outbound {
-    lanes: BTreeMap<StreamKind, Lane>,
+    lanes: BTreeMap<JournalId, Lane>,
 }
 
 impl Outbound {
     /// The reader has said how far it is with a journal that reaches to `last`: begin after it.
-    pub fn start(&mut self, stream: StreamKind, position: u64, last: u64, now: Duration) {
-        self.lanes.insert(stream, Lane::at(position, last, now));
+    pub fn start(&mut self, journal: JournalId, position: u64, last: u64, now: Duration) {
+        self.lanes.insert(journal, Lane::at(position, last, now));
+    }
+
+    /// The reader needs this journal no more.
+    pub fn end(&mut self, journal: JournalId) {
+        self.lanes.remove(&journal);
     }
 
     /// The session is over: send nothing until the reader has spoken again.
@@ -117,8 +122,8 @@ impl Outbound {
     }
 
     /// The journal has grown to `last`, by `bytes`.
-    pub fn appended(&mut self, stream: StreamKind, last: u64, bytes: u64, now: Duration) {
-        let Some(lane) = self.lanes.get_mut(&stream) else { return };
+    pub fn appended(&mut self, journal: JournalId, last: u64, bytes: u64, now: Duration) {
+        let Some(lane) = self.lanes.get_mut(&journal) else { return };
         if last > lane.last {
             lane.last = last;
             lane.collected_bytes = lane.collected_bytes.saturating_add(bytes);
@@ -127,8 +132,8 @@ impl Outbound {
     }
 
     /// The reader has committed everything up to `seq`. Acknowledgements may come late, twice or in any order.
-    pub fn acked(&mut self, stream: StreamKind, seq: u64, now: Duration) {
-        let Some(lane) = self.lanes.get_mut(&stream) else { return };
+    pub fn acked(&mut self, journal: JournalId, seq: u64, now: Duration) {
+        let Some(lane) = self.lanes.get_mut(&journal) else { return };
         let seq = seq.min(lane.last);
         if seq <= lane.acked {
             return;
@@ -143,8 +148,8 @@ impl Outbound {
     }
 
     /// The reader asks for everything after `seq` again.
-    pub fn resend_after(&mut self, stream: StreamKind, seq: u64, now: Duration) {
-        if let Some(lane) = self.lanes.get_mut(&stream).filter(|lane| seq >= lane.acked && seq < lane.next) {
+    pub fn resend_after(&mut self, journal: JournalId, seq: u64, now: Duration) {
+        if let Some(lane) = self.lanes.get_mut(&journal).filter(|lane| seq >= lane.acked && seq < lane.next) {
             lane.acked = seq;
             lane.rewind(now);
         }
@@ -154,12 +159,12 @@ impl Outbound {
     pub fn next_send(&mut self, now: Duration) -> Option<SendFrom> {
         self.lanes.values_mut().for_each(|lane| lane.expire(now));
         let ready = self.lanes.iter().find(|(_, lane)| lane.ready(now));
-        ready.map(|(stream, lane)| SendFrom { stream: *stream, seq_lo: lane.next })
+        ready.map(|(journal, lane)| SendFrom { journal: *journal, seq_lo: lane.next })
     }
 
     /// A batch up to `seq_hi` has been handed to the transport.
-    pub fn sent(&mut self, stream: StreamKind, seq_hi: u64, now: Duration) {
-        let Some(lane) = self.lanes.get_mut(&stream).filter(|lane| seq_hi >= lane.next) else { return };
+    pub fn sent(&mut self, journal: JournalId, seq_hi: u64, now: Duration) {
+        let Some(lane) = self.lanes.get_mut(&journal).filter(|lane| seq_hi >= lane.next) else { return };
         if lane.in_flight.is_empty() {
             lane.progress_at = now;
         }
@@ -177,7 +182,7 @@ impl Outbound {
 
     /// The last acknowledged sequence number of a journal, while in session.
     #[must_use]
-    pub fn acked_seq(&self, stream: StreamKind) -> Option<u64> {
-        self.lanes.get(&stream).map(|lane| lane.acked)
+    pub fn acked_seq(&self, journal: JournalId) -> Option<u64> {
+        self.lanes.get(&journal).map(|lane| lane.acked)
     }
 }

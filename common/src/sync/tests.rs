@@ -12,12 +12,9 @@ use crate::journal::{AuthorId, Hash, Head, Incarnation, JournalId, StreamKind};
 use crate::time::UtcMillis;
 use crate::wire::envelope::Batch;
 
-const SALES: StreamKind = StreamKind::Sales;
+const SALES: JournalId =
+    JournalId { author: AuthorId::node(NodeId::new(11)), incarnation: Incarnation::new(7), stream: StreamKind::Sales };
 const MS: fn(u64) -> Duration = Duration::from_millis;
-
-fn journal_id() -> JournalId {
-    JournalId { author: AuthorId::node(NodeId::new(11)), incarnation: Incarnation::new(7), stream: SALES }
-}
 
 /// A journal in memory: bytes and heads.
 #[derive(Debug, Clone)]
@@ -28,7 +25,7 @@ struct Journal {
 
 impl Journal {
     fn new() -> Self {
-        Self { entries: Vec::new(), heads: vec![journal_id().genesis()] }
+        Self { entries: Vec::new(), heads: vec![SALES.genesis()] }
     }
 
     fn head(&self) -> Head {
@@ -48,7 +45,7 @@ impl Journal {
         let from = usize::try_from(seq_lo).unwrap() - 1;
         let events: Vec<_> = self.entries.iter().skip(from).take(most).cloned().collect();
         Batch {
-            journal: journal_id(),
+            journal: SALES,
             seq_lo,
             hash_before: self.heads[from].hash.short(),
             events,
@@ -110,7 +107,7 @@ fn alone_is_sent_at_once_and_company_is_collected() {
     sender.start(SALES, 0, 0, MS(0));
     assert_eq!(sender.next_send(MS(0)), None);
     sender.appended(SALES, 1, 100, MS(10));
-    assert_eq!(sender.next_send(MS(10)), Some(SendFrom { stream: SALES, seq_lo: 1 }));
+    assert_eq!(sender.next_send(MS(10)), Some(SendFrom { journal: SALES, seq_lo: 1 }));
     sender.sent(SALES, 1, MS(10));
     sender.appended(SALES, 2, 100, MS(20));
     assert_eq!(sender.next_send(MS(20)), None, "one is in flight: collect");

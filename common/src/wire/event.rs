@@ -8,7 +8,7 @@ use super::{EVENT_BYTES_MAX, WireError};
 use crate::domain::event::{ClockQuality, Event, Header};
 use crate::hlc::Hlc;
 use crate::ids::StoreId;
-use crate::journal::EventId;
+use crate::journal::{EventId, Hash, Incarnation, Origin};
 use crate::time::{BusinessDay, UtcMillis};
 
 /// A fact with what is said about it, as read from a journal.
@@ -18,8 +18,8 @@ pub struct Recorded {
     pub header: Header,
     /// The fact.
     pub event: Event,
-    /// Its id, where it differs from the derived one: after the repair of a fork.
-    pub event_id: Option<EventId>,
+    /// Where it was first written, if this is not the place: after the repair of a fork.
+    pub origin: Option<Origin>,
 }
 
 /// Why an event was parked instead of read.
@@ -60,7 +60,30 @@ struct EventV1 {
     #[n(8)]
     payload: ByteVec,
     #[n(9)]
-    event_id: Option<ByteArray<16>>,
+    origin: Option<OriginV1>,
+}
+
+#[derive(Encode, Decode)]
+struct OriginV1 {
+    #[n(0)]
+    incarnation: u64,
+    #[n(1)]
+    seq: u64,
+    #[n(2)]
+    id: ByteArray<16>,
+}
+
+impl From<Origin> for OriginV1 {
+    fn from(origin: Origin) -> Self {
+        Self { incarnation: origin.incarnation.get(), seq: origin.seq, id: (*origin.id.as_bytes()).into() }
+    }
+}
+
+impl From<OriginV1> for Origin {
+    fn from(twin: OriginV1) -> Self {
+        let id = EventId::from_bytes(*twin.id);
+        Self { incarnation: Incarnation::new(twin.incarnation), seq: twin.seq, id }
+    }
 }
 
 /// The numbers of the event types; never used again for something else.
@@ -71,6 +94,7 @@ mod number {
     pub(super) const IMPORT_AMENDED: u16 = 4;
     pub(super) const STOCK_MOVED: u16 = 16;
     pub(super) const STORE_DESCRIBED: u16 = 32;
+    pub(super) const LIFE_BEGAN: u16 = 33;
     pub(super) const CATALOG: u16 = 48;
 }
 
@@ -93,15 +117,16 @@ fn payload(event: &Event) -> Result<(u16, Vec<u8>), WireError> {
         Event::ImportAmended(amended) => (number::IMPORT_AMENDED, imports::encode_amended(amended)?),
         Event::StockMoved(moved) => (number::STOCK_MOVED, stock::encode_moved(moved)?),
         Event::StoreDescribed(described) => (number::STORE_DESCRIBED, ops::encode_described(described)?),
+        Event::LifeBegan(began) => (number::LIFE_BEGAN, ops::encode_began(*began)?),
         Event::Catalog(event) => (number::CATALOG, catalog::encode(event)?),
     })
 }
 
-/// Makes an event's bytes. `event_id` is given only where it differs from the derived one.
+/// Makes an event's bytes. `origin` is given only where it was first written elsewhere.
 ///
 /// # Errors
 /// [`WireError::TooLarge`] above [`EVENT_BYTES_MAX`].
-pub fn encode(header: &Header, event: &Event, event_id: Option<EventId>) -> Result<Vec<u8>, WireError> {
+pub fn encode(header: &Header, event: &Event, origin: Option<Origin>) -> Result<Vec<u8>, WireError> {
     let (number, payload) = payload(event)?;
     let twin = EventV1 {
         number,
@@ -113,13 +138,46 @@ pub fn encode(header: &Header, event: &Event, event_id: Option<EventId>) -> Resu
         clock: clock_number(header.clock),
         zone: header.zone.clone(),
         payload: payload.into(),
-        event_id: event_id.map(|id| (*id.as_bytes()).into()),
+        origin: origin.map(OriginV1::from),
     };
-    let bytes = minicbor::to_vec(&twin).map_err(|error| WireError::malformed("event", error))?;
+    written(&twin)
+}
+
+fn written(twin: &EventV1) -> Result<Vec<u8>, WireError> {
+    let bytes = minicbor::to_vec(twin).map_err(|error| WireError::malformed("event", error))?;
     if bytes.len() > EVENT_BYTES_MAX {
         return Err(WireError::TooLarge { what: "event", bytes: bytes.len(), limit: EVENT_BYTES_MAX });
     }
     Ok(bytes)
+}
+
+/// Where an event was first written, if its bytes say so. Works for events that this program cannot otherwise read.
+///
+/// # Errors
+/// [`WireError`] if the bytes are no event at all.
+pub fn origin(bytes: &[u8]) -> Result<Option<Origin>, WireError> {
+    let twin: EventV1 = minicbor::decode(bytes).map_err(|error| WireError::malformed("event", error))?;
+    Ok(twin.origin.map(Origin::from))
+}
+
+/// Writes an event again, for another life of its author, recorded now. What happened, when, and on which business day
+/// stays as it was, also in an event that this program cannot otherwise read; so does the place where it was first
+/// written, which is `seq` and `hash` of the life `incarnation` unless the event had been written again before.
+///
+/// # Errors
+/// [`WireError`] if the bytes are no event at all, or are too large with their origin.
+pub fn reissue(
+    bytes: &[u8],
+    (incarnation, seq, hash): (Incarnation, u64, Hash),
+    recorded: Hlc,
+) -> Result<(Vec<u8>, Origin), WireError> {
+    let mut twin: EventV1 = minicbor::decode(bytes).map_err(|error| WireError::malformed("event", error))?;
+    let at_ms = Hlc::from_packed(twin.hlc).millis().get().saturating_add(twin.at_offset_ms);
+    let origin = twin.origin.take().map_or(Origin { incarnation, seq, id: hash.event_id() }, Origin::from);
+    twin.hlc = recorded.packed();
+    twin.at_offset_ms = at_ms.saturating_sub(recorded.millis().get());
+    twin.origin = Some(origin.into());
+    Ok((written(&twin)?, origin))
 }
 
 /// Reads an event's bytes.
@@ -140,6 +198,7 @@ pub fn decode(bytes: &[u8]) -> Result<Recorded, EventError> {
         number::IMPORT_AMENDED => Event::ImportAmended(imports::decode_amended(payload)?),
         number::STOCK_MOVED => Event::StockMoved(stock::decode_moved(payload)?),
         number::STORE_DESCRIBED => Event::StoreDescribed(ops::decode_described(payload)?),
+        number::LIFE_BEGAN => Event::LifeBegan(ops::decode_began(payload)?),
         number::CATALOG => Event::Catalog(catalog::decode(payload)?),
         _newer => return Err(unknown),
     };
@@ -156,5 +215,5 @@ pub fn decode(bytes: &[u8]) -> Result<Recorded, EventError> {
         },
         zone: twin.zone,
     };
-    Ok(Recorded { header, event, event_id: twin.event_id.map(|id| EventId::from_bytes(*id)) })
+    Ok(Recorded { header, event, origin: twin.origin.map(Origin::from) })
 }

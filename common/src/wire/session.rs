@@ -10,6 +10,10 @@ use crate::journal::{
 
 /// Streams of one greeting.
 pub const GREETING_STREAMS_MAX: usize = 64;
+/// Marks of one greeting.
+pub const GREETING_MARKS_MAX: usize = 256;
+/// Journals of a node that an answer to its greeting lists; the newest if there are more.
+pub const WELCOME_POSITIONS_MAX: usize = 64;
 /// Sequence numbers of parked events that one acknowledgement lists.
 pub const ACK_PARKED_MAX: usize = 32;
 
@@ -152,6 +156,16 @@ pub struct Hello {
     /// The version of its program.
     #[n(10)]
     pub version: String,
+    /// Places of its own journals at which the common past is to be found, where the hub has contested one; at most
+    /// [`GREETING_MARKS_MAX`].
+    #[n(11)]
+    pub marks: Option<Vec<Position>>,
+    /// Counts the greetings of this boot from 1: a late one is told from the present one.
+    #[n(12)]
+    pub number: Option<u64>,
+    /// The digest of the present life's stock totals.
+    #[n(13)]
+    pub stock_digest: Option<u64>,
 }
 
 /// The outcome of a greeting.
@@ -180,6 +194,9 @@ pub enum Verdict {
     /// The greeting itself cannot be taken: a signature does not hold, or the key is another than before.
     #[n(3)]
     Untrusted,
+    /// Another process goes on with this life of the database: a copy of it was started later.
+    #[n(4)]
+    Fenced,
 }
 
 /// The hub's answer to a greeting.
@@ -201,6 +218,15 @@ pub struct Welcome {
     /// The hub's clock.
     #[n(4)]
     pub hub_ms: i64,
+    /// For each journal that the greeting asked about, the last place at which both sides hold the same; 0 if none is.
+    #[n(5)]
+    pub agreed: Option<Vec<Position>>,
+    /// The incarnation of the greeting that is answered.
+    #[n(6)]
+    pub incarnation: Option<u64>,
+    /// The number of the greeting that is answered.
+    #[n(7)]
+    pub number: Option<u64>,
 }
 
 /// A reader acknowledges what it has committed.
@@ -242,7 +268,7 @@ pub enum FromNode {
     /// It acknowledges a down stream.
     #[n(1)]
     Ack(#[n(0)] Ack),
-    /// It asks for a down stream again.
+    /// It asks for a journal that the hub may hold, after a position: one of the hub's, or one of its own past.
     #[n(2)]
     Resend(#[n(0)] Resend),
 }
@@ -256,7 +282,7 @@ pub enum FromHub {
     /// It acknowledges an up stream.
     #[n(1)]
     Ack(#[n(0)] Ack),
-    /// It asks for an up stream again.
+    /// It asks for a journal that the node may hold, after a position: one of the node's, or one of the hub's own past.
     #[n(2)]
     Resend(#[n(0)] Resend),
     /// The session is not known: introduce yourself again.
@@ -264,6 +290,16 @@ pub enum FromHub {
     Rehello {
         /// The session that was refused.
         #[n(0)]
+        session: u64,
+    },
+    /// A journal of an earlier life of the node is not the one that the hub holds.
+    #[n(4)]
+    Contested {
+        /// What the hub holds of it.
+        #[n(0)]
+        position: Position,
+        /// The session it belongs to.
+        #[n(1)]
         session: u64,
     },
 }
@@ -349,6 +385,9 @@ mod tests {
             heads: vec![SignedHead::sign(&key, &journal, &head)],
             positions: vec![Position::new(&journal, 3, journal.genesis().hash.short())],
             version: "0.1.0".to_owned(),
+            marks: None,
+            number: None,
+            stock_digest: None,
         })
     }
 
@@ -370,6 +409,35 @@ mod tests {
         let ack = FromHub::Ack(Ack { position, session: 42, reader_ms: 1_795_000_000_000, parked: None });
         let hex: String = ack.encode().unwrap().iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(hex, include_str!("v1/golden/ack.hex").trim());
+    }
+
+    #[test]
+    fn golden_answers_to_a_greeting() {
+        let journal = JournalId {
+            author: AuthorId::node(NodeId::new(11)),
+            incarnation: Incarnation::new(7),
+            stream: StreamKind::Sales,
+        };
+        let place = |seq| Position::new(&journal, seq, journal.genesis().hash.short());
+        let welcome = Welcome {
+            boot: 99,
+            verdict: Verdict::Forked { stream: 1 },
+            session: 0,
+            positions: vec![place(9)],
+            hub_ms: 1_795_000_000_000,
+            agreed: Some(vec![place(3)]),
+            incarnation: Some(7),
+            number: Some(2),
+        };
+        let contested = FromHub::Contested { position: place(9), session: 42 };
+        for (message, golden) in [
+            (FromHub::Welcome(welcome), include_str!("v1/golden/welcome_forked.hex")),
+            (contested, include_str!("v1/golden/contested.hex")),
+        ] {
+            let hex: String = message.encode().unwrap().iter().map(|byte| format!("{byte:02x}")).collect();
+            assert_eq!(hex, golden.trim());
+            assert_eq!(FromHub::decode(&message.encode().unwrap()).unwrap(), message);
+        }
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub(crate) fn book(
         return Ok(answer);
     }
     let stamp = app.stamp(tx)?;
-    let id = MovementId::moved(stamp.at.get(), app.author().number(), app.life.incarnation.get(), &key.text);
+    let id = MovementId::moved(stamp.at.get(), app.author().number(), &key.text);
     let moved = move_stock(catalog, id, reason, lines)?;
     for line in &moved.lines {
         let total = stock::total_fetch(tx, app.life, line.stock_item)?;

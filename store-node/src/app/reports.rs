@@ -150,6 +150,7 @@ fn at_place(app: &App, tx: &ReadTx<'_>, life: i64, seq: u64) -> Result<TicketAns
         Event::TicketSold(sold) => Ok(describe(sold, header.business_day, header.at.get(), seq, catalog.as_deref())),
         Event::TicketImported(ticket) => Ok(imported(ticket, &recorded, seq)),
         Event::SeriesOpened(_)
+        | Event::LifeBegan(_)
         | Event::ImportAmended(_)
         | Event::StockMoved(_)
         | Event::StoreDescribed(_)

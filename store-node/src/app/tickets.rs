@@ -129,7 +129,7 @@ pub(crate) fn sell(
         let opened = SeriesOpened { terminal: terminal.clone(), series: receipt.series.clone() };
         app.record(tx, &stamp, &Event::SeriesOpened(opened))?;
     }
-    let id = TicketId::sold(stamp.at.get(), app.author().number(), app.life.incarnation.get(), &key.text);
+    let id = TicketId::sold(stamp.at.get(), app.author().number(), &key.text);
     let sold = decided.numbered(id, receipt);
     let answer = book(app, tx, &stamp, catalog, sold)?;
     give(tx, key, KIND_TICKET, &answer)

@@ -77,6 +77,9 @@ impl Session {
             heads: heads.iter().map(signed).collect(),
             positions: positions.iter().map(|(id, head)| Position::new(id, head.seq, head.hash.short())).collect(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            marks: None,
+            number: None,
+            stock_digest: None,
         }))
     }
 
@@ -96,7 +99,7 @@ impl Session {
                 if let Some(stream) =
                     self.own_stream(app, &position).filter(|_| self.greeting.session() == Some(session))
                 {
-                    self.outbound.resend_after(stream, position.seq(), now);
+                    self.outbound.resend_after(app.journal(stream), position.seq(), now);
                 }
             }
             FromHub::Rehello { session } => {
@@ -105,6 +108,7 @@ impl Session {
                     self.outbound.stop();
                 }
             }
+            FromHub::Contested { .. } => {}
         }
         Ok(Asked::Nothing)
     }
@@ -120,8 +124,9 @@ impl Session {
             return Asked::Nothing;
         }
         app.present.set_skew_ms(ack.reader_ms.saturating_sub(app.clock.now().get()));
-        self.outbound.acked(stream, ack.position.seq(), now);
-        self.outbound.acked_seq(stream).map_or(Asked::Nothing, |seq| Asked::Acked(stream, seq))
+        let journal = app.journal(stream);
+        self.outbound.acked(journal, ack.position.seq(), now);
+        self.outbound.acked_seq(journal).map_or(Asked::Nothing, |seq| Asked::Acked(stream, seq))
     }
 
     fn halt(&mut self, app: &App, code: &'static str, detail: &str) {
@@ -135,7 +140,7 @@ impl Session {
     fn welcomed(&mut self, app: &App, welcome: &Welcome, now: Duration) -> Result<(), AppError> {
         match &welcome.verdict {
             Verdict::Welcome => {}
-            Verdict::Forked { .. } => {
+            Verdict::Forked { .. } | Verdict::Fenced => {
                 self.halt(app, "forked", FORKED);
                 return Ok(());
             }
@@ -159,7 +164,7 @@ impl Session {
         };
         self.greeting.welcomed(welcome.session);
         for (stream, position, last) in lanes {
-            self.outbound.start(stream, position, last, now);
+            self.outbound.start(app.journal(stream), position, last, now);
         }
         app.present.set_halted(None);
         app.present.set_link(LinkState::Up);
@@ -169,7 +174,7 @@ impl Session {
     /// Takes note of what was written since. Blocks.
     pub(crate) fn grown(&mut self, app: &App, now: Duration) -> Result<(), AppError> {
         for head in app.readers.read(|tx| journal::head_list(tx, app.life))? {
-            self.outbound.appended(head.stream, head.head.seq, 0, now);
+            self.outbound.appended(app.journal(head.stream), head.head.seq, 0, now);
         }
         Ok(())
     }
@@ -184,7 +189,7 @@ impl Session {
 
     /// A batch has been handed to the link.
     pub(crate) fn sent(&mut self, batch: &Batch, now: Duration) {
-        self.outbound.sent(batch.journal.stream, batch.seq_hi(), now);
+        self.outbound.sent(batch.journal, batch.seq_hi(), now);
     }
 
     /// When to look again, if nothing happens.
@@ -232,10 +237,10 @@ fn lanes(app: &App, tx: &ReadTx<'_>, positions: &[Position]) -> Result<Option<Ve
 }
 
 fn read_batch(app: &App, tx: &ReadTx<'_>, send: SendFrom, session: u64) -> Result<Option<Batch>, AppError> {
-    let id = app.journal(send.stream);
+    let id = send.journal;
     let bytes_max = BODY_BYTES_MAX;
     let events_max = usize::from(BATCH_EVENTS_MAX);
-    let events = journal::entry_list(tx, app.life, send.stream, send.seq_lo, events_max, bytes_max)?;
+    let events = journal::entry_list(tx, app.life, id.stream, send.seq_lo, events_max, bytes_max)?;
     let before = journal::hash_at(tx, app.life, &id, send.seq_lo.saturating_sub(1))?;
     let (Some(before), false) = (before, events.is_empty()) else { return Ok(None) };
     Ok(Some(Batch {
@@ -263,6 +268,7 @@ fn touched_totals(
             Event::TicketSold(sold) => sold.stock_effects,
             Event::StockMoved(moved) => moved.lines,
             Event::SeriesOpened(_)
+            | Event::LifeBegan(_)
             | Event::TicketImported(_)
             | Event::ImportAmended(_)
             | Event::StoreDescribed(_)

@@ -116,7 +116,7 @@ fn ticket(journal: JournalId, number: u64) -> Event {
     let key = format!("key-{number}");
     let price = Minor::new(300);
     Event::TicketSold(TicketSold {
-        id: TicketId::sold(at_ms, journal.author.number(), journal.incarnation.get(), &key),
+        id: TicketId::sold(at_ms, journal.author.number(), &key),
         class: TicketClass::Sale,
         receipt: format!("T1-A-{number}").parse().unwrap(),
         currency: Currency::USD,

@@ -7,6 +7,8 @@ mod disk;
 #[cfg(test)]
 mod http;
 #[cfg(test)]
+mod inline;
+#[cfg(test)]
 mod mqtt;
 #[cfg(test)]
 mod notes;

@@ -255,7 +255,7 @@ mod tests {
     #[test]
     fn practice_moves_no_stock() {
         let receipt: ReceiptNumber = "T1-TRN-1".parse().unwrap();
-        let id = TicketId::sold(0, 1, 1, "k");
+        let id = TicketId::sold(0, 1, "k");
         let mut command = espresso(vec![cash(327)]);
         let real = sell(&small_menu(), command.clone()).unwrap().numbered(id, receipt.clone());
         assert!(!real.stock_effects.is_empty());

@@ -6,18 +6,23 @@
 use core::fmt;
 use core::str::FromStr;
 
+use crate::journal::Incarnation;
+
 /// A terminal's name: 1 to 8 capital letters and digits, as in `T1`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TerminalName(String);
 
-/// A series: 1 to 3 capital letters, as in `A`; `TRN` is practice.
+/// A series: 1 to 4 capital letters, as in `A`, or `BKQX` after a new life; `TRN` is practice.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Series(String);
 
 /// Longest terminal name, in characters.
 pub const TERMINAL_CHARS_MAX: usize = 8;
 /// Longest series name, in characters.
-pub const SERIES_CHARS_MAX: usize = 3;
+pub const SERIES_CHARS_MAX: usize = 4;
+
+/// Letters of the alphabet.
+const LETTERS: u64 = 26;
 
 /// A text that is no part of a receipt number.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -67,10 +72,20 @@ impl fmt::Display for Series {
 }
 
 impl Series {
-    /// The first series of a terminal.
+    /// The series of a box's first life.
     #[must_use]
     pub fn first() -> Self {
         Self("A".to_owned())
+    }
+
+    /// The series of a later life: the letter of its number, counted from 0, and three letters of its incarnation, so that
+    /// two copies of one disk, each of which counts for itself, do not print the same receipt.
+    #[must_use]
+    pub fn of_life(number: u32, incarnation: Incarnation) -> Self {
+        let letter = |value: u64| char::from(b'A' + u8::try_from(value % LETTERS).unwrap_or(0));
+        let code = incarnation.get();
+        let letters = [u64::from(number), code, code / LETTERS, code / LETTERS / LETTERS].map(letter);
+        Self(letters.into_iter().collect())
     }
 
     /// The series of practice tickets.
@@ -125,11 +140,22 @@ mod tests {
     }
 
     #[test]
+    fn every_life_has_a_series_of_its_own_that_is_well_formed_and_never_practice() {
+        let series = [(1, 0), (1, 25), (1, 26), (1, 17_575), (2, 0), (27, u64::MAX)]
+            .map(|(number, code)| Series::of_life(number, Incarnation::new(code)).to_string());
+        assert_eq!(series[..5], ["BAAA", "BZAA", "BABA", "BZZZ", "CAAA"]);
+        for text in series {
+            assert_eq!(text.parse::<Series>().unwrap().to_string(), text);
+            assert_ne!(text, Series::training().to_string());
+        }
+    }
+
+    #[test]
     fn names_have_a_form() {
         for bad in ["", "t1", "TERMINAL9", "T-1", "T 1", "T\u{e9}"] {
             assert!(bad.parse::<TerminalName>().is_err(), "{bad:?}");
         }
-        for bad in ["", "a", "ABCD", "A1"] {
+        for bad in ["", "a", "ABCDE", "A1"] {
             assert!(bad.parse::<Series>().is_err(), "{bad:?}");
         }
         for bad in ["T1", "T1-A", "T1-A-x", "T1-A-1-2"] {

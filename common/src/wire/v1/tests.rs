@@ -1,18 +1,18 @@
 //! Golden bytes of every fact, and what happens when a newer program adds to one.
 
 use crate::domain::catalog::{CatalogEvent, Category, Item, Revision, StockItem, TaxClass, Use};
-use crate::domain::event::{ClockQuality, Event, Header, StoreDescribed};
+use crate::domain::event::{ClockQuality, Event, Header, LifeBegan, LifeReason, StoreDescribed};
 use crate::domain::imports::{ImportAmended, ImportedLine, LegacyItem, TicketImported};
 use crate::domain::stock::{MovementLine, MovementReason, StockMoved};
 use crate::domain::tickets::tender::{Tender, TenderKind};
 use crate::domain::tickets::{SeriesOpened, SoldLine, TaxLine, TicketClass, TicketSold, Totals};
 use crate::hlc::Hlc;
-use crate::ids::{CategoryId, ItemId, MovementId, StockItemId, StoreId, TaxClassId, TicketId};
-use crate::journal::EventId;
+use crate::ids::{CategoryId, ItemId, MovementId, NodeId, StockItemId, StoreId, TaxClassId, TicketId};
+use crate::journal::{AuthorId, Incarnation, JournalId, Origin, StreamKind};
 use crate::money::{Currency, MicroRate, Minor};
 use crate::quantity::{Quantity, Unit};
 use crate::time::{BusinessDay, UtcMillis};
-use crate::wire::event::{EventError, Recorded, decode, encode};
+use crate::wire::event::{EventError, Recorded, decode, encode, origin, reissue};
 
 fn header() -> Header {
     let hlc = Hlc::default().tick(UtcMillis::new(1_795_000_000_000));
@@ -28,7 +28,7 @@ fn header() -> Header {
 
 fn sold() -> Event {
     Event::TicketSold(TicketSold {
-        id: TicketId::sold(1_795_000_000_000, 11, 7, "key"),
+        id: TicketId::sold(1_795_000_000_000, 11, "key"),
         class: TicketClass::Sale,
         receipt: "T1-A-17".parse().unwrap(),
         currency: Currency::USD,
@@ -129,7 +129,7 @@ fn specimens() -> Vec<(&'static str, &'static str, Event)> {
             "stock_moved",
             include_str!("golden/stock_moved.hex"),
             Event::StockMoved(StockMoved {
-                id: MovementId::moved(1_795_000_000_000, 11, 7, "key"),
+                id: MovementId::moved(1_795_000_000_000, 11, "key"),
                 reason: MovementReason::Received,
                 lines: vec![MovementLine { stock_item: StockItemId::new(1), quantity: Quantity::new(1_000_000) }],
             }),
@@ -145,6 +145,8 @@ fn specimens() -> Vec<(&'static str, &'static str, Event)> {
             }),
         ),
     ];
+    let began = LifeBegan { parent: Some(Incarnation::new(7)), reason: LifeReason::Forked };
+    all.push(("life_began", include_str!("golden/life_began.hex"), Event::LifeBegan(began)));
     all.extend(catalog_events());
     all
 }
@@ -166,12 +168,65 @@ fn golden_bytes_of_every_fact() {
     assert!(changed.is_empty(), "the wire has changed:\n{}", changed.join("\n"));
 }
 
+/// A place in an earlier life.
+fn elsewhere() -> Origin {
+    let journal = JournalId {
+        author: AuthorId::node(NodeId::new(11)),
+        incarnation: Incarnation::new(7),
+        stream: StreamKind::Sales,
+    };
+    let head = journal.genesis().after(b"first");
+    Origin { incarnation: journal.incarnation, seq: head.seq, id: head.hash.event_id() }
+}
+
+#[test]
+fn an_event_that_is_written_again_tells_the_same_fact_and_where_it_was_first_written() {
+    let mut past = header();
+    past.at = UtcMillis::new(1_672_574_771_000);
+    let first = encode(&past, &sold(), None).unwrap();
+    let (later, latest) =
+        (past.hlc.tick(UtcMillis::new(1_795_000_100_000)), past.hlc.tick(UtcMillis::new(1_796_000_000_000)));
+    let head = JournalId {
+        author: AuthorId::node(NodeId::new(11)),
+        incarnation: Incarnation::new(7),
+        stream: StreamKind::Sales,
+    }
+    .genesis()
+    .after(&first);
+    let (again, place) = reissue(&first, (Incarnation::new(7), head.seq, head.hash), later).unwrap();
+    assert_eq!(place, Origin { incarnation: Incarnation::new(7), seq: 1, id: head.hash.event_id() });
+    let expected = Recorded { header: Header { hlc: later, ..past.clone() }, event: sold(), origin: Some(place) };
+    assert_eq!(decode(&again).unwrap(), expected);
+    assert_eq!((origin(&first), origin(&again)), (Ok(None), Ok(Some(place))));
+    // A second repair keeps the first place.
+    let (third, kept) = reissue(&again, (Incarnation::new(8), 5, head.after(&again).hash), latest).unwrap();
+    assert_eq!((kept, decode(&third).unwrap().header.at), (place, past.at));
+}
+
+#[test]
+fn an_event_of_a_newer_program_can_be_written_again_too() {
+    let mut newer = encode(&header(), &sold(), None).unwrap();
+    newer[2] = 2;
+    assert!(decode(&newer).is_err());
+    let head = elsewhere();
+    let genesis = JournalId {
+        author: AuthorId::node(NodeId::new(11)),
+        incarnation: Incarnation::new(7),
+        stream: StreamKind::Sales,
+    }
+    .genesis();
+    let (again, _) = reissue(&newer, (Incarnation::new(7), 1, genesis.after(&newer).hash), header().hlc).unwrap();
+    assert!(matches!(decode(&again), Err(EventError::Unknown { number: 1, version: 2 })));
+    assert_ne!(origin(&again).unwrap().unwrap().id, head.id);
+    assert!(reissue(b"garbage", (Incarnation::new(7), 1, genesis.hash), header().hlc).is_err());
+}
+
 #[test]
 fn every_fact_round_trips() {
     for (name, _golden, event) in specimens() {
-        for event_id in [None, Some(EventId::from_bytes([9; 16]))] {
-            let bytes = encode(&header(), &event, event_id).unwrap();
-            let recorded = Recorded { header: header(), event: event.clone(), event_id };
+        for origin in [None, Some(elsewhere())] {
+            let bytes = encode(&header(), &event, origin).unwrap();
+            let recorded = Recorded { header: header(), event: event.clone(), origin };
             assert_eq!(decode(&bytes).unwrap(), recorded, "{name}");
         }
     }
