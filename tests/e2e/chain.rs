@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result, ensure};
 use system_tests::harness::{Hub, Node, NodeSpec, eventually};
 
-use crate::books::{any_item, complete, hub_totals, list, number, store_totals, text, ticket};
+use system_tests::books::{any_item, complete, hub_totals, list, number, store_totals, text, ticket};
 
 #[tokio::test]
 async fn a_sale_reaches_the_report_and_a_retry_does_not_double_it() -> Result<()> {

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use system_tests::harness::{eventually, program};
 
-use crate::books::{list, number, text};
+use system_tests::books::{list, number, text};
 
 fn demo(folder: &Path, arguments: &[&str]) -> Result<Command> {
     let mut command = Command::new(program("provision")?);

@@ -1,8 +1,8 @@
 //! The whole chain, end to end: real processes, a real broker, real files, on loopback.
 
-mod books;
 mod chain;
 mod demo;
+mod kills;
 mod past_sales;
 mod refusals;
 mod rush;

@@ -9,7 +9,7 @@ use serde_json::Value;
 use system_tests::harness::{Hub, Node, NodeSpec, program, shared_data, skipped};
 use system_tests::past_sales::{PastSales, Sums, add_up};
 
-use crate::books::{complete, list, number, text};
+use system_tests::books::{complete, list, number, text};
 
 /// Store numbers in the file, and ours.
 const STORES: [(u32, u32); 3] = [(3, 1), (5, 2), (8, 3)];

@@ -5,7 +5,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use system_tests::harness::{Answer, Client, Hub, Node, NodeSpec};
 
-use crate::books::{any_item, text, ticket};
+use system_tests::books::{any_item, text, ticket};
 
 /// What a refusal must be: a 4xx problem with this code and a sentence.
 fn refused_with(answer: &Answer, code: &str) -> Result<()> {

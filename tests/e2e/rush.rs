@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use system_tests::harness::{Client, Hub, Node, NodeSpec, Proxy, eventually};
 use tokio::task::JoinSet;
 
-use crate::books::{any_item, complete, hub_totals, number, store_totals, text, ticket};
+use system_tests::books::{any_item, complete, hub_totals, number, store_totals, text, ticket};
 
 /// What a till believes: accepted tickets by receipt.
 #[derive(Debug, Default)]

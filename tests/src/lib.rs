@@ -2,5 +2,7 @@
 //!
 //! Nothing here knows how the programs work inside: they are started by their command lines and asked over HTTP.
 
+pub mod books;
 pub mod harness;
+pub mod kills;
 pub mod past_sales;

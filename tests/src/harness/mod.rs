@@ -44,13 +44,14 @@ where
 /// # Errors
 /// If it has not been built.
 pub fn program(name: &str) -> Result<PathBuf> {
-    let test = std::env::current_exe().context("where the test itself is")?;
-    let folder = test.parent().and_then(|deps| deps.parent()).context("the build folder")?;
-    let path = folder.join(name);
-    if !path.exists() {
-        bail!("{} is not built: run `cargo build --workspace` first", path.display());
+    let here = std::env::current_exe().context("where the test itself is")?;
+    // Programs lie in the build folder, tests one below it.
+    let folders = here.ancestors().skip(1).take(2);
+    let found = folders.map(|folder| folder.join(name)).find(|path| path.is_file());
+    match found {
+        Some(path) => Ok(path),
+        None => bail!("{name} is not built beside {}: run `cargo build --workspace` first", here.display()),
     }
-    Ok(path)
 }
 
 /// The folder of the real data, where a developer has it beside the project.

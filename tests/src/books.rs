@@ -1,26 +1,38 @@
 //! Comparing the books of the stores with those of the hub.
 
+use crate::harness::{Hub, Node, eventually};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
-use system_tests::harness::{Hub, Node, eventually};
 
 /// A number at a pointer.
-pub(crate) fn number(value: &Value, pointer: &str) -> Result<i64> {
+///
+/// # Errors
+/// If it is not there, or not in time.
+pub fn number(value: &Value, pointer: &str) -> Result<i64> {
     value.pointer(pointer).and_then(Value::as_i64).with_context(|| format!("{pointer} in {value}"))
 }
 
 /// A text at a pointer.
-pub(crate) fn text(value: &Value, pointer: &str) -> Result<String> {
+///
+/// # Errors
+/// If it is not there, or not in time.
+pub fn text(value: &Value, pointer: &str) -> Result<String> {
     Ok(value.pointer(pointer).and_then(Value::as_str).with_context(|| format!("{pointer} in {value}"))?.to_owned())
 }
 
 /// A list at a pointer.
-pub(crate) fn list(value: &Value, pointer: &str) -> Result<Vec<Value>> {
+///
+/// # Errors
+/// If it is not there, or not in time.
+pub fn list(value: &Value, pointer: &str) -> Result<Vec<Value>> {
     Ok(value.pointer(pointer).and_then(Value::as_array).with_context(|| format!("{pointer} in {value}"))?.clone())
 }
 
 /// Waits until the hub's report of a store is complete up to what the store has written.
-pub(crate) async fn complete(hub: &Hub, node: &Node) -> Result<()> {
+///
+/// # Errors
+/// If it is not there, or not in time.
+pub async fn complete(hub: &Hub, node: &Node) -> Result<()> {
     let own = node.all_acked().await?;
     let heads = list(&own, "/streams")?;
     let store = i64::from(node.spec.store);
@@ -43,7 +55,10 @@ pub(crate) async fn complete(hub: &Hub, node: &Node) -> Result<()> {
 }
 
 /// The measures of a store's whole trade, as the hub reports them.
-pub(crate) async fn hub_totals(hub: &Hub, store: u32) -> Result<(i64, i64, i64)> {
+///
+/// # Errors
+/// If it is not there, or not in time.
+pub async fn hub_totals(hub: &Hub, store: u32) -> Result<(i64, i64, i64)> {
     let report = hub.client.get(&format!("/v1/reporting/sales?by=day&store={store}")).await?;
     Ok((
         number(&report, "/totals/tickets")?,
@@ -53,13 +68,17 @@ pub(crate) async fn hub_totals(hub: &Hub, store: u32) -> Result<(i64, i64, i64)>
 }
 
 /// The measures of a store's current business day, as the store says.
-pub(crate) async fn store_totals(node: &Node) -> Result<(i64, i64, i64)> {
+///
+/// # Errors
+/// If it is not there, or not in time.
+pub async fn store_totals(node: &Node) -> Result<(i64, i64, i64)> {
     let day = node.client.get("/v1/business-day").await?;
     Ok((number(&day, "/tickets")?, number(&day, "/units")?, number(&day, "/total_minor")?))
 }
 
 /// A ticket for one item of the demo's menu, paid with plenty of cash.
-pub(crate) fn ticket(terminal: &str, item: i64, quantity: u32) -> Value {
+#[must_use]
+pub fn ticket(terminal: &str, item: i64, quantity: u32) -> Value {
     serde_json::json!({
         "terminal": terminal,
         "currency": "USD",
@@ -69,6 +88,9 @@ pub(crate) fn ticket(terminal: &str, item: i64, quantity: u32) -> Value {
 }
 
 /// The number of some item on the menu that a store sells.
-pub(crate) async fn any_item(node: &Node) -> Result<i64> {
+///
+/// # Errors
+/// If it is not there, or not in time.
+pub async fn any_item(node: &Node) -> Result<i64> {
     number(&node.client.get("/v1/catalog").await?, "/items/0/id")
 }
