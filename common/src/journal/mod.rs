@@ -3,12 +3,14 @@
 //! A journal is identified by its author, the author's incarnation and a stream; its entries are numbered from 1
 //! without gaps and chained by hash. Entries are bytes made once by the author and kept as they are everywhere.
 
+mod audit;
 mod chain;
 mod sign;
 
 use core::fmt;
 use core::str::FromStr;
 
+pub use audit::{ChainAudit, ChainFinding};
 pub use chain::{EventId, Hash, ShortHash};
 pub use sign::{PublicKey, Signature, SigningKey, SigningKeyError};
 
