@@ -95,6 +95,9 @@ impl TestNode {
             heads: heads.to_vec(),
             positions: self.positions.clone(),
             version: "0.1.0".to_owned(),
+            marks: None,
+            number: None,
+            stock_digest: None,
         }
     }
 
