@@ -16,6 +16,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::audit;
 use super::store::{DeadLetter, DownPosition, dead_letter_list, down_position_list};
 use crate::kernel::http::{ServiceRouter, storage_problem};
 use crate::kernel::journal::{Entry, Journal, NodeState, StreamState, node_list, parked_list, stream_list};
@@ -34,6 +35,7 @@ pub fn router(journal: Journal) -> ServiceRouter {
         .routes(routes!(nodes))
         .routes(routes!(parked))
         .routes(routes!(dead_letters))
+        .routes(routes!(audit::audit))
         .with_state(Arc::new(journal))
 }
 

@@ -1,5 +1,6 @@
 //! What a store-node does: one function a command, one transaction each.
 
+pub(crate) mod audit;
 pub(crate) mod catalog;
 pub(crate) mod error;
 pub(crate) mod imports;
@@ -16,7 +17,7 @@ use percolate_common::domain::event::{ClockQuality, Event, Header, StoreDescribe
 use percolate_common::entropy::Entropy;
 use percolate_common::hlc::Hlc;
 use percolate_common::ids::{NodeId, StoreId};
-use percolate_common::journal::{AuthorId, Head, Incarnation, JournalId, StreamKind};
+use percolate_common::journal::{AuthorId, Head, Incarnation, JournalId, SigningKey, StreamKind};
 use percolate_common::time::{BusinessDay, Clock, StoreCalendar, UtcMillis};
 use percolate_common::wire::event::encode;
 use percolate_runtime::read_pool::ReadPool;
@@ -178,6 +179,8 @@ pub(crate) struct App {
     pub(crate) present: Arc<Present>,
     pub(crate) data_dir: Arc<PathBuf>,
     pub(crate) disk_reserve_bytes: u64,
+    /// What its heads are signed with.
+    pub(crate) key: SigningKey,
 }
 
 impl std::fmt::Debug for App {
