@@ -19,8 +19,12 @@ mod ingest;
 #[cfg(test)]
 mod journal;
 #[cfg(test)]
+mod openapi;
+#[cfg(test)]
 mod projection;
 #[cfg(test)]
 mod relay;
+#[cfg(test)]
+mod reporting;
 #[cfg(test)]
 mod throughput;
