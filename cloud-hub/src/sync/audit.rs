@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::store::{NodeKey, node_key_list};
-use crate::kernel::http::storage_problem;
+use crate::kernel::http::{Refused, storage_problem};
 use crate::kernel::journal::{Journal, StreamState, entry_list, stream_list};
 
 /// Entries that are in memory at one time.
@@ -81,7 +81,7 @@ struct KnownKey {
 
 /// Reads a node's journals anew and states what they come to.
 #[utoipa::path(get, path = "/v1/sync/audit", tag = "sync", params(Whose), security(("token" = [])),
-    responses((status = 200, body = JournalsAudited), (status = 400, body = Problem), (status = 404, body = Problem)))]
+    responses((status = 200, description = "The statement", body = JournalsAudited), Refused))]
 pub(super) async fn audit(
     _actor: Actor,
     State(journal): State<Arc<Journal>>,

@@ -18,7 +18,7 @@ use utoipa_axum::routes;
 
 use super::audit;
 use super::store::{DeadLetter, DownPosition, dead_letter_list, down_position_list};
-use crate::kernel::http::{ServiceRouter, storage_problem};
+use crate::kernel::http::{Refused, ServiceRouter, storage_problem};
 use crate::kernel::journal::{Entry, Journal, NodeState, StreamState, node_list, parked_list, stream_list};
 
 /// Rows of one page if nothing is said.
@@ -41,6 +41,7 @@ pub fn router(journal: Journal) -> ServiceRouter {
 
 /// Which part of a list is asked for.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Page {
     /// Rows at most: 1 to 1000, 100 if nothing is said.
@@ -49,18 +50,31 @@ struct Page {
     after: Option<String>,
 }
 
+/// How much of a list without pages is asked for.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct Latest {
+    /// Rows at most: 1 to 1000, 100 if nothing is said.
+    limit: Option<u32>,
+}
+
+fn limited(limit: Option<u32>) -> Result<u32, Problem> {
+    let limit = limit.unwrap_or(PAGE_ROWS);
+    if (1..=PAGE_ROWS_MAX).contains(&limit) {
+        return Ok(limit);
+    }
+    Err(Problem::new(
+        StatusCode::BAD_REQUEST,
+        "invalid_query",
+        format!("Ask for 1 to {PAGE_ROWS_MAX} rows: limit={limit} is outside."),
+    )
+    .with_error("?limit", "out_of_range", format!("1 to {PAGE_ROWS_MAX}")))
+}
+
 impl Page {
     fn limit(&self) -> Result<u32, Problem> {
-        let limit = self.limit.unwrap_or(PAGE_ROWS);
-        if (1..=PAGE_ROWS_MAX).contains(&limit) {
-            return Ok(limit);
-        }
-        Err(Problem::new(
-            StatusCode::BAD_REQUEST,
-            "invalid_query",
-            format!("Ask for 1 to {PAGE_ROWS_MAX} rows: limit={limit} is outside."),
-        )
-        .with_error("?limit", "out_of_range", format!("1 to {PAGE_ROWS_MAX}")))
+        limited(self.limit)
     }
 
     /// Of rows that are in the order of their keys, those after the key that was asked for; and the next key.
@@ -301,7 +315,7 @@ impl From<DeadLetter> for DeadLetterRow {
 
 /// Lists how far the hub holds every journal.
 #[utoipa::path(get, path = "/v1/sync/streams", tag = "sync", params(Page), security(("token" = [])),
-    responses((status = 200, body = Streams), (status = 400, body = Problem)))]
+    responses((status = 200, description = "How far each journal is held", body = Streams), Refused))]
 async fn streams(
     _actor: Actor,
     State(journal): State<Arc<Journal>>,
@@ -314,7 +328,7 @@ async fn streams(
 
 /// Lists the nodes, whether they are connected, and how far they have read.
 #[utoipa::path(get, path = "/v1/sync/nodes", tag = "sync", params(Page), security(("token" = [])),
-    responses((status = 200, body = Nodes), (status = 400, body = Problem)))]
+    responses((status = 200, description = "The nodes", body = Nodes), Refused))]
 async fn nodes(
     _actor: Actor,
     State(journal): State<Arc<Journal>>,
@@ -328,7 +342,7 @@ async fn nodes(
 
 /// Lists the events that this program cannot read.
 #[utoipa::path(get, path = "/v1/sync/parked", tag = "sync", params(Page), security(("token" = [])),
-    responses((status = 200, body = Parked), (status = 400, body = Problem)))]
+    responses((status = 200, description = "Such events", body = Parked), Refused))]
 async fn parked(
     _actor: Actor,
     State(journal): State<Arc<Journal>>,
@@ -347,14 +361,14 @@ async fn parked(
 }
 
 /// Lists the frames that could not be read at all.
-#[utoipa::path(get, path = "/v1/sync/dead-letters", tag = "sync", params(Page), security(("token" = [])),
-    responses((status = 200, body = DeadLetters), (status = 400, body = Problem)))]
+#[utoipa::path(get, path = "/v1/sync/dead-letters", tag = "sync", params(Latest), security(("token" = [])),
+    responses((status = 200, description = "Such frames", body = DeadLetters), Refused))]
 async fn dead_letters(
     _actor: Actor,
     State(journal): State<Arc<Journal>>,
-    QueryParams(page): QueryParams<Page>,
+    QueryParams(latest): QueryParams<Latest>,
 ) -> Result<Json<DeadLetters>, Problem> {
-    let limit = page.limit()?;
+    let limit = limited(latest.limit)?;
     let read = journal.db().read_async(move |tx| dead_letter_list(tx, limit)).await;
     let letters = read.map_err(|error| storage_problem(&error))?;
     Ok(Json(DeadLetters { rows: letters.into_iter().map(DeadLetterRow::from).collect() }))

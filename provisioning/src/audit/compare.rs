@@ -250,3 +250,136 @@ fn receipt_findings(node: &NodeStatement) -> Vec<Finding> {
     }
     found
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use percolate_common::journal::{SigningKey, StreamKind};
+
+    use super::super::statement::{Key, Series, Stock};
+    use super::*;
+
+    const LIFE: &str = "0000000000000007";
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    fn signed(key: &SigningKey, seq: u64, head: &Head) -> NodeJournal {
+        let id = JournalId {
+            author: AuthorId::node(NodeId::new(11)),
+            incarnation: Incarnation::new(7),
+            stream: StreamKind::Sales,
+        };
+        let text = head.hash.to_string();
+        NodeJournal {
+            read: Journal {
+                incarnation: LIFE.to_owned(),
+                stream: "sales".to_owned(),
+                entries: seq,
+                last_seq: seq,
+                head: text.clone(),
+                computed_head: text,
+                gap_at: None,
+                broken_at: None,
+            },
+            signature: hex(key.sign_head(&id, head).as_bytes()),
+        }
+    }
+
+    /// A store in which all is proven.
+    pub(in crate::audit) fn sound() -> StoreEvidence {
+        let key = SigningKey::from_random(&[7; 32]).unwrap();
+        let journal = signed(&key, 5, &Head { seq: 5, hash: Hash::from_bytes([5; 32]) });
+        let sums = Sums { tickets: 4, lines: 5, units: 6, net_minor: 100, tax_minor: 9, total_minor: 109 };
+        let public_key = hex(key.public_key().as_bytes());
+        StoreEvidence {
+            name: "Midtown".to_owned(),
+            hub: Some(HubStatement {
+                journals: vec![HubJournal { read: journal.read.clone(), parked: 0 }],
+                keys: vec![Key { incarnation: LIFE.to_owned(), public_key: public_key.clone() }],
+            }),
+            node: NodeStatement {
+                node: 11,
+                store: 1,
+                public_key,
+                journals: vec![journal],
+                stock: vec![Stock { stock_item: 3, on_hand: -4, folded: -4 }],
+                days: vec![Day { day: "2026-11-24".to_owned(), kept: sums, folded: sums }],
+                receipts: vec![Series { series: "T1-A".to_owned(), last: 4, gap_at: None, doubled: vec![] }],
+            },
+            reported_days: BTreeMap::from([("2026-11-24".to_owned(), sums)]),
+            reported_stock: BTreeMap::from([(3, -4)]),
+        }
+    }
+
+    fn codes(change: impl FnOnce(&mut StoreEvidence)) -> Vec<&'static str> {
+        let mut store = sound();
+        change(&mut store);
+        compare(&store).into_iter().map(|found| found.code).collect()
+    }
+
+    #[test]
+    fn a_store_in_which_all_holds_has_no_finding() {
+        assert_eq!(compare(&sound()), []);
+    }
+
+    #[test]
+    fn what_was_changed_removed_or_cut_off_on_either_side_is_found() {
+        assert_eq!(codes(|s| s.node.journals[0].read.broken_at = Some(3)), ["entry_changed"]);
+        assert_eq!(codes(|s| s.node.journals[0].read.gap_at = Some(3)), ["entry_missing"]);
+        assert_eq!(codes(|s| s.node.journals[0].read.computed_head = "00".to_owned()), ["head_changed"]);
+        let hub = |change: fn(&mut HubJournal)| codes(|s| change(&mut s.hub.as_mut().unwrap().journals[0]));
+        assert_eq!(hub(|journal| journal.read.broken_at = Some(3)), ["entry_changed"]);
+        assert_eq!(hub(|journal| journal.parked = 2), ["unreadable"]);
+    }
+
+    #[test]
+    fn sides_that_hold_different_journals_are_found() {
+        let hub = |change: fn(&mut Journal)| codes(|s| change(&mut s.hub.as_mut().unwrap().journals[0].read));
+        assert_eq!(hub(|journal| journal.last_seq = 4), ["not_delivered"]);
+        assert_eq!(hub(|journal| journal.last_seq = 6), ["box_behind"]);
+        let other = |journal: &mut Journal| {
+            journal.head = "aa".repeat(32);
+            journal.computed_head.clone_from(&journal.head);
+        };
+        assert_eq!(hub(other), ["heads_differ"]);
+        assert_eq!(codes(|s| s.hub = None), ["hub_knows_nothing"]);
+        assert_eq!(codes(|s| s.hub.as_mut().unwrap().journals.clear()), ["not_delivered"]);
+    }
+
+    #[test]
+    fn a_chain_that_was_sealed_anew_is_not_signed_by_the_known_key() {
+        let resealed = |s: &mut StoreEvidence| {
+            let forger = SigningKey::from_random(&[8; 32]).unwrap();
+            s.node.journals[0] = signed(&forger, 5, &Head { seq: 5, hash: Hash::from_bytes([5; 32]) });
+        };
+        assert_eq!(codes(resealed), ["signature_wrong"]);
+        assert_eq!(codes(|s| s.node.journals[0].signature = "zz".repeat(64)), ["signature_wrong"]);
+        assert_eq!(codes(|s| s.hub.as_mut().unwrap().keys.clear()), ["signature_wrong"]);
+    }
+
+    #[test]
+    fn totals_that_are_not_what_the_journals_come_to_are_found() {
+        let differs = ["stock_differs_from_journal", "stock_differs_from_hub"];
+        assert_eq!(codes(|s| s.node.stock[0].on_hand = 5), differs);
+        assert_eq!(codes(|s| s.reported_stock = BTreeMap::from([(3, 0)])), ["stock_differs_from_hub"]);
+        assert_eq!(codes(|s| s.node.days[0].kept.total_minor = 108), ["day_differs_from_journal"]);
+        assert_eq!(codes(|s| s.reported_days.clear()), ["day_differs_from_report"]);
+        let unknown = |s: &mut StoreEvidence| {
+            s.reported_days.extend([("2026-11-25".to_owned(), Sums { tickets: 1, ..Sums::default() })]);
+        };
+        assert_eq!(codes(unknown), ["day_unknown_to_shop"]);
+    }
+
+    #[test]
+    fn receipts_with_a_gap_or_given_twice_are_found_and_named() {
+        let mut store = sound();
+        store.node.receipts[0] = Series { series: "T1-A".to_owned(), last: 9, gap_at: Some(3), doubled: vec![7] };
+        let sentences: Vec<_> = compare(&store).into_iter().map(|found| found.sentence).collect();
+        let expected = [
+            "Receipt T1-A-3 is missing, and later ones are there.",
+            "Receipt T1-A-7 was given to two sales; both are counted.",
+        ];
+        assert_eq!(sentences, expected);
+    }
+}

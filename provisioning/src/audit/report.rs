@@ -124,3 +124,49 @@ impl AuditReport {
 fn entries(store: &StoreAudit) -> i64 {
     signed(store.evidence.node.journals.iter().map(|journal| journal.read.entries).sum::<u64>())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::compare::{compare, tests::sound};
+    use super::*;
+
+    fn audit(evidence: StoreEvidence) -> AuditReport {
+        let findings = compare(&evidence);
+        AuditReport { stores: vec![StoreAudit { evidence, findings }], not_asked: Vec::new() }
+    }
+
+    #[test]
+    fn a_proven_chain_is_told_so_in_the_last_line_and_by_exit_0() {
+        let report = audit(sound());
+        let expected = "
+  Store    Entries  Days  Receipts  Stock items
+  ───────  ───────  ────  ────────  ───────────  ──────
+  Midtown        5     1         4            1  proven
+
+  Proven: 5 entries of 1 store, from the first to the last, the same on both sides, nothing missing, nothing changed.
+";
+        assert_eq!(report.to_text(Paint::new(false)), expected);
+        assert_eq!((report.exit(), &report.to_json()["outcome"]), (Exit::Done, &json!("proven")));
+    }
+
+    #[test]
+    fn one_finding_is_enough_to_prove_nothing() {
+        let mut evidence = sound();
+        evidence.node.journals[0].read.broken_at = Some(3);
+        let report = audit(evidence);
+        let text = report.to_text(Paint::new(false));
+        assert!(text.contains("Midtown: Entry 3 of the sales journal in the shop's file was changed"), "{text}");
+        assert!(text.ends_with("\n  NOT proven: 1 finding.\n"), "{text}");
+        assert_eq!(report.exit(), Exit::Disagreement);
+        assert_eq!(report.to_json()["stores"][0]["findings"][0]["code"], "entry_changed");
+    }
+
+    #[test]
+    fn a_store_that_nobody_asked_and_a_chain_without_stores_are_not_proven() {
+        let mut report = audit(sound());
+        report.not_asked = vec![7];
+        assert_eq!(report.exit(), Exit::Disagreement);
+        assert!(report.to_text(Paint::new(false)).contains("Store 7: head office knows it"));
+        assert_eq!(AuditReport::default().exit(), Exit::Disagreement);
+    }
+}
