@@ -13,4 +13,4 @@ mod node;
 mod store;
 mod sync;
 
-pub use node::{StartError, serve};
+pub use node::{Node, StartError};

@@ -6,21 +6,26 @@ use anyhow::Result;
 use clap::Parser as _;
 use percolate_runtime::tasks::shutdown_signal;
 use percolate_runtime::telemetry::{LogFormat, init_logs};
+use store_node::Node;
 use store_node::config::{Cli, Command, Config, LogWords};
-use tokio_util::sync::CancellationToken;
 
-async fn serve(config: Config) -> Result<()> {
-    let stop = CancellationToken::new();
-    let serving = store_node::serve(config, stop.clone());
-    tokio::pin!(serving);
-    tokio::select! {
-        outcome = &mut serving => Ok(outcome?),
-        signal = shutdown_signal() => {
-            tracing::info!(signal = signal?, "told to stop");
-            stop.cancel();
-            Ok(serving.await?)
+async fn serve(config: &Config) -> Result<ExitCode> {
+    let told = shutdown_signal();
+    tokio::pin!(told);
+    // Signals are listened to before anybody can know that the node runs.
+    let node = tokio::select! {
+        biased;
+        signal = &mut told => {
+            tracing::info!(signal = signal?, "told to stop before it had started");
+            return Ok(ExitCode::SUCCESS);
         }
-    }
+        node = Node::start(config) => node?,
+    };
+    let signal = told.await?;
+    tracing::info!(signal, "told to stop");
+    let report = node.stop().await;
+    tracing::info!(clean = report.is_clean(), "stopped");
+    Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 #[tokio::main]
@@ -31,11 +36,11 @@ async fn main() -> ExitCode {
         LogWords::Json => LogFormat::Json,
     };
     let outcome = match init_logs(format, &config.log) {
-        Ok(()) => serve(config).await,
+        Ok(()) => serve(&config).await,
         Err(error) => Err(error.into()),
     };
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             tracing::error!("store-node cannot run: {error:#}");
             ExitCode::FAILURE

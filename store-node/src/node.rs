@@ -1,5 +1,7 @@
 //! The composition root: builds the parts, starts them, and stops them in order.
 
+use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +10,7 @@ use percolate_common::domain::event::StoreDescribed;
 use percolate_common::entropy::Entropy;
 use percolate_common::ids::{NodeId, StoreId};
 use percolate_common::journal::SigningKey;
-use percolate_common::time::StoreCalendar;
+use percolate_common::time::{Clock, StoreCalendar};
 use percolate_common::wire::session::Presence as PresenceMessage;
 use percolate_common::wire::topic::{Topic, client_id, node_subscriptions};
 use percolate_runtime::database::DatabaseOptions;
@@ -19,10 +21,9 @@ use percolate_runtime::http::server::{BoundServer, Endpoints};
 use percolate_runtime::mqtt::{KEEP_ALIVE, Link, LinkConfig, Presence};
 use percolate_runtime::read_pool::ReadPool;
 use percolate_runtime::system::{OsEntropy, clock_from_option, machine_fingerprint};
-use percolate_runtime::tasks::TaskGroup;
+use percolate_runtime::tasks::{self, StopReport, TaskGroup};
 use percolate_runtime::telemetry::{install_metrics, metrics_upkeep, record_build};
 use percolate_runtime::writer::{Writer, WriterOptions};
-use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, Identity, Present, begin_life, catalog, describe};
 use crate::config::Config;
@@ -130,15 +131,14 @@ fn link_config(config: &Config, boot: u64) -> Result<LinkConfig> {
 }
 
 /// Opens the database and makes the node as its commands see it.
-async fn open(config: &Config, data: &DataDir, entropy: &Arc<dyn Entropy>) -> Result<App> {
+async fn open(config: &Config, data: &DataDir, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<App> {
     let (identity, calendar) = identity(config)?;
-    let clock = clock_from_option(config.simulated_clock.as_deref()).part("reading --simulated-clock")?;
     let path = data.file(DATABASE_FILE);
     let database = DatabaseOptions::new(&path, MIGRATIONS).open().part("opening the database")?;
     let writer = Writer::start(WriterOptions::new("node"), database).part("starting the writer")?;
-    let (life_identity, life_entropy, now) = (identity.clone(), entropy.clone(), clock.now());
+    let (life_identity, now) = (identity.clone(), clock.now());
     let life = writer
-        .run("begin_life", move |tx| begin_life(tx, &life_identity, &*life_entropy, now))
+        .run("begin_life", move |tx| begin_life(tx, &life_identity, &*entropy, now))
         .await
         .part("beginning the life of the database")?;
     let app = App {
@@ -155,16 +155,13 @@ async fn open(config: &Config, data: &DataDir, entropy: &Arc<dyn Entropy>) -> Re
     let describing = app.clone();
     app.writer.run("describe", move |tx| describe(&describing, tx)).await.part("describing the store")?;
     let refreshing = app.clone();
-    percolate_runtime::tasks::blocking(move || catalog::refresh(&refreshing))
-        .await
-        .part("reading the menu")?
-        .part("reading the menu")?;
+    tasks::blocking(move || catalog::refresh(&refreshing)).await.part("reading the menu")?.part("reading the menu")?;
     Ok(app)
 }
 
 /// Ready means: can sell.
 fn checks(app: &App) -> Vec<Check> {
-    let written = app.writer.run_blocking("ready", |_tx| Ok::<_, percolate_runtime::sqlite::StorageError>(()));
+    let written = app.probe();
     let revision = app.present.catalog().map(|catalog| catalog.revision.number);
     let free = app.disk_free_bytes();
     vec![
@@ -187,48 +184,91 @@ fn checks(app: &App) -> Vec<Check> {
     ]
 }
 
-/// Serves the shop until `stop`.
-///
-/// # Errors
-/// If the node cannot be started: the folder is in use, the database belongs to another store, an address is taken …
-pub async fn serve(config: Config, stop: CancellationToken) -> Result<()> {
-    if !config.http.ip().is_loopback() {
-        return Err(config_error(format!(
-            "--http {} is not a loopback address: until there are certificates, nothing else is served",
-            config.http
-        )));
+/// A node that runs.
+pub struct Node {
+    tasks: TaskGroup,
+    app: App,
+    http: SocketAddr,
+    /// Held to the end: one process uses a data folder.
+    _data: DataDir,
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Node").field("http", &self.http).finish_non_exhaustive()
     }
-    let metrics = install_metrics().part("installing the metrics")?;
-    record_build("store-node", env!("CARGO_PKG_VERSION"));
-    let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
-    let data = DataDir::open(&config.data).part("taking the data folder")?;
-    let auth = TokenAuth::open(data.path(), &*entropy).part("opening the token file")?;
-    let machine = machine(signing_key(&data, &*entropy)?, &*entropy);
-    let link_config = link_config(&config, machine.boot)?;
-    let app = open(&config, &data, &entropy).await?;
+}
 
-    let server = BoundServer::bind(config.http).await.part("listening")?;
-    let address = server.address();
-    let ready = app.clone();
-    let health = Health { checks: Arc::new(move || checks(&ready)), metrics: metrics.clone() };
-    let router = http::router(app.clone(), auth, health, entropy.clone());
+impl Node {
+    /// Opens and starts everything. When it returns, the node serves its tills.
+    ///
+    /// # Errors
+    /// [`StartError`]: the folder is in use, the database belongs to another store, an address is taken …
+    pub async fn start(config: &Config) -> Result<Self> {
+        let clock = clock_from_option(config.simulated_clock.as_deref()).part("reading --simulated-clock")?;
+        Self::start_with(config, clock, Arc::new(OsEntropy)).await
+    }
 
-    let tasks = TaskGroup::new();
-    tasks.spawn("metrics", |stop| metrics_upkeep(metrics, stop));
-    let (link, publisher, events) = Link::new(link_config, entropy);
-    let sync = SyncTask::new(app.clone(), machine, publisher);
-    tasks.spawn("sync", |stop| sync.run(events, stop));
-    tasks.spawn("link", |stop| link.run(stop));
-    tasks.spawn("http", |stop| async move {
-        if let Err(error) = server.serve(router, stop).await {
-            tracing::error!(error = &error as &dyn std::error::Error, "the HTTP server failed");
+    /// As [`Node::start`], with a clock and chance of the caller's choosing.
+    ///
+    /// # Errors
+    /// As [`Node::start`].
+    pub async fn start_with(config: &Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Self> {
+        if !config.http.ip().is_loopback() {
+            return Err(config_error(format!(
+                "--http {} is not a loopback address: until there are certificates, nothing else is served",
+                config.http
+            )));
         }
-    });
-    Endpoints::new(address, None).write(data.path()).part("writing endpoints.json")?;
-    tracing::info!(store.id = config.store, http = %address, "store {} serves its tills at {address}", config.store);
-    stop.cancelled().await;
-    let report = tasks.stop(STOP_TIME_MAX).await;
-    app.writer.stop().await;
-    tracing::info!(clean = report.is_clean(), "stopped");
-    Ok(())
+        let metrics = install_metrics().part("installing the metrics")?;
+        record_build("store-node", env!("CARGO_PKG_VERSION"));
+        let data = DataDir::open(&config.data).part("taking the data folder")?;
+        let auth = TokenAuth::open(data.path(), &*entropy).part("opening the token file")?;
+        let machine = machine(signing_key(&data, &*entropy)?, &*entropy);
+        let link_config = link_config(config, machine.boot)?;
+        let app = open(config, &data, clock, entropy.clone()).await?;
+
+        let feed = http::Feed::open(app.clone()).await.part("reading the journal")?;
+        let server = BoundServer::bind(config.http).await.part("listening")?;
+        let http = server.address();
+        let ready = app.clone();
+        let health = Health { checks: Arc::new(move || checks(&ready)), metrics: metrics.clone() };
+        let router = http::router(app.clone(), auth, health, entropy.clone());
+
+        let tasks = TaskGroup::new();
+        tasks.spawn("metrics", |stop| metrics_upkeep(metrics, stop));
+        tasks.spawn("feed", |stop| feed.run(stop));
+        let (link, publisher, events) = Link::new(link_config, entropy);
+        let sync = SyncTask::new(app.clone(), machine, publisher);
+        tasks.spawn("sync", |stop| sync.run(events, stop));
+        tasks.spawn("link", |stop| link.run(stop));
+        tasks.spawn("http", |stop| async move {
+            if let Err(error) = server.serve(router, stop).await {
+                tracing::error!(error = &error as &dyn std::error::Error, "the HTTP server failed");
+            }
+        });
+        Endpoints::new(http, None).write(data.path()).part("writing endpoints.json")?;
+        tracing::info!(store.id = config.store, %http, "store {} serves its tills at {http}", config.store);
+        Ok(Self { tasks, app, http, _data: data })
+    }
+
+    /// Where it serves the tills.
+    #[must_use]
+    pub const fn http_address(&self) -> SocketAddr {
+        self.http
+    }
+
+    /// The tasks that have ended although nobody stopped them.
+    #[must_use]
+    pub fn ended_tasks(&self) -> Vec<&'static str> {
+        self.tasks.ended()
+    }
+
+    /// Stops everything in order; what the tills were told is on the disk.
+    pub async fn stop(self) -> StopReport {
+        self.app.present.close();
+        let report = self.tasks.stop(STOP_TIME_MAX).await;
+        self.app.writer.stop().await;
+        report
+    }
 }

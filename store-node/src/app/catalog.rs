@@ -12,24 +12,41 @@ use super::App;
 use super::error::AppError;
 use crate::store::down;
 
-/// Folds a journal of the menu into its last sound revision.
-fn published(events: &[Vec<u8>]) -> Option<Catalog> {
-    let mut draft = Draft::default();
-    let mut catalog = None;
-    for bytes in events {
+/// A journal of the menu as it is folded: all that was said, and its last sound revision.
+#[derive(Debug, Default)]
+struct Fold {
+    draft: Draft,
+    published: Option<Catalog>,
+}
+
+impl Fold {
+    fn take(&mut self, bytes: &[u8]) {
         // What this program cannot read, it does not sell.
-        let Ok(Event::Catalog(event)) = decode(bytes).map(|recorded| recorded.event) else { continue };
-        draft.apply(&event);
+        let Ok(Event::Catalog(event)) = decode(bytes).map(|recorded| recorded.event) else { return };
+        self.draft.apply(&event);
         if let CatalogEvent::RevisionPublished(revision) = event {
-            match draft.publish(revision) {
-                Ok(sound) => catalog = Some(sound),
+            match self.draft.publish(revision) {
+                Ok(sound) => self.published = Some(sound),
                 Err(error) => {
                     tracing::error!(error = &error as &dyn std::error::Error, "a menu that is not sound is not sold");
                 }
             }
         }
     }
-    catalog
+}
+
+/// The last sound revision in a journal of the menu, however long it is.
+fn published(tx: &ReadTx<'_>, journal: &JournalId) -> Result<Option<Catalog>, StorageError> {
+    let mut fold = Fold::default();
+    let mut seq = 0;
+    loop {
+        let page = down::entry_list(tx, journal, seq)?;
+        if page.is_empty() {
+            return Ok(fold.published);
+        }
+        page.iter().for_each(|bytes| fold.take(bytes));
+        seq += page.len() as u64;
+    }
 }
 
 /// The menu for sale: of the journal that came last, if the service has begun a new one.
@@ -37,7 +54,7 @@ pub(crate) fn load(tx: &ReadTx<'_>) -> Result<Option<Catalog>, StorageError> {
     let mut catalog = None;
     for (journal, _head) in down::head_list(tx)? {
         if journal.stream == StreamKind::Catalog {
-            catalog = published(&down::entry_list(tx, &journal)?).or(catalog);
+            catalog = published(tx, &journal)?.or(catalog);
         }
     }
     Ok(catalog)

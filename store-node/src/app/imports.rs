@@ -64,6 +64,7 @@ pub(crate) fn import(
     if let Some(answer) = given(tx, key, KIND_IMPORT)? {
         return Ok(answer);
     }
+    app.check_reserve()?;
     let stamp = app.stamp(tx)?;
     let mut done = ImportAnswer::default();
     for basket in baskets {

@@ -20,7 +20,7 @@ use percolate_common::journal::{AuthorId, Head, Incarnation, JournalId, StreamKi
 use percolate_common::time::{BusinessDay, Clock, StoreCalendar, UtcMillis};
 use percolate_common::wire::event::encode;
 use percolate_runtime::read_pool::ReadPool;
-use percolate_runtime::sqlite::{StorageError, WriteTx};
+use percolate_runtime::sqlite::{ReadTx, StorageError, WriteTx};
 use percolate_runtime::writer::Writer;
 use tokio::sync::broadcast;
 
@@ -45,7 +45,7 @@ pub(crate) struct Identity {
 /// Something that a screen in the shop may want to know at once.
 #[derive(Debug, Clone)]
 pub(crate) enum Notice {
-    /// A ticket was sold; its answer as JSON.
+    /// A ticket was sold; as JSON, as it was answered.
     Ticket(String),
     /// Another revision of the menu is sold.
     Catalog(u32),
@@ -90,7 +90,8 @@ pub(crate) struct Present {
     link: AtomicU8,
     compared: AtomicBool,
     skew_ms: AtomicI64,
-    pub(crate) notices: broadcast::Sender<Notice>,
+    /// Absent once the node stops.
+    notices: RwLock<Option<broadcast::Sender<Notice>>>,
 }
 
 impl Default for Present {
@@ -101,7 +102,7 @@ impl Default for Present {
             link: AtomicU8::new(LinkState::Down as u8),
             compared: AtomicBool::new(false),
             skew_ms: AtomicI64::new(0),
-            notices: broadcast::Sender::new(NOTICES_MAX),
+            notices: RwLock::new(Some(broadcast::Sender::new(NOTICES_MAX))),
         }
     }
 }
@@ -149,7 +150,19 @@ impl Present {
 
     /// Tells whoever listens; nobody may.
     pub(crate) fn tell(&self, notice: Notice) {
-        let _listeners = self.notices.send(notice).unwrap_or(0);
+        let notices = self.notices.read().unwrap_or_else(PoisonError::into_inner);
+        let _listeners = notices.as_ref().map_or(0, |notices| notices.send(notice).unwrap_or(0));
+    }
+
+    /// What happens from now on, until the node stops.
+    pub(crate) fn listen(&self) -> broadcast::Receiver<Notice> {
+        let notices = self.notices.read().unwrap_or_else(PoisonError::into_inner);
+        notices.as_ref().map_or_else(|| broadcast::channel(1).1, broadcast::Sender::subscribe)
+    }
+
+    /// Ends what listeners hear: a screen that is open must not hold up a node that stops.
+    pub(crate) fn close(&self) {
+        drop(self.notices.write().unwrap_or_else(PoisonError::into_inner).take());
     }
 }
 
@@ -193,7 +206,7 @@ impl App {
     }
 
     /// The moment of a command: the wall clock, unless it has fallen behind what was already written.
-    pub(crate) fn stamp(&self, tx: &WriteTx<'_>) -> Result<Stamp, StorageError> {
+    pub(crate) fn stamp(&self, tx: &ReadTx<'_>) -> Result<Stamp, StorageError> {
         let now = self.clock.now();
         let written = journal::hlc_max(tx, self.life)?;
         let fell_behind = now.get().saturating_add(BEHIND_MS_MAX) < written.millis().get();
@@ -234,17 +247,42 @@ impl App {
         Ok(journal::entry_append(tx, self.life, &self.journal(event.stream()), &bytes, hlc)?)
     }
 
+    /// Whether the database can be written; nothing is kept of the try, and nothing is flushed for it. Blocks.
+    pub(crate) fn probe(&self) -> Result<(), StorageError> {
+        let tried = self.writer.run_blocking("probe", |tx| {
+            journal::meta_touch(tx)?;
+            Err::<(), _>(Probe::CanBeWritten)
+        });
+        match tried {
+            Ok(()) | Err(Probe::CanBeWritten) => Ok(()),
+            Err(Probe::Failed(error)) => Err(error),
+        }
+    }
+
     /// Free space where the database lies, in bytes.
     pub(crate) fn disk_free_bytes(&self) -> Option<u64> {
         percolate_runtime::files::disk_free_bytes(&self.data_dir).ok()
     }
 
-    /// Refuses new sales when only the reserve for closing the day is left.
+    /// Refuses new sales and imports when only the reserve for closing the day is left. What was done before under the
+    /// same key is looked up first: its answer needs no room.
     pub(crate) fn check_reserve(&self) -> Result<(), AppError> {
         match self.disk_free_bytes() {
             Some(free) if free < self.disk_reserve_bytes => Err(AppError::DiskReserve { free }),
             Some(_) | None => Ok(()),
         }
+    }
+}
+
+/// How a probe ends: always with an error, so that it is rolled back.
+enum Probe {
+    CanBeWritten,
+    Failed(StorageError),
+}
+
+impl From<StorageError> for Probe {
+    fn from(error: StorageError) -> Self {
+        Self::Failed(error)
     }
 }
 

@@ -95,6 +95,12 @@ pub(crate) fn day(app: &App, tx: &ReadTx<'_>, day: BusinessDay) -> Result<DayAns
     })
 }
 
+/// The sums of the business day that a sale would fall in now, also when the wall clock has gone back.
+pub(crate) fn today(app: &App, tx: &ReadTx<'_>) -> Result<DayAnswer, AppError> {
+    let now = app.stamp(tx)?.at;
+    day(app, tx, app.calendar.business_day(now))
+}
+
 /// Stock on hand, by item.
 pub(crate) fn stock(app: &App, tx: &ReadTx<'_>) -> Result<Vec<StockRow>, AppError> {
     let (on_hand, totals) = stock::on_hand(tx, app.author())?;
@@ -173,4 +179,15 @@ pub(crate) fn tickets(
 ) -> Result<Vec<TicketAnswer>, AppError> {
     let places = sales::ticket_place_list(tx, app.life, day, after_seq, limit)?;
     places.into_iter().map(|seq| at_place(app, tx, app.life.number, seq)).collect()
+}
+
+/// Tickets that were sold here after a place in the sales journal, oldest first.
+pub(crate) fn sold(app: &App, tx: &ReadTx<'_>, after_seq: u64, limit: u32) -> Result<Vec<TicketAnswer>, AppError> {
+    let places = sales::sold_place_list(tx, app.life, after_seq, limit)?;
+    places.into_iter().map(|seq| at_place(app, tx, app.life.number, seq)).collect()
+}
+
+/// The last place in the sales journal.
+pub(crate) fn last_place(app: &App, tx: &ReadTx<'_>) -> Result<u64, AppError> {
+    Ok(journal::head_fetch(tx, app.life, &app.journal(StreamKind::Sales))?.seq)
 }

@@ -121,6 +121,7 @@ pub(crate) fn sell(
     if let Some(answer) = given(tx, key, KIND_TICKET)? {
         return Ok(answer);
     }
+    app.check_reserve()?;
     let decided = decide_sale(catalog, command.clone())?;
     let stamp = app.stamp(tx)?;
     let training = command.class == TicketClass::Training;

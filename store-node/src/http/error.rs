@@ -4,13 +4,17 @@ use axum::http::StatusCode;
 use percolate_common::domain::stock::MovementRejection;
 use percolate_common::domain::tickets::decide::TicketRejection;
 use percolate_common::domain::tickets::pricing::PricingRejection;
+use percolate_common::wire::WireError;
 use percolate_runtime::http::problem::Problem;
 use percolate_runtime::sqlite::StorageError;
 
 use crate::app::error::AppError;
 
-/// When to try again, in seconds, after something that passes by itself.
-const RETRY_AFTER_S: u32 = 1;
+/// When to try again, in seconds, where somebody must free some space first.
+const RESERVE_RETRY_S: u32 = 30;
+
+/// When to try again, in seconds, where a menu is on its way.
+const CATALOG_RETRY_S: u32 = 1;
 
 /// A sentence from an error's text.
 fn sentence(text: &str) -> String {
@@ -67,30 +71,25 @@ fn movement(rejection: &MovementRejection) -> Problem {
     }
 }
 
-fn unavailable(code: &'static str, detail: &str) -> Problem {
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).with_retry_after(RETRY_AFTER_S)
+fn storage(error: &StorageError) -> Problem {
+    tracing::error!(
+        error.code = error.code(),
+        error = error as &dyn std::error::Error,
+        "a request met a storage failure"
+    );
+    Problem::from(error)
 }
 
-fn storage(error: &StorageError) -> Problem {
-    tracing::error!(error = error as &dyn std::error::Error, "the database failed: {error}");
-    match error.code() {
-        "disk_full" => Problem::new(
-            StatusCode::INSUFFICIENT_STORAGE,
-            "disk_full",
-            "The disk of this box is full, and nothing was written. Free some space; selling goes on by itself then.",
-        ),
-        "storage_read_only" => unavailable(
-            "storage_read_only",
-            "The disk of this box can only be read, and nothing was written. Check the disk, then restart the box.",
-        ),
-        "storage_corrupt" => unavailable(
-            "storage_corrupt",
-            "The database of this box is damaged, and nothing was written. Call support; do not remove any file.",
-        ),
-        "queue_full" | "busy" | "storage_busy" => {
-            unavailable("busy", "The box has more to do than it can. Try again with the same Idempotency-Key.")
+fn event(error: &WireError) -> Problem {
+    match error {
+        WireError::TooLarge { bytes, limit, .. } => {
+            let text = format!("this makes an entry of {bytes} bytes, and a journal takes {limit}: divide it");
+            refused("", "entry_too_large", &text)
         }
-        _failure => Problem::internal(),
+        WireError::Malformed { .. } | WireError::Version(_) => {
+            tracing::error!(error = error as &dyn std::error::Error, "a fact cannot be written: {error}");
+            Problem::internal()
+        }
     }
 }
 
@@ -107,21 +106,25 @@ impl From<AppError> for Problem {
                 "idempotency_key_reused",
                 "this Idempotency-Key was used for another request: choose a new key for a new write",
             ),
-            AppError::NoCatalog => unavailable(
+            AppError::NoCatalog => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
                 "catalog_not_received",
                 "This store has not received a menu yet, and sells nothing until it has. Check the link to the hub.",
-            ),
+            )
+            .with_retry_after(CATALOG_RETRY_S),
             AppError::DiskReserve { free } => Self::new(
                 StatusCode::INSUFFICIENT_STORAGE,
                 "disk_reserve_reached",
                 format!(
                     "Only {free} bytes are left on the disk, kept for closing the day. Free some space to sell on."
                 ),
-            ),
+            )
+            .with_retry_after(RESERVE_RETRY_S),
             AppError::NotFound(what) => {
                 Self::new(StatusCode::NOT_FOUND, "not_found", format!("There is no such {what} in this store."))
             }
-            AppError::Event(_) | AppError::OtherNode { .. } => {
+            AppError::Event(error) => event(&error),
+            AppError::OtherNode { .. } => {
                 tracing::error!(error = &error as &dyn std::error::Error, "a command failed: {error}");
                 Self::internal()
             }

@@ -6,10 +6,16 @@ use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use percolate_runtime::http::auth::Actor;
 use percolate_runtime::http::problem::Problem;
+use percolate_runtime::sqlite::ReadTx;
 use tokio_stream::wrappers::BroadcastStream;
 use tokio_stream::{Stream, StreamExt as _};
+use tokio_util::sync::CancellationToken;
 
-use crate::app::{App, Notice};
+use crate::app::error::AppError;
+use crate::app::{App, Notice, reports};
+
+/// Tickets that are read at one time.
+const PAGE_TICKETS: u32 = 100;
 
 fn event(notice: Notice) -> Event {
     match notice {
@@ -28,10 +34,63 @@ pub(super) async fn events(
     State(app): State<App>,
     _actor: Actor,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    let notices = BroadcastStream::new(app.present.notices.subscribe());
+    let notices = BroadcastStream::new(app.present.listen());
     let events = notices.map(|notice| {
         let missed = |_too_slow| Event::default().event("missed").data("{}");
         Ok(notice.map_or_else(missed, event))
     });
     Sse::new(events).keep_alive(KeepAlive::default())
+}
+
+/// Tells the screens of each ticket once it is in the journal, whether or not the till that sold it still listens.
+#[derive(Debug)]
+pub(crate) struct Feed {
+    app: App,
+    /// The last ticket that was told of.
+    told_seq: u64,
+}
+
+impl Feed {
+    /// Begins after what was sold before.
+    ///
+    /// # Errors
+    /// [`AppError`] if the journal cannot be read.
+    pub(crate) async fn open(app: App) -> Result<Self, AppError> {
+        let reading = app.clone();
+        let told_seq = app.readers.read_async(move |tx| reports::last_place(&reading, tx)).await?;
+        Ok(Self { app, told_seq })
+    }
+
+    /// Follows the journal until it is stopped.
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
+        let mut commits = self.app.writer.commits();
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                changed = commits.changed() => if changed.is_err() { return },
+            }
+            if let Err(error) = self.tell().await {
+                // The next commit tries again from the same place.
+                tracing::error!(error = &error as &dyn std::error::Error, "the screens could not be told: {error}");
+            }
+        }
+    }
+
+    async fn tell(&mut self) -> Result<(), AppError> {
+        loop {
+            let (reading, after_seq) = (self.app.clone(), self.told_seq);
+            let sold = move |tx: &ReadTx<'_>| reports::sold(&reading, tx, after_seq, PAGE_TICKETS);
+            let tickets = self.app.readers.read_async(sold).await?;
+            if tickets.is_empty() {
+                return Ok(());
+            }
+            for ticket in tickets {
+                self.told_seq = ticket.seq;
+                metrics::counter!("node_tickets_total").increment(1);
+                self.app.present.tell(Notice::Ticket(serde_json::to_string(&ticket).unwrap_or_default()));
+                // A commit of many sales must not outrun a screen that listens.
+                tokio::task::yield_now().await;
+            }
+        }
+    }
 }

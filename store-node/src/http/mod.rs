@@ -2,8 +2,10 @@
 
 mod error;
 mod feed;
+mod open;
 mod reads;
 mod router;
 mod writes;
 
+pub(crate) use feed::Feed;
 pub(crate) use router::router;

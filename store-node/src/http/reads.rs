@@ -107,6 +107,7 @@ fn stream_answer(app: &App, tx: &ReadTx<'_>, stream: StreamKind) -> Result<Strea
 #[utoipa::path(get, path = "/v1/node", tag = "node", responses(
     (status = 200, description = "The node", body = NodeAnswer),
     (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json"),
+    (status = "5XX", description = "Failed", body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn node(State(app): State<App>, _actor: Actor) -> Result<Json<NodeAnswer>, Problem> {
     let streams =
@@ -221,7 +222,7 @@ fn catalog_answer(catalog: &Catalog) -> CatalogAnswer {
 #[utoipa::path(get, path = "/v1/catalog", tag = "catalog", responses(
     (status = 200, description = "The menu", body = CatalogAnswer),
     (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json"),
-    (status = 503, description = "None has come yet", body = Problem, content_type = "application/problem+json"),
+    (status = "5XX", description = "Failed", body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn catalog(State(app): State<App>, _actor: Actor) -> Result<Json<CatalogAnswer>, Problem> {
     let catalog = app.present.catalog().ok_or(AppError::NoCatalog)?;
@@ -259,6 +260,7 @@ fn parse_day(text: &str, pointer: &str) -> Result<BusinessDay, Problem> {
 #[utoipa::path(get, path = "/v1/tickets", tag = "tickets", params(TicketsQuery), responses(
     (status = 200, description = "A page of tickets", body = TicketPage),
     (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json"),
+    (status = "5XX", description = "Failed", body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn tickets(
     State(app): State<App>,
@@ -280,6 +282,7 @@ pub(super) async fn tickets(
     responses(
         (status = 200, description = "The ticket", body = TicketAnswer),
         (status = "4XX", description = "Refused, or there is none", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "Failed", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(super) async fn ticket(
     State(app): State<App>,
@@ -301,6 +304,7 @@ pub(super) struct StockAnswer {
 #[utoipa::path(get, path = "/v1/stock", tag = "stock", responses(
     (status = 200, description = "Stock by item", body = StockAnswer),
     (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json"),
+    (status = "5XX", description = "Failed", body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn stock(State(app): State<App>, _actor: Actor) -> Result<Json<StockAnswer>, Problem> {
     let rows = read(&app, reports::stock).await?;
@@ -311,10 +315,10 @@ pub(super) async fn stock(State(app): State<App>, _actor: Actor) -> Result<Json<
 #[utoipa::path(get, path = "/v1/business-day", tag = "business days", responses(
     (status = 200, description = "The day so far", body = DayAnswer),
     (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json"),
+    (status = "5XX", description = "Failed", body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn business_day(State(app): State<App>, _actor: Actor) -> Result<Json<DayAnswer>, Problem> {
-    let day = app.calendar.business_day(app.clock.now());
-    Ok(Json(read(&app, move |app, tx| reports::day(app, tx, day)).await?))
+    Ok(Json(read(&app, reports::today).await?))
 }
 
 /// Any business day.
@@ -323,6 +327,7 @@ pub(super) async fn business_day(State(app): State<App>, _actor: Actor) -> Resul
     responses(
         (status = 200, description = "The day", body = DayAnswer),
         (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "Failed", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(super) async fn any_business_day(
     State(app): State<App>,

@@ -21,11 +21,11 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::error::refused;
+use crate::app::App;
 use crate::app::error::AppError;
 use crate::app::imports::{Basket, ImportAnswer, import};
 use crate::app::movements::{self, MovementAnswer};
 use crate::app::tickets::{Answer, RequestKey, TicketAnswer, sell};
-use crate::app::{App, Notice};
 
 /// Baskets of one import request.
 const IMPORT_BASKETS_MAX: usize = 1_000;
@@ -153,14 +153,9 @@ pub(super) async fn sell_ticket(
 ) -> Result<Response, Problem> {
     let key = request_key(&key, &body);
     let (terminal, command) = command(body.value)?;
-    app.check_reserve()?;
     let catalog = app.present.catalog().ok_or(AppError::NoCatalog)?;
     let selling = app.clone();
     let answer = app.writer.run("sell", move |tx| sell(&selling, tx, &catalog, &terminal, &command, &key)).await?;
-    if !answer.replayed {
-        metrics::counter!("node_tickets_total").increment(1);
-        app.present.tell(Notice::Ticket(answer.json.clone()));
-    }
     Ok(answered(answer, StatusCode::CREATED))
 }
 

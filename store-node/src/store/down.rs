@@ -7,6 +7,9 @@ use rusqlite::named_params;
 
 use super::{LIST_ROWS_MAX, column, count};
 
+/// Entries of a journal that are in memory at one time.
+const PAGE_ENTRIES: i64 = 1_000;
+
 fn columns(journal: &JournalId) -> (u32, i64, u8) {
     (journal.author.number(), journal.incarnation.get().cast_signed(), journal.stream.number())
 }
@@ -80,13 +83,17 @@ pub(crate) fn entries_append(
     Ok(())
 }
 
-/// All entries of a journal, in order.
-pub(crate) fn entry_list(tx: &ReadTx<'_>, journal: &JournalId) -> Result<Vec<Vec<u8>>, StorageError> {
+/// Entries of a journal after a sequence number, in order, at most [`PAGE_ENTRIES`]; none after the last.
+pub(crate) fn entry_list(tx: &ReadTx<'_>, journal: &JournalId, after_seq: u64) -> Result<Vec<Vec<u8>>, StorageError> {
     let (author, incarnation, stream) = columns(journal);
     tx.query_list(
         "SELECT event FROM down_journal
-         WHERE author = :author AND incarnation = :incarnation AND stream = :stream ORDER BY seq LIMIT :limit",
-        named_params! {":author": author, ":incarnation": incarnation, ":stream": stream, ":limit": LIST_ROWS_MAX},
+         WHERE author = :author AND incarnation = :incarnation AND stream = :stream AND seq > :after
+         ORDER BY seq LIMIT :limit",
+        named_params! {
+            ":author": author, ":incarnation": incarnation, ":stream": stream, ":after": column(after_seq),
+            ":limit": PAGE_ENTRIES,
+        },
         |row| row.get("event"),
     )
 }

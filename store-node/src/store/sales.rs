@@ -102,6 +102,20 @@ pub(crate) fn ticket_place_list(
     }
 }
 
+/// Places of the tickets that were sold here after a sequence number, practice included and imports not.
+pub(crate) fn sold_place_list(
+    tx: &ReadTx<'_>,
+    life: Life,
+    after_seq: u64,
+    limit: u32,
+) -> Result<Vec<u64>, StorageError> {
+    tx.query_list(
+        "SELECT seq FROM ticket WHERE life = :life AND seq > :after AND class <> 3 ORDER BY seq LIMIT :limit",
+        named_params! {":life": life.number, ":after": column(after_seq), ":limit": limit},
+        |row| Ok(count(row.get("seq")?)),
+    )
+}
+
 pub(crate) fn tender_add(tx: &WriteTx<'_>, day: BusinessDay, kind: &str, amount: Minor) -> Result<(), StorageError> {
     tx.execute(
         "INSERT INTO day_tender (day, kind, amount_minor) VALUES (:day, :kind, :amount)

@@ -37,14 +37,8 @@ pub(crate) struct Session {
     outbound: Outbound,
 }
 
-/// What a message of the hub asks of the database.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Asked {
-    /// Nothing.
-    Nothing,
-    /// Remember that the hub has committed up to here.
-    Acked(StreamKind, u64),
-}
+/// What the hub has committed, by journal: to be remembered.
+pub(crate) type Committed = Vec<(StreamKind, u64)>;
 
 impl Session {
     pub(crate) fn link_up(&mut self, now: Duration) {
@@ -80,18 +74,18 @@ impl Session {
         }))
     }
 
-    /// Takes in what the hub says. Blocks.
+    /// Takes in what the hub says, and tells how far it has got with our journals, where that is news. Blocks.
     pub(crate) fn heard(
         &mut self,
         app: &App,
         machine: &Machine,
         message: FromHub,
         now: Duration,
-    ) -> Result<Asked, AppError> {
+    ) -> Result<Committed, AppError> {
         match message {
-            FromHub::Welcome(welcome) if welcome.boot == machine.boot => self.welcomed(app, &welcome, now)?,
+            FromHub::Welcome(welcome) if welcome.boot == machine.boot => return self.welcomed(app, &welcome, now),
             FromHub::Welcome(_) => {}
-            FromHub::Ack(ack) => return Ok(self.acked(app, &ack, now)),
+            FromHub::Ack(ack) => return Ok(self.acked(app, &ack, now).into_iter().collect()),
             FromHub::Resend(Resend { position, session }) => {
                 if let Some(stream) =
                     self.own_stream(app, &position).filter(|_| self.greeting.session() == Some(session))
@@ -106,7 +100,7 @@ impl Session {
                 }
             }
         }
-        Ok(Asked::Nothing)
+        Ok(Committed::new())
     }
 
     fn own_stream(&self, app: &App, position: &Position) -> Option<StreamKind> {
@@ -114,14 +108,11 @@ impl Session {
         (id == app.journal(id.stream)).then_some(id.stream)
     }
 
-    fn acked(&mut self, app: &App, ack: &Ack, now: Duration) -> Asked {
-        let Some(stream) = self.own_stream(app, &ack.position) else { return Asked::Nothing };
-        if self.greeting.session() != Some(ack.session) {
-            return Asked::Nothing;
-        }
+    fn acked(&mut self, app: &App, ack: &Ack, now: Duration) -> Option<(StreamKind, u64)> {
+        let stream = self.own_stream(app, &ack.position).filter(|_| self.greeting.session() == Some(ack.session))?;
         app.present.set_skew_ms(ack.reader_ms.saturating_sub(app.clock.now().get()));
         self.outbound.acked(stream, ack.position.seq(), now);
-        self.outbound.acked_seq(stream).map_or(Asked::Nothing, |seq| Asked::Acked(stream, seq))
+        self.outbound.acked_seq(stream).map(|seq| (stream, seq))
     }
 
     fn halt(&mut self, app: &App, code: &'static str, detail: &str) {
@@ -132,38 +123,43 @@ impl Session {
         app.present.set_halted(Some(Halted { code, detail: detail.to_owned() }));
     }
 
-    fn welcomed(&mut self, app: &App, welcome: &Welcome, now: Duration) -> Result<(), AppError> {
+    fn welcomed(&mut self, app: &App, welcome: &Welcome, now: Duration) -> Result<Committed, AppError> {
         match &welcome.verdict {
             Verdict::Welcome => {}
             Verdict::Forked { .. } => {
                 self.halt(app, "forked", FORKED);
-                return Ok(());
+                return Ok(Committed::new());
             }
             Verdict::WireVersion { min, max } => {
                 let detail = format!(
                     "The hub reads wire versions {min} to {max}, this program writes {WIRE_VERSION}: update the box."
                 );
                 self.halt(app, "wire_version", &detail);
-                return Ok(());
+                return Ok(Committed::new());
             }
             Verdict::Untrusted => {
                 self.halt(app, "untrusted", "The hub does not believe this box's key. It sells on; call support.");
-                return Ok(());
+                return Ok(Committed::new());
             }
         }
         app.present.set_skew_ms(welcome.hub_ms.saturating_sub(app.clock.now().get()));
         let lanes = app.readers.read(|tx| lanes(app, tx, &welcome.positions))?;
         let Some(lanes) = lanes else {
             self.halt(app, "forked", FORKED);
-            return Ok(());
+            return Ok(Committed::new());
         };
         self.greeting.welcomed(welcome.session);
-        for (stream, position, last) in lanes {
-            self.outbound.start(stream, position, last, now);
+        let mut committed = Committed::new();
+        for lane in lanes {
+            self.outbound.start(lane.stream, lane.position, lane.last, now);
+            // An acknowledgement may have been lost, and there may be nothing left to be acknowledged.
+            if lane.position > lane.acked {
+                committed.push((lane.stream, lane.position));
+            }
         }
         app.present.set_halted(None);
         app.present.set_link(LinkState::Up);
-        Ok(())
+        Ok(committed)
     }
 
     /// Takes note of what was written since. Blocks.
@@ -184,6 +180,8 @@ impl Session {
 
     /// A batch has been handed to the link.
     pub(crate) fn sent(&mut self, batch: &Batch, now: Duration) {
+        // It may hold entries that were committed since the journal's end was last noted.
+        self.outbound.appended(batch.journal.stream, batch.last_seq, 0, now);
         self.outbound.sent(batch.journal.stream, batch.seq_hi(), now);
     }
 
@@ -210,7 +208,17 @@ impl Session {
     }
 }
 
-type LaneStart = (StreamKind, u64, u64);
+/// Where a journal's sending begins.
+#[derive(Debug, Clone, Copy)]
+struct LaneStart {
+    stream: StreamKind,
+    /// How far the hub holds it.
+    position: u64,
+    /// How far the hub was known to hold it.
+    acked: u64,
+    /// How far it reaches.
+    last: u64,
+}
 
 /// Where each journal's sending begins; nothing if the hub holds something that this database does not.
 fn lanes(app: &App, tx: &ReadTx<'_>, positions: &[Position]) -> Result<Option<Vec<LaneStart>>, AppError> {
@@ -226,7 +234,8 @@ fn lanes(app: &App, tx: &ReadTx<'_>, positions: &[Position]) -> Result<Option<Ve
                 return Ok(None);
             }
         }
-        lanes.push((stream, seq, head.seq));
+        let acked = journal::acked_fetch(tx, app.life, stream)?;
+        lanes.push(LaneStart { stream, position: seq, acked, last: head.seq });
     }
     Ok(Some(lanes))
 }
@@ -275,4 +284,39 @@ fn touched_totals(
         }
     }
     Ok(totals.into_iter().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use percolate_common::ids::NodeId;
+    use percolate_common::journal::{AuthorId, Incarnation};
+    use percolate_common::time::UtcMillis;
+
+    use super::*;
+
+    #[test]
+    fn an_acknowledgement_of_what_was_written_since_the_last_look_counts_in_full() {
+        let journal = JournalId {
+            author: AuthorId::node(NodeId::new(11)),
+            incarnation: Incarnation::new(7),
+            stream: StreamKind::Sales,
+        };
+        let mut session = Session::default();
+        session.outbound.start(StreamKind::Sales, 0, 4, Duration::ZERO);
+        // The fifth entry was committed after the journal's end was last noted, and went along.
+        let batch = Batch {
+            journal,
+            seq_lo: 1,
+            hash_before: journal.genesis().hash.short(),
+            events: vec![vec![0]; 5],
+            stock_totals: Vec::new(),
+            sent_at: UtcMillis::new(0),
+            session: 1,
+            last_seq: 5,
+        };
+        session.sent(&batch, Duration::ZERO);
+        session.outbound.acked(StreamKind::Sales, 5, Duration::ZERO);
+        assert_eq!(session.outbound.acked_seq(StreamKind::Sales), Some(5));
+        assert_eq!(session.outbound.next_due(), None, "nothing is in flight, nothing is sent again");
+    }
 }

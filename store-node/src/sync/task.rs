@@ -13,7 +13,7 @@ use percolate_runtime::tasks::blocking;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::session::{Asked, Machine, Session};
+use super::session::{Machine, Session};
 use crate::app::App;
 use crate::app::catalog::{Received, receive, refresh};
 use crate::app::error::AppError;
@@ -126,17 +126,21 @@ impl SyncTask {
     }
 
     async fn heard(&mut self, message: FromHub) -> Result<(), SyncError> {
-        let asked = self
+        let committed = self
             .with_session(move |session, app, machine| session.heard(app, machine, message, monotonic_now()))
             .await?;
-        if let Asked::Acked(stream, seq) = asked {
-            let life = self.app.life;
-            let put = move |tx: &percolate_runtime::sqlite::WriteTx<'_>| journal::acked_put(tx, life, stream, seq);
-            self.app.writer.run("acked", put).await.map_err(AppError::Storage)?;
-            metrics::gauge!("node_acked_seq", "stream" => stream.as_str())
-                .set(f64::from(u32::try_from(seq).unwrap_or(u32::MAX)));
+        if committed.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        for (stream, seq) in &committed {
+            metrics::gauge!("node_acked_seq", "stream" => stream.as_str())
+                .set(f64::from(u32::try_from(*seq).unwrap_or(u32::MAX)));
+        }
+        let life = self.app.life;
+        let put = move |tx: &percolate_runtime::sqlite::WriteTx<'_>| {
+            committed.iter().try_for_each(|(stream, seq)| journal::acked_put(tx, life, *stream, *seq))
+        };
+        Ok(self.app.writer.run("acked", put).await.map_err(AppError::Storage)?)
     }
 
     /// A batch of one of the hub's journals.

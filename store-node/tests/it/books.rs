@@ -1,0 +1,124 @@
+//! After any mix of commands, refusals, repetitions, steps of the clock and restarts, the books hold together.
+
+use percolate_common::entropy::{Entropy, SeededEntropy};
+use serde_json::{Value, json};
+
+use crate::support::http::Answer;
+use crate::support::menu::{BAG, BEANS, CUPS, ESPRESSO, LATTE, MILK};
+use crate::support::node::{TestNode, Till, basket, practice, ticket};
+
+const COMMANDS: u64 = 120;
+
+/// A shop's day by dice that repeat.
+struct Dice(SeededEntropy);
+
+impl Dice {
+    fn below(&self, end: u64) -> u64 {
+        self.0.next_u64() % end
+    }
+
+    fn one_of<T: Copy>(&self, of: &[T]) -> T {
+        of[usize::try_from(self.below(of.len() as u64)).unwrap()]
+    }
+
+    /// The body of a ticket; about one in eight is refused.
+    fn ticket(&self) -> Value {
+        let quantity = || u32::try_from(self.below(9)).unwrap();
+        let items = [ESPRESSO, LATTE, BAG];
+        let lines: Vec<_> = (0..=self.below(4)).map(|_| (self.one_of(&items), 1 + quantity())).collect();
+        let mut body = ticket(self.one_of(&["T1", "T2", "BAR"]), &lines);
+        match self.below(16) {
+            0 => body["lines"][0]["item"] = json!(999),
+            1 => body["tenders"][0]["amount_minor"] = json!(1),
+            2..=6 => body = practice(body),
+            7..=10 => {
+                body["tenders"] = json!([{"kind": "card_external", "amount_minor": 100 + self.below(200)},
+                                         {"kind": "cash", "amount_minor": 500_000}]);
+            }
+            _ => {}
+        }
+        body
+    }
+
+    fn movement(&self) -> Value {
+        let reason = self.one_of(&["received", "wasted", "adjusted"]);
+        let sign = if reason == "adjusted" { self.one_of(&[1, -1]) } else { 1 };
+        let much = |base: i64| sign * (base + i64::try_from(self.below(1_000)).unwrap());
+        let items = [(BEANS, 100_000), (CUPS, 1), (MILK, 0)];
+        let lines: Vec<_> = items.map(|(item, base)| json!({"stock_item": item, "quantity": much(base)})).to_vec();
+        json!({"reason": reason, "lines": lines})
+    }
+
+    /// Baskets whose rows come again and again, sometimes with other content, sometimes at a time that never was.
+    fn import(&self) -> Value {
+        let row = self.below(12).to_string();
+        let time = self.one_of(&["07:00:00", "07:00:00", "12:30:05", "02:30:00"]);
+        let date = self.one_of(&["2026-11-20", "2026-11-23", "2026-03-08"]);
+        let rows = [(row.as_str(), 1 + u32::try_from(self.below(2)).unwrap(), 310)];
+        json!({"source": "old till", "baskets": [basket(date, time, &rows)]})
+    }
+
+    async fn command(&self, till: &Till, key: &str) -> Answer {
+        match self.below(8) {
+            0 => till.post("/v1/stock/movements", key, &self.movement()).await,
+            1 => till.post("/v1/imports/baskets", key, &self.import()).await,
+            _ => till.sell(key, &self.ticket()).await,
+        }
+    }
+}
+
+async fn a_day_of(seed: u64) {
+    let dice = Dice(SeededEntropy::new(seed));
+    let (mut node, _hub) = TestNode::selling().await;
+    let mut till = node.till();
+    let (mut done, mut refused) = (0, 0);
+    for number in 0..COMMANDS {
+        // One key in ten was used before; with another body it is refused.
+        let key = if dice.below(10) == 0 { number / 2 } else { number };
+        let answer = dice.command(&till, &format!("command-{key}")).await;
+        match answer.status {
+            200 | 201 => done += 1,
+            400..=499 => refused += 1,
+            other => panic!("seed {seed}, command {number}: {other} {}", answer.text),
+        }
+        match dice.below(20) {
+            0 => node.clock.step(-3_600_000),
+            1 => node.clock.step(4 * 3_600_000),
+            2 => {
+                node.restart().await;
+                till = node.till();
+            }
+            _ => node.clock.step(17_000),
+        }
+    }
+    assert!(done > 60 && refused > 5, "seed {seed}: {done} were done, {refused} were refused");
+    let books = node.books();
+    books.check_served(&till).await;
+    assert!(books.sold().len() > 30, "seed {seed}");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn the_journal_is_whole_and_every_total_is_its_fold_after_any_mix_of_commands() {
+    for seed in 1..=4 {
+        a_day_of(seed).await;
+    }
+}
+
+#[tokio::test]
+async fn lines_of_an_import_that_come_later_are_in_the_book_of_their_day() {
+    let (mut node, _hub) = TestNode::selling().await;
+    let till = node.till();
+    let import =
+        |rows: &[(&str, u32, i64)]| json!({"source": "old till", "baskets": [basket("2026-11-20", "07:06:11", rows)]});
+    let first = till.post("/v1/imports/baskets", "a", &import(&[("1", 2, 300)])).await.ok();
+    let later = till.post("/v1/imports/baskets", "b", &import(&[("1", 2, 300), ("2", 1, 450)])).await.ok();
+    assert_eq!((&first["tickets_created"], &first["lines_added"]), (&json!(1), &json!(1)));
+    assert_eq!((&later["tickets_amended"], &later["lines_added"]), (&json!(1), &json!(1)));
+    assert_eq!(later["lines_duplicate"], 1);
+    let day = till.get("/v1/business-days/2026-11-20").await;
+    assert_eq!((&day["tickets"], &day["lines"], &day["units"]), (&json!(1), &json!(2), &json!(3)));
+    assert_eq!((&day["net_minor"], &day["tax_unknown_tickets"]), (&json!(1_050), &json!(1)));
+    node.books().check_served(&till).await;
+    node.stop().await;
+}

@@ -1,0 +1,126 @@
+//! Whose folder it is: one process, one store, one node, one schema; everything else is refused by name.
+
+use percolate_common::domain::event::Event;
+use percolate_common::journal::StreamKind;
+use store_node::config::Config;
+
+use crate::support::menu::ESPRESSO;
+use crate::support::node::{TestNode, chain, ticket};
+use crate::support::program::{Program, upgrade_database};
+
+/// Makes a configuration another one.
+type Change = fn(&mut Config);
+
+/// Why it does not start with another configuration.
+async fn refusal(node: &mut TestNode, change: Change) -> String {
+    let right = node.config.clone();
+    change(&mut node.config);
+    let refused = node.try_open().await.expect_err("it must not start");
+    node.config = right;
+    chain(&refused)
+}
+
+#[tokio::test]
+async fn a_second_process_on_the_folder_is_refused_and_the_first_sells_on() {
+    let (node, mut hub) = TestNode::prepare_with_hub().await;
+    let first = Program::start_selling(&node.config, &mut hub).await;
+    let till = first.till().await;
+    let (code, said) = Program::start(&node.config).ended().await;
+    assert_eq!(code, Some(1), "{said}");
+    let names = format!("is in use by process {}: stop it first, or choose another folder", first.pid());
+    assert!(said.contains(&names) && said.contains(node.config.data.to_str().unwrap()), "{said}");
+    assert_eq!(till.sold("sale", &ticket("T1", &[(ESPRESSO, 1)])).await, "T1-A-1");
+}
+
+#[tokio::test]
+async fn a_program_that_is_told_to_stop_ends_well_and_what_it_sold_is_there() {
+    let (mut node, mut hub) = TestNode::prepare_with_hub().await;
+    let program = Program::start_selling(&node.config, &mut hub).await;
+    let till = program.till().await;
+    till.sold("sale", &ticket("T1", &[(ESPRESSO, 1)])).await;
+    let mut screen = till.listen().await;
+    program.tell_to_stop();
+    while screen.next().await.is_some() {}
+    assert!(screen.ended_well, "open screens are let go");
+    let (code, said) = program.ended().await;
+    assert_eq!(code, Some(0), "{said}");
+    node.open().await;
+    assert_eq!(node.till().sold("next", &ticket("T1", &[(ESPRESSO, 1)])).await, "T1-A-2");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_folder_of_another_store_or_node_is_refused_and_left_as_it_was() {
+    let mut node = TestNode::lonely().await;
+    let before = node.stop().await;
+    let store = refusal(&mut node, |config| config.store = 2).await;
+    assert!(store.contains("this database belongs to store 1, not to store 2: point --data at"), "{store}");
+    let other = refusal(&mut node, |config| config.node = 12).await;
+    assert!(other.contains("this database belongs to node 11, not to node 12: point --data at"), "{other}");
+    node.open().await;
+    let after = node.stop().await;
+    assert_eq!(after.entries.len(), before.entries.len());
+}
+
+#[tokio::test]
+async fn a_database_of_a_newer_program_is_refused() {
+    let mut node = TestNode::lonely().await;
+    node.stop().await;
+    upgrade_database(&node.database());
+    let newer = refusal(&mut node, |_| {}).await;
+    assert!(newer.contains("the database has schema 2, this program knows 1: use the newer program"), "{newer}");
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_refused_and_left_as_it_was() {
+    let mut node = TestNode::prepare();
+    std::fs::create_dir(&node.config.data).unwrap();
+    let content = "not a database, but somebody's letter ".repeat(100);
+    std::fs::write(node.database(), &content).unwrap();
+    let damaged = refusal(&mut node, |_| {}).await;
+    assert!(damaged.contains("the database file is damaged"), "{damaged}");
+    assert_eq!(std::fs::read_to_string(node.database()).unwrap(), content);
+}
+
+#[tokio::test]
+async fn a_configuration_that_cannot_be_is_refused_by_name() {
+    let mut node = TestNode::prepare();
+    let changes: [(&str, Change); 7] = [
+        ("time zone \"Mars/Olympus\" is not known", |config| config.zone = "Mars/Olympus".to_owned()),
+        ("cut-over hour 13 is not usable", |config| config.cutover_hour = 13),
+        ("reading --currency failed", |config| config.currency = "dollars".to_owned()),
+        ("--name must have 1 to 80 bytes", |config| config.name = "a\nb".to_owned()),
+        ("--hub-mqtt must be host:port", |config| config.hub_mqtt = "hub".to_owned()),
+        ("--http 0.0.0.0:0 is not a loopback address", |config| config.http = "0.0.0.0:0".parse().unwrap()),
+        ("reading --simulated-clock failed", |config| config.simulated_clock = Some("soon".to_owned())),
+    ];
+    for (names, change) in changes {
+        // The clock is an argument of this test's nodes; the option is read by the program.
+        let said = if names.contains("clock") {
+            let mut config = node.config.clone();
+            change(&mut config);
+            chain(&store_node::Node::start(&config).await.unwrap_err())
+        } else {
+            refusal(&mut node, change).await
+        };
+        assert!(said.contains(names), "{said}");
+    }
+    node.open().await;
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_store_describes_itself_at_its_first_start_and_when_it_changes() {
+    let mut node = TestNode::lonely().await;
+    node.restart().await;
+    node.stop().await;
+    node.config.name = "Virginia-Highland North".to_owned();
+    node.open().await;
+    node.restart().await;
+    let books = node.stop().await;
+    let names = books.stream(StreamKind::Ops).map(|entry| match &entry.recorded.event {
+        Event::StoreDescribed(described) => described.name.clone(),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(names.collect::<Vec<_>>(), ["Virginia-Highland", "Virginia-Highland North"]);
+}

@@ -1,0 +1,30 @@
+//! The store node as a whole: real files, the real API on loopback, a hub played by hand.
+
+#![cfg(test)]
+#![expect(clippy::wildcard_enum_match_arm, reason = "a test that meets anything else fails and shows it")]
+
+#[cfg(test)]
+mod support;
+
+#[cfg(test)]
+mod books;
+#[cfg(test)]
+mod days;
+#[cfg(test)]
+mod disk;
+#[cfg(test)]
+mod exchange;
+#[cfg(test)]
+mod feed;
+#[cfg(test)]
+mod folders;
+#[cfg(test)]
+mod groups;
+#[cfg(test)]
+mod menu;
+#[cfg(test)]
+mod openapi;
+#[cfg(test)]
+mod selling;
+#[cfg(test)]
+mod surface;

@@ -1,0 +1,278 @@
+//! The description at `/openapi.json` against the server: what it says is served, what is served it says, and every
+//! answer is as it says.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::support::http::{Answer, Request};
+use crate::support::menu::{BEANS, ESPRESSO};
+use crate::support::node::{TestNode, Till, basket, ticket};
+use crate::support::schema::{Description, Operation};
+
+const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+
+async fn description(till: &Till) -> Description {
+    Description::new(till.ask_openly("/openapi.json").await.ok())
+}
+
+/// A real path for a described one.
+fn real(path: &str, ticket: &Value) -> String {
+    path.replace("{id}", ticket["ticket_id"].as_str().unwrap()).replace("{day}", "2026-11-23")
+}
+
+/// What every refusal must be, whatever refuses.
+fn check_problem(answer: &Answer) {
+    let at = format!("{answer:?}");
+    assert_eq!(answer.media_type(), "application/problem+json", "{at}");
+    let problem = answer.json();
+    assert_eq!((&problem["type"], &problem["status"]), (&json!("about:blank"), &json!(answer.status)), "{at}");
+    let code = problem["code"].as_str().unwrap();
+    assert!(!code.is_empty() && code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{at}");
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains(' ') && detail.ends_with('.'), "a sentence: {at}");
+    assert_eq!(problem["request_id"].as_str().unwrap(), answer.headers["x-request-id"], "{at}");
+    assert_eq!(answer.headers.contains_key("retry-after"), answer.status >= 503, "{at}");
+}
+
+#[tokio::test]
+async fn what_is_described_is_served_and_by_no_other_method() {
+    let (mut node, _hub) = TestNode::selling().await;
+    let till = node.till();
+    let sold = till.sell("sale", &ticket("T1", &[(ESPRESSO, 1)])).await.ok();
+    let description = description(&till).await;
+    assert_eq!(*description.security_schemes(), json!({"token": {"type": "http", "scheme": "bearer"}}));
+    let operations = description.operations();
+    assert!(operations.len() >= 14, "{operations:?}");
+    for Operation { path, .. } in &operations {
+        for method in METHODS {
+            let address = real(path, &sold);
+            let described = operations.iter().find(|operation| operation.path == *path && operation.method == method);
+            let openly = Request::new(method, &address).send(till.address).await;
+            match described {
+                // A feed has no end; that it is served is tested where it is read.
+                Some(operation) if operation.open => assert_eq!(openly.status, 200, "{method} {address}"),
+                Some(operation) => {
+                    assert_eq!(openly.refusal(), (401, "unauthorized".to_owned()), "{method} {address}");
+                    description.check(operation, &openly);
+                    check_problem(&openly);
+                }
+                None => {
+                    assert_eq!(openly.refusal(), (405, "method_not_allowed".to_owned()), "{method} {address}");
+                    check_problem(&openly);
+                }
+            }
+        }
+    }
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_served_is_described() {
+    let mut node = TestNode::lonely().await;
+    let description = description(&node.till()).await;
+    let described: BTreeSet<String> = description.operations().into_iter().map(|operation| operation.path).collect();
+    // Routes that are made with their description are described; these are the places that could make others.
+    let sources = [
+        include_str!("../../src/http/router.rs"),
+        include_str!("../../../common/runtime/src/http/health.rs"),
+        include_str!("../../src/node.rs"),
+    ];
+    let routes = sources.iter().flat_map(|source| source.split(".route(\"").skip(1));
+    let routes: BTreeSet<String> = routes.map(|rest| rest.split('"').next().unwrap().to_owned()).collect();
+    assert_eq!(routes.len(), 4, "{routes:?}");
+    assert_eq!(routes.difference(&described).collect::<Vec<_>>(), Vec::<&String>::new());
+
+    let nowhere = node.till().ask("/v1/nowhere").await;
+    assert_eq!(nowhere.refusal(), (404, "not_found".to_owned()));
+    check_problem(&nowhere);
+    node.stop().await;
+}
+
+/// Asks, and checks the answer against its description.
+struct Checker {
+    till: Till,
+    description: Description,
+    /// What was answered well so far.
+    seen: BTreeSet<(String, String, u16)>,
+}
+
+impl Checker {
+    async fn ask(&mut self, method: &str, described: &str, path: &str, request: Request) -> Answer {
+        let operation = self.description.operation(method, described);
+        let answer = self.till.send(request).await;
+        self.description.check(&operation, &answer);
+        if answer.status >= 400 {
+            check_problem(&answer);
+        } else {
+            self.seen.insert((operation.path, operation.method, answer.status));
+        }
+        assert_ne!(answer.status, 500, "{method} {path}: {answer:?}");
+        answer
+    }
+
+    async fn get(&mut self, described: &str, path: &str) -> Answer {
+        self.ask("GET", described, path, Request::new("GET", path)).await
+    }
+
+    async fn post(&mut self, path: &str, key: &str, body: &Value) -> Answer {
+        let request = Request::new("POST", path).header("idempotency-key", key).json(body);
+        self.ask("POST", path, path, request).await
+    }
+
+    /// Everything that can be read, with something in it.
+    async fn read_all(&mut self, ticket: &str) {
+        for path in ["/v1/node", "/v1/catalog", "/v1/tickets", "/v1/stock", "/v1/business-day"] {
+            assert_eq!(self.get(path, path).await.status, 200, "{path}");
+        }
+        for path in ["/livez", "/metrics", "/readyz", "/openapi.json"] {
+            assert_eq!(self.get(path, path).await.status, 200, "{path}");
+        }
+        for path in ["/v1/tickets?day=2026-11-23&limit=1", "/v1/tickets?after=1"] {
+            assert_eq!(self.get("/v1/tickets", path).await.status, 200, "{path}");
+        }
+        self.get("/v1/tickets/{id}", &format!("/v1/tickets/{ticket}")).await.ok();
+        self.get("/v1/business-days/{day}", "/v1/business-days/2026-11-20").await.ok();
+    }
+
+    /// Everything that can be written, for the first time and once more.
+    async fn write_all(&mut self, sale: &Value) {
+        let movement = json!({"reason": "wasted", "lines": [{"stock_item": BEANS, "quantity": 5}]});
+        let rows = [("1", 2, 300), ("2", 0, 300)];
+        let import = json!({"source": "old till", "baskets": [basket("2026-11-20", "07:06:11", &rows)]});
+        let writes = [
+            ("/v1/tickets", sale, 201),
+            ("/v1/stock/movements", &movement, 201),
+            ("/v1/imports/baskets", &import, 200),
+        ];
+        for (number, (path, body, fresh)) in writes.into_iter().enumerate() {
+            let first = self.post(path, &format!("write-{number}"), body).await;
+            let again = self.post(path, &format!("write-{number}"), body).await;
+            assert_eq!((first.status, again.status, &first.text), (fresh, 200, &again.text), "{path}");
+        }
+        let quote = json!({"lines": [{"item": ESPRESSO, "quantity": 1}]});
+        assert_eq!(self.post("/v1/quotes", "no key is needed", &quote).await.status, 200);
+    }
+
+    async fn refusals(&mut self, sale: &Value) {
+        for (described, path, status, code) in [
+            ("/v1/tickets", "/v1/tickets?day=yesterday", 422, "date_invalid"),
+            ("/v1/tickets", "/v1/tickets?limit=x", 400, "invalid_query"),
+            ("/v1/tickets", "/v1/tickets?colour=red", 400, "invalid_query"),
+            ("/v1/tickets/{id}", "/v1/tickets/17", 404, "not_found"),
+            ("/v1/tickets/{id}", "/v1/tickets/0190b2c4-7e5d-7c3a-9f00-0123456789ab", 404, "not_found"),
+            ("/v1/business-days/{day}", "/v1/business-days/2026-02-30", 422, "date_invalid"),
+        ] {
+            assert_eq!(self.get(described, path).await.refusal(), (status, code.to_owned()), "{path}");
+        }
+        let changed = |pointer: &str, value: Value| {
+            let mut body = sale.clone();
+            *body.pointer_mut(pointer).unwrap() = value;
+            body
+        };
+        for (path, body, status, code) in [
+            ("/v1/tickets", changed("/lines/0/item", json!(999)), 422, "unknown_item"),
+            (
+                "/v1/tickets",
+                changed("/lines/0", json!({"item": ESPRESSO, "quantity": 1, "price": 1})),
+                422,
+                "invalid_body",
+            ),
+            ("/v1/tickets", changed("/tenders/0/kind", json!("cheque")), 422, "invalid_body"),
+            ("/v1/tickets", changed("/tenders/1/amount_minor", json!(1)), 422, "tender_underpaid"),
+            ("/v1/quotes", json!({"lines": []}), 422, "line_count"),
+            ("/v1/stock/movements", json!({"reason": "wasted", "lines": []}), 422, "line_count"),
+            ("/v1/stock/movements", json!({"reason": "lost", "lines": []}), 422, "invalid_body"),
+            ("/v1/imports/baskets", json!({"source": "", "baskets": []}), 422, "source_invalid"),
+            ("/v1/imports/baskets", json!({"source": "a", "baskets": []}), 422, "basket_count"),
+        ] {
+            assert_eq!(self.post(path, "refused", &body).await.refusal(), (status, code.to_owned()), "{path} {body}");
+        }
+    }
+
+    /// Requests that are wrong around their body.
+    async fn malformed(&mut self, sale: &Value) {
+        let post = || Request::new("POST", "/v1/tickets");
+        let json_type = ("content-type", "application/json");
+        let text = sale.to_string();
+        let too_large = vec![b' '; 300 * 1024];
+        let requests = [
+            (post().json(sale), 400, "idempotency_key_missing"),
+            (post().json(sale).header("idempotency-key", "two words"), 400, "idempotency_key_invalid"),
+            (
+                post().json(sale).header("idempotency-key", "a").header("idempotency-key", "b"),
+                400,
+                "idempotency_key_invalid",
+            ),
+            (post().header("idempotency-key", "a").body(text.clone()), 415, "unsupported_media_type"),
+            (
+                post().header("idempotency-key", "a").header("content-type", "text/plain").body(text),
+                415,
+                "unsupported_media_type",
+            ),
+            (post().header("idempotency-key", "a").header(json_type.0, json_type.1).body("{"), 400, "malformed_json"),
+            (
+                post().header("idempotency-key", "a").header(json_type.0, json_type.1).body(too_large),
+                413,
+                "body_too_large",
+            ),
+        ];
+        for (request, status, code) in requests {
+            let answer = self.ask("POST", "/v1/tickets", "/v1/tickets", request).await;
+            assert_eq!(answer.refusal(), (status, code.to_owned()));
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_answer_is_as_it_is_described() {
+    let (mut node, _hub) = TestNode::selling().await;
+    let till = node.till();
+    let description = description(&till).await;
+    let mut checker = Checker { till: till.clone(), description, seen: BTreeSet::new() };
+    let mut sale = ticket("T1", &[(ESPRESSO, 2)]);
+    sale["tenders"] = json!([{"kind": "card_external", "amount_minor": 100, "reference": "AUTH 7"},
+                             {"kind": "cash", "amount_minor": 1_000}]);
+    checker.write_all(&sale).await;
+    let page = till.get("/v1/tickets").await;
+    let tickets = page["tickets"].as_array().unwrap();
+    assert_eq!(tickets.len(), 2, "one that was sold and one that was brought in: {page}");
+    for ticket in tickets {
+        checker.read_all(ticket["ticket_id"].as_str().unwrap()).await;
+    }
+    checker.refusals(&sale).await;
+    checker.malformed(&sale).await;
+
+    let successes = |operation: Operation| {
+        let all = operation.successes().into_iter();
+        all.map(move |status| (operation.path.clone(), operation.method.clone(), status)).collect::<Vec<_>>()
+    };
+    let mut described: BTreeSet<_> = checker.description.operations().into_iter().flat_map(successes).collect();
+    described.remove(&("/v1/events".to_owned(), "GET".to_owned(), 200));
+    assert_eq!(described, checker.seen, "each described success was seen");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_node_without_a_menu_answers_as_it_is_described() {
+    let mut node = TestNode::lonely().await;
+    let till = node.till();
+    let description = description(&till).await;
+    let mut checker = Checker { till, description, seen: BTreeSet::new() };
+    for path in ["/v1/node", "/v1/tickets", "/v1/stock", "/v1/business-day"] {
+        assert_eq!(checker.get(path, path).await.status, 200, "{path}");
+    }
+    let unready = checker.till.ask_openly("/readyz").await;
+    checker.description.check(&checker.description.operation("GET", "/readyz"), &unready);
+    assert_eq!(unready.status, 503);
+    let none = ("catalog_not_received".to_owned(), 503);
+    assert_eq!(checker.get("/v1/catalog", "/v1/catalog").await.refusal(), (none.1, none.0.clone()));
+    let quote = json!({"lines": [{"item": ESPRESSO, "quantity": 1}]});
+    let movement = json!({"reason": "received", "lines": [{"stock_item": BEANS, "quantity": 5}]});
+    for (path, body) in
+        [("/v1/tickets", ticket("T1", &[(ESPRESSO, 1)])), ("/v1/quotes", quote), ("/v1/stock/movements", movement)]
+    {
+        assert_eq!(checker.post(path, "early", &body).await.refusal(), (none.1, none.0.clone()), "{path}");
+    }
+    node.stop().await;
+}

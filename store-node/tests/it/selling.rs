@@ -1,0 +1,141 @@
+//! Selling: receipts, keys, practice, many tills at once.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use crate::support::menu::{BAG, BEANS, ESPRESSO, LATTE};
+use crate::support::node::{TestNode, practice, ticket};
+
+#[tokio::test]
+async fn a_sale_is_answered_with_its_receipt_its_sums_and_its_place() {
+    let (mut node, _hub) = TestNode::selling().await;
+    let mut body = ticket("T1", &[(ESPRESSO, 2), (BAG, 1)]);
+    body["tenders"] = json!([{"kind": "card_external", "amount_minor": 2_000, "reference": "AUTH 7"},
+                             {"kind": "cash", "amount_minor": 1_000}]);
+    let mut sold = node.till().sell("sale-1", &body).await.ok();
+    let id = sold["ticket_id"].take();
+    // 6.00 at 8.9 % is 0.534, 18.00 at 4.9 % is 0.882: 24.00 and 0.53 and 0.88.
+    let expected = json!({
+        "ticket_id": null, "receipt": "T1-A-1", "business_day": "2026-11-23", "at_ms": 1_795_435_200_000_i64,
+        "training": false, "currency": "USD", "net_minor": 2_400, "tax_minor": 141, "total_minor": 2_541,
+        "tendered_minor": 3_000, "change_minor": 459, "seq": 2, "catalog_revision": 1,
+        "lines": [
+            {"item": ESPRESSO, "name": "item 101", "quantity": 2, "unit_price_minor": 300, "total_minor": 600},
+            {"item": BAG, "name": "item 201", "quantity": 1, "unit_price_minor": 1_800, "total_minor": 1_800},
+        ],
+    });
+    assert_eq!(sold, expected);
+
+    let mut read = node.till().get(&format!("/v1/tickets/{}", id.as_str().unwrap())).await;
+    assert_eq!(read["ticket_id"].take(), id);
+    assert_eq!(read, expected, "what is read later is what was answered");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_key_gives_the_same_answer_again_and_belongs_to_one_body() {
+    let (mut node, _hub) = TestNode::selling().await;
+    let (till, body) = (node.till(), ticket("T1", &[(ESPRESSO, 1)]));
+    let first = till.sell("sale-1", &body).await;
+    assert_eq!(first.status, 201);
+    assert!(!first.headers.contains_key("idempotent-replay"));
+    for _ in 0..2 {
+        let again = till.sell("sale-1", &body).await;
+        assert_eq!((again.status, &again.text), (200, &first.text));
+        assert_eq!(again.headers["idempotent-replay"], "true");
+    }
+
+    let other = till.sell("sale-1", &ticket("T1", &[(ESPRESSO, 2)])).await;
+    assert_eq!(other.refusal(), (422, "idempotency_key_reused".to_owned()));
+    let movement = till.move_stock("sale-1", "received", &[(BEANS, 1_000)]).await;
+    assert_eq!(movement.refusal(), (422, "idempotency_key_reused".to_owned()), "one key for all kinds of writes");
+
+    node.restart().await;
+    let later = node.till().sell("sale-1", &body).await;
+    assert_eq!((later.status, &later.text), (200, &first.text), "a key outlives the process");
+    assert_eq!(node.stop().await.receipts(), ["T1-A-1"]);
+}
+
+#[tokio::test]
+async fn receipts_go_on_after_a_restart_in_each_series() {
+    let (mut node, _hub) = TestNode::selling().await;
+    for round in 1..=3 {
+        for terminal in ["T1", "T2"] {
+            let body = ticket(terminal, &[(LATTE, 1)]);
+            let till = node.till();
+            assert_eq!(till.sold(&format!("{terminal}-{round}"), &body).await, format!("{terminal}-A-{round}"));
+            let practised = till.sold(&format!("{terminal}-p-{round}"), &practice(body)).await;
+            assert_eq!(practised, format!("{terminal}-TRN-{round}"));
+        }
+        // A number that was refused is not a number that was used.
+        let refused = node.till().sell(&format!("bad-{round}"), &ticket("T1", &[(999, 1)])).await;
+        assert_eq!(refused.refusal(), (422, "unknown_item".to_owned()));
+        node.restart().await;
+    }
+    assert_eq!(node.stop().await.sold().len(), 12);
+}
+
+#[tokio::test]
+async fn practice_has_its_own_numbers_and_is_in_no_total_and_no_stock() {
+    let (mut node, _hub) = TestNode::selling().await;
+    let till = node.till();
+    till.sold("real", &ticket("T1", &[(ESPRESSO, 1)])).await;
+    let (mut day, stock) = (till.get("/v1/business-day").await, till.get("/v1/stock").await);
+    let body = practice(ticket("T1", &[(ESPRESSO, 5), (BAG, 5)]));
+    assert_eq!(till.sold("practice", &body).await, "T1-TRN-1");
+    assert_eq!(till.sold("real-2", &ticket("T2", &[(ESPRESSO, 1)])).await, "T2-A-1");
+    let after = till.get("/v1/business-day").await;
+    assert_eq!(after["training_tickets"], 1);
+    // Twice the one espresso, and nothing of the practice.
+    for sum in ["tickets", "lines", "units", "net_minor", "tax_minor", "total_minor"] {
+        day[sum] = json!(day[sum].as_i64().unwrap() * 2);
+        assert_eq!(after[sum], day[sum], "{sum}");
+    }
+    assert_eq!(after["tenders"], json!([{"kind": "cash", "amount_minor": day["total_minor"]}]));
+    let used = |stock: &Value| stock["rows"][0]["used"].as_i64().unwrap();
+    assert_eq!(used(&till.get("/v1/stock").await), used(&stock) * 2);
+    node.books().check_served(&till).await;
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn many_tills_at_once_each_have_a_series_without_gaps() {
+    let (mut node, _hub) = TestNode::selling().await;
+    let mut tills = JoinSet::new();
+    for terminal in ["T1", "T2", "T3"] {
+        for half in 0..2 {
+            let till = node.till();
+            tills.spawn(async move {
+                let mut receipts = Vec::new();
+                for number in 0..20 {
+                    let key = format!("{terminal}-{half}-{number}");
+                    receipts.push(till.sold(&key, &ticket(terminal, &[(ESPRESSO, 1)])).await);
+                }
+                receipts
+            });
+        }
+    }
+    let receipts: BTreeSet<String> = tills.join_all().await.into_iter().flatten().collect();
+    let expected = ["T1", "T2", "T3"].map(|terminal| (1..=40).map(move |number| format!("{terminal}-A-{number}")));
+    assert_eq!(receipts, expected.into_iter().flatten().collect(), "answered receipts");
+    assert_eq!(node.stop().await.receipts().len(), 120);
+}
+
+#[tokio::test]
+async fn a_hundred_requests_with_one_key_are_one_ticket() {
+    let (mut node, _hub) = TestNode::selling().await;
+    let mut tries = JoinSet::new();
+    for _ in 0..100 {
+        let till = node.till();
+        tries.spawn(async move { till.sell("one", &ticket("T1", &[(LATTE, 1)])).await });
+    }
+    let answers = tries.join_all().await;
+    let fresh = answers.iter().filter(|answer| answer.status == 201).count();
+    let replayed = answers.iter().filter(|answer| answer.headers.contains_key("idempotent-replay")).count();
+    assert_eq!((fresh, replayed), (1, 99));
+    let bodies: BTreeSet<&str> = answers.iter().map(|answer| answer.text.as_str()).collect();
+    assert_eq!(bodies.len(), 1, "all were told the same");
+    assert_eq!(node.stop().await.receipts(), ["T1-A-1"]);
+}

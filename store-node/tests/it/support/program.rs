@@ -1,0 +1,133 @@
+//! The database of a node that does not run, and the node as a process of its own.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use percolate_runtime::database::{Database, DatabaseOptions};
+use percolate_runtime::migrate::Migration;
+use percolate_runtime::sqlite::StorageError;
+use rusqlite::named_params;
+use serde_json::Value;
+use store_node::config::Config;
+use tokio::process::{Child, Command};
+
+use super::hub::TestHub;
+use super::menu::MenuJournal;
+use super::node::Till;
+use super::{eventually, in_time};
+
+/// The schema of the program under test.
+const MIGRATIONS: &[Migration] = &[Migration::new(1, "node", include_str!("../../../migrations/0001_node.sql"))];
+
+/// What a later program might bring.
+const NEWER_MIGRATIONS: &[Migration] =
+    &[MIGRATIONS[0], Migration::new(2, "later", "CREATE TABLE later (number INTEGER NOT NULL) STRICT")];
+
+/// Opens a node's database as a later program does, and leaves it so.
+pub(crate) fn upgrade_database(path: &Path) {
+    DatabaseOptions::new(path, NEWER_MIGRATIONS).open().unwrap();
+}
+
+/// Opens a node's database as the node does.
+pub(crate) fn open_database(path: &Path) -> Database {
+    DatabaseOptions::new(path, MIGRATIONS).open().unwrap()
+}
+
+/// Gives a node a menu as if it had received it.
+pub(crate) fn put_menu(path: &Path, menu: &MenuJournal) {
+    let (author, incarnation) = (menu.id.author.number(), menu.id.incarnation.get().cast_signed());
+    let put = |tx: &percolate_runtime::sqlite::WriteTx<'_>| {
+        for (event, head) in menu.events.iter().zip(&menu.heads[1..]) {
+            tx.execute(
+                "INSERT INTO down_journal (author, incarnation, stream, seq, event, hash)
+                 VALUES (:author, :incarnation, 16, :seq, :event, :hash)",
+                named_params! {
+                    ":author": author, ":incarnation": incarnation, ":seq": head.seq.cast_signed(), ":event": event,
+                    ":hash": head.hash.as_bytes(),
+                },
+            )?;
+        }
+        let head = menu.head();
+        tx.execute(
+            "INSERT INTO down_head (author, incarnation, stream, seq, hash, place)
+             VALUES (:author, :incarnation, 16, :seq, :hash, 0)",
+            named_params! {
+                ":author": author, ":incarnation": incarnation, ":seq": head.seq.cast_signed(),
+                ":hash": head.hash.as_bytes(),
+            },
+        )?;
+        Ok::<_, StorageError>(())
+    };
+    open_database(path).write("put_menu", put).unwrap();
+}
+
+/// The node as a process of its own. It does not outlive its owner.
+pub(crate) struct Program {
+    child: Child,
+    data: PathBuf,
+}
+
+impl Program {
+    pub(crate) fn start(config: &Config) -> Self {
+        let words = [
+            ("--data", config.data.display().to_string()),
+            ("--store", config.store.to_string()),
+            ("--node", config.node.to_string()),
+            ("--name", config.name.clone()),
+            ("--zone", config.zone.clone()),
+            ("--currency", config.currency.clone()),
+            ("--http", config.http.to_string()),
+            ("--hub-mqtt", config.hub_mqtt.clone()),
+            ("--disk-reserve-bytes", config.disk_reserve_bytes.to_string()),
+        ];
+        let mut command = Command::new(env!("CARGO_BIN_EXE_store-node"));
+        command.arg("serve");
+        for (option, value) in words {
+            command.args([option, &value]);
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+        Self { child: command.spawn().unwrap(), data: config.data.clone() }
+    }
+
+    /// Starts one that sells from the menu of its hub.
+    pub(crate) async fn start_selling(config: &Config, hub: &mut TestHub) -> Self {
+        let program = Self::start(config);
+        hub.greet().await;
+        hub.serve_menu(&MenuJournal::published()).await;
+        program
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id().expect("the program runs")
+    }
+
+    /// A till of the shop, once the program listens.
+    pub(crate) async fn till(&self) -> Till {
+        let pid = self.pid();
+        let address = eventually("the address of the program", || async {
+            let text = std::fs::read(self.data.join("endpoints.json")).ok()?;
+            let endpoints: Value = serde_json::from_slice(&text).ok()?;
+            (endpoints["pid"] == pid).then(|| endpoints["http"].as_str().unwrap().parse().unwrap())
+        });
+        Till::new(address.await, &self.data)
+    }
+
+    /// Tells it to stop, as an operator does.
+    pub(crate) fn tell_to_stop(&self) {
+        let told = std::process::Command::new("kill").args(["-TERM", &self.pid().to_string()]).status().unwrap();
+        assert!(told.success());
+    }
+
+    /// Waits until it has ended, and gives its exit code and what it had to say.
+    pub(crate) async fn ended(self) -> (Option<i32>, String) {
+        let output = in_time("the end of the program", self.child.wait_with_output()).await.unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    }
+}
+
+/// The value of a metric of this series, by its whole name with labels.
+pub(crate) async fn metric(till: &Till, series: &str) -> u64 {
+    let text = till.ask_openly("/metrics").await.text;
+    let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    line.map_or(0, |value| value.parse().unwrap())
+}
