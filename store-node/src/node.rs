@@ -167,7 +167,7 @@ async fn open(
 
 /// Ready means: can sell.
 fn checks(app: &App) -> Vec<Check> {
-    let written = app.writer.run_blocking("ready", |_tx| Ok::<_, percolate_runtime::sqlite::StorageError>(()));
+    let written = app.probe();
     let revision = app.present.catalog().map(|catalog| catalog.revision.number);
     let free = app.disk_free_bytes();
     vec![

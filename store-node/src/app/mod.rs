@@ -250,6 +250,18 @@ impl App {
         Ok(journal::entry_append(tx, self.life, &self.journal(event.stream()), &bytes, hlc)?)
     }
 
+    /// Whether the database can be written; nothing is kept of the try, and nothing is flushed for it. Blocks.
+    pub(crate) fn probe(&self) -> Result<(), StorageError> {
+        let tried = self.writer.run_blocking("probe", |tx| {
+            journal::meta_touch(tx)?;
+            Err::<(), _>(Probe::CanBeWritten)
+        });
+        match tried {
+            Ok(()) | Err(Probe::CanBeWritten) => Ok(()),
+            Err(Probe::Failed(error)) => Err(error),
+        }
+    }
+
     /// Free space where the database lies, in bytes.
     pub(crate) fn disk_free_bytes(&self) -> Option<u64> {
         percolate_runtime::files::disk_free_bytes(&self.data_dir).ok()
@@ -262,6 +274,18 @@ impl App {
             Some(free) if free < self.disk_reserve_bytes => Err(AppError::DiskReserve { free }),
             Some(_) | None => Ok(()),
         }
+    }
+}
+
+/// How a probe ends: always with an error, so that it is rolled back.
+enum Probe {
+    CanBeWritten,
+    Failed(StorageError),
+}
+
+impl From<StorageError> for Probe {
+    fn from(error: StorageError) -> Self {
+        Self::Failed(error)
     }
 }
 
