@@ -1,34 +1,16 @@
 //! The hub's statement for an audit: the journals of a node as they are held here, read anew from the first entry.
 
-use std::sync::Arc;
-
-use axum::Json;
-use axum::extract::State;
-use axum::http::StatusCode;
 use percolate_common::ids::NodeId;
 use percolate_common::journal::{AuthorId, ChainAudit, ChainFinding, JournalId};
-use percolate_runtime::http::auth::Actor;
-use percolate_runtime::http::extract::QueryParams;
-use percolate_runtime::http::problem::Problem;
 use percolate_runtime::sqlite::{ReadTx, StorageError};
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::store::{NodeKey, node_key_list};
-use crate::kernel::http::{Refused, storage_problem};
-use crate::kernel::journal::{Journal, StreamState, entry_list, stream_list};
+use crate::kernel::journal::{StreamState, entry_list, stream_list};
 
 /// Entries that are in memory at one time.
 const PAGE_ENTRIES: usize = 1_000;
-
-/// Whose journals are asked for.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Whose {
-    /// Node number.
-    node: u32,
-}
 
 /// What the hub states of a node's journals.
 #[derive(Debug, Serialize, ToSchema)]
@@ -79,27 +61,8 @@ struct KnownKey {
     first_seen_at_ms: i64,
 }
 
-/// Reads a node's journals anew and states what they come to.
-#[utoipa::path(get, path = "/v1/sync/audit", tag = "sync", params(Whose), security(("token" = [])),
-    responses((status = 200, description = "The statement", body = JournalsAudited), Refused))]
-pub(super) async fn audit(
-    _actor: Actor,
-    State(journal): State<Arc<Journal>>,
-    QueryParams(whose): QueryParams<Whose>,
-) -> Result<Json<JournalsAudited>, Problem> {
-    let node = NodeId::new(whose.node);
-    let read = journal.db().read_async(move |tx| statement(tx, node)).await;
-    match read.map_err(|error| storage_problem(&error))? {
-        Some(answer) => Ok(Json(answer)),
-        None => Err(Problem::new(
-            StatusCode::NOT_FOUND,
-            "unknown_node",
-            format!("Node {node} has never been heard of. GET /v1/sync/nodes lists the nodes."),
-        )),
-    }
-}
-
-fn statement(tx: &ReadTx<'_>, node: NodeId) -> Result<Option<JournalsAudited>, StorageError> {
+/// Reads a node's journals anew; nothing if the node was never heard of.
+pub(super) fn statement(tx: &ReadTx<'_>, node: NodeId) -> Result<Option<JournalsAudited>, StorageError> {
     let author = AuthorId::node(node);
     let states: Vec<StreamState> =
         stream_list(tx)?.into_iter().filter(|state| state.journal.author == author).collect();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use percolate_common::ids::NodeId;
 use percolate_common::journal::{AuthorId, Incarnation, JournalId};
 use percolate_common::wire::event;
 use percolate_runtime::http::auth::Actor;
@@ -16,7 +17,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::audit;
+use super::audit::{JournalsAudited, statement};
 use super::store::{DeadLetter, DownPosition, dead_letter_list, down_position_list};
 use crate::kernel::http::{Refused, ServiceRouter, storage_problem};
 use crate::kernel::journal::{Entry, Journal, NodeState, StreamState, node_list, parked_list, stream_list};
@@ -35,7 +36,7 @@ pub fn router(journal: Journal) -> ServiceRouter {
         .routes(routes!(nodes))
         .routes(routes!(parked))
         .routes(routes!(dead_letters))
-        .routes(routes!(audit::audit))
+        .routes(routes!(audit))
         .with_state(Arc::new(journal))
 }
 
@@ -374,6 +375,35 @@ async fn dead_letters(
     Ok(Json(DeadLetters { rows: letters.into_iter().map(DeadLetterRow::from).collect() }))
 }
 
+/// Whose journals are asked for.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct Whose {
+    /// Node number.
+    node: u32,
+}
+
+/// Reads a node's journals anew, from the first entry, and states what they come to.
+#[utoipa::path(get, path = "/v1/sync/audit", tag = "sync", params(Whose), security(("token" = [])),
+    responses((status = 200, description = "The statement", body = JournalsAudited), Refused))]
+async fn audit(
+    _actor: Actor,
+    State(journal): State<Arc<Journal>>,
+    QueryParams(whose): QueryParams<Whose>,
+) -> Result<Json<JournalsAudited>, Problem> {
+    let node = NodeId::new(whose.node);
+    let read = journal.db().read_async(move |tx| statement(tx, node)).await;
+    match read.map_err(|error| storage_problem(&error))? {
+        Some(answer) => Ok(Json(answer)),
+        None => Err(Problem::new(
+            StatusCode::NOT_FOUND,
+            "unknown_node",
+            format!("Node {node} has never been heard of. GET /v1/sync/nodes lists the nodes."),
+        )),
+    }
+}
+
 fn cursor_text(journal: &JournalId, seq: u64) -> String {
     format!("{}/{}/{}/{seq}", journal.author.number(), journal.incarnation, journal.stream)
 }
@@ -390,7 +420,6 @@ fn cursor(text: &str) -> Option<(JournalId, u64)> {
 
 #[cfg(test)]
 mod tests {
-    use percolate_common::ids::NodeId;
     use percolate_common::journal::{Service, StreamKind};
 
     use super::*;
