@@ -161,13 +161,14 @@ impl TicketId {
         part
     }
 
-    /// The id of an imported ticket: UUIDv8 from the source, the store and the first row of the basket.
+    /// The id of an imported ticket: UUIDv8 from the source, the store and the basket's local date and time.
     ///
-    /// The same row always makes the same ticket, on whatever box and whenever it is imported.
+    /// Rows of one second are one basket: they make the same ticket on whatever box, in whatever portions and order
+    /// they are imported.
     #[must_use]
-    pub fn imported(source: &str, store: StoreId, first_row: &str) -> Self {
+    pub fn imported(source: &str, store: StoreId, local: &str) -> Self {
         let mut hasher = blake3::Hasher::new_derive_key(IMPORTED_CONTEXT);
-        for part in [source.as_bytes(), &store.get().to_be_bytes(), first_row.as_bytes()] {
+        for part in [source.as_bytes(), &store.get().to_be_bytes(), local.as_bytes()] {
             hasher.update(&(part.len() as u64).to_be_bytes());
             hasher.update(part);
         }

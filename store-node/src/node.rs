@@ -167,14 +167,17 @@ async fn open(
 
 /// Ready means: can sell.
 fn checks(app: &App) -> Vec<Check> {
-    let written = app.probe();
+    let written = match app.check_files() {
+        Ok(()) => app.probe().map_err(|error| error.to_string()),
+        Err(gone) => Err(gone.to_string()),
+    };
     let revision = app.present.catalog().map(|catalog| catalog.revision.number);
     let free = app.disk_free_bytes();
     vec![
         Check {
             name: "storage",
             ok: written.is_ok(),
-            detail: written.map_or_else(|error| error.to_string(), |()| "writable".to_owned()),
+            detail: written.map_or_else(|why| why, |()| "writable".to_owned()),
         },
         Check {
             name: "catalog",

@@ -79,12 +79,27 @@ pub enum TelemetryError {
 pub fn init_logs(format: LogFormat, level: &str) -> Result<(), TelemetryError> {
     let filter =
         EnvFilter::builder().parse(level).map_err(|source| TelemetryError::Level { text: level.to_owned(), source })?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Lossy(io::stderr()));
     match format {
         LogFormat::Human => lines.finish().try_init(),
         LogFormat::Json => lines.json().finish().try_init(),
     }
     .map_err(TelemetryError::Logs)
+}
+
+/// Where log lines go. A line that cannot be written, because the disk is full or the reader has gone, is lost: the
+/// library would complain on the same stream, and panic in whoever had something to say.
+#[derive(Debug)]
+struct Lossy<W>(W);
+
+impl<W: io::Write> io::Write for Lossy<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes).or(Ok(bytes.len()))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush().or(Ok(()))
+    }
 }
 
 /// Makes the process's recorder, or gives the one that was made before. Call it before anything that measures is made.
@@ -127,6 +142,28 @@ mod tests {
     use metrics::histogram;
 
     use super::*;
+
+    /// A disk that is full.
+    struct Full;
+
+    impl io::Write for Full {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::StorageFull.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Err(io::ErrorKind::StorageFull.into())
+        }
+    }
+
+    #[test]
+    fn a_log_line_that_cannot_be_written_is_lost_and_nothing_else() {
+        use io::Write as _;
+        let mut log = Lossy(Full);
+        log.write_all(b"the disk is full").unwrap();
+        log.flush().unwrap();
+        assert!(Full.write_all(b"x").is_err());
+    }
 
     #[test]
     fn metrics_can_be_installed_twice_and_are_the_same() {

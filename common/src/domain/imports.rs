@@ -39,13 +39,14 @@ impl ImportedLine {
         self.unit_price.times(i64::from(self.quantity))
     }
 
-    /// A hash over everything the line says, to tell the same row from another with its id.
+    /// A hash over everything the line says and when it was sold, to tell the same row from another with its id.
     #[must_use]
-    pub fn content_hash(&self) -> [u8; 16] {
+    pub fn content_hash(&self, local: &str) -> [u8; 16] {
         let mut hasher = blake3::Hasher::new_derive_key("percolate 2026 content of an imported line");
         let price = self.unit_price.get().to_be_bytes();
         let quantity = self.quantity.to_be_bytes();
         for part in [
+            local.as_bytes(),
             self.row.as_bytes(),
             self.item.id.as_bytes(),
             self.item.name.as_bytes(),
@@ -65,7 +66,7 @@ impl ImportedLine {
 /// A ticket of another system was brought in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TicketImported {
-    /// Its id, derived from source, store and first row.
+    /// Its id, derived from source, store and local time.
     pub id: TicketId,
     /// Which system or file it came from.
     pub source: String,
@@ -172,7 +173,7 @@ mod tests {
 
     #[test]
     fn content_hash_sees_every_field_and_no_field_runs_into_the_next() {
-        let base = line().content_hash();
+        let base = line().content_hash("2023-01-01 07:06:11");
         let changes: [fn(&mut ImportedLine); 6] = [
             |l| l.row.push('0'),
             |l| l.item.id.push('0'),
@@ -184,12 +185,13 @@ mod tests {
         for change in changes {
             let mut other = line();
             change(&mut other);
-            assert_ne!(other.content_hash(), base);
+            assert_ne!(other.content_hash("2023-01-01 07:06:11"), base);
         }
         let mut shifted = line();
         shifted.row = "13".to_owned();
         shifted.item.id = "2".to_owned();
-        assert_ne!(shifted.content_hash(), base);
+        assert_ne!(shifted.content_hash("2023-01-01 07:06:11"), base);
+        assert_ne!(line().content_hash("2023-01-02 07:06:11"), base, "another moment is another sale");
     }
 
     #[test]

@@ -98,6 +98,9 @@ mod number {
     pub(super) const CATALOG: u16 = 48;
 }
 
+/// Days since 1970-01-01 that a business day may be: the years 1 to 9999, and a day at either end for time zones.
+const BUSINESS_DAYS: core::ops::RangeInclusive<i32> = -719_163..=2_932_897;
+
 /// The version that every type is written in today.
 const TYPE_VERSION: u8 = 1;
 
@@ -202,6 +205,11 @@ pub fn decode(bytes: &[u8]) -> Result<Recorded, EventError> {
         number::CATALOG => Event::Catalog(catalog::decode(payload)?),
         _newer => return Err(unknown),
     };
+    if !BUSINESS_DAYS.contains(&twin.business_day) {
+        return Err(
+            WireError::malformed("event", format!("business day {} is in no calendar", twin.business_day)).into()
+        );
+    }
     let hlc = Hlc::from_packed(twin.hlc);
     let header = Header {
         store: StoreId::new(twin.store),

@@ -76,7 +76,10 @@ pub async fn run(options: &ImportOptions, json: bool, screen: &mut Screen) -> Re
         report.wait_ms = Some((monotonic_now() - begin).as_millis().saturating_sub(import_ms));
     }
     let text = if json { format!("{}\n", report.to_json()) } else { report.to_text(screen.paint) };
-    screen.write(&text).map_err(|error| failed(error.into()))?;
+    // A program that listens gets one object: the failure, if rows could not be set aside.
+    if !json || set_aside.is_ok() {
+        screen.write(&text).map_err(|error| failed(error.into()))?;
+    }
     set_aside.map_err(|error| failed(error.into()))?;
     Ok(report.exit())
 }

@@ -46,6 +46,12 @@ pub(crate) enum AppError {
         /// What is left.
         free: u64,
     },
+    /// The database's files are no longer where they were: what is written would be lost with the process.
+    #[error("the files of the database are gone from {folder}")]
+    FilesGone {
+        /// Where they were.
+        folder: String,
+    },
     /// There is no such thing.
     #[error("there is no such {0}")]
     NotFound(&'static str),

@@ -6,6 +6,8 @@ use percolate_common::domain::imports::{
 };
 use percolate_common::ids::TicketId;
 use percolate_common::money::Minor;
+use percolate_common::time::UtcMillis;
+use percolate_common::wire::EVENT_BYTES_MAX;
 use percolate_runtime::sqlite::WriteTx;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -15,6 +17,14 @@ use super::tickets::{Answer, KIND_IMPORT, RequestKey, give, given};
 use super::{App, Stamp};
 use crate::store::imports as store;
 use crate::store::sales::{self, RowClass, TicketRow};
+
+/// The first moment that a past sale may be from: 1970, before which no till of today kept a file.
+const OLDEST_SALE_MS: i64 = 0;
+/// How far another system's clock may be ahead of ours: a day, in milliseconds.
+const CLOCKS_APART_MS_MAX: i64 = 86_400_000;
+/// What a line needs in an event besides its texts, and an event besides its lines, in bytes: generously.
+const LINE_OVERHEAD_BYTES: usize = 32;
+const EVENT_OVERHEAD_BYTES: usize = 1_024;
 
 /// A basket as it was bought.
 #[derive(Debug, Clone)]
@@ -98,7 +108,7 @@ fn row_order(row: &str) -> (bool, u128, String) {
 /// The lines that are new and sound; the others are counted or rejected.
 fn new_lines(
     tx: &WriteTx<'_>,
-    source: &str,
+    (source, local): (&str, &str),
     lines: Vec<ImportedLine>,
     done: &mut ImportAnswer,
 ) -> Result<Vec<ImportedLine>, AppError> {
@@ -108,7 +118,7 @@ fn new_lines(
             reject(done, core::slice::from_ref(&line), rejection_code(&rejection), &format!("{rejection}."));
             continue;
         }
-        let hash = line.content_hash();
+        let hash = line.content_hash(local);
         match store::line_fetch(tx, source, &line.row)? {
             Some(known) if known == hash => done.lines_duplicate += 1,
             Some(_) => {
@@ -123,6 +133,24 @@ fn new_lines(
     }
     fresh.sort_by_cached_key(|line| row_order(&line.row));
     Ok(fresh)
+}
+
+/// Why a basket cannot be brought in as a whole, if it cannot.
+fn unlawful(basket: &Basket, at: UtcMillis, now: UtcMillis) -> Option<(&'static str, String)> {
+    let local = format!("{} {}", basket.local_date, basket.local_time);
+    if !(OLDEST_SALE_MS..=now.get().saturating_add(CLOCKS_APART_MS_MAX)).contains(&at.get()) {
+        return Some(("local_time_out_of_range", format!("{local} is in the future, or before 1970: no past sale.")));
+    }
+    let texts = |line: &ImportedLine| {
+        line.row.len() + line.item.id.len() + line.item.name.len() + line.item.category.len() + LINE_OVERHEAD_BYTES
+    };
+    let bytes: usize = basket.lines.iter().map(texts).sum();
+    let limit = EVENT_BYTES_MAX - EVENT_OVERHEAD_BYTES;
+    (bytes > limit).then(|| {
+        let detail =
+            format!("The basket of {local} has {bytes} bytes of text, and a journal takes {limit} of one basket.");
+        ("basket_too_large", detail)
+    })
 }
 
 fn import_basket(
@@ -145,9 +173,15 @@ fn import_basket(
             return Ok(());
         }
     };
+    if let Some((code, detail)) = unlawful(&basket, resolved.at, now.at) {
+        reject(done, &basket.lines, code, &detail);
+        return Ok(());
+    }
     let local = format!("{} {}", basket.local_date, basket.local_time);
-    let lines = new_lines(tx, source, basket.lines, done)?;
-    let Some(first) = lines.first() else { return Ok(()) };
+    let lines = new_lines(tx, (source, &local), basket.lines, done)?;
+    if lines.is_empty() {
+        return Ok(());
+    }
     done.repeated_local_times += u32::from(resolved.repeated);
     done.lines_added += u32::try_from(lines.len()).unwrap_or(u32::MAX);
     let stamp = Stamp { at: resolved.at, ..*now };
@@ -158,7 +192,7 @@ fn import_basket(
         }
         None => {
             done.tickets_created += 1;
-            let id = TicketId::imported(source, app.identity.store, &first.row);
+            let id = TicketId::imported(source, app.identity.store, &local);
             store::basket_insert(tx, source, &local, id)?;
             create(app, tx, &stamp, id, source, lines)
         }

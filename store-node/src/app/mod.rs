@@ -262,6 +262,18 @@ impl App {
         }
     }
 
+    /// Whether the database is still where it was: a file that somebody removes is written on without an error, and is
+    /// gone with the process.
+    pub(crate) fn check_files(&self) -> Result<(), AppError> {
+        let database = self.readers.path();
+        let mut log = database.as_os_str().to_owned();
+        log.push("-wal");
+        if database.exists() && std::path::Path::new(&log).exists() {
+            return Ok(());
+        }
+        Err(AppError::FilesGone { folder: self.data_dir.display().to_string() })
+    }
+
     /// Free space where the database lies, in bytes.
     pub(crate) fn disk_free_bytes(&self) -> Option<u64> {
         percolate_runtime::files::disk_free_bytes(&self.data_dir).ok()
@@ -270,6 +282,7 @@ impl App {
     /// Refuses new sales and imports when only the reserve for closing the day is left. What was done before under the
     /// same key is looked up first: its answer needs no room.
     pub(crate) fn check_reserve(&self) -> Result<(), AppError> {
+        self.check_files()?;
         match self.disk_free_bytes() {
             Some(free) if free < self.disk_reserve_bytes => Err(AppError::DiskReserve { free }),
             Some(_) | None => Ok(()),

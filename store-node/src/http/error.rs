@@ -112,6 +112,12 @@ impl From<AppError> for Problem {
                 "This store has not received a menu yet, and sells nothing until it has. Check the link to the hub.",
             )
             .with_retry_after(CATALOG_RETRY_S),
+            AppError::FilesGone { .. } => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "storage_gone",
+                "The files of the box's database were moved or removed while it ran. Nothing more is sold, for it would \
+                 be lost: put the data folder back, or restart the box on a sound one.",
+            ),
             AppError::DiskReserve { free } => Self::new(
                 StatusCode::INSUFFICIENT_STORAGE,
                 "disk_reserve_reached",

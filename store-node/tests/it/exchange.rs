@@ -154,10 +154,14 @@ async fn a_hub_that_has_forgotten_is_sent_everything_from_where_it_says() {
     let again = hub.batch(StreamKind::Sales).await;
     assert_eq!((again.seq_lo, again.seq_hi()), (3, 5));
     hub.take(&again);
-    // In the middle of a session it may ask again, too.
-    hub.ask_again(sales, 2).await;
+    // In the middle of a session it may ask again, too, for less than was not acknowledged.
+    hub.ask_again(sales, 4).await;
     let once_more = hub.batch(StreamKind::Sales).await;
-    assert_eq!((once_more.seq_lo, &once_more.events), (3, &again.events));
+    assert_eq!((once_more.seq_lo, &once_more.events[..]), (5, &again.events[2..]));
+    hub.acknowledge(sales, 3).await;
+    till.move_stock("after", "received", &[(BEANS, 1)]).await.ok();
+    hub.take_until(StreamKind::Stock, 1).await;
+    acked(&till, "stock", 1).await;
     assert_eq!(till.acked_seq("sales").await, 5, "what was acknowledged stays acknowledged");
     node.stop().await;
 }
@@ -177,7 +181,8 @@ async fn a_session_that_the_hub_does_not_know_is_begun_anew() {
     hub.say(&FromHub::Rehello { session: hub.session }).await;
     hub.hello().await;
     sell(&till, 3..=3).await;
-    // A welcome to another start of this node, as of a cloned box, is not for it.
+    // A verdict on another start of this node, as of a cloned box, is not for it.
+    let mut screen = till.listen().await;
     let (boot, now_ms) = (hub.boot, hub.now_ms);
     let stranger = Welcome {
         boot: boot + 1,
@@ -194,6 +199,9 @@ async fn a_session_that_the_hub_does_not_know_is_begun_anew() {
     let batch = hub.batch(StreamKind::Sales).await;
     assert_eq!((batch.session, batch.seq_lo, batch.seq_hi()), (hub.session, 3, 4));
     assert_eq!(till.get("/v1/node").await["halted"], Value::Null, "of {sales}");
+    hub.hang_up();
+    assert_eq!(screen.hear("link").await, json!({"link": "down"}), "and it never was anything but up");
+    drop(screen);
     node.stop().await;
 }
 
@@ -255,6 +263,23 @@ async fn a_fork_in_the_middle_of_a_session_stops_the_sending_and_not_the_selling
     let (node, mut hub) = TestNode::selling().await;
     hub.answer(Verdict::Forked { stream: StreamKind::Ops.number() }).await;
     halts(node, hub, "forked", "restored or cloned").await;
+}
+
+#[tokio::test]
+async fn a_halt_lasts_until_the_hub_welcomes_the_node_again() {
+    let (mut node, mut hub) = meeting_again().await;
+    let till = node.till();
+    hub.answer(Verdict::Untrusted).await;
+    let halted = link(&till, "refused").await;
+    sell(&till, 1..=1).await;
+    hub.hang_up();
+    hub.connect().await;
+    assert_eq!(link(&till, "down").await, halted, "a greeting is no answer yet");
+    hub.answer(Verdict::Welcome).await;
+    assert_eq!(link(&till, "up").await, Value::Null);
+    hub.take_until(StreamKind::Sales, 2).await;
+    acked(&till, "sales", 2).await;
+    node.stop().await;
 }
 
 #[tokio::test]

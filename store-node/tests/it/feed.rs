@@ -5,7 +5,7 @@ use tokio::task::JoinSet;
 
 use crate::support::feed::Listener;
 use crate::support::menu::ESPRESSO;
-use crate::support::node::{TestNode, practice, ticket};
+use crate::support::node::{TestNode, basket, practice, ticket};
 
 #[tokio::test]
 async fn every_screen_hears_of_each_sale_once_and_as_it_was_answered() {
@@ -47,6 +47,22 @@ async fn a_screen_that_comes_back_hears_what_is_new_and_reads_the_rest() {
     while listener.hear("ticket").await != new {}
     let page = till.get(&format!("/v1/tickets?after={}", seen["seq"])).await;
     assert_eq!(page, json!({"tickets": [missed, new], "next": null}));
+    drop(listener);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_screen_hears_neither_of_sales_before_the_start_nor_of_another_systems() {
+    let (mut node, _hub) = TestNode::selling().await;
+    let body = ticket("T1", &[(ESPRESSO, 1)]);
+    node.till().sold("before", &body).await;
+    node.restart().await;
+    let till = node.till();
+    let mut listener = till.listen().await;
+    let import = json!({"source": "old till", "baskets": [basket("2026-11-20", "07:06:11", &[("1", 1, 300)])]});
+    till.post("/v1/imports/baskets", "import", &import).await.ok();
+    let sold = till.sell("sale", &body).await.ok();
+    assert_eq!(listener.hear("ticket").await, sold);
     drop(listener);
     node.stop().await;
 }

@@ -124,3 +124,21 @@ async fn a_store_describes_itself_at_its_first_start_and_when_it_changes() {
     });
     assert_eq!(names.collect::<Vec<_>>(), ["Virginia-Highland", "Virginia-Highland North"]);
 }
+
+#[tokio::test]
+async fn a_node_whose_files_are_taken_away_sells_nothing_into_the_void_and_sells_on_when_they_are_back() {
+    let (mut node, _hub) = TestNode::selling().await;
+    let till = node.till();
+    let sale = ticket("T1", &[(ESPRESSO, 1)]);
+    till.sell("before", &sale).await.ok();
+    for file in ["node.db", "node.db-wal"] {
+        let (here, away) = (node.config.data.join(file), node.config.data.join("away"));
+        std::fs::rename(&here, &away).unwrap();
+        let refused = till.sell("while", &sale).await;
+        assert_eq!(refused.refusal(), (503, "storage_gone".to_owned()), "{file}");
+        assert_eq!(till.ask("/readyz").await.status, 503, "{file}");
+        std::fs::rename(&away, &here).unwrap();
+    }
+    till.sell("after", &sale).await.ok();
+    assert_eq!(node.stop().await.stream(StreamKind::Sales).count(), 3, "a series and two sales");
+}

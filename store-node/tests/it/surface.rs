@@ -123,26 +123,29 @@ async fn a_body_may_be_as_large_as_its_route_says() {
 }
 
 #[tokio::test]
-async fn a_basket_that_fits_into_no_entry_of_the_journal_is_refused_and_nothing_is_written() {
+async fn a_basket_that_fits_into_no_entry_of_the_journal_is_set_aside_and_its_neighbour_is_taken() {
     let mut node = TestNode::lonely().await;
     let till = node.till();
     let text = "x".repeat(200);
     let rows: Vec<String> = (0..200).map(|row| row.to_string()).collect();
-    let mut basket =
+    let neighbour = basket("2026-11-20", "07:08:00", &[("a", 1, 300)]);
+    let mut large =
         basket("2026-11-20", "07:06:11", &rows.iter().map(|row| (row.as_str(), 1, 300)).collect::<Vec<_>>());
-    for line in basket["lines"].as_array_mut().unwrap() {
+    for line in large["lines"].as_array_mut().unwrap() {
         (line["name"], line["category"]) = (json!(text), json!(text));
     }
-    let mut body = json!({"source": "old till", "baskets": [basket]});
-    let (status, refused) = import(&till, "whole", &body).await;
-    assert_eq!((status, &refused["code"]), (422, &json!("entry_too_large")), "{refused}");
-    assert_eq!(till.last_seq("sales").await, 0);
+    let mut body = json!({"source": "old till", "baskets": [large, neighbour]});
+    let (status, done) = import(&till, "whole", &body).await;
+    let rejected = done["rejected"].as_array().unwrap();
+    assert_eq!((status, rejected.len(), &done["lines_added"]), (200, 200, &json!(1)), "{done}");
+    assert!(rejected.iter().all(|row| row["code"] == "basket_too_large"), "{done}");
+    assert_eq!(till.last_seq("sales").await, 1);
 
     // Divided, it is taken: no row of it was remembered.
     let lines = body["baskets"][0]["lines"].as_array_mut().unwrap();
     lines.truncate(100);
     let (status, done) = import(&till, "half", &body).await;
-    assert_eq!((status, &done["lines_added"], &done["lines_duplicate"]), (200, &json!(100), &json!(0)));
+    assert_eq!((status, &done["lines_added"], &done["lines_duplicate"]), (200, &json!(100), &json!(1)));
     node.stop().await;
 }
 

@@ -37,32 +37,51 @@ pub struct Tender {
 /// Digits of the shortest and longest card numbers (ISO/IEC 7812, read 2026-11).
 const CARD_DIGITS: core::ops::RangeInclusive<usize> = 13..=19;
 
-/// Whether a text holds a run of digits that could be a card number: 13 to 19 of them, spaces and dashes apart, that
-/// pass the Luhn check.
+/// Signs that may stand between the groups of one number, as in `4111)-(1111`.
+const SEPARATORS_MAX: usize = 3;
+
+/// Whether a text holds digits that could be a card number: 13 to 19 of them in one group or in groups that follow each
+/// other, whatever few signs or single letter stand between them, that pass the Luhn check.
 #[must_use]
 pub fn looks_like_card_number(text: &str) -> bool {
-    let mut run: Vec<u32> = Vec::new();
-    for character in text.chars().chain(core::iter::once('x')) {
-        match character.to_digit(10) {
-            Some(digit) => run.push(digit),
-            None if character == ' ' || character == '-' => {}
-            None => {
-                if holds_card_number(&run) {
-                    return true;
-                }
-                run.clear();
+    let mut groups: Vec<Vec<u32>> = Vec::new();
+    let (mut signs, mut letters) = (0, 0);
+    for character in text.chars() {
+        let Some(digit) = character.to_digit(10) else {
+            signs += 1;
+            letters += usize::from(character.is_alphabetic());
+            continue;
+        };
+        if letters > 1 || signs > SEPARATORS_MAX {
+            if hold_card_number(&groups) {
+                return true;
             }
+            groups.clear();
         }
+        match groups.last_mut() {
+            Some(group) if signs == 0 => group.push(digit),
+            Some(_) | None => groups.push(vec![digit]),
+        }
+        (signs, letters) = (0, 0);
     }
-    false
+    hold_card_number(&groups)
 }
 
-fn holds_card_number(digits: &[u32]) -> bool {
-    // A run within the lengths of a card is judged whole; only in a longer one may a card number hide.
-    if digits.len() <= *CARD_DIGITS.end() {
-        return CARD_DIGITS.contains(&digits.len()) && passes_luhn(digits);
+/// A number begins where a group begins and ends where one ends; only in a group that is longer than any card number may
+/// one hide anywhere.
+fn hold_card_number(groups: &[Vec<u32>]) -> bool {
+    let longest = *CARD_DIGITS.end();
+    let hidden = |group: &Vec<u32>| CARD_DIGITS.into_iter().any(|length| group.windows(length).any(passes_luhn));
+    if groups.iter().any(|group| group.len() > longest && hidden(group)) {
+        return true;
     }
-    CARD_DIGITS.into_iter().any(|length| digits.windows(length).any(passes_luhn))
+    (0..groups.len()).any(|first| {
+        let mut number = Vec::new();
+        groups.iter().skip(first).any(|group| {
+            number.extend_from_slice(group);
+            CARD_DIGITS.contains(&number.len()) && passes_luhn(&number)
+        })
+    })
 }
 
 fn passes_luhn(digits: &[u32]) -> bool {
@@ -90,6 +109,14 @@ mod tests {
             "5555-5555-5555-4444",
             "ref 378282246310005 ok",
             "00000000004111111111111111",
+            "4111.1111.1111.1111",
+            "4111/1111/1111/1111",
+            "4111x1111x1111x1111",
+            "(4111)1111-1111)-(1111",
+            "4111111111111111 12/29",
+            "4111 1111 1111 1111 123",
+            "12 4111111111111111",
+            "4012888888881881 1",
         ] {
             assert!(looks_like_card_number(number), "{number}");
         }
@@ -97,7 +124,9 @@ mod tests {
 
     #[test]
     fn references_are_not_card_numbers() {
-        for reference in ["", "AUTH 004512", "4111111111111112", "0000000000000000", "2026-11-23"] {
+        for reference in
+            ["", "AUTH 004512", "4111111111111112", "0000000000000000", "2026-11-23", "T1 2026-11-23 17:04:59"]
+        {
             assert!(!looks_like_card_number(reference), "{reference}");
         }
     }

@@ -257,6 +257,15 @@ fn a_field_that_a_newer_program_added_is_skipped() {
 }
 
 #[test]
+fn a_business_day_that_is_in_no_calendar_is_not_read() {
+    for (days, lawful) in [(-719_163, true), (2_932_897, true), (i32::MIN, false), (i32::MAX, false)] {
+        let header = Header { business_day: BusinessDay::from_days(days), ..header() };
+        let bytes = encode(&header, &sold(), None).unwrap();
+        assert_eq!(decode(&bytes).is_ok(), lawful, "{days}");
+    }
+}
+
+#[test]
 fn an_unknown_type_or_version_is_told_from_garbage() {
     let bytes = encode(&header(), &sold(), None).unwrap();
     let mut newer_version = bytes.clone();
