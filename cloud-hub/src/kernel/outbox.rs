@@ -157,6 +157,7 @@ pub fn said_list(tx: &ReadTx<'_>, journal: &JournalId, after_seq: u64) -> Result
                 hash: hash_from_column(row.get_ref("hash")?.as_blob()?)?,
                 bytes: row.get("event")?,
                 parked: false,
+                alias: false,
             })
         },
     )

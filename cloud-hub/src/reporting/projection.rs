@@ -38,7 +38,12 @@ impl Projection for SalesProjection {
                 seq: entry.seq,
                 what: "it is not parked, but cannot be read",
             };
-            fold.event(entry.seq, &decode(&entry.bytes).map_err(refused)?)?;
+            let recorded = decode(&entry.bytes).map_err(refused)?;
+            if entry.alias {
+                fold.alias(&recorded);
+                continue;
+            }
+            fold.event(entry.seq, &recorded)?;
         }
         fold.finish(&slice.stock_totals)?;
         Ok(())
@@ -55,6 +60,8 @@ struct Fold<'a, 'c> {
     journal: JournalId,
     rollups: Rollups,
     stock: BTreeMap<(StoreId, StockItemId), (i64, i64)>,
+    /// What the aliases of the slice moved.
+    alias_stock: BTreeMap<(StoreId, StockItemId), (i64, i64)>,
     calendars: BTreeMap<String, Option<StoreCalendar>>,
     names: BTreeMap<String, String>,
     mark: Option<SourceMark>,
@@ -67,10 +74,30 @@ impl<'a, 'c> Fold<'a, 'c> {
             journal,
             rollups: Rollups::default(),
             stock: BTreeMap::new(),
+            alias_stock: BTreeMap::new(),
             calendars: BTreeMap::new(),
             names: BTreeMap::new(),
             mark: None,
         }
+    }
+
+    /// An event that counts elsewhere. Its author's totals have it twice, and must not show it twice.
+    fn alias(&mut self, recorded: &Recorded) {
+        let header = &recorded.header;
+        let effects: &[MovementLine] = match &recorded.event {
+            Event::TicketSold(sold) if sold.class == TicketClass::Sale => &sold.stock_effects,
+            Event::StockMoved(moved) => &moved.lines,
+            Event::TicketSold(_)
+            | Event::SeriesOpened(_)
+            | Event::TicketImported(_)
+            | Event::ImportAmended(_)
+            | Event::StoreDescribed(_)
+            | Event::LifeBegan(_)
+            | Event::Catalog(_) => &[],
+        };
+        add_movements(&mut self.alias_stock, header.store, effects);
+        let receipt = self.mark.take().and_then(|mark| mark.receipt);
+        self.mark = Some(SourceMark { store: header.store, receipt, at: header.at });
     }
 
     fn event(&mut self, seq: u64, recorded: &Recorded) -> Result<(), StorageError> {
@@ -178,11 +205,7 @@ impl<'a, 'c> Fold<'a, 'c> {
     }
 
     fn stock_moved(&mut self, store: StoreId, lines: &[MovementLine]) {
-        for line in lines {
-            let (received, used) = self.stock.entry((store, line.stock_item)).or_default();
-            let quantity = line.quantity.get();
-            if quantity >= 0 { *received += quantity } else { *used -= quantity }
-        }
+        add_movements(&mut self.stock, store, lines);
     }
 
     fn catalog(&self, seq: u64, event: &CatalogEvent) -> Result<(), StorageError> {
@@ -205,10 +228,21 @@ impl<'a, 'c> Fold<'a, 'c> {
         for ((place, item), (received, used)) in &self.stock {
             store::stock_fold_add(self.tx, *place, *item, *received, *used)?;
         }
+        for ((place, item), (received, used)) in &self.alias_stock {
+            store::stock_alias_add(self.tx, *place, *item, *received, *used)?;
+        }
         let Some(mark) = self.mark else { return Ok(()) };
         for (item, total) in totals {
             store::stock_cell_join(self.tx, mark.store, *item, &self.journal, *total)?;
         }
         store::mark_upsert(self.tx, &self.journal, &mark)
+    }
+}
+
+fn add_movements(sums: &mut BTreeMap<(StoreId, StockItemId), (i64, i64)>, store: StoreId, lines: &[MovementLine]) {
+    for line in lines {
+        let (received, used) = sums.entry((store, line.stock_item)).or_default();
+        let quantity = line.quantity.get();
+        if quantity >= 0 { *received += quantity } else { *used -= quantity }
     }
 }

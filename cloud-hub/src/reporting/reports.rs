@@ -260,8 +260,9 @@ pub(crate) fn stock(tx: &ReadTx<'_>, known: &Known, only: Option<StoreId>) -> Re
     for mark in &completeness {
         let place = StoreId::new(mark.store);
         let joined = store::stock_joined(tx, place)?;
+        let doubled = store::stock_alias_map(tx, place)?;
         for fold in store::stock_fold_list(tx, Some(place))? {
-            let on_hand = joined.on_hand(fold.item).get();
+            let on_hand = joined.on_hand(fold.item).get() - doubled.get(&fold.item).copied().unwrap_or(0);
             if mark.behind_events == 0 && on_hand != fold.received - fold.used {
                 diverged += 1;
             }

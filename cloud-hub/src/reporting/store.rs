@@ -1,5 +1,7 @@
 //! The tables of reporting.
 
+use std::collections::BTreeMap;
+
 use percolate_common::crdt::stock::{StockOnHand, StockTotal};
 use percolate_common::domain::event::{Header, StoreDescribed};
 use percolate_common::ids::{StockItemId, StoreId, TicketId};
@@ -15,7 +17,8 @@ use crate::kernel::db::journal_columns;
 pub(crate) const REPORT_ROWS_MAX: i64 = 400_000;
 
 /// Every table that is folded.
-const TABLES: [&str; 7] = ["ticket", "rollup", "name", "store", "source_mark", "stock_fold", "stock_cell"];
+const TABLES: [&str; 8] =
+    ["ticket", "rollup", "name", "store", "source_mark", "stock_fold", "stock_cell", "stock_alias"];
 
 /// A ticket as it is listed.
 #[derive(Debug, Clone)]
@@ -190,6 +193,22 @@ pub(crate) fn stock_fold_add(
     Ok(())
 }
 
+/// Adds what aliases moved: the authors' totals have it twice.
+pub(crate) fn stock_alias_add(
+    tx: &WriteTx<'_>,
+    store: StoreId,
+    item: StockItemId,
+    received: i64,
+    used: i64,
+) -> Result<(), StorageError> {
+    tx.execute(
+        "INSERT INTO stock_alias (store, stock_item, received, used) VALUES (:store, :item, :received, :used)
+         ON CONFLICT (store, stock_item) DO UPDATE SET received = received + excluded.received, used = used + excluded.used",
+        named_params! {":store": store.get(), ":item": item.get(), ":received": received, ":used": used},
+    )?;
+    Ok(())
+}
+
 /// Joins an author's totals by maximum.
 pub(crate) fn stock_cell_join(
     tx: &WriteTx<'_>,
@@ -345,6 +364,16 @@ pub(crate) fn stock_fold_list(tx: &ReadTx<'_>, store: Option<StoreId>) -> Result
             })
         },
     )
+}
+
+/// How much the authors' totals of one store count twice, by item: what came in less what went out.
+pub(crate) fn stock_alias_map(tx: &ReadTx<'_>, store: StoreId) -> Result<BTreeMap<StockItemId, i64>, StorageError> {
+    let rows = tx.query_list(
+        "SELECT stock_item, received - used AS doubled FROM stock_alias WHERE store = :store LIMIT :limit",
+        named_params! {":store": store.get(), ":limit": REPORT_ROWS_MAX},
+        |row| Ok((StockItemId::new(row.get("stock_item")?), row.get("doubled")?)),
+    )?;
+    Ok(rows.into_iter().collect())
 }
 
 /// Stock of one store as its authors' totals say, joined.

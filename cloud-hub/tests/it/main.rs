@@ -7,17 +7,23 @@
 mod support;
 
 #[cfg(test)]
+mod alias;
+#[cfg(test)]
 mod broker;
 #[cfg(test)]
 mod catalog;
 #[cfg(test)]
 mod durability;
 #[cfg(test)]
+mod giveback;
+#[cfg(test)]
 mod http;
 #[cfg(test)]
 mod ingest;
 #[cfg(test)]
 mod journal;
+#[cfg(test)]
+mod lives;
 #[cfg(test)]
 mod projection;
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! What the tests stand on: events, a node made by hand, a hub in a scratch folder, waiting with a deadline.
 
+pub(crate) mod copies;
 pub(crate) mod events;
 pub(crate) mod hub;
 pub(crate) mod node;
+pub(crate) mod process;
 
 use std::future::Future;
 use std::time::Duration;
