@@ -282,9 +282,9 @@ fn start_sync(
     let (link, publisher, events) = Link::new(config, context.entropy.clone());
     tasks.spawn("hub_link", |stop| link.run(stop));
     let (downlink_sender, downlink_events) = mpsc::channel(downlink::EVENTS_MAX);
-    let journals = vec![catalog.outbox().journal_id()];
+    let services = vec![catalog.outbox().journal_id().author];
     let journal = context.journal.clone();
-    let downlink = Downlink::new(journal.clone(), context.clock.clone(), publisher.clone(), journals, downlink_events);
+    let downlink = Downlink::new(journal.clone(), context.clock.clone(), publisher.clone(), services, downlink_events);
     tasks.spawn_restarting("downlink", move |stop| downlink.clone().run(stop));
     let time_and_chance = (context.clock.clone(), context.entropy.clone());
     let ingest = Ingest::new(journal, time_and_chance, (publisher, events), downlink_sender);

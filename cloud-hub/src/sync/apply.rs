@@ -8,7 +8,7 @@ use percolate_common::wire::session::{ACK_PARKED_MAX, Ack, FromHub, Hello, Posit
 use percolate_runtime::sqlite::{ReadTx, StorageError, WriteTx};
 
 use super::ingest::DownlinkEvent;
-use super::message::{Message, Unreadable};
+use super::message::{Message, Unreadable, is_of_service};
 use super::session::greet;
 use super::store::{
     DeadLetterKept, Life, dead_letter_keep, down_position_set, life_close, life_in_session, presence_count,
@@ -31,7 +31,7 @@ pub(super) enum Answer {
     /// Up to here it is held.
     Ack { node: NodeId, journal: JournalId, ack: Ack },
     /// Anything else that is said to a node.
-    Say { node: NodeId, message: FromHub, downlink: Option<DownlinkEvent> },
+    Say { node: NodeId, messages: Vec<FromHub>, downlink: Option<DownlinkEvent> },
     /// Only the downlink is told.
     Tell(DownlinkEvent),
     /// Nothing.
@@ -45,6 +45,7 @@ pub(super) fn apply(tx: &WriteTx<'_>, input: Input, fresh: u64, now: UtcMillis) 
     match input {
         Input::LinkUp => presence_reset(tx, now).map(|()| Answer::Nothing),
         Input::Message(Message::Batch(node, arrival)) => apply_batch(tx, node, &arrival, now),
+        Input::Message(Message::Returned(node, arrival)) => apply_returned(tx, node, &arrival, now),
         Input::Message(Message::Hello(node, hello)) => apply_hello(tx, node, &hello, fresh, now),
         Input::Message(Message::Presence(node, presence)) => apply_presence(tx, node, &presence, now),
         Input::Message(Message::Ack(node, ack)) => apply_ack(tx, node, ack, now),
@@ -89,7 +90,7 @@ fn apply_batch(tx: &WriteTx<'_>, node: NodeId, arrival: &Arrival, now: UtcMillis
         Outcome::Gap => {
             count_batch(journal.stream, "gap");
             let message = FromHub::Resend(Resend { position, session });
-            Ok(Answer::Say { node, message, downlink: None })
+            Ok(Answer::Say { node, messages: vec![message], downlink: None })
         }
         Outcome::Forked { seq } => {
             count_batch(journal.stream, "forked");
@@ -109,12 +110,12 @@ fn contradicted(
 ) -> Answered {
     if journal.incarnation != life.incarnation {
         let message = FromHub::Contested { position: held, session };
-        return Ok(Answer::Say { node, message, downlink: None });
+        return Ok(Answer::Say { node, messages: vec![message], downlink: None });
     }
     life_close(tx, node, life.incarnation, None)?;
     counter!("hub_rehellos_total").increment(1);
     let downlink = Some(DownlinkEvent::Gone { node, sessions: vec![session] });
-    Ok(Answer::Say { node, message: FromHub::Rehello { session }, downlink })
+    Ok(Answer::Say { node, messages: vec![FromHub::Rehello { session }], downlink })
 }
 
 fn apply_hello(tx: &WriteTx<'_>, node: NodeId, hello: &Hello, fresh: u64, now: UtcMillis) -> Answered {
@@ -142,7 +143,51 @@ fn apply_hello(tx: &WriteTx<'_>, node: NodeId, hello: &Hello, fresh: u64, now: U
     } else {
         greeted.ended.map(|session| DownlinkEvent::Gone { node, sessions: vec![session] })
     };
-    Ok(Answer::Say { node, message: FromHub::Welcome(welcome), downlink })
+    let mut messages = vec![FromHub::Welcome(welcome.clone())];
+    if welcome.verdict == Verdict::Welcome {
+        messages.extend(lost(tx, &hello.positions, welcome.session)?);
+    }
+    Ok(Answer::Say { node, messages, downlink })
+}
+
+/// What the hub has lost of its own journals, and a node still holds: it is asked for.
+fn lost(tx: &ReadTx<'_>, read: &[Position], session: u64) -> Result<Vec<FromHub>, StorageError> {
+    let mut asked = Vec::new();
+    for theirs in read {
+        let Some(journal) = theirs.journal().filter(is_of_service) else { continue };
+        let held = stream_fetch(tx, &journal)?.map_or_else(|| journal.genesis(), |state| state.head);
+        if theirs.seq() > held.seq {
+            counter!("hub_down_ahead_total", "stream" => journal.stream.as_str()).increment(1);
+            let position = Position::new(&journal, held.seq, held.hash.short());
+            asked.push(FromHub::Resend(Resend { position, session }));
+        }
+    }
+    Ok(asked)
+}
+
+/// A journal of the hub as a node holds it. Nobody writes it any more, so what continues it is what the hub had said
+/// before it was restored; what contradicts it was changed by somebody.
+fn apply_returned(tx: &WriteTx<'_>, node: NodeId, arrival: &Arrival, now: UtcMillis) -> Answered {
+    let (session, journal) = (arrival.batch().session, arrival.batch().journal);
+    if life_in_session(tx, node, session)?.is_none() {
+        return Ok(rehello(node, session));
+    }
+    let Receipt { head, outcome } = batch_apply(tx, arrival, now)?;
+    let position = Position::new(&journal, head.seq, head.hash.short());
+    let message = match outcome {
+        Outcome::Appended { entries, .. } => {
+            counter!("hub_returned_events_total", "stream" => journal.stream.as_str()).increment(entries);
+            tracing::warn!(node.id = %node, %journal, entries, "n{node} gave back {entries} entries of {journal}");
+            FromHub::Ack(Ack { position, session, reader_ms: now.get(), parked: None })
+        }
+        Outcome::Repeated => FromHub::Ack(Ack { position, session, reader_ms: now.get(), parked: None }),
+        Outcome::Gap => FromHub::Resend(Resend { position, session }),
+        Outcome::Forked { seq } => {
+            tracing::error!(node.id = %node, %journal, seq, "n{node} holds {journal} otherwise than the hub");
+            FromHub::Contested { position, session }
+        }
+    };
+    Ok(Answer::Say { node, messages: vec![message], downlink: None })
 }
 
 fn apply_ack(tx: &WriteTx<'_>, node: NodeId, ack: Ack, now: UtcMillis) -> Answered {
@@ -162,7 +207,7 @@ fn apply_resend(tx: &WriteTx<'_>, node: NodeId, Resend { position, session }: Re
     }
     if let Some(held) = contested_past(tx, node, &position)? {
         let message = FromHub::Contested { position: held, session };
-        return Ok(Answer::Say { node, message, downlink: None });
+        return Ok(Answer::Say { node, messages: vec![message], downlink: None });
     }
     Ok(Answer::Tell(DownlinkEvent::Resend { node, session, position }))
 }
@@ -204,7 +249,7 @@ pub(super) fn is_own(node: NodeId, journal: &JournalId) -> bool {
 
 fn rehello(node: NodeId, session: u64) -> Answer {
     counter!("hub_rehellos_total").increment(1);
-    Answer::Say { node, message: FromHub::Rehello { session }, downlink: None }
+    Answer::Say { node, messages: vec![FromHub::Rehello { session }], downlink: None }
 }
 
 fn count_batch(stream: StreamKind, outcome: &'static str) {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use metrics::{counter, gauge};
 use percolate_common::ids::NodeId;
-use percolate_common::journal::{Head, JournalId, ShortHash};
+use percolate_common::journal::{AuthorId, Head, JournalId, ShortHash, StreamKind};
 use percolate_common::sync::outbound::Outbound;
 use percolate_common::time::Clock;
 use percolate_common::wire::envelope::Batch;
@@ -27,7 +27,8 @@ use tokio_util::sync::CancellationToken;
 use super::apply::is_own;
 use super::ingest::DownlinkEvent;
 use super::outgoing::RETRY;
-use crate::kernel::journal::{Journal, entry_list, hash_fetch, stream_fetch};
+use crate::kernel::journal::{Journal, author_stream_list, entry_list, hash_fetch, stream_fetch};
+use crate::kernel::outbox::LIVES_MAX;
 
 /// Events from ingest that may wait; beyond it they are dropped, and the nodes ask again.
 pub const EVENTS_MAX: usize = 4_096;
@@ -55,15 +56,15 @@ pub struct Downlink {
     journal: Journal,
     clock: Arc<dyn Clock>,
     publisher: Publisher,
-    /// The hub's own journals that nodes read, one for each stream.
-    journals: Arc<[JournalId]>,
+    /// The services whose journals nodes read.
+    services: Arc<[AuthorId]>,
     /// Held by the run that is under way.
     events: Arc<Mutex<mpsc::Receiver<DownlinkEvent>>>,
 }
 
 impl std::fmt::Debug for Downlink {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Downlink").field("journals", &self.journals).finish_non_exhaustive()
+        f.debug_struct("Downlink").field("services", &self.services).finish_non_exhaustive()
     }
 }
 
@@ -74,6 +75,7 @@ type ReaderId = (NodeId, u64);
 struct Run<'d> {
     downlink: &'d Downlink,
     readers: BTreeMap<ReaderId, Outbound>,
+    /// How far the journals reach that are sent.
     heads: BTreeMap<JournalId, Head>,
     /// Journals of nodes that are being given back.
     given_back: BTreeSet<JournalId>,
@@ -91,16 +93,16 @@ struct Portion {
 }
 
 impl Downlink {
-    /// The downlink of `journals`, which must be of different streams.
+    /// The downlink of every journal of `services`.
     #[must_use]
     pub fn new(
         journal: Journal,
         clock: Arc<dyn Clock>,
         publisher: Publisher,
-        journals: Vec<JournalId>,
+        services: Vec<AuthorId>,
         events: mpsc::Receiver<DownlinkEvent>,
     ) -> Self {
-        Self { journal, clock, publisher, journals: journals.into(), events: Arc::new(Mutex::new(events)) }
+        Self { journal, clock, publisher, services: services.into(), events: Arc::new(Mutex::new(events)) }
     }
 
     /// Sends until it is stopped.
@@ -150,14 +152,18 @@ impl Run<'_> {
     async fn grow(&mut self) -> Result<(), DownlinkError> {
         let readers = &self.readers;
         self.given_back.retain(|journal| readers.values().any(|lanes| lanes.acked_seq(*journal).is_some()));
-        let journals: Vec<_> = self.downlink.journals.iter().chain(&self.given_back).copied().collect();
-        self.heads.retain(|journal, _| journals.contains(journal));
-        let heads = self.downlink.journal.db().read_async(move |tx| head_list(tx, &journals)).await?;
+        let (services, given_back) = (self.downlink.services.clone(), self.given_back.clone());
+        self.heads.retain(|journal, _| services.contains(&journal.author) || given_back.contains(journal));
+        let heads = self.downlink.journal.db().read_async(move |tx| head_list(tx, &services, &given_back)).await?;
         let now = monotonic_now();
         for (journal, head) in heads {
-            let before = self.heads.insert(journal, head).map_or(0, |before| before.seq);
-            if head.seq <= before {
+            let before = self.heads.insert(journal, head);
+            if before.is_some_and(|before| head.seq <= before.seq) {
                 continue;
+            }
+            // A journal that was not there before, to nodes that were: from its beginning.
+            if before.is_none() && self.is_followed(&journal) {
+                self.readers.values_mut().for_each(|lanes| lanes.start(journal, 0, head.seq, now));
             }
             for lanes in self.readers.values_mut() {
                 lanes.appended(journal, head.seq, 0, now);
@@ -172,7 +178,7 @@ impl Run<'_> {
             DownlinkEvent::LinkUp => {
                 let now = monotonic_now();
                 for lanes in self.readers.values_mut() {
-                    for journal in self.downlink.journals.iter().chain(&self.given_back) {
+                    for journal in self.heads.keys() {
                         let acked = lanes.acked_seq(*journal).unwrap_or(0);
                         lanes.resend_after(*journal, acked, now);
                     }
@@ -182,7 +188,8 @@ impl Run<'_> {
             DownlinkEvent::Welcomed { node, session, replaces, positions } => {
                 replaces.map(|replaced| self.readers.remove(&(node, replaced)));
                 self.readers.insert((node, session), Outbound::default());
-                for journal in self.downlink.journals.clone().iter() {
+                let followed: Vec<_> = self.heads.keys().copied().filter(|journal| self.is_followed(journal)).collect();
+                for journal in &followed {
                     let position = positions.iter().find(|position| position.journal().as_ref() == Some(journal));
                     let position = position.map_or((0, journal.genesis().hash.short()), |p| (p.seq(), p.hash()));
                     self.start((node, session), journal, position).await?;
@@ -212,7 +219,12 @@ impl Run<'_> {
 
     /// The journal, if the node may read it: one of the hub's, or one of the node's own past.
     fn readable(&self, node: NodeId, position: &Position) -> Option<JournalId> {
-        position.journal().filter(|journal| self.downlink.journals.contains(journal) || is_own(node, journal))
+        position.journal().filter(|journal| self.is_followed(journal) || is_own(node, journal))
+    }
+
+    /// Whether it is a journal that every node reads.
+    fn is_followed(&self, journal: &JournalId) -> bool {
+        self.downlink.services.contains(&journal.author) && StreamKind::DOWN.contains(&journal.stream)
     }
 
     /// Begins to send a journal to a node after its position, if the hub holds the same journal up to there.
@@ -224,15 +236,19 @@ impl Run<'_> {
     ) -> Result<(), DownlinkError> {
         let of = *journal;
         let read = self.downlink.journal.db().read_async(move |tx| {
-            let heads = head_list(tx, &[of])?;
-            Ok::<_, StorageError>((hash_at(tx, &of, seq)?, heads.first().map(|(_, head)| *head)))
+            let head = stream_fetch(tx, &of)?.map(|state| state.head);
+            Ok::<_, StorageError>((hash_at(tx, &of, seq)?, head))
         });
         let (held, head) = read.await?;
+        if head.is_none_or(|head| seq > head.seq) && seq > 0 {
+            // The hub was restored. Ingest has asked for the rest, and nobody writes more of it.
+            return Ok(());
+        }
         if held.is_none_or(|held| held != hash) {
             counter!("hub_down_ahead_total", "stream" => journal.stream.as_str()).increment(1);
             tracing::error!(
                 node.id = %node, %journal, seq,
-                "n{node} holds {journal} up to entry {seq} otherwise than the hub: the hub was restored to an earlier state"
+                "n{node} holds {journal} up to entry {seq} otherwise than the hub: one of the two was changed"
             );
             return Ok(());
         }
@@ -323,7 +339,7 @@ impl Run<'_> {
     /// A nudge that is lost is no loss: the next one, or the next greeting, says the same. Of a node's own journal
     /// nobody else need hear.
     fn nudge(&self, journal: &JournalId, head: Head) -> Result<(), DownlinkError> {
-        if !self.downlink.journals.contains(journal) {
+        if !self.is_followed(journal) {
             return Ok(());
         }
         let nudge = Nudge { head: Position::new(journal, head.seq, head.hash.short()) };
@@ -335,11 +351,22 @@ impl Run<'_> {
     }
 }
 
-fn head_list(tx: &ReadTx<'_>, journals: &[JournalId]) -> Result<Vec<(JournalId, Head)>, StorageError> {
-    journals
-        .iter()
-        .map(|journal| Ok((*journal, stream_fetch(tx, journal)?.map_or_else(|| journal.genesis(), |state| state.head))))
-        .collect()
+/// Every journal of the services, and those others.
+fn head_list(
+    tx: &ReadTx<'_>,
+    services: &[AuthorId],
+    others: &BTreeSet<JournalId>,
+) -> Result<Vec<(JournalId, Head)>, StorageError> {
+    let mut heads = Vec::new();
+    for service in services {
+        let states = author_stream_list(tx, *service, LIVES_MAX)?;
+        let down = states.into_iter().filter(|state| StreamKind::DOWN.contains(&state.journal.stream));
+        heads.extend(down.map(|state| (state.journal, state.head)));
+    }
+    for journal in others {
+        heads.extend(stream_fetch(tx, journal)?.map(|state| (*journal, state.head)));
+    }
+    Ok(heads)
 }
 
 fn hash_at(tx: &ReadTx<'_>, journal: &JournalId, seq: u64) -> Result<Option<ShortHash>, StorageError> {

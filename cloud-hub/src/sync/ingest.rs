@@ -188,8 +188,8 @@ impl Ingest {
         for answer in answers {
             match answer {
                 Answer::Ack { node, ack, .. } => self.say(node, &FromHub::Ack(ack), outgoing),
-                Answer::Say { node, message, downlink } => {
-                    self.say(node, &message, outgoing);
+                Answer::Say { node, messages, downlink } => {
+                    messages.iter().for_each(|message| self.say(node, message, outgoing));
                     downlink.into_iter().for_each(|event| self.tell_downlink(event));
                 }
                 Answer::Tell(event) => self.tell_downlink(event),

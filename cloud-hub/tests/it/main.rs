@@ -19,6 +19,8 @@ mod giveback;
 #[cfg(test)]
 mod http;
 #[cfg(test)]
+mod hubrestore;
+#[cfg(test)]
 mod ingest;
 #[cfg(test)]
 mod journal;

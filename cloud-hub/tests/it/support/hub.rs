@@ -30,6 +30,8 @@ pub(crate) struct TestHub {
     hub: Option<Hub>,
     folder: TempDir,
     config: HubConfig,
+    /// How often it was started: no two runs draw the same random numbers.
+    starts: u64,
     client: reqwest::Client,
 }
 
@@ -52,6 +54,7 @@ impl TestHub {
                 simulated_clock: None,
             },
             folder,
+            starts: 0,
             client: reqwest::Client::builder().timeout(Duration::from_secs(10)).build().unwrap(),
         };
         test.open().await.unwrap();
@@ -60,8 +63,9 @@ impl TestHub {
 
     /// Starts it on the same folder and ports.
     pub(crate) async fn open(&mut self) -> Result<(), HubError> {
-        let hub =
-            Hub::start_with(self.config.clone(), Arc::new(StandingClock), Arc::new(SeededEntropy::new(7))).await?;
+        self.starts += 1;
+        let entropy = Arc::new(SeededEntropy::new(6 + self.starts));
+        let hub = Hub::start_with(self.config.clone(), Arc::new(StandingClock), entropy).await?;
         self.config.http = hub.http_address();
         self.config.mqtt = hub.broker().address();
         self.hub = Some(hub);
