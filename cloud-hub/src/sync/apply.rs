@@ -145,24 +145,27 @@ fn apply_hello(tx: &WriteTx<'_>, node: NodeId, hello: &Hello, fresh: u64, now: U
     };
     let mut messages = vec![FromHub::Welcome(welcome.clone())];
     if welcome.verdict == Verdict::Welcome {
-        messages.extend(lost(tx, &hello.positions, welcome.session)?);
+        messages.extend(disputed(tx, &hello.positions, welcome.session)?);
     }
     Ok(Answer::Say { node, messages, downlink })
 }
 
-/// What the hub has lost of its own journals, and a node still holds: it is asked for.
-fn lost(tx: &ReadTx<'_>, read: &[Position], session: u64) -> Result<Vec<FromHub>, StorageError> {
-    let mut asked = Vec::new();
+/// What the hub has lost of its own journals, and a node still holds, is asked for. What a node holds otherwise is told:
+/// one of the two was changed by somebody.
+fn disputed(tx: &ReadTx<'_>, read: &[Position], session: u64) -> Result<Vec<FromHub>, StorageError> {
+    let mut said = Vec::new();
     for theirs in read {
         let Some(journal) = theirs.journal().filter(is_of_service) else { continue };
         let held = stream_fetch(tx, &journal)?.map_or_else(|| journal.genesis(), |state| state.head);
+        let position = Position::new(&journal, held.seq, held.hash.short());
         if theirs.seq() > held.seq {
             counter!("hub_down_ahead_total", "stream" => journal.stream.as_str()).increment(1);
-            let position = Position::new(&journal, held.seq, held.hash.short());
-            asked.push(FromHub::Resend(Resend { position, session }));
+            said.push(FromHub::Resend(Resend { position, session }));
+        } else if !agrees(tx, &journal, theirs)? {
+            said.push(FromHub::Contested { position, session });
         }
     }
-    Ok(asked)
+    Ok(said)
 }
 
 /// A journal of the hub as a node holds it. Nobody writes it any more, so what continues it is what the hub had said
@@ -218,8 +221,17 @@ fn contested_past(tx: &ReadTx<'_>, node: NodeId, asked: &Position) -> Result<Opt
     let Some(state) = stream_fetch(tx, &journal)?.filter(|state| (1..=state.head.seq).contains(&asked.seq())) else {
         return Ok(None);
     };
-    let hash = hash_fetch(tx, &journal, asked.seq())?.map(|hash| hash.short());
-    Ok((hash != Some(asked.hash())).then(|| Position::new(&journal, state.head.seq, state.head.hash.short())))
+    let held = Position::new(&journal, state.head.seq, state.head.hash.short());
+    Ok((!agrees(tx, &journal, asked)?).then_some(held))
+}
+
+/// Whether the hub holds a journal at a place as it is said there.
+fn agrees(tx: &ReadTx<'_>, journal: &JournalId, said: &Position) -> Result<bool, StorageError> {
+    let hash = match said.seq() {
+        0 => Some(journal.genesis().hash),
+        seq => hash_fetch(tx, journal, seq)?,
+    };
+    Ok(hash.is_some_and(|hash| hash.short() == said.hash()))
 }
 
 fn apply_presence(tx: &WriteTx<'_>, node: NodeId, presence: &Presence, now: UtcMillis) -> Answered {

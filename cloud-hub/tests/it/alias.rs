@@ -8,8 +8,13 @@ use cloud_hub::kernel::db::Db;
 use cloud_hub::kernel::journal::{Arrival, Journal, Outcome, Receipt, batch_apply, entry_list};
 use cloud_hub::kernel::projection::ProjectionRunner;
 use cloud_hub::reporting;
+use percolate_common::crdt::stock::StockTotal;
+use percolate_common::domain::event::Event;
+use percolate_common::domain::stock::{MovementLine, MovementReason, StockMoved};
 use percolate_common::entropy::SeededEntropy;
-use percolate_common::journal::EventId;
+use percolate_common::ids::{MovementId, StockItemId};
+use percolate_common::journal::{EventId, JournalId, StreamKind};
+use percolate_common::quantity::Quantity;
 use percolate_common::time::UtcMillis;
 use percolate_common::wire::envelope::Batch;
 use percolate_common::wire::event;
@@ -19,7 +24,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::support::copies::{ids, image, sales_of_life, sell, write_again};
-use crate::support::events::{BEANS_PER_TICKET, NOON_MS, Written, from_the_future};
+use crate::support::events::{BEANS_PER_TICKET, NOON_MS, Written, encoded, from_the_future};
 use crate::support::hub::StandingClock;
 
 /// A journal, and the reports over it.
@@ -172,6 +177,33 @@ fn an_event_that_cannot_be_read_is_told_from_its_writing_again_all_the_same() {
     ledger.take_all(&first);
     let taken = ledger.take(later.batch(1, 1, 1));
     assert!(matches!(taken.outcome, Outcome::Appended { aliases: 1, .. }), "{taken:?}");
+}
+
+/// A journal of stock in a life, with one delivery of beans.
+fn delivery(life: u64) -> Written {
+    let mut journal = Written::new(JournalId { stream: StreamKind::Stock, ..sales_of_life(life).id });
+    let moved = Event::StockMoved(StockMoved {
+        id: MovementId::moved(NOON_MS, 11, "delivery"),
+        reason: MovementReason::Received,
+        lines: vec![MovementLine { stock_item: StockItemId::new(1), quantity: Quantity::new(5_000) }],
+    });
+    let bytes = encoded(journal.id, 1, &moved);
+    journal.push(bytes);
+    journal
+}
+
+#[test]
+fn a_movement_of_stock_that_is_written_again_is_on_hand_once() {
+    let ledger = Ledger::new();
+    let first = delivery(1);
+    let mut later = Written::new(JournalId { stream: StreamKind::Stock, ..sales_of_life(2).id });
+    write_again(&mut later, &first, 0);
+    let total = vec![(StockItemId::new(1), StockTotal { received: 5_000, used: 0 })];
+    for journal in [&first, &later] {
+        ledger.take(Batch { stock_totals: total.clone(), ..journal.batch(1, 1, 1) });
+        assert_eq!(ledger.report(), (0, 5_000, 5_000));
+    }
+    assert_eq!(ledger.aliases(&later), [true]);
 }
 
 #[test]

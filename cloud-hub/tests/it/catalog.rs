@@ -5,7 +5,7 @@ use percolate_common::domain::event::Event;
 use percolate_common::journal::{Head, JournalId, StreamKind};
 use percolate_common::wire::envelope::Batch;
 use percolate_common::wire::event;
-use percolate_common::wire::session::Position;
+use percolate_common::wire::session::{FromHub, Position};
 use serde_json::{Value, json};
 
 use crate::support::eventually;
@@ -168,6 +168,12 @@ async fn a_node_that_holds_another_past_than_the_hub_is_sent_nothing() {
     assert!(acked);
     let metrics = hub.get_openly("/metrics").await.text().await.unwrap();
     assert!(metrics.contains("hub_down_ahead_total{stream=\"catalog\"}"), "the alarm is in the metrics");
+
+    node.positions = vec![Position::new(&id, 1, id.genesis().hash.short())];
+    node.greet().await;
+    let held = reading.head.unwrap();
+    let position = Position::new(&id, held.seq, held.hash.short());
+    assert_eq!(node.answer().await, FromHub::Contested { position, session: node.session });
 }
 
 #[tokio::test(flavor = "multi_thread")]
