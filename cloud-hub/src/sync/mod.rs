@@ -7,6 +7,7 @@ pub mod http;
 pub mod ingest;
 
 mod apply;
+mod audit;
 mod message;
 mod outgoing;
 mod session;

@@ -9,6 +9,8 @@ mod support;
 #[cfg(test)]
 mod alias;
 #[cfg(test)]
+mod audit;
+#[cfg(test)]
 mod broker;
 #[cfg(test)]
 mod catalog;
@@ -27,8 +29,12 @@ mod journal;
 #[cfg(test)]
 mod lives;
 #[cfg(test)]
+mod openapi;
+#[cfg(test)]
 mod projection;
 #[cfg(test)]
 mod relay;
+#[cfg(test)]
+mod reporting;
 #[cfg(test)]
 mod throughput;
