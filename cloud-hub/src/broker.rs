@@ -3,7 +3,7 @@
 //! Until nodes have certificates it listens on the loopback only, and a client is what it calls itself. Even so a node's
 //! name opens its own topics and no others, so that a mistake in one shop cannot speak for another.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -17,7 +17,7 @@ use mqtt5::broker::{BrokerShutdownHandle, MqttBroker};
 use mqtt5::packet::connect::ConnectPacket;
 use mqtt5::protocol::v5::reason_codes::ReasonCode;
 use percolate_common::ids::NodeId;
-use percolate_common::wire::topic::{Topic, node_subscriptions};
+use percolate_common::wire::topic::{Topic, client_node, node_subscriptions};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -40,6 +40,9 @@ const CONNECTION_MESSAGES_MAX: usize = 1_000;
 
 /// Topics that keep a message: one presence for each client.
 const RETAINED_MESSAGES_MAX: usize = CLIENTS_MAX;
+
+/// Names that are remembered of one node, so that all its processes can be cut off; of more, the latest are.
+const NAMES_PER_NODE: usize = 8;
 
 /// Names of the hub's own connections begin so.
 const HUB_PREFIX: &str = "hub-";
@@ -156,12 +159,14 @@ impl EmbeddedBroker {
         }
     }
 
-    /// Cuts a client off and refuses it from now on, until the process ends.
-    pub async fn revoke(&self, client_id: &str) {
-        self.access.revoked.write().unwrap_or_else(PoisonError::into_inner).insert(client_id.to_owned());
+    /// Cuts a node off, in all its processes, and refuses it from now on, until the process ends.
+    pub async fn revoke(&self, node: NodeId) {
+        self.access.revoked.write().unwrap_or_else(PoisonError::into_inner).insert(node);
         let running = self.running.borrow().clone();
         if let Some(running) = running {
-            running.router.disconnect_client(client_id).await;
+            for client_id in self.access.names_of(node) {
+                running.router.disconnect_client(&client_id).await;
+            }
         }
     }
 }
@@ -203,24 +208,37 @@ async fn bind(address: SocketAddr, access: &Arc<Access>) -> Result<(MqttBroker, 
 /// Who may connect, and to what.
 #[derive(Default)]
 struct Access {
-    revoked: RwLock<BTreeSet<String>>,
+    revoked: RwLock<BTreeSet<NodeId>>,
+    /// The names under which each node has come, the latest last.
+    names: Mutex<BTreeMap<NodeId, VecDeque<String>>>,
 }
 
 impl Access {
     fn may_connect(&self, client_id: &str) -> bool {
-        let revoked = self.revoked.read().unwrap_or_else(PoisonError::into_inner).contains(client_id);
-        !revoked && (client_id.starts_with(HUB_PREFIX) || node_of(client_id).is_some())
+        match client_node(client_id) {
+            Some(node) => !self.revoked.read().unwrap_or_else(PoisonError::into_inner).contains(&node),
+            None => client_id.starts_with(HUB_PREFIX),
+        }
+    }
+
+    fn remember(&self, client_id: &str) {
+        let Some(node) = client_node(client_id) else { return };
+        let mut all = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        let names = all.entry(node).or_default();
+        if names.iter().all(|name| name != client_id) {
+            names.push_back(client_id.to_owned());
+            names.drain(..names.len().saturating_sub(NAMES_PER_NODE));
+        }
+    }
+
+    fn names_of(&self, node: NodeId) -> Vec<String> {
+        let all = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(&node).into_iter().flatten().cloned().collect()
     }
 }
 
-fn node_of(client_id: &str) -> Option<NodeId> {
-    let node = client_id.strip_prefix('n')?.parse().ok()?;
-    // One spelling only: `n011` is not `n11`.
-    (client_id == percolate_common::wire::topic::client_id(node)).then_some(node)
-}
-
 fn may_publish(client_id: &str, topic: &str) -> bool {
-    let Some(node) = node_of(client_id) else { return client_id.starts_with(HUB_PREFIX) };
+    let Some(node) = client_node(client_id) else { return client_id.starts_with(HUB_PREFIX) };
     match topic.parse() {
         Ok(Topic::Up(of, _) | Topic::UpSession(of) | Topic::Presence(of)) => of == node,
         Ok(Topic::Down(..) | Topic::DownSession(_) | Topic::AllDown(_)) | Err(_) => false,
@@ -228,7 +246,7 @@ fn may_publish(client_id: &str, topic: &str) -> bool {
 }
 
 fn may_subscribe(client_id: &str, filter: &str) -> bool {
-    match node_of(client_id) {
+    match client_node(client_id) {
         Some(node) => node_subscriptions(node).iter().any(|own| own == filter),
         None => client_id.starts_with(HUB_PREFIX),
     }
@@ -245,6 +263,9 @@ impl AuthProvider for Access {
         let id = connect.client_id.as_str();
         let will_lawful = connect.will.as_ref().is_none_or(|will| may_publish(id, &will.topic));
         let welcome = self.may_connect(id) && will_lawful;
+        if welcome {
+            self.remember(id);
+        }
         Box::pin(async move {
             Ok(if welcome { AuthResult::success() } else { AuthResult::fail(ReasonCode::NotAuthorized) })
         })
@@ -274,6 +295,10 @@ mod tests {
     fn a_node_opens_its_own_topics_and_no_others() {
         for topic in ["percolate/v1/n11/up/sales", "percolate/v1/n11/up/session", "percolate/v1/n11/up/presence"] {
             assert!(may_publish("n11", topic) && !may_publish("n12", topic), "{topic}");
+            assert!(
+                may_publish("n11-00000000000000ab", topic) && !may_publish("n12-00000000000000ab", topic),
+                "{topic}"
+            );
             assert!(may_publish("hub-1", topic));
         }
         for topic in ["percolate/v1/n11/down/catalog", "percolate/v1/all/down/catalog", "percolate/v1/n1/up/x", "other"]
@@ -295,8 +320,8 @@ mod tests {
         for name in ["", "n", "n011", "n-1", "stranger", "11"] {
             assert!(!access.may_connect(name), "{name}");
         }
-        access.revoked.write().unwrap().insert("n11".to_owned());
-        assert!(!access.may_connect("n11") && access.may_connect("n12"));
+        access.revoked.write().unwrap().insert(NodeId::new(11));
+        assert!(!access.may_connect("n11") && !access.may_connect("n11-00000000000000ab") && access.may_connect("n12"));
     }
 
     #[tokio::test]

@@ -31,6 +31,7 @@ use crate::kernel::db::Db;
 use crate::kernel::http::{Surface, assemble};
 use crate::kernel::journal::Journal;
 use crate::kernel::outbox::{OutboxError, Relay};
+use crate::kernel::projection::ProjectionError;
 use crate::kernel::{ServiceContext, ServiceParts, metrics};
 use crate::sync::downlink::{self, Downlink};
 use crate::sync::ingest::Ingest;
@@ -81,6 +82,9 @@ pub enum HubError {
     /// What the services have said cannot be copied into the journal.
     #[error("a service's journal cannot be copied into the hub's")]
     Relay(#[from] OutboxError),
+    /// What was folded cannot be compared with the journal.
+    #[error("a projection cannot be compared with the journal")]
+    Projection(#[from] ProjectionError),
     /// The broker does not start.
     #[error("the broker cannot start")]
     Broker(#[from] BrokerError),
@@ -134,6 +138,9 @@ impl Hub {
         let data_dir = DataDir::open(&config.data_dir).map_err(HubError::DataDir)?;
         let auth = TokenAuth::open(data_dir.path(), &*entropy)?;
         let stores = Stores::open(&data_dir, &clock, &entropy).await?;
+        for projection in &stores.reporting.projections {
+            projection.reconcile().await?;
+        }
         let menu = stores.load_menu(&config).await?;
         // Nodes must never meet a hub that says less than it said before: the journal is whole before anybody connects.
         let relay = Relay::new(stores.catalog.outbox().clone(), stores.context.journal.clone(), clock.clone());
@@ -275,9 +282,9 @@ fn start_sync(
     let (link, publisher, events) = Link::new(config, context.entropy.clone());
     tasks.spawn("hub_link", |stop| link.run(stop));
     let (downlink_sender, downlink_events) = mpsc::channel(downlink::EVENTS_MAX);
-    let journals = vec![catalog.outbox().journal_id()];
+    let services = vec![catalog.outbox().journal_id().author];
     let journal = context.journal.clone();
-    let downlink = Downlink::new(journal.clone(), context.clock.clone(), publisher.clone(), journals, downlink_events);
+    let downlink = Downlink::new(journal.clone(), context.clock.clone(), publisher.clone(), services, downlink_events);
     tasks.spawn_restarting("downlink", move |stop| downlink.clone().run(stop));
     let time_and_chance = (context.clock.clone(), context.entropy.clone());
     let ingest = Ingest::new(journal, time_and_chance, (publisher, events), downlink_sender);

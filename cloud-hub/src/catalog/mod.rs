@@ -1,6 +1,7 @@
 //! The catalog service: the menu, its prices and tax classes, and the revisions in which nodes receive them.
 //!
-//! It authors one journal. What it knows is what it has said there: at start the journal is folded again.
+//! It authors a journal in each run that says something. What it knows is what it has said there: at start the journals
+//! are folded again.
 
 pub mod app;
 pub mod http;
@@ -14,13 +15,13 @@ use percolate_runtime::sqlite::StorageError;
 
 use crate::catalog::app::{CatalogApp, CatalogAppError};
 use crate::kernel::db::Db;
-use crate::kernel::outbox::{self, Outbox};
-use crate::kernel::{ServiceContext, ServiceParts};
+use crate::kernel::outbox::{self, Outbox, Relay};
+use crate::kernel::{ServiceContext, ServiceParts, ServiceTask, TaskFailure};
 
 /// Its name in paths, logs and metrics.
 const NAME: &str = "catalog";
 
-const MIGRATIONS: &[Migration] = &[outbox::migration(1)];
+const MIGRATIONS: &[Migration] = &[outbox::migration(1), outbox::migration_lives(2)];
 
 /// Opens the service's database and journal.
 ///
@@ -30,20 +31,26 @@ pub async fn open(context: &ServiceContext) -> Result<Arc<CatalogApp>, CatalogAp
     let data_dir = context.data_dir.clone();
     let opened = percolate_runtime::tasks::blocking(move || Db::open(NAME, &data_dir, MIGRATIONS)).await;
     let db = opened.unwrap_or(Err(StorageError::Panicked { name: "open" }))?;
-    let chance_and_time = (&*context.clock, &*context.entropy);
-    let outbox =
-        Outbox::open(db.clone(), (Service::Catalog, StreamKind::Catalog), &context.journal, chance_and_time).await?;
-    Ok(Arc::new(CatalogApp::open(db, outbox, context.clock.clone()).await?))
+    let hub = context.journal.clone();
+    let outbox = Outbox::open(db.clone(), (Service::Catalog, StreamKind::Catalog), &hub, &*context.entropy).await?;
+    // What was said is read from the hub's journal, which may have been put back to before it was said.
+    Relay::new(outbox.clone(), hub.clone(), context.clock.clone()).catch_up().await?;
+    Ok(Arc::new(CatalogApp::open(db, outbox, hub, context.clock.clone()).await?))
 }
 
 /// What the composition root starts.
 #[must_use]
 pub fn parts(app: Arc<CatalogApp>) -> ServiceParts {
+    let follower = app.clone();
+    let follow = move |stop| {
+        let app = follower.clone();
+        async move { app.follow(stop).await.map_err(|error| TaskFailure(Box::new(error))) }
+    };
     ServiceParts {
         name: NAME,
         db: app.db().clone(),
         router: http::router(app),
         projections: Vec::new(),
-        tasks: Vec::new(),
+        tasks: vec![ServiceTask::new("catalog_returned", follow)],
     }
 }

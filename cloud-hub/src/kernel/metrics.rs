@@ -27,6 +27,7 @@ fn describe_ingest() {
         "hub_events_parked_total",
         "Events that this program cannot read: held, acknowledged, passed over"
     );
+    describe_counter!("hub_aliases_total", "Events that were written again in a later life and count elsewhere");
     describe_counter!("hub_dead_letters_total", "Frames that could not be read at all; they were not acknowledged");
     describe_counter!("hub_dead_letters_dropped_total", "Dead letters that had to go because too many are kept");
     describe_counter!("hub_journals_opened_total", "Journals that the hub saw for the first time");
@@ -36,7 +37,7 @@ fn describe_ingest() {
 fn describe_nodes() {
     describe_gauge!("hub_nodes_online", "Nodes that are connected");
     describe_gauge!("hub_link_up", "Whether the hub's own connection to the broker stands");
-    describe_counter!("hub_greetings_total", "Greetings of nodes, by verdict; forked and untrusted ones need a person");
+    describe_counter!("hub_greetings_total", "Greetings of nodes, by verdict; untrusted ones need a person");
     describe_counter!("hub_rehellos_total", "Messages of a session that is not the present one");
     describe_counter!(
         "hub_node_moves_total",
@@ -50,8 +51,9 @@ fn describe_down() {
     describe_counter!("hub_down_batches_total", "Batches that were sent to nodes, by stream");
     describe_counter!("hub_nudges_total", "Nudges to all nodes, by stream");
     describe_counter!("hub_down_ahead_total", "Nodes that hold more of a hub's journal than the hub: it was restored");
+    describe_counter!("hub_returned_events_total", "Events of the hub's services that nodes gave back after a restore");
     describe_counter!("hub_downlink_events_dropped_total", "Acknowledgements that the downlink was too busy to hear");
-    describe_gauge!("hub_downlink_readers", "Nodes that are in session for the hub's journals");
+    describe_gauge!("hub_downlink_readers", "Sessions of nodes that read journals from the hub");
 }
 
 fn describe_projections() {
@@ -59,6 +61,7 @@ fn describe_projections() {
     describe_gauge!("hub_projection_stalled_journals", "Journals whose next entries a projection could not fold");
     describe_counter!("hub_projection_entries_total", "Entries that a projection has folded");
     describe_counter!("hub_projection_failures_total", "Slices that a projection could not fold; they are tried again");
+    describe_counter!("hub_projection_refolds_total", "Projections that were ahead of a restored journal at start");
     describe_gauge!(
         "hub_stock_divergence",
         "Stock items whose fold of events differs from the totals of their authors"

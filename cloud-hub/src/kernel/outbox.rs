@@ -1,8 +1,13 @@
-//! Outboxes: a service's own journal, written in the service's transactions, and the relay that copies it into the
-//! hub's journal by the same code that takes in the nodes'.
+//! Outboxes: what a service says, written in the service's transactions, and the relay that copies it into the hub's
+//! journal by the same code that takes in the nodes'.
 //!
 //! A service acts on its own commit and never waits for the relay. The relay keeps no position of its own: how far it
 //! has got is what the hub's journal holds.
+//!
+//! A service's life is one run of the program that said something. The first word of a run begins a journal of its own,
+//! and what earlier runs said is never continued. After the hub was restored from an older backup it cannot know what
+//! it had said since; so it must not write there, and whatever nodes hold more of an earlier life is its true
+//! continuation, to be taken back. See docs/adr/0014-a-hub-service-lives-one-run.md.
 
 use std::sync::Arc;
 
@@ -21,10 +26,13 @@ use rusqlite::named_params;
 use tokio_util::sync::CancellationToken;
 
 use crate::kernel::db::{Db, hash_from_column, seq_column, seq_from_column};
-use crate::kernel::journal::{Arrival, Entry, Journal, Outcome, batch_apply, entry_list, stream_fetch, stream_list};
+use crate::kernel::journal::{Arrival, Entry, Journal, Outcome, author_stream_list, batch_apply, stream_fetch};
 
 /// Entries that are copied in one transaction.
 const RELAY_ENTRIES_MAX: i64 = 500;
+
+/// Lives that one service may have: a run a day that says something, for a life of the hub.
+pub const LIVES_MAX: usize = 10_000;
 
 /// The hub's services keep no trading day: theirs is the calendar day of this zone.
 const ZONE: &str = "UTC";
@@ -38,6 +46,12 @@ pub const fn migration(number: u32) -> Migration {
     Migration::new(number, "outbox", include_str!("../../migrations/kernel/outbox.sql"))
 }
 
+/// The table of earlier lives, to stand after [`migration`].
+#[must_use]
+pub const fn migration_lives(number: u32) -> Migration {
+    Migration::new(number, "outbox_lives", include_str!("../../migrations/kernel/outbox_lives.sql"))
+}
+
 /// Why an outbox cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum OutboxError {
@@ -47,8 +61,8 @@ pub enum OutboxError {
     /// An event cannot be written as bytes.
     #[error("an event could not be encoded")]
     Wire(#[from] WireError),
-    /// The outbox and the hub's journal hold different pasts.
-    #[error("the outbox {journal} contradicts the hub's journal at entry {seq}: one of the two was restored")]
+    /// The outbox and the hub's journal hold different pasts of one life: one of the two was changed by hand.
+    #[error("the outbox {journal} contradicts the hub's journal at entry {seq}: one of the two was changed")]
     Forked {
         /// Which journal.
         journal: JournalId,
@@ -56,14 +70,14 @@ pub enum OutboxError {
         seq: u64,
     },
     /// There is no database row for the outbox.
-    #[error("the outbox {journal} has not been opened")]
+    #[error("the outbox {journal} has not begun")]
     Unopened {
         /// Which journal.
         journal: JournalId,
     },
 }
 
-/// A service's own journal of one stream. A clone is the same outbox.
+/// A service's own journals of one stream. A clone is the same outbox.
 #[derive(Debug, Clone)]
 pub struct Outbox {
     db: Db,
@@ -71,66 +85,51 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// Opens the outbox in a service's database: see [`migration`].
-    ///
-    /// With a new database a life begins, unless the hub's journal holds one of this service already: the file was lost
-    /// then, and its entries are taken back, since nobody can have read what the hub's journal does not hold.
+    /// The outbox of this run in a service's database: see [`migration`] and [`migration_lives`]. Nothing is written
+    /// before the first word.
     ///
     /// # Errors
-    /// [`OutboxError::Forked`] if the outbox and the hub's journal hold different pasts.
+    /// [`OutboxError::Storage`] if a database cannot be read.
     pub async fn open(
         db: Db,
         (service, stream): (Service, StreamKind),
         hub: &Journal,
-        (clock, entropy): (&dyn Clock, &dyn Entropy),
+        entropy: &dyn Entropy,
     ) -> Result<Self, OutboxError> {
         let author = AuthorId::service(service);
-        let known = hub.db().read_async(stream_list).await?;
-        let ours = known.into_iter().filter(|state| state.journal.author == author && state.journal.stream == stream);
-        let survivor = ours.max_by_key(|state| state.received_at).map(|state| state.journal.incarnation);
-        let fresh = survivor.unwrap_or_else(|| Incarnation::new(entropy.next_u64()));
-        let now = clock.now();
-        let journal_id = db
-            .write("outbox_open", move |tx| {
-                let incarnation = incarnation_ensure(tx, stream, fresh, author, now)?;
-                Ok::<_, OutboxError>(JournalId { author, incarnation, stream })
-            })
-            .await?;
-        let outbox = Self { db, journal_id };
-        outbox.take_back(hub).await?;
-        Ok(outbox)
+        let mut known = db.read_async(move |tx| life_list(tx, author, stream)).await?;
+        let held = hub.db().read_async(move |tx| author_stream_list(tx, author, LIVES_MAX)).await?;
+        known.extend(held.into_iter().map(|state| state.journal));
+        loop {
+            let journal_id = JournalId { author, incarnation: Incarnation::new(entropy.next_u64()), stream };
+            if !known.contains(&journal_id) {
+                return Ok(Self { db, journal_id });
+            }
+        }
     }
 
-    /// Which journal it is.
+    /// The journal that this run writes; it is empty until something is said.
     #[must_use]
     pub const fn journal_id(&self) -> JournalId {
         self.journal_id
     }
-
-    /// Copies back what the hub's journal holds and this database has lost.
-    async fn take_back(&self, hub: &Journal) -> Result<(), OutboxError> {
-        let id = self.journal_id;
-        loop {
-            let head = self.db.read_async(move |tx| head_fetch(tx, &id)).await?;
-            let limit = usize::try_from(RELAY_ENTRIES_MAX).unwrap_or(usize::MAX);
-            let lost = hub.db().read_async(move |tx| entry_list(tx, &id, head.seq, limit)).await?;
-            let Some(first) = lost.first() else { return Ok(()) };
-            if head.after(&first.bytes).hash != first.hash {
-                return Err(OutboxError::Forked { journal: id, seq: head.seq });
-            }
-            tracing::warn!(journal = %id, entries = lost.len(), "the outbox {id} was behind the journal and takes entries back");
-            self.db.write("outbox_take_back", move |tx| entries_take_back(tx, &id, &lost)).await?;
-        }
-    }
 }
 
-/// Says something: appends events to the service's own journal, in the service's transaction.
+/// Says something: appends events to the journal of this run, in the service's transaction. `after` is the latest clock
+/// reading of whatever was said before, here or elsewhere.
 ///
 /// # Errors
 /// [`OutboxError`] if an event is too large or the database fails.
-pub fn append(tx: &WriteTx<'_>, journal: &JournalId, events: &[Event], now: UtcMillis) -> Result<Head, OutboxError> {
+pub fn append(
+    tx: &WriteTx<'_>,
+    journal: &JournalId,
+    events: &[Event],
+    after: Hlc,
+    now: UtcMillis,
+) -> Result<Head, OutboxError> {
+    life_ensure(tx, journal, now)?;
     let mut head = head_fetch(tx, journal)?;
-    let mut hlc = hlc_fetch(tx, journal)?;
+    let mut hlc = hlc_fetch(tx, journal)?.max(after);
     for said in events {
         hlc = hlc.tick(now);
         let bytes = event::encode(&header(hlc, now), said, None)?;
@@ -141,15 +140,22 @@ pub fn append(tx: &WriteTx<'_>, journal: &JournalId, events: &[Event], now: UtcM
     Ok(head)
 }
 
-/// What the service has said after `after_seq`, in order, at most 500 entries at a time.
+/// What the service has said in one of its lives after `after_seq`, in order, at most 500 entries at a time.
 ///
 /// # Errors
 /// [`StorageError`] if the query fails.
 pub fn said_list(tx: &ReadTx<'_>, journal: &JournalId, after_seq: u64) -> Result<Vec<Entry>, StorageError> {
     tx.query_list(
-        "SELECT seq, hash, event FROM outbox_entry WHERE stream = :stream AND seq > :after ORDER BY seq LIMIT :limit",
+        "SELECT seq, hash, event FROM outbox_past
+         WHERE stream = :stream AND incarnation = :incarnation AND seq > :after
+         UNION ALL
+         SELECT entry.seq, entry.hash, entry.event
+         FROM outbox_entry AS entry JOIN outbox_journal AS present ON present.stream = entry.stream
+         WHERE entry.stream = :stream AND present.incarnation = :incarnation AND entry.seq > :after
+         ORDER BY seq LIMIT :limit",
         named_params! {
-            ":stream": journal.stream.number(), ":after": seq_column(after_seq), ":limit": RELAY_ENTRIES_MAX,
+            ":stream": journal.stream.number(), ":incarnation": journal.incarnation.get().cast_signed(),
+            ":after": seq_column(after_seq), ":limit": RELAY_ENTRIES_MAX,
         },
         |row| {
             Ok(Entry {
@@ -157,9 +163,57 @@ pub fn said_list(tx: &ReadTx<'_>, journal: &JournalId, after_seq: u64) -> Result
                 hash: hash_from_column(row.get_ref("hash")?.as_blob()?)?,
                 bytes: row.get("event")?,
                 parked: false,
+                alias: false,
             })
         },
     )
+}
+
+/// Every life in which the service has said something.
+fn life_list(tx: &ReadTx<'_>, author: AuthorId, stream: StreamKind) -> Result<Vec<JournalId>, StorageError> {
+    tx.query_list(
+        "SELECT DISTINCT incarnation FROM outbox_past WHERE stream = :stream
+         UNION SELECT incarnation FROM outbox_journal WHERE stream = :stream",
+        named_params! {":stream": stream.number()},
+        |row| {
+            let incarnation = Incarnation::new(row.get::<_, i64>("incarnation")?.cast_unsigned());
+            Ok(JournalId { author, incarnation, stream })
+        },
+    )
+}
+
+/// Makes the journal the present one; what an earlier run said is put with the past.
+fn life_ensure(tx: &WriteTx<'_>, journal: &JournalId, now: UtcMillis) -> Result<(), StorageError> {
+    let stream = journal.stream.number();
+    let present = tx.query_optional(
+        "SELECT incarnation, hlc FROM outbox_journal WHERE stream = :stream",
+        named_params! {":stream": stream},
+        |row| Ok((row.get::<_, i64>("incarnation")?, row.get::<_, i64>("hlc")?)),
+    )?;
+    let incarnation = journal.incarnation.get().cast_signed();
+    let hlc = match present {
+        Some((present, _)) if present == incarnation => return Ok(()),
+        Some((earlier, hlc)) => {
+            tx.execute(
+                "INSERT INTO outbox_past (stream, incarnation, seq, event, hash)
+                 SELECT stream, :earlier, seq, event, hash FROM outbox_entry WHERE stream = :stream",
+                named_params! {":earlier": earlier, ":stream": stream},
+            )?;
+            tx.execute("DELETE FROM outbox_entry WHERE stream = :stream", named_params! {":stream": stream})?;
+            tx.execute("DELETE FROM outbox_journal WHERE stream = :stream", named_params! {":stream": stream})?;
+            hlc
+        }
+        None => 0,
+    };
+    tx.execute(
+        "INSERT INTO outbox_journal (stream, incarnation, seq, hash, hlc, created_at_ms)
+         VALUES (:stream, :incarnation, 0, :hash, :hlc, :now)",
+        named_params! {
+            ":stream": stream, ":incarnation": incarnation, ":hash": journal.genesis().hash.as_bytes(), ":hlc": hlc,
+            ":now": now.get(),
+        },
+    )?;
+    Ok(())
 }
 
 /// Copies an outbox into the hub's journal. A clone is another handle on the same.
@@ -200,12 +254,19 @@ impl Relay {
         Ok(())
     }
 
-    /// Copies everything that was said and is not yet held.
+    /// Copies everything that was said, in whichever life, and is not yet held.
     ///
     /// # Errors
     /// [`OutboxError`] if a database fails or the two hold different pasts; nothing of the failed part is copied.
     pub async fn catch_up(&self) -> Result<(), OutboxError> {
-        let id = self.outbox.journal_id;
+        let JournalId { author, stream, .. } = self.outbox.journal_id;
+        for life in self.outbox.db.read_async(move |tx| life_list(tx, author, stream)).await? {
+            self.copy(life).await?;
+        }
+        Ok(())
+    }
+
+    async fn copy(&self, id: JournalId) -> Result<(), OutboxError> {
         let stream = id.stream.as_str();
         loop {
             let held = self.hub.db().read_async(move |tx| stream_fetch(tx, &id)).await?;
@@ -213,6 +274,9 @@ impl Relay {
             let said = self.outbox.db.read_async(move |tx| said_list(tx, &id, held.seq)).await?;
             gauge!("hub_relay_lag_events", "stream" => stream)
                 .set(f64::from(u32::try_from(said.len()).unwrap_or(u32::MAX)));
+            if said.first().is_some_and(|first| held.after(&first.bytes).hash != first.hash) {
+                return Err(OutboxError::Forked { journal: id, seq: held.seq });
+            }
             let Some(batch) = batch(id, held, said, self.clock.now()) else { return Ok(()) };
             let now = self.clock.now();
             let arrival = Arrival::new(batch);
@@ -260,33 +324,6 @@ fn header(hlc: Hlc, now: UtcMillis) -> Header {
     }
 }
 
-fn incarnation_ensure(
-    tx: &WriteTx<'_>,
-    stream: StreamKind,
-    fresh: Incarnation,
-    author: AuthorId,
-    now: UtcMillis,
-) -> Result<Incarnation, StorageError> {
-    let known = tx.query_optional(
-        "SELECT incarnation FROM outbox_journal WHERE stream = :stream",
-        named_params! {":stream": stream.number()},
-        |row| row.get::<_, i64>("incarnation"),
-    )?;
-    if let Some(known) = known {
-        return Ok(Incarnation::new(known.cast_unsigned()));
-    }
-    let genesis = JournalId { author, incarnation: fresh, stream }.genesis();
-    tx.execute(
-        "INSERT INTO outbox_journal (stream, incarnation, seq, hash, hlc, created_at_ms)
-         VALUES (:stream, :incarnation, 0, :hash, 0, :now)",
-        named_params! {
-            ":stream": stream.number(), ":incarnation": fresh.get().cast_signed(), ":hash": genesis.hash.as_bytes(),
-            ":now": now.get(),
-        },
-    )?;
-    Ok(fresh)
-}
-
 fn head_fetch(tx: &ReadTx<'_>, journal: &JournalId) -> Result<Head, OutboxError> {
     let head = tx.query_optional(
         "SELECT seq, hash FROM outbox_journal WHERE stream = :stream AND incarnation = :incarnation",
@@ -328,15 +365,4 @@ fn head_update(tx: &WriteTx<'_>, journal: &JournalId, head: Head, hlc: Hlc) -> R
         },
     )?;
     Ok(())
-}
-
-fn entries_take_back(tx: &WriteTx<'_>, journal: &JournalId, lost: &[Entry]) -> Result<(), OutboxError> {
-    let mut head = head_fetch(tx, journal)?;
-    let mut hlc = hlc_fetch(tx, journal)?;
-    for entry in lost {
-        head = head.after(&entry.bytes);
-        entry_insert(tx, journal, head, &entry.bytes)?;
-        hlc = hlc.max(event::decode(&entry.bytes).map_or(hlc, |read| read.header.hlc));
-    }
-    Ok(head_update(tx, journal, head, hlc)?)
 }

@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::kernel::db::{
     Db, hash_from_column, journal_columns, journal_from_columns, seq_column, seq_from_column, write_all,
 };
-use crate::kernel::journal::{Entry, Journal, entry_list, stock_total_list, stream_list};
+use crate::kernel::journal::{Entry, Journal, entry_list, hash_fetch, stock_total_list, stream_list};
 
 /// Entries of one slice.
 pub const SLICE_ENTRIES_MAX: usize = 1_000;
@@ -181,6 +181,31 @@ impl ProjectionRunner {
     /// # Errors
     /// As [`ProjectionRunner::catch_up`].
     pub async fn rebuild(&self) -> Result<(), ProjectionError> {
+        self.forget().await?;
+        self.catch_up().await
+    }
+
+    /// Forgets everything if the journal is not the one that was folded: it was restored to an earlier state, or to
+    /// another past. Tells whether it was so. Call it before anybody may write the journal: what was folded beyond its
+    /// end would have to be told from what came there anew, with aliases decided otherwise.
+    ///
+    /// # Errors
+    /// [`ProjectionError`] if a database cannot be read or written.
+    pub async fn reconcile(&self) -> Result<bool, ProjectionError> {
+        let name = self.projection.name();
+        let positions = self.db.read_async(move |tx| position_list(tx, name)).await?;
+        let strays = self.journal.db().read_async(move |tx| stray_list(tx, &positions)).await?;
+        let Some(journal) = strays.first() else { return Ok(false) };
+        counter!("hub_projection_refolds_total", "projection" => name).increment(1);
+        tracing::warn!(
+            projection = name, %journal, journals = strays.len(),
+            "the projection {name} has folded what the journal does not hold, first of {journal}: all is folded anew"
+        );
+        self.forget().await?;
+        Ok(true)
+    }
+
+    async fn forget(&self) -> Result<(), ProjectionError> {
         let projection = self.projection.clone();
         self.db
             .write("projection_clear", move |tx| {
@@ -191,8 +216,7 @@ impl ProjectionRunner {
                 )?;
                 Ok::<_, ProjectionError>(())
             })
-            .await?;
-        self.catch_up().await
+            .await
     }
 
     async fn pass(&self, stalled: &mut Stalled) -> Result<Pass, ProjectionError> {
@@ -284,6 +308,17 @@ pub fn position_list(tx: &ReadTx<'_>, projection: &str) -> Result<Vec<(JournalId
 
 fn position_map(tx: &ReadTx<'_>, projection: &str) -> Result<BTreeMap<JournalId, Head>, StorageError> {
     Ok(position_list(tx, projection)?.into_iter().collect())
+}
+
+/// Journals that do not hold what was folded of them.
+fn stray_list(tx: &ReadTx<'_>, positions: &[(JournalId, Head)]) -> Result<Vec<JournalId>, StorageError> {
+    let mut strays = Vec::new();
+    for (journal, folded) in positions {
+        if hash_fetch(tx, journal, folded.seq)? != Some(folded.hash) {
+            strays.push(*journal);
+        }
+    }
+    Ok(strays)
 }
 
 fn slice_list(tx: &ReadTx<'_>, due: &[(JournalId, Head)]) -> Result<Vec<(Slice, Head)>, StorageError> {

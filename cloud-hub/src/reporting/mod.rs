@@ -30,6 +30,7 @@ pub const NAME: &str = "reporting";
 const MIGRATIONS: &[Migration] = &[
     Migration::new(1, "reporting", include_str!("../../migrations/reporting/0001_reporting.sql")),
     kernel_projection::migration(2),
+    Migration::new(3, "stock_alias", include_str!("../../migrations/reporting/0002_stock_alias.sql")),
 ];
 
 /// What stands behind the routes.

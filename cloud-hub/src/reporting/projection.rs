@@ -50,7 +50,8 @@ impl Projection for SalesProjection {
             };
             let recorded = decode(&entry.bytes)
                 .map_err(|_unreadable| at_entry(FoldError::Entry("it is not parked, but cannot be read")))?;
-            fold.event(&recorded).map_err(at_entry)?;
+            let folded = if entry.alias { fold.alias(&recorded) } else { fold.event(&recorded) };
+            folded.map_err(at_entry)?;
         }
         Ok(fold.finish(&slice.stock_totals)?)
     }
@@ -87,6 +88,8 @@ struct Fold<'a, 'c> {
     journal: JournalId,
     rollups: Rollups,
     stock: BTreeMap<(StoreId, StockItemId), StockTotal>,
+    /// What the aliases of the slice moved.
+    alias_stock: BTreeMap<(StoreId, StockItemId), StockTotal>,
     calendars: BTreeMap<String, Option<StoreCalendar>>,
     names: BTreeMap<String, String>,
     mark: SourceMark,
@@ -99,10 +102,29 @@ impl<'a, 'c> Fold<'a, 'c> {
             journal,
             rollups: Rollups::default(),
             stock: BTreeMap::new(),
+            alias_stock: BTreeMap::new(),
             calendars: BTreeMap::new(),
             names: BTreeMap::new(),
             mark: store::mark_fetch(tx, &journal)?.unwrap_or_default(),
         })
+    }
+
+    /// An event that counts elsewhere. Its author's totals have it twice, and must not show it twice.
+    fn alias(&mut self, recorded: &Recorded) -> Result<(), FoldError> {
+        let effects: &[MovementLine] = match &recorded.event {
+            Event::TicketSold(sold) if sold.class == TicketClass::Sale => &sold.stock_effects,
+            Event::StockMoved(moved) => &moved.lines,
+            Event::TicketSold(_)
+            | Event::SeriesOpened(_)
+            | Event::TicketImported(_)
+            | Event::ImportAmended(_)
+            | Event::StoreDescribed(_)
+            | Event::LifeBegan(_)
+            | Event::Catalog(_) => &[],
+        };
+        add_movements(&mut self.alias_stock, recorded.header.store, effects)?;
+        self.advance_mark(recorded);
+        Ok(())
     }
 
     fn event(&mut self, recorded: &Recorded) -> Result<(), FoldError> {
@@ -230,13 +252,7 @@ impl<'a, 'c> Fold<'a, 'c> {
     }
 
     fn stock_moved(&mut self, store: StoreId, lines: &[MovementLine]) -> Result<(), FoldError> {
-        for line in lines {
-            let total = self.stock.entry((store, line.stock_item)).or_default();
-            *total = total
-                .moved(line.quantity)
-                .map_err(|_overflow| FoldError::Entry("its stock movements are out of range"))?;
-        }
-        Ok(())
+        add_movements(&mut self.stock, store, lines)
     }
 
     fn catalog(&self, header: &Header, event: &CatalogEvent) -> Result<(), StorageError> {
@@ -264,9 +280,25 @@ impl<'a, 'c> Fold<'a, 'c> {
         if self.journal.author.as_node().is_none() {
             return Ok(());
         }
+        for ((place, item), total) in &self.alias_stock {
+            store::stock_alias_add(self.tx, *place, *item, *total)?;
+        }
         for (item, total) in totals {
             store::stock_cell_join(self.tx, &self.journal, *item, *total)?;
         }
         store::mark_upsert(self.tx, &self.journal, &self.mark)
     }
+}
+
+fn add_movements(
+    sums: &mut BTreeMap<(StoreId, StockItemId), StockTotal>,
+    store: StoreId,
+    lines: &[MovementLine],
+) -> Result<(), FoldError> {
+    for line in lines {
+        let total = sums.entry((store, line.stock_item)).or_default();
+        *total =
+            total.moved(line.quantity).map_err(|_overflow| FoldError::Entry("its stock movements are out of range"))?;
+    }
+    Ok(())
 }

@@ -1,8 +1,8 @@
-//! The downlink: the hub's own journals to every node, each from where it stands.
+//! The downlink: the hub's own journals to every node, each from where it stands, and to a node that asks its own past.
 //!
 //! A journal is read here from the hub's journal database only, whoever authored it. When one has grown, all nodes are
-//! nudged; each node that is in session has a sender's machine of its own. Nothing here is of record: after a failure a
-//! node that answers a nudge is enough to go on.
+//! nudged; each session of a node has a sender's machine of its own, since a copy of the node's disk may be in session
+//! too. Nothing here is of record: after a failure a node that answers a nudge is enough to go on.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use metrics::{counter, gauge};
 use percolate_common::ids::NodeId;
-use percolate_common::journal::{Head, JournalId, ShortHash};
+use percolate_common::journal::{AuthorId, Head, JournalId, ShortHash, StreamKind};
 use percolate_common::sync::outbound::Outbound;
 use percolate_common::time::Clock;
 use percolate_common::wire::envelope::Batch;
@@ -24,9 +24,11 @@ use percolate_runtime::system::monotonic_now;
 use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
 
+use super::apply::is_own;
 use super::ingest::DownlinkEvent;
 use super::outgoing::RETRY;
-use crate::kernel::journal::{Journal, entry_list, hash_fetch, stream_fetch};
+use crate::kernel::journal::{Journal, author_stream_list, entry_list, hash_fetch, stream_fetch};
+use crate::kernel::outbox::LIVES_MAX;
 
 /// Events from ingest that may wait; beyond it they are dropped, and the nodes ask again.
 pub const EVENTS_MAX: usize = 4_096;
@@ -54,30 +56,29 @@ pub struct Downlink {
     journal: Journal,
     clock: Arc<dyn Clock>,
     publisher: Publisher,
-    /// The hub's own journals that nodes read, one for each stream.
-    journals: Arc<[JournalId]>,
+    /// The services whose journals nodes read.
+    services: Arc<[AuthorId]>,
     /// Held by the run that is under way.
     events: Arc<Mutex<mpsc::Receiver<DownlinkEvent>>>,
 }
 
 impl std::fmt::Debug for Downlink {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Downlink").field("journals", &self.journals).finish_non_exhaustive()
+        f.debug_struct("Downlink").field("services", &self.services).finish_non_exhaustive()
     }
 }
 
-/// One node that is in session.
-#[derive(Debug, Default)]
-struct Reader {
-    session: u64,
-    outbound: Outbound,
-}
+/// Who reads: a node in one of its sessions.
+type ReaderId = (NodeId, u64);
 
 /// The present run.
 struct Run<'d> {
     downlink: &'d Downlink,
-    readers: BTreeMap<NodeId, Reader>,
+    readers: BTreeMap<ReaderId, Outbound>,
+    /// How far the journals reach that are sent.
     heads: BTreeMap<JournalId, Head>,
+    /// Journals of nodes that are being given back.
+    given_back: BTreeSet<JournalId>,
     /// Events as they were read for one node, for the others that stand at the same place.
     read: BTreeMap<(JournalId, u64), Arc<Portion>>,
     /// The link took no more: try again soon.
@@ -92,16 +93,16 @@ struct Portion {
 }
 
 impl Downlink {
-    /// The downlink of `journals`, which must be of different streams.
+    /// The downlink of every journal of `services`.
     #[must_use]
     pub fn new(
         journal: Journal,
         clock: Arc<dyn Clock>,
         publisher: Publisher,
-        journals: Vec<JournalId>,
+        services: Vec<AuthorId>,
         events: mpsc::Receiver<DownlinkEvent>,
     ) -> Self {
-        Self { journal, clock, publisher, journals: journals.into(), events: Arc::new(Mutex::new(events)) }
+        Self { journal, clock, publisher, services: services.into(), events: Arc::new(Mutex::new(events)) }
     }
 
     /// Sends until it is stopped.
@@ -116,6 +117,7 @@ impl Downlink {
             downlink: &self,
             readers: BTreeMap::new(),
             heads: BTreeMap::new(),
+            given_back: BTreeSet::new(),
             read: BTreeMap::new(),
             held_up: false,
         };
@@ -148,16 +150,23 @@ impl Downlink {
 impl Run<'_> {
     /// Looks how far the journals reach now; tells every node's machine and nudges all.
     async fn grow(&mut self) -> Result<(), DownlinkError> {
-        let journals = self.downlink.journals.clone();
-        let heads = self.downlink.journal.db().read_async(move |tx| head_list(tx, &journals)).await?;
+        let readers = &self.readers;
+        self.given_back.retain(|journal| readers.values().any(|lanes| lanes.acked_seq(*journal).is_some()));
+        let (services, given_back) = (self.downlink.services.clone(), self.given_back.clone());
+        self.heads.retain(|journal, _| services.contains(&journal.author) || given_back.contains(journal));
+        let heads = self.downlink.journal.db().read_async(move |tx| head_list(tx, &services, &given_back)).await?;
         let now = monotonic_now();
         for (journal, head) in heads {
-            let before = self.heads.insert(journal, head).map_or(0, |before| before.seq);
-            if head.seq <= before {
+            let before = self.heads.insert(journal, head);
+            if before.is_some_and(|before| head.seq <= before.seq) {
                 continue;
             }
-            for reader in self.readers.values_mut() {
-                reader.outbound.appended(journal, head.seq, 0, now);
+            // A journal that was not there before, to nodes that were: from its beginning.
+            if before.is_none() && self.is_followed(&journal) {
+                self.readers.values_mut().for_each(|lanes| lanes.start(journal, 0, head.seq, now));
+            }
+            for lanes in self.readers.values_mut() {
+                lanes.appended(journal, head.seq, 0, now);
             }
             self.nudge(&journal, head)?;
         }
@@ -168,76 +177,88 @@ impl Run<'_> {
         match event {
             DownlinkEvent::LinkUp => {
                 let now = monotonic_now();
-                for reader in self.readers.values_mut() {
-                    for journal in self.downlink.journals.iter() {
-                        let acked = reader.outbound.acked_seq(*journal).unwrap_or(0);
-                        reader.outbound.resend_after(*journal, acked, now);
+                for lanes in self.readers.values_mut() {
+                    for journal in self.heads.keys() {
+                        let acked = lanes.acked_seq(*journal).unwrap_or(0);
+                        lanes.resend_after(*journal, acked, now);
                     }
                 }
                 self.nudge_all()?;
             }
-            DownlinkEvent::Welcomed { node, session, positions } => {
-                self.readers.insert(node, Reader { session, outbound: Outbound::default() });
-                for journal in self.downlink.journals.clone().iter() {
+            DownlinkEvent::Welcomed { node, session, replaces, positions } => {
+                replaces.map(|replaced| self.readers.remove(&(node, replaced)));
+                self.readers.insert((node, session), Outbound::default());
+                let followed: Vec<_> = self.heads.keys().copied().filter(|journal| self.is_followed(journal)).collect();
+                for journal in &followed {
                     let position = positions.iter().find(|position| position.journal().as_ref() == Some(journal));
                     let position = position.map_or((0, journal.genesis().hash.short()), |p| (p.seq(), p.hash()));
-                    self.start(node, journal, position).await?;
+                    self.start((node, session), journal, position).await?;
                 }
             }
             DownlinkEvent::Acked { node, session, position } => {
-                let Some(journal) = self.ours(&position) else { return Ok(()) };
-                let now = monotonic_now();
-                let reader = self.reader(node, session);
-                if reader.outbound.acked_seq(journal).is_some() {
-                    reader.outbound.acked(journal, position.seq(), now);
+                let Some(journal) = self.readable(node, &position) else { return Ok(()) };
+                let lanes = self.readers.entry((node, session)).or_default();
+                if lanes.acked_seq(journal).is_some() {
+                    lanes.acked(journal, position.seq(), monotonic_now());
                 } else {
-                    self.start(node, &journal, (position.seq(), position.hash())).await?;
+                    self.start((node, session), &journal, (position.seq(), position.hash())).await?;
                 }
             }
             DownlinkEvent::Resend { node, session, position } => {
-                let Some(journal) = self.ours(&position) else { return Ok(()) };
-                self.reader(node, session);
-                self.start(node, &journal, (position.seq(), position.hash())).await?;
+                let Some(journal) = self.readable(node, &position) else { return Ok(()) };
+                self.readers.entry((node, session)).or_default();
+                self.start((node, session), &journal, (position.seq(), position.hash())).await?;
             }
-            DownlinkEvent::Gone { node } => drop(self.readers.remove(&node)),
+            DownlinkEvent::Gone { node, sessions } => {
+                sessions.into_iter().for_each(|session| drop(self.readers.remove(&(node, session))));
+            }
         }
         gauge!("hub_downlink_readers").set(f64::from(u32::try_from(self.readers.len()).unwrap_or(u32::MAX)));
         Ok(())
     }
 
-    /// The node in this session; ingest has made sure that it is the present one.
-    fn reader(&mut self, node: NodeId, session: u64) -> &mut Reader {
-        let reader = self.readers.entry(node).or_default();
-        if reader.session != session {
-            *reader = Reader { session, outbound: Outbound::default() };
-        }
-        reader
+    /// The journal, if the node may read it: one of the hub's, or one of the node's own past.
+    fn readable(&self, node: NodeId, position: &Position) -> Option<JournalId> {
+        position.journal().filter(|journal| self.is_followed(journal) || is_own(node, journal))
     }
 
-    fn ours(&self, position: &Position) -> Option<JournalId> {
-        position.journal().filter(|journal| self.downlink.journals.contains(journal))
+    /// Whether it is a journal that every node reads.
+    fn is_followed(&self, journal: &JournalId) -> bool {
+        self.downlink.services.contains(&journal.author) && StreamKind::DOWN.contains(&journal.stream)
     }
 
     /// Begins to send a journal to a node after its position, if the hub holds the same journal up to there.
     async fn start(
         &mut self,
-        node: NodeId,
+        (node, session): ReaderId,
         journal: &JournalId,
         (seq, hash): (u64, ShortHash),
     ) -> Result<(), DownlinkError> {
         let of = *journal;
-        let held = self.downlink.journal.db().read_async(move |tx| hash_at(tx, &of, seq)).await?;
+        let read = self.downlink.journal.db().read_async(move |tx| {
+            let head = stream_fetch(tx, &of)?.map(|state| state.head);
+            Ok::<_, StorageError>((hash_at(tx, &of, seq)?, head))
+        });
+        let (held, head) = read.await?;
+        if head.is_none_or(|head| seq > head.seq) && seq > 0 {
+            // The hub was restored. Ingest has asked for the rest, and nobody writes more of it.
+            return Ok(());
+        }
         if held.is_none_or(|held| held != hash) {
             counter!("hub_down_ahead_total", "stream" => journal.stream.as_str()).increment(1);
             tracing::error!(
                 node.id = %node, %journal, seq,
-                "n{node} holds {journal} up to entry {seq} otherwise than the hub: the hub was restored to an earlier state"
+                "n{node} holds {journal} up to entry {seq} otherwise than the hub: one of the two was changed"
             );
             return Ok(());
         }
+        if let Some(head) = head.filter(|_| is_own(node, journal)) {
+            self.given_back.insert(*journal);
+            self.heads.insert(*journal, head);
+        }
         let last = self.heads.get(journal).map_or(0, |head| head.seq);
-        if let Some(reader) = self.readers.get_mut(&node) {
-            reader.outbound.start(*journal, seq, last, monotonic_now());
+        if let Some(lanes) = self.readers.get_mut(&(node, session)) {
+            lanes.start(*journal, seq, last, monotonic_now());
         }
         Ok(())
     }
@@ -245,19 +266,18 @@ impl Run<'_> {
     async fn send_due(&mut self) -> Result<(), DownlinkError> {
         self.held_up = false;
         self.read.clear();
-        let nodes: BTreeSet<_> = self.readers.keys().copied().collect();
-        for node in nodes {
-            while !self.held_up && self.send_next(node).await? {}
+        let readers: Vec<_> = self.readers.keys().copied().collect();
+        for reader in readers {
+            while !self.held_up && self.send_next(reader).await? {}
         }
         Ok(())
     }
 
     /// Sends one batch to a node, if one is due.
-    async fn send_next(&mut self, node: NodeId) -> Result<bool, DownlinkError> {
+    async fn send_next(&mut self, (node, session): ReaderId) -> Result<bool, DownlinkError> {
         let now = monotonic_now();
-        let Some(reader) = self.readers.get_mut(&node) else { return Ok(false) };
-        let Some(send) = reader.outbound.next_send(now) else { return Ok(false) };
-        let session = reader.session;
+        let Some(lanes) = self.readers.get_mut(&(node, session)) else { return Ok(false) };
+        let Some(send) = lanes.next_send(now) else { return Ok(false) };
         let journal = send.journal;
         let portion = self.portion(journal, send.seq_lo).await?;
         if portion.events.is_empty() {
@@ -277,8 +297,8 @@ impl Run<'_> {
         match self.downlink.publisher.try_publish(&topic, Bytes::from(batch.encode()?), false) {
             Ok(()) => {
                 counter!("hub_down_batches_total", "stream" => journal.stream.as_str()).increment(1);
-                if let Some(reader) = self.readers.get_mut(&node) {
-                    reader.outbound.sent(journal, batch.seq_hi(), now);
+                if let Some(lanes) = self.readers.get_mut(&(node, session)) {
+                    lanes.sent(journal, batch.seq_hi(), now);
                 }
                 Ok(true)
             }
@@ -288,8 +308,8 @@ impl Run<'_> {
             }
             // Without a link nothing is due; when it is back, everything after the last acknowledgement is sent again.
             Err(PublishError::Down | PublishError::TooLarge { .. }) => {
-                if let Some(reader) = self.readers.get_mut(&node) {
-                    reader.outbound.sent(journal, batch.seq_hi(), now);
+                if let Some(lanes) = self.readers.get_mut(&(node, session)) {
+                    lanes.sent(journal, batch.seq_hi(), now);
                 }
                 Ok(true)
             }
@@ -307,7 +327,7 @@ impl Run<'_> {
     }
 
     fn due_in(&self) -> Option<Duration> {
-        let next = self.readers.values().filter_map(|reader| reader.outbound.next_due()).min();
+        let next = self.readers.values().filter_map(Outbound::next_due).min();
         let due = next.map(|at| at.saturating_sub(monotonic_now()));
         if self.held_up { Some(due.map_or(RETRY, |due| due.min(RETRY))) } else { due }
     }
@@ -316,8 +336,12 @@ impl Run<'_> {
         self.heads.iter().filter(|(_, head)| head.seq > 0).try_for_each(|(journal, head)| self.nudge(journal, *head))
     }
 
-    /// A nudge that is lost is no loss: the next one, or the next greeting, says the same.
+    /// A nudge that is lost is no loss: the next one, or the next greeting, says the same. Of a node's own journal
+    /// nobody else need hear.
     fn nudge(&self, journal: &JournalId, head: Head) -> Result<(), DownlinkError> {
+        if !self.is_followed(journal) {
+            return Ok(());
+        }
         let nudge = Nudge { head: Position::new(journal, head.seq, head.hash.short()) };
         let topic = Topic::AllDown(journal.stream).to_string();
         if self.downlink.publisher.try_publish(&topic, Bytes::from(nudge.encode()?), false).is_ok() {
@@ -327,11 +351,22 @@ impl Run<'_> {
     }
 }
 
-fn head_list(tx: &ReadTx<'_>, journals: &[JournalId]) -> Result<Vec<(JournalId, Head)>, StorageError> {
-    journals
-        .iter()
-        .map(|journal| Ok((*journal, stream_fetch(tx, journal)?.map_or_else(|| journal.genesis(), |state| state.head))))
-        .collect()
+/// Every journal of the services, and those others.
+fn head_list(
+    tx: &ReadTx<'_>,
+    services: &[AuthorId],
+    others: &BTreeSet<JournalId>,
+) -> Result<Vec<(JournalId, Head)>, StorageError> {
+    let mut heads = Vec::new();
+    for service in services {
+        let states = author_stream_list(tx, *service, LIVES_MAX)?;
+        let down = states.into_iter().filter(|state| StreamKind::DOWN.contains(&state.journal.stream));
+        heads.extend(down.map(|state| (state.journal, state.head)));
+    }
+    for journal in others {
+        heads.extend(stream_fetch(tx, journal)?.map(|state| (*journal, state.head)));
+    }
+    Ok(heads)
 }
 
 fn hash_at(tx: &ReadTx<'_>, journal: &JournalId, seq: u64) -> Result<Option<ShortHash>, StorageError> {

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use percolate_common::ids::NodeId;
-use percolate_common::journal::{AuthorId, StreamKind};
+use percolate_common::journal::{AuthorId, JournalId, Service, StreamKind};
 use percolate_common::wire::envelope::Batch;
 use percolate_common::wire::session::{Ack, FromNode, Hello, Presence, Resend};
 use percolate_common::wire::topic::Topic;
@@ -15,6 +15,8 @@ use crate::kernel::journal::Arrival;
 pub(super) enum Message {
     /// Events.
     Batch(NodeId, Box<Arrival>),
+    /// Events of a service of the hub, which nodes hold and the hub may have lost.
+    Returned(NodeId, Box<Arrival>),
     /// It introduces itself.
     Hello(NodeId, Box<Hello>),
     /// It has read a journal of the hub.
@@ -63,7 +65,9 @@ fn read_checked(topic: &str, frame: &[u8]) -> Result<Message, String> {
         Topic::Up(node, stream) => {
             let batch = Batch::decode(frame).map_err(|error| error.to_string())?;
             check_batch(node, stream, &batch)?;
-            Ok(Message::Batch(node, Box::new(Arrival::new(batch))))
+            let returned = is_of_service(&batch.journal);
+            let arrival = Box::new(Arrival::new(batch));
+            Ok(if returned { Message::Returned(node, arrival) } else { Message::Batch(node, arrival) })
         }
         Topic::UpSession(node) => Ok(match FromNode::decode(frame).map_err(|error| error.to_string())? {
             FromNode::Hello(hello) => Message::Hello(node, Box::new(hello)),
@@ -77,13 +81,20 @@ fn read_checked(topic: &str, frame: &[u8]) -> Result<Message, String> {
     }
 }
 
+/// Whether it is a journal of a service of the hub that nodes read.
+pub(super) fn is_of_service(journal: &JournalId) -> bool {
+    journal.author == AuthorId::service(Service::Catalog) && StreamKind::DOWN.contains(&journal.stream)
+}
+
 /// What the envelope must agree with: nobody writes in another's name, on another stream, or more than a column holds.
 fn check_batch(node: NodeId, stream: StreamKind, batch: &Batch) -> Result<(), String> {
     let fits = |number: u64| i64::try_from(number).is_ok();
-    if batch.journal.author != AuthorId::node(node) || batch.journal.author.as_node().is_none() {
+    let returned = is_of_service(&batch.journal) && batch.stock_totals.is_empty();
+    let own = batch.journal.author == AuthorId::node(node) && batch.journal.author.as_node().is_some();
+    if !returned && !own {
         return Err(format!("it is in the name of {}, on the topic of n{node}", batch.journal.author));
     }
-    if batch.journal.stream != stream || !StreamKind::UP.contains(&stream) {
+    if batch.journal.stream != stream || !(returned || StreamKind::UP.contains(&stream)) {
         return Err(format!("it is of the stream {}, on the topic of {stream}", batch.journal.stream));
     }
     if !fits(batch.last_seq) || !fits(batch.seq_hi()) {
@@ -99,7 +110,7 @@ fn check_batch(node: NodeId, stream: StreamKind, batch: &Batch) -> Result<(), St
 mod tests {
     use percolate_common::crdt::stock::StockTotal;
     use percolate_common::ids::StockItemId;
-    use percolate_common::journal::{Incarnation, JournalId};
+    use percolate_common::journal::Incarnation;
     use percolate_common::time::UtcMillis;
 
     use super::*;
@@ -123,6 +134,7 @@ mod tests {
         match read(topic, frame) {
             Message::Unreadable(letter) => Some(letter.reason),
             Message::Batch(..)
+            | Message::Returned(..)
             | Message::Hello(..)
             | Message::Ack(..)
             | Message::Resend(..)
@@ -140,6 +152,19 @@ mod tests {
         assert!(reason("elsewhere", &frame).is_some());
         let down = batch(11, StreamKind::Catalog).encode().unwrap();
         assert!(reason("percolate/v1/n11/up/catalog", &down).is_some());
+    }
+
+    #[test]
+    fn a_journal_of_the_hub_is_given_back_by_anybody_and_nothing_else_is_written_in_its_name() {
+        let mut lost = batch(11, StreamKind::Catalog);
+        lost.journal.author = AuthorId::service(Service::Catalog);
+        let frame = lost.encode().unwrap();
+        assert!(matches!(read("percolate/v1/n11/up/catalog", &frame), Message::Returned(node, _) if node.get() == 11));
+        assert!(reason("percolate/v1/n11/up/sales", &frame).is_some());
+        lost.stock_totals = vec![(StockItemId::new(1), StockTotal::default())];
+        assert!(reason("percolate/v1/n11/up/catalog", &lost.encode().unwrap()).is_some());
+        lost.journal.stream = StreamKind::Sales;
+        assert!(reason("percolate/v1/n11/up/sales", &lost.encode().unwrap()).is_some());
     }
 
     #[test]

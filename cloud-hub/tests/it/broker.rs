@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use cloud_hub::broker::{BrokerError, EmbeddedBroker};
+use percolate_common::ids::NodeId;
 use percolate_common::wire::session::FromHub;
 
 use crate::support::hub::TestHub;
@@ -58,7 +59,7 @@ async fn a_revoked_node_is_cut_off_and_stays_out() {
     let hub = TestHub::start().await;
     let mut node = TestNode::in_session(11, hub.broker_port()).await;
     let mut other = TestNode::in_session(21, hub.broker_port()).await;
-    hub.hub().broker().revoke("n11").await;
+    hub.hub().broker().revoke(NodeId::new(11)).await;
     node.hear("the end of the connection", |heard| (*heard == Heard::Down).then_some(())).await;
     let refused = node.hear("a second refusal", |heard| (*heard == Heard::Down).then_some(()));
     tokio::time::timeout(DEADLINE, refused).await.unwrap();

@@ -5,7 +5,7 @@ use percolate_common::domain::event::Event;
 use percolate_common::journal::{Head, JournalId, StreamKind};
 use percolate_common::wire::envelope::Batch;
 use percolate_common::wire::event;
-use percolate_common::wire::session::Position;
+use percolate_common::wire::session::{FromHub, Position};
 use serde_json::{Value, json};
 
 use crate::support::eventually;
@@ -22,12 +22,11 @@ struct Reading {
     head: Option<Head>,
     draft: Draft,
     revisions: Vec<u32>,
-    events: usize,
 }
 
 impl Reading {
     fn new() -> Self {
-        Self { journal: None, head: None, draft: Draft::default(), revisions: Vec::new(), events: 0 }
+        Self { journal: None, head: None, draft: Draft::default(), revisions: Vec::new() }
     }
 
     fn take(&mut self, batch: &Batch) -> Position {
@@ -35,7 +34,6 @@ impl Reading {
         assert_eq!((batch.seq_lo, batch.hash_before), (head.seq + 1, head.hash.short()), "the journal goes on");
         for bytes in &batch.events {
             head = head.after(bytes);
-            self.events += 1;
             let Event::Catalog(said) = event::decode(bytes).unwrap().event else { panic!("not a catalog event") };
             self.draft.apply(&said);
             if let CatalogEvent::RevisionPublished(revision) = said {
@@ -101,7 +99,7 @@ async fn a_node_that_comes_late_or_after_a_restart_receives_the_menu_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_unchanged_menu_says_nothing_and_a_changed_one_only_what_changed() {
+async fn an_unchanged_menu_says_nothing_and_a_changed_one_is_stated_whole_in_a_life_of_its_own() {
     let mut hub = TestHub::start_with_menu(Some(MENU)).await;
     let mut node = TestNode::in_session(11, hub.broker_port()).await;
     let mut reading = Reading::new();
@@ -113,18 +111,21 @@ async fn an_unchanged_menu_says_nothing_and_a_changed_one_only_what_changed() {
     assert_eq!(hub.rows("/v1/catalog/revisions").await.len(), 1);
 
     hub.restart_with_menu(&changed_menu()).await;
-    // A price, a retired item, the revision.
-    let second = hub.stream("catalog", "catalog").await.unwrap();
-    assert_eq!(second["contig"].as_u64().unwrap(), first["contig"].as_u64().unwrap() + 3);
+    let rows = hub.rows("/v1/sync/streams?limit=1000").await;
+    let lives: Vec<_> = rows.iter().filter(|row| row["author"] == "catalog").collect();
+    assert_eq!(lives.len(), 2);
+    let before = lives.iter().find(|row| row["incarnation"] == first["incarnation"]).unwrap();
+    assert_eq!((&before["contig"], &before["head"]), (&first["contig"], &first["head"]));
     let revisions = hub.rows("/v1/catalog/revisions").await;
     let numbers: Vec<_> = revisions.iter().map(|row| row["revision"].as_u64().unwrap()).collect();
     assert_eq!(numbers, [1, 2]);
 
     node.wait_up().await;
     node.greet().await;
-    let events_before = reading.events;
+    let before = reading.journal;
+    let mut reading = Reading::new();
     reading.read_to(&mut node, 2).await;
-    assert_eq!(reading.events - events_before, 3, "only what is new travels");
+    assert_ne!(reading.journal, before);
     let items = hub.rows("/v1/catalog/items").await;
     assert_eq!(items.len(), reading.draft.items.len());
     let prices: Vec<_> = items.iter().map(|row| row["price_minor"].as_i64().unwrap()).collect();
@@ -175,6 +176,11 @@ async fn a_node_that_holds_another_past_than_the_hub_is_sent_nothing() {
         })
         .await;
     assert!(acked);
+    node.positions = vec![Position::new(&id, 1, id.genesis().hash.short())];
+    node.greet().await;
+    let held = reading.head.unwrap();
+    let position = Position::new(&id, held.seq, held.hash.short());
+    assert_eq!(node.answer().await, FromHub::Contested { position, session: node.session });
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -64,7 +64,7 @@ async fn a_gap_is_asked_for_and_what_fills_it_is_taken() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_fork_is_refused_told_and_marked_and_other_streams_go_on() {
+async fn a_fork_is_refused_and_marked_and_its_life_must_greet_again() {
     let hub = TestHub::start().await;
     let mut node = TestNode::in_session(11, hub.broker_port()).await;
     node.sales.write(3);
@@ -78,18 +78,16 @@ async fn a_fork_is_refused_told_and_marked_and_other_streams_go_on() {
     other_past.push(from_the_future(other_past.id, 3));
     other_past.write(1);
     node.send(&other_past.batch(3, 4, node.session)).await;
-    match node.answer().await {
-        FromHub::Welcome(welcome) => {
-            assert_eq!(welcome.verdict, Verdict::Forked { stream: 1 });
-            assert_eq!(welcome.boot, node.boot);
-        }
-        other => panic!("{other:?}"),
-    }
+    assert_eq!(node.answer().await, FromHub::Rehello { session: node.session });
     let row = hub.stream("n11", "sales").await.unwrap();
     assert_eq!((&row["contig"], &row["forked_at_seq"]), (&json!(3), &json!(3)));
     assert_eq!(row["head"], node.sales.head().hash.to_string());
 
+    // Its other streams wait too: what is to be done is said in the answer to the greeting.
     node.ops.write(1);
+    node.send(&node.ops.batch(1, 1, node.session)).await;
+    assert_eq!(node.answer().await, FromHub::Rehello { session: node.session });
+    node.greet().await;
     node.send(&node.ops.batch(1, 1, node.session)).await;
     hub.held("n11", "ops", 1).await;
 }

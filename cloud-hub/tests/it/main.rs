@@ -7,6 +7,8 @@
 mod support;
 
 #[cfg(test)]
+mod alias;
+#[cfg(test)]
 mod audit;
 #[cfg(test)]
 mod broker;
@@ -15,11 +17,17 @@ mod catalog;
 #[cfg(test)]
 mod durability;
 #[cfg(test)]
+mod giveback;
+#[cfg(test)]
 mod http;
+#[cfg(test)]
+mod hubrestore;
 #[cfg(test)]
 mod ingest;
 #[cfg(test)]
 mod journal;
+#[cfg(test)]
+mod lives;
 #[cfg(test)]
 mod openapi;
 #[cfg(test)]

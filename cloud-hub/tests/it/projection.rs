@@ -230,6 +230,36 @@ async fn a_journal_with_another_past_is_not_folded_onto_the_old_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_folded_of_a_journal_that_was_put_back_is_folded_anew() {
+    let bench = Bench::new();
+    let whole = author(11, StreamKind::Sales, 10);
+    bench.append(&whole, 1).await;
+    bench.append(&author(21, StreamKind::Sales, 4), 1).await;
+    bench.runner.catch_up().await.unwrap();
+    assert!(!bench.runner.reconcile().await.unwrap(), "all that was folded is there");
+    let before = bench.folded().await;
+
+    // An older image of the journal.
+    let other = Bench::new();
+    let mut older = whole.clone();
+    older.events.truncate(6);
+    older.heads.truncate(7);
+    other.append(&older, 1).await;
+    let runner = ProjectionRunner::new(bench.counting.clone(), other.journal.clone(), bench.db.clone());
+    assert!(runner.reconcile().await.unwrap());
+    assert_eq!(bench.folded().await, (vec![], vec![]));
+    runner.catch_up().await.unwrap();
+    assert_eq!(bench.folded().await, (vec![(11, 6, sum_to(6), 0)], vec![6]));
+    assert!(!runner.reconcile().await.unwrap());
+
+    // What nodes send again ends where it was.
+    other.append(&whole, 7).await;
+    other.append(&author(21, StreamKind::Sales, 4), 1).await;
+    runner.catch_up().await.unwrap();
+    assert_eq!(bench.folded().await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_projection_that_always_panics_holds_up_no_acknowledgement() {
     let bare = bare().await;
     let bench = Bench::over(bare.journal.clone(), TempDir::new().unwrap());

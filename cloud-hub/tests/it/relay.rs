@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use cloud_hub::kernel::db::Db;
-use cloud_hub::kernel::journal::{Journal, entry_list, stream_fetch};
+use cloud_hub::kernel::journal::{Journal, entry_list, stream_fetch, stream_list};
 use cloud_hub::kernel::outbox::{self, Outbox, OutboxError, Relay, append, said_list};
 use percolate_common::domain::catalog::{CatalogEvent, Category};
 use percolate_common::domain::event::Event;
 use percolate_common::entropy::SeededEntropy;
+use percolate_common::hlc::Hlc;
 use percolate_common::ids::CategoryId;
-use percolate_common::journal::{Service, StreamKind};
+use percolate_common::journal::{JournalId, Service, StreamKind};
 use percolate_common::time::UtcMillis;
 use percolate_runtime::migrate::Migration;
 use percolate_runtime::sqlite::StorageError;
@@ -20,7 +21,7 @@ use crate::support::events::NOON_MS;
 use crate::support::eventually;
 use crate::support::hub::StandingClock;
 
-const MIGRATIONS: &[Migration] = &[outbox::migration(1)];
+const MIGRATIONS: &[Migration] = &[outbox::migration(1), outbox::migration_lives(2)];
 
 struct Desk {
     folder: TempDir,
@@ -42,7 +43,7 @@ impl Desk {
         let hub = Journal::open(&path).unwrap();
         let entropy = SeededEntropy::new(seed);
         let of = (Service::Catalog, StreamKind::Catalog);
-        let outbox = Outbox::open(db.clone(), of, &hub, (&StandingClock, &entropy)).await?;
+        let outbox = Outbox::open(db.clone(), of, &hub, &entropy).await?;
         let relay = Relay::new(outbox.clone(), hub.clone(), Arc::new(StandingClock));
         Ok(Self { folder, db, hub, outbox, relay })
     }
@@ -63,7 +64,7 @@ impl Desk {
         };
         let events: Vec<_> = (1..).zip(names).map(category).collect();
         let now = UtcMillis::new(NOON_MS);
-        self.db.write("say", move |tx| append(tx, &id, &events, now)).await.unwrap();
+        self.db.write("say", move |tx| append(tx, &id, &events, Hlc::default(), now)).await.unwrap();
     }
 
     /// The bytes in the outbox and in the journal.
@@ -78,8 +79,13 @@ impl Desk {
             }
             said.extend(part.into_iter().map(|entry| entry.bytes));
         }
+        (said, self.held(id).await)
+    }
+
+    /// The bytes that the journal holds of one life.
+    async fn held(&self, id: JournalId) -> Vec<Vec<u8>> {
         let held: Result<_, StorageError> = self.hub.db().read_async(move |tx| entry_list(tx, &id, 0, 10_000)).await;
-        (said, held.unwrap().into_iter().map(|entry| entry.bytes).collect())
+        held.unwrap().into_iter().map(|entry| entry.bytes).collect()
     }
 }
 
@@ -121,73 +127,78 @@ async fn the_relay_is_woken_by_the_services_commits() {
     assert!(tasks.stop(std::time::Duration::from_secs(5)).await.is_clean());
 }
 
+fn remove(folder: &std::path::Path, name: &str) {
+    for ending in ["", "-wal", "-shm"] {
+        std::fs::remove_file(folder.join(format!("{name}.db{ending}"))).unwrap_or_default();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lost_service_database_takes_its_life_back_from_the_journal() {
+async fn each_run_that_says_something_begins_a_life_and_leaves_the_earlier_ones_as_they_are() {
     let desk = Desk::new().await;
     desk.say(&names(700)).await;
     desk.relay.catch_up().await.unwrap();
-    let (before, _) = desk.both().await;
-    let id = desk.outbox.journal_id();
-
-    let remove = |folder: &std::path::Path| {
-        for ending in ["", "-wal", "-shm"] {
-            std::fs::remove_file(folder.join(format!("service.db{ending}"))).unwrap_or_default();
-        }
-    };
-    let desk = desk.reopened(remove).await.unwrap();
-    assert_eq!(desk.outbox.journal_id(), id, "it is the same life");
+    let (first, id) = (desk.both().await.1, desk.outbox.journal_id());
+    // A run that says nothing leaves no trace.
+    let desk = desk.reopened(|_| {}).await.unwrap();
+    desk.relay.catch_up().await.unwrap();
+    assert_eq!(desk.hub.db().read_async(stream_list).await.unwrap().len(), 1);
+    let desk = desk.reopened(|folder| remove(folder, "service")).await.unwrap();
+    assert_ne!(desk.outbox.journal_id(), id);
     desk.say(&names(1)).await;
     desk.relay.catch_up().await.unwrap();
     let (said, held) = desk.both().await;
-    assert!(said == held && said.len() == 701 && said[..700] == before[..]);
+    assert!(said == held && said.len() == 1);
+    assert!(desk.held(id).await == first, "what the lost database had said is there, and not continued");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lost_hub_journal_is_filled_again_from_the_outbox() {
+async fn a_lost_hub_journal_is_filled_again_from_the_outbox_with_every_life() {
     let desk = Desk::new().await;
     desk.say(&names(20)).await;
-    desk.relay.catch_up().await.unwrap();
-    let remove = |folder: &std::path::Path| {
-        for ending in ["", "-wal", "-shm"] {
-            std::fs::remove_file(folder.join(format!("journal.db{ending}"))).unwrap_or_default();
-        }
-    };
-    let desk = desk.reopened(remove).await.unwrap();
-    desk.relay.catch_up().await.unwrap();
-    let (said, held) = desk.both().await;
-    assert!(said == held && said.len() == 20);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_outbox_with_another_past_is_refused() {
-    let desk = Desk::new().await;
-    desk.say(&names(2)).await;
-    let folder = desk.folder.path().to_owned();
-    desk.db.stop().await;
-    // An older copy of the service's database, in which something else is said next.
-    let copy = folder.join("older.db");
-    std::fs::copy(folder.join("service.db"), &copy).unwrap();
+    let (said, first) = (desk.both().await.0, desk.outbox.journal_id());
     let desk = desk.reopened(|_| {}).await.unwrap();
     desk.say(&names(3)).await;
     desk.relay.catch_up().await.unwrap();
-    let desk = desk
-        .reopened(|folder| {
-            std::fs::remove_file(folder.join("service.db-wal")).unwrap_or_default();
-            std::fs::copy(&copy, folder.join("service.db")).map(drop).unwrap();
-        })
-        .await
-        .unwrap();
-    // It was behind only: what it had lost was taken back.
-    assert_eq!(desk.both().await.0.len(), 5);
+    let second = desk.outbox.journal_id();
+    let desk = desk.reopened(|folder| remove(folder, "journal")).await.unwrap();
+    desk.relay.catch_up().await.unwrap();
+    assert!(desk.held(first).await == said && said.len() == 20);
+    assert_eq!(desk.held(second).await.len(), 3);
+}
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_database_that_was_put_back_continues_no_life() {
+    let desk = Desk::new().await;
+    desk.say(&names(2)).await;
+    let desk = desk.reopened(|folder| drop(std::fs::copy(folder.join("service.db"), folder.join("older.db")))).await;
+    let desk = desk.unwrap();
+    desk.say(&names(3)).await;
+    desk.relay.catch_up().await.unwrap();
+    let (lost, _) = (desk.outbox.journal_id(), desk.db.stop().await);
+    let put_back = |folder: &std::path::Path| {
+        remove(folder, "service");
+        std::fs::rename(folder.join("older.db"), folder.join("service.db")).unwrap();
+    };
+    let desk = desk.reopened(put_back).await.unwrap();
+    desk.say(&names(4)).await;
+    desk.relay.catch_up().await.unwrap();
+    assert_ne!(desk.outbox.journal_id(), lost);
+    assert_eq!((desk.held(lost).await.len(), desk.both().await.1.len()), (3, 4));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outbox_that_was_changed_is_refused() {
+    let desk = Desk::new().await;
+    desk.say(&names(2)).await;
+    desk.relay.catch_up().await.unwrap();
+    desk.say(&names(1)).await;
     let id = desk.outbox.journal_id();
-    desk.db
-        .write("damage", move |tx| {
-            tx.execute("UPDATE outbox_journal SET seq = 4, hash = zeroblob(32)", [])?;
-            tx.execute("DELETE FROM outbox_entry WHERE seq = 5", [])
-        })
-        .await
-        .unwrap();
-    let refused = desk.reopened(|_| {}).await.err().unwrap();
-    assert!(matches!(refused, OutboxError::Forked { journal, seq: 4 } if journal == id), "{refused}");
+    let change = |tx: &percolate_runtime::sqlite::WriteTx<'_>| {
+        tx.execute("UPDATE outbox_entry SET event = zeroblob(9) WHERE seq = 3", [])
+    };
+    let changed: Result<usize, StorageError> = desk.db.write("damage", change).await;
+    assert_eq!(changed.unwrap(), 1);
+    let refused = desk.relay.catch_up().await.unwrap_err();
+    assert!(matches!(refused, OutboxError::Forked { journal, seq: 2 } if journal == id), "{refused}");
 }

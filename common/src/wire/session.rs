@@ -54,6 +54,12 @@ impl SignedHead {
         Head { seq: self.seq, hash: Hash::from_bytes(*self.hash) }
     }
 
+    /// The signature: 64 bytes.
+    #[must_use]
+    pub fn signature(&self) -> &[u8; 64] {
+        &self.signature
+    }
+
     /// Whether `key` signed it for this author and incarnation.
     #[must_use]
     pub fn holds(&self, key: &PublicKey, author: AuthorId, incarnation: Incarnation) -> bool {

@@ -146,6 +146,25 @@ pub(crate) fn stock_fold_add(
     Ok(())
 }
 
+/// Adds what aliases moved: the authors' totals have it twice.
+pub(crate) fn stock_alias_add(
+    tx: &WriteTx<'_>,
+    store: StoreId,
+    item: StockItemId,
+    total: StockTotal,
+) -> Result<(), StorageError> {
+    tx.execute(
+        "INSERT INTO stock_alias (store, stock_item, received, used) VALUES (:store, :item, :received, :used)
+         ON CONFLICT (store, stock_item) DO UPDATE SET received = received + excluded.received,
+            used = used + excluded.used",
+        named_params! {
+            ":store": store.get(), ":item": item.get(), ":received": seq_column(total.received),
+            ":used": seq_column(total.used),
+        },
+    )?;
+    Ok(())
+}
+
 /// Joins an author's totals by maximum.
 pub(crate) fn stock_cell_join(
     tx: &WriteTx<'_>,

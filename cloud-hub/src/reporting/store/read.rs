@@ -214,6 +214,25 @@ pub(crate) fn stock_fold_map(
     Ok(rows.into_iter().collect())
 }
 
+/// What the authors' totals count twice, by store and item.
+pub(crate) fn stock_alias_map(
+    tx: &ReadTx<'_>,
+    only: Option<StoreId>,
+) -> Result<BTreeMap<(StoreId, StockItemId), StockTotal>, StorageError> {
+    let rows = tx.query_list(
+        "SELECT store, stock_item, received, used FROM stock_alias WHERE store BETWEEN :first AND :last LIMIT :limit",
+        named_params! {
+            ":first": only.map_or(0, StoreId::get), ":last": only.map_or(u32::MAX, StoreId::get),
+            ":limit": REPORT_ROWS_MAX,
+        },
+        |row| {
+            let key = (StoreId::new(row.get("store")?), StockItemId::new(row.get("stock_item")?));
+            Ok((key, stock_total(row)?))
+        },
+    )?;
+    Ok(rows.into_iter().collect())
+}
+
 /// Stock by store as the authors' own totals say, joined.
 pub(crate) fn stock_joined(
     tx: &ReadTx<'_>,

@@ -116,7 +116,8 @@ fn described(number: u64) -> Event {
     })
 }
 
-fn ticket(journal: JournalId, number: u64) -> Event {
+/// A ticket of one espresso; its number makes its key and its receipt.
+pub(crate) fn ticket(journal: JournalId, number: u64) -> Event {
     let at_ms = NOON_MS + i64::try_from(number).unwrap() * 1_000;
     let key = format!("key-{number}");
     let price = Minor::new(300);

@@ -71,6 +71,8 @@ pub(crate) struct TestHub {
     hub: Option<Hub>,
     folder: TempDir,
     config: HubConfig,
+    /// How often it was started: no two runs draw the same random numbers.
+    starts: u64,
     asker: Option<Asker>,
 }
 
@@ -93,6 +95,7 @@ impl TestHub {
                 simulated_clock: None,
             },
             folder,
+            starts: 0,
             asker: None,
         };
         test.open().await.unwrap();
@@ -101,8 +104,9 @@ impl TestHub {
 
     /// Starts it on the same folder and ports.
     pub(crate) async fn open(&mut self) -> Result<(), HubError> {
-        let hub =
-            Hub::start_with(self.config.clone(), Arc::new(StandingClock), Arc::new(SeededEntropy::new(7))).await?;
+        self.starts += 1;
+        let entropy = Arc::new(SeededEntropy::new(6 + self.starts));
+        let hub = Hub::start_with(self.config.clone(), Arc::new(StandingClock), entropy).await?;
         self.config.http = hub.http_address();
         self.config.mqtt = hub.broker().address();
         self.asker = Some(Asker::new(self.config.http, &self.config.data_dir));

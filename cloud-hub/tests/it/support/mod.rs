@@ -2,12 +2,14 @@
 //! that trades at random with the ledger of what it did, bodies held against their description, waiting with a
 //! deadline.
 
+pub(crate) mod copies;
 pub(crate) mod desk;
 pub(crate) mod events;
 pub(crate) mod hub;
 pub(crate) mod ledger;
 pub(crate) mod life;
 pub(crate) mod node;
+pub(crate) mod process;
 pub(crate) mod schema;
 pub(crate) mod trade;
 

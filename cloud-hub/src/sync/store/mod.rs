@@ -1,12 +1,18 @@
 //! Sessions, keys, presence, down positions and dead letters, in the journal's database: they change in the same
 //! transactions as the journals do.
 
+mod lives;
+
 use percolate_common::ids::NodeId;
 use percolate_common::journal::{Incarnation, JournalId, PublicKey};
 use percolate_common::time::UtcMillis;
 use percolate_common::wire::session::{Hello, Presence};
 use percolate_runtime::sqlite::{ReadTx, StorageError, WriteTx};
 use rusqlite::named_params;
+
+pub use lives::{
+    Life, boot_is_known, life_close, life_fetch, life_in_session, life_open, sessions_of_boot, signed_head_keep,
+};
 
 use crate::kernel::db::{journal_from_columns, seq_column, seq_from_column};
 use crate::kernel::journal::stream_id_fetch;
@@ -16,19 +22,6 @@ pub const DEAD_LETTERS_MAX: i64 = 256;
 
 /// Rows that one listing holds.
 const ROWS_MAX: i64 = 100_000;
-
-/// The session that a node's messages must carry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Session {
-    /// The node's life.
-    pub incarnation: Incarnation,
-    /// The number that the hub gave it.
-    pub number: u64,
-    /// The number of the process that greeted.
-    pub boot: u64,
-    /// The machine that it greeted from.
-    pub machine: [u8; 16],
-}
 
 /// A frame that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,26 +67,7 @@ pub struct DownPosition {
     pub acked_at: UtcMillis,
 }
 
-/// The node's present session.
-///
-/// # Errors
-/// [`StorageError`] if the query fails.
-pub fn session_fetch(tx: &ReadTx<'_>, node: NodeId) -> Result<Option<Session>, StorageError> {
-    tx.query_optional(
-        "SELECT incarnation, session, boot, machine FROM node_session WHERE node = :node",
-        named_params! {":node": node.get()},
-        |row| {
-            Ok(Session {
-                incarnation: Incarnation::new(row.get::<_, i64>("incarnation")?.cast_unsigned()),
-                number: row.get::<_, i64>("session")?.cast_unsigned(),
-                boot: row.get::<_, i64>("boot")?.cast_unsigned(),
-                machine: row.get("machine")?,
-            })
-        },
-    )
-}
-
-/// Opens a session: whatever the node's messages carried before is refused from now on.
+/// Takes note of how a node last introduced itself, for the lists.
 ///
 /// # Errors
 /// [`StorageError`] if it cannot be written.

@@ -1,0 +1,269 @@
+//! One message in its transaction, and what follows from it once that is committed.
+
+use metrics::{counter, gauge};
+use percolate_common::ids::NodeId;
+use percolate_common::journal::{AuthorId, JournalId, StreamKind};
+use percolate_common::time::UtcMillis;
+use percolate_common::wire::session::{ACK_PARKED_MAX, Ack, FromHub, Hello, Position, Presence, Resend, Verdict};
+use percolate_runtime::sqlite::{ReadTx, StorageError, WriteTx};
+
+use super::ingest::DownlinkEvent;
+use super::message::{Message, Unreadable, is_of_service};
+use super::session::greet;
+use super::store::{
+    DeadLetterKept, Life, dead_letter_keep, down_position_set, life_close, life_in_session, presence_count,
+    presence_reset, presence_set, sessions_of_boot,
+};
+use crate::kernel::journal::{Arrival, Outcome, Receipt, batch_apply, hash_fetch, stream_fetch};
+
+/// What is to be committed.
+#[derive(Debug)]
+pub(super) enum Input {
+    /// The link is up: who is connected will say so again.
+    LinkUp,
+    /// A node has spoken.
+    Message(Message),
+}
+
+/// What follows from a message once it is committed.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// Up to here it is held.
+    Ack { node: NodeId, journal: JournalId, ack: Ack },
+    /// Anything else that is said to a node.
+    Say { node: NodeId, messages: Vec<FromHub>, downlink: Option<DownlinkEvent> },
+    /// Only the downlink is told.
+    Tell(DownlinkEvent),
+    /// Nothing.
+    Nothing,
+}
+
+pub(super) type Answered = Result<Answer, StorageError>;
+
+/// One message in its transaction. `fresh` is a random number that no session has yet.
+pub(super) fn apply(tx: &WriteTx<'_>, input: Input, fresh: u64, now: UtcMillis) -> Answered {
+    match input {
+        Input::LinkUp => presence_reset(tx, now).map(|()| Answer::Nothing),
+        Input::Message(Message::Batch(node, arrival)) => apply_batch(tx, node, &arrival, now),
+        Input::Message(Message::Returned(node, arrival)) => apply_returned(tx, node, &arrival, now),
+        Input::Message(Message::Hello(node, hello)) => apply_hello(tx, node, &hello, fresh, now),
+        Input::Message(Message::Presence(node, presence)) => apply_presence(tx, node, &presence, now),
+        Input::Message(Message::Ack(node, ack)) => apply_ack(tx, node, ack, now),
+        Input::Message(Message::Resend(node, resend)) => apply_resend(tx, node, resend),
+        Input::Message(Message::Unreadable(letter)) => apply_unreadable(tx, &letter, now),
+    }
+}
+
+/// The journal of a batch may be one of an earlier life than the one in session: what such a life had not sent yet is
+/// sent by the later one. Whether it fits is the chain's business.
+fn apply_batch(tx: &WriteTx<'_>, node: NodeId, arrival: &Arrival, now: UtcMillis) -> Answered {
+    let batch = arrival.batch();
+    let (session, journal) = (batch.session, batch.journal);
+    let Some(life) = life_in_session(tx, node, session)? else {
+        count_batch(journal.stream, "stale");
+        return Ok(rehello(node, session));
+    };
+    let Receipt { head, outcome } = batch_apply(tx, arrival, now)?;
+    let position = Position::new(&journal, head.seq, head.hash.short());
+    let ack = |parked| Answer::Ack {
+        node,
+        journal,
+        ack: Ack { position: position.clone(), session, reader_ms: now.get(), parked },
+    };
+    match outcome {
+        Outcome::Appended { entries, parked, aliases } => {
+            count_batch(journal.stream, "appended");
+            counter!("hub_aliases_total", "stream" => journal.stream.as_str()).increment(aliases);
+            counter!("hub_ingest_events_total", "stream" => journal.stream.as_str()).increment(entries);
+            if !parked.is_empty() {
+                counter!("hub_events_parked_total", "stream" => journal.stream.as_str()).increment(parked.len() as u64);
+                tracing::error!(%journal, parked = parked.len(), "events of {journal} cannot be read and were parked");
+            }
+            let surplus = parked.len().saturating_sub(ACK_PARKED_MAX);
+            let parked = parked.into_iter().skip(surplus).collect::<Vec<_>>();
+            Ok(ack((!parked.is_empty()).then_some(parked)))
+        }
+        Outcome::Repeated => {
+            count_batch(journal.stream, "repeated");
+            Ok(ack(None))
+        }
+        Outcome::Gap => {
+            count_batch(journal.stream, "gap");
+            let message = FromHub::Resend(Resend { position, session });
+            Ok(Answer::Say { node, messages: vec![message], downlink: None })
+        }
+        Outcome::Forked { seq } => {
+            count_batch(journal.stream, "forked");
+            tracing::error!(%journal, seq, "{journal} contradicts what is held up to entry {seq}: restored or cloned");
+            contradicted(tx, node, (&life, session), (&journal, position))
+        }
+    }
+}
+
+/// A life that contradicts what is held of itself must greet, and learns then what to do. One that contradicts what is
+/// held of an earlier life goes on, and asks where both agree.
+fn contradicted(
+    tx: &WriteTx<'_>,
+    node: NodeId,
+    (life, session): (&Life, u64),
+    (journal, held): (&JournalId, Position),
+) -> Answered {
+    if journal.incarnation != life.incarnation {
+        let message = FromHub::Contested { position: held, session };
+        return Ok(Answer::Say { node, messages: vec![message], downlink: None });
+    }
+    life_close(tx, node, life.incarnation, None)?;
+    counter!("hub_rehellos_total").increment(1);
+    let downlink = Some(DownlinkEvent::Gone { node, sessions: vec![session] });
+    Ok(Answer::Say { node, messages: vec![FromHub::Rehello { session }], downlink })
+}
+
+fn apply_hello(tx: &WriteTx<'_>, node: NodeId, hello: &Hello, fresh: u64, now: UtcMillis) -> Answered {
+    // Services are authors of their own: no node may speak as one.
+    if AuthorId::node(node).as_node().is_none() {
+        return Ok(Answer::Nothing);
+    }
+    let Some(greeted) = greet(tx, node, hello, fresh, now)? else {
+        counter!("hub_greetings_total", "verdict" => "late").increment(1);
+        return Ok(Answer::Nothing);
+    };
+    let welcome = greeted.welcome;
+    let verdict = match welcome.verdict {
+        Verdict::Welcome => "welcome",
+        Verdict::Forked { .. } => "forked",
+        Verdict::WireVersion { .. } => "wire_version",
+        Verdict::Untrusted => "untrusted",
+        Verdict::Fenced => "fenced",
+    };
+    counter!("hub_greetings_total", "verdict" => verdict).increment(1);
+    tracing::info!(node.id = %node, verdict, version = hello.version, "n{node} was answered: {verdict}");
+    let downlink = if welcome.verdict == Verdict::Welcome {
+        let positions = hello.positions.clone();
+        Some(DownlinkEvent::Welcomed { node, session: welcome.session, replaces: greeted.ended, positions })
+    } else {
+        greeted.ended.map(|session| DownlinkEvent::Gone { node, sessions: vec![session] })
+    };
+    let mut messages = vec![FromHub::Welcome(welcome.clone())];
+    if welcome.verdict == Verdict::Welcome {
+        messages.extend(disputed(tx, &hello.positions, welcome.session)?);
+    }
+    Ok(Answer::Say { node, messages, downlink })
+}
+
+/// What the hub has lost of its own journals, and a node still holds, is asked for. What a node holds otherwise is told:
+/// one of the two was changed by somebody.
+fn disputed(tx: &ReadTx<'_>, read: &[Position], session: u64) -> Result<Vec<FromHub>, StorageError> {
+    let mut said = Vec::new();
+    for theirs in read {
+        let Some(journal) = theirs.journal().filter(is_of_service) else { continue };
+        let held = stream_fetch(tx, &journal)?.map_or_else(|| journal.genesis(), |state| state.head);
+        let position = Position::new(&journal, held.seq, held.hash.short());
+        if theirs.seq() > held.seq {
+            counter!("hub_down_ahead_total", "stream" => journal.stream.as_str()).increment(1);
+            said.push(FromHub::Resend(Resend { position, session }));
+        } else if !agrees(tx, &journal, theirs)? {
+            said.push(FromHub::Contested { position, session });
+        }
+    }
+    Ok(said)
+}
+
+/// A journal of the hub as a node holds it. Nobody writes it any more, so what continues it is what the hub had said
+/// before it was restored; what contradicts it was changed by somebody.
+fn apply_returned(tx: &WriteTx<'_>, node: NodeId, arrival: &Arrival, now: UtcMillis) -> Answered {
+    let (session, journal) = (arrival.batch().session, arrival.batch().journal);
+    if life_in_session(tx, node, session)?.is_none() {
+        return Ok(rehello(node, session));
+    }
+    let Receipt { head, outcome } = batch_apply(tx, arrival, now)?;
+    let position = Position::new(&journal, head.seq, head.hash.short());
+    let message = match outcome {
+        Outcome::Appended { entries, .. } => {
+            counter!("hub_returned_events_total", "stream" => journal.stream.as_str()).increment(entries);
+            tracing::warn!(node.id = %node, %journal, entries, "n{node} gave back {entries} entries of {journal}");
+            FromHub::Ack(Ack { position, session, reader_ms: now.get(), parked: None })
+        }
+        Outcome::Repeated => FromHub::Ack(Ack { position, session, reader_ms: now.get(), parked: None }),
+        Outcome::Gap => FromHub::Resend(Resend { position, session }),
+        Outcome::Forked { seq } => {
+            tracing::error!(node.id = %node, %journal, seq, "n{node} holds {journal} otherwise than the hub");
+            FromHub::Contested { position, session }
+        }
+    };
+    Ok(Answer::Say { node, messages: vec![message], downlink: None })
+}
+
+fn apply_ack(tx: &WriteTx<'_>, node: NodeId, ack: Ack, now: UtcMillis) -> Answered {
+    if life_in_session(tx, node, ack.session)?.is_none() {
+        return Ok(rehello(node, ack.session));
+    }
+    // How far a node has read its own past is its own business.
+    if let Some(journal) = ack.position.journal().filter(|journal| !is_own(node, journal)) {
+        down_position_set(tx, node, &journal, ack.position.seq(), now)?;
+    }
+    Ok(Answer::Tell(DownlinkEvent::Acked { node, session: ack.session, position: ack.position }))
+}
+
+fn apply_resend(tx: &WriteTx<'_>, node: NodeId, Resend { position, session }: Resend) -> Answered {
+    if life_in_session(tx, node, session)?.is_none() {
+        return Ok(rehello(node, session));
+    }
+    if let Some(held) = contested_past(tx, node, &position)? {
+        let message = FromHub::Contested { position: held, session };
+        return Ok(Answer::Say { node, messages: vec![message], downlink: None });
+    }
+    Ok(Answer::Tell(DownlinkEvent::Resend { node, session, position }))
+}
+
+/// What the hub holds of a journal of the node's own past, if that is another one than the node says.
+fn contested_past(tx: &ReadTx<'_>, node: NodeId, asked: &Position) -> Result<Option<Position>, StorageError> {
+    let Some(journal) = asked.journal().filter(|journal| is_own(node, journal)) else { return Ok(None) };
+    let Some(state) = stream_fetch(tx, &journal)?.filter(|state| (1..=state.head.seq).contains(&asked.seq())) else {
+        return Ok(None);
+    };
+    let held = Position::new(&journal, state.head.seq, state.head.hash.short());
+    Ok((!agrees(tx, &journal, asked)?).then_some(held))
+}
+
+/// Whether the hub holds a journal at a place as it is said there.
+fn agrees(tx: &ReadTx<'_>, journal: &JournalId, said: &Position) -> Result<bool, StorageError> {
+    let hash = match said.seq() {
+        0 => Some(journal.genesis().hash),
+        seq => hash_fetch(tx, journal, seq)?,
+    };
+    Ok(hash.is_some_and(|hash| hash.short() == said.hash()))
+}
+
+fn apply_presence(tx: &WriteTx<'_>, node: NodeId, presence: &Presence, now: UtcMillis) -> Answered {
+    presence_set(tx, node, presence, now)?;
+    gauge!("hub_nodes_online").set(f64::from(presence_count(tx)?));
+    if presence.online {
+        return Ok(Answer::Nothing);
+    }
+    // Another process of the same node may be connected: only what this one read is over.
+    Ok(Answer::Tell(DownlinkEvent::Gone { node, sessions: sessions_of_boot(tx, node, presence.boot)? }))
+}
+
+fn apply_unreadable(tx: &WriteTx<'_>, letter: &Unreadable, now: UtcMillis) -> Answered {
+    let content = (letter.topic.as_str(), letter.reason.as_str(), letter.frame.as_slice());
+    counter!("hub_dead_letters_total").increment(1);
+    if let DeadLetterKept::New { dropped } = dead_letter_keep(tx, &letter.fingerprint(), content, now)? {
+        counter!("hub_dead_letters_dropped_total").increment(dropped as u64);
+        tracing::error!(topic = letter.topic, reason = letter.reason, "a frame cannot be read and was set aside");
+    }
+    Ok(Answer::Nothing)
+}
+
+/// Whether a journal is one of the node's own, of whichever life.
+pub(super) fn is_own(node: NodeId, journal: &JournalId) -> bool {
+    journal.author == AuthorId::node(node) && journal.author.as_node().is_some()
+}
+
+fn rehello(node: NodeId, session: u64) -> Answer {
+    counter!("hub_rehellos_total").increment(1);
+    Answer::Say { node, messages: vec![FromHub::Rehello { session }], downlink: None }
+}
+
+fn count_batch(stream: StreamKind, outcome: &'static str) {
+    counter!("hub_ingest_batches_total", "stream" => stream.as_str(), "outcome" => outcome).increment(1);
+}
