@@ -25,7 +25,7 @@ use percolate_runtime::tasks::{self, StopReport, TaskGroup};
 use percolate_runtime::telemetry::{install_metrics, metrics_upkeep, record_build};
 use percolate_runtime::writer::{Writer, WriterOptions};
 
-use crate::app::{App, Identity, Present, begin_life, catalog, describe};
+use crate::app::{App, Identity, Present, catalog, describe, life};
 use crate::config::Config;
 use crate::http;
 use crate::store::MIGRATIONS;
@@ -89,11 +89,12 @@ fn signing_key(data: &DataDir, entropy: &dyn Entropy) -> Result<SigningKey> {
     }
 }
 
-fn machine(key: SigningKey, entropy: &dyn Entropy) -> Machine {
-    let text = machine_fingerprint().unwrap_or_default();
+/// A fingerprint of this machine; none where it has nothing of its own.
+fn fingerprint() -> Option<[u8; 16]> {
+    let text = machine_fingerprint().ok()?;
     let mut fingerprint = [0_u8; 16];
     fingerprint.copy_from_slice(blake3::hash(text.as_bytes()).as_bytes().split_at(16).0);
-    Machine { key, fingerprint, boot: entropy.next_u64() }
+    Some(fingerprint)
 }
 
 fn identity(config: &Config) -> Result<(Identity, StoreCalendar)> {
@@ -136,22 +137,21 @@ async fn open(config: &Config, data: &DataDir, clock: Arc<dyn Clock>, entropy: A
     let path = data.file(DATABASE_FILE);
     let database = DatabaseOptions::new(&path, MIGRATIONS).open().part("opening the database")?;
     let writer = Writer::start(WriterOptions::new("node"), database).part("starting the writer")?;
-    let (life_identity, now) = (identity.clone(), clock.now());
-    let life = writer
-        .run("begin_life", move |tx| begin_life(tx, &life_identity, &*entropy, now))
-        .await
-        .part("beginning the life of the database")?;
     let app = App {
         identity: Arc::new(identity),
-        life,
+        machine: fingerprint(),
         calendar: Arc::new(calendar),
         clock,
+        entropy,
         readers: ReadPool::open(&path, READERS).part("opening the readers")?,
         writer,
         present: Arc::new(Present::default()),
         data_dir: Arc::new(data.path().to_owned()),
         disk_reserve_bytes: config.disk_reserve_bytes,
     };
+    let living = app.clone();
+    let begun = app.writer.run("begin_life", move |tx| life::begin(&living, tx)).await;
+    let _present = begun.part("beginning the life of the database")?;
     let describing = app.clone();
     app.writer.run("describe", move |tx| describe(&describing, tx)).await.part("describing the store")?;
     let refreshing = app.clone();
@@ -224,7 +224,7 @@ impl Node {
         record_build("store-node", env!("CARGO_PKG_VERSION"));
         let data = DataDir::open(&config.data).part("taking the data folder")?;
         let auth = TokenAuth::open(data.path(), &*entropy).part("opening the token file")?;
-        let machine = machine(signing_key(&data, &*entropy)?, &*entropy);
+        let machine = Machine { key: signing_key(&data, &*entropy)?, boot: entropy.next_u64() };
         let link_config = link_config(config, machine.boot)?;
         let app = open(config, &data, clock, entropy.clone()).await?;
 

@@ -69,6 +69,8 @@ pub(crate) enum Received {
     Gap(Head),
     /// Contradicts what is held.
     Forked,
+    /// Not to be taken now, or at all.
+    Unwanted,
 }
 
 /// Takes over a batch of one of the hub's journals.
