@@ -3,22 +3,20 @@
 use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 
-use percolate_common::domain::event::LifeReason;
-use percolate_common::journal::{Head, JournalId, SigningKey, StreamKind};
+use percolate_common::journal::{Head, JournalId, SigningKey};
 use percolate_common::sync::greeting::Greeting;
 use percolate_common::sync::outbound::{Outbound, SendFrom};
 use percolate_common::wire::envelope::Batch;
-use percolate_common::wire::session::{Ack, FromHub, FromNode, Hello, Position, Resend, SignedHead, Verdict, Welcome};
+use percolate_common::wire::session::{Ack, FromHub, FromNode, Hello, Position, Resend, SignedHead};
 use percolate_common::wire::{BATCH_EVENTS_MAX, BODY_BYTES_MAX, WIRE_VERSION, WIRE_VERSION_MIN};
 use percolate_runtime::sqlite::ReadTx;
 
-use super::standing::{Contested, Relation, Standing, Survey, marks, survey};
+use super::standing::{Contested, marks};
 use super::totals::Totals;
+use super::welcome::Asked;
 use crate::app::error::AppError;
-use crate::app::repair::{self, Contest};
-use crate::app::{App, Halted, LinkState, life};
-use crate::store::lives;
-use crate::store::{down, journal};
+use crate::app::{App, LinkState, repair};
+use crate::store::{down, journal, lives};
 
 /// Greetings that may follow each other without a wait while a fork is being cleared up; a hub that is never content is
 /// asked again with growing waits, like one that does not answer.
@@ -31,31 +29,21 @@ pub(crate) struct Machine {
     pub(crate) boot: u64,
 }
 
-/// What was asked with the last greeting.
-#[derive(Debug)]
-struct Asked {
-    number: u64,
-    incarnation: u64,
-    heads: BTreeMap<StreamKind, u64>,
-    /// Contested journals whose common past was asked for.
-    about: Vec<JournalId>,
-}
-
 /// The node's side of the exchange.
 #[derive(Debug)]
 pub(crate) struct Session {
-    greeting: Greeting,
-    outbound: Outbound,
-    totals: Totals,
-    asked: Option<Asked>,
+    pub(super) greeting: Greeting,
+    pub(super) outbound: Outbound,
+    pub(super) totals: Totals,
+    pub(super) asked: Option<Asked>,
     /// Journals whose common past the next greeting asks for.
-    contested: Vec<Contested>,
+    pub(super) contested: Vec<Contested>,
     /// Greetings without a wait since the hub was last content.
-    eager: u32,
+    pub(super) eager: u32,
     /// What the hub holds of older lives beyond what is here.
-    missing: BTreeMap<JournalId, u64>,
+    pub(super) missing: BTreeMap<JournalId, u64>,
     /// Those of them that are still to be asked for.
-    asks: VecDeque<JournalId>,
+    pub(super) asks: VecDeque<JournalId>,
     /// Whether entries may have to be written again: at the start until it was looked, and after a fork.
     pub(crate) repairing: bool,
 }
@@ -88,7 +76,7 @@ impl Session {
     }
 
     /// The session is over.
-    fn leave(&mut self) {
+    pub(super) fn leave(&mut self) {
         self.asked = None;
         self.outbound.stop();
         self.totals.clear();
@@ -167,14 +155,6 @@ impl Session {
         Ok(())
     }
 
-    /// Whether this answers the last greeting. A late answer to one before it is none.
-    fn is_answer(&self, welcome: &Welcome) -> bool {
-        let answers = |given: Option<u64>, asked: fn(&Asked) -> u64| {
-            given.is_none_or(|given| self.asked.as_ref().is_some_and(|last| asked(last) == given))
-        };
-        answers(welcome.number, |asked| asked.number) && answers(welcome.incarnation, |asked| asked.incarnation)
-    }
-
     fn own(&self, app: &App, position: &Position) -> Option<JournalId> {
         position.journal().filter(|id| id.author == app.author())
     }
@@ -187,7 +167,7 @@ impl Session {
         self.greet_again(now);
     }
 
-    fn greet_again(&mut self, now: Duration) {
+    pub(super) fn greet_again(&mut self, now: Duration) {
         self.eager += 1;
         if self.eager <= EAGER_GREETINGS_MAX || self.greeting.session().is_some() {
             self.greeting.again(now);
@@ -212,152 +192,6 @@ impl Session {
             Some(life) => Ok(journal::acked_put(tx, life, id.stream, seq)?),
             None => Ok(()),
         })
-    }
-
-    fn halt(&mut self, app: &App, code: &'static str, detail: &str) {
-        tracing::error!(code, "sending has stopped: {detail}");
-        metrics::counter!("node_sync_halts_total").increment(1);
-        self.outbound.stop();
-        app.present.set_link(LinkState::Refused);
-        app.present.set_halted(Some(Halted { code, detail: detail.to_owned() }));
-    }
-
-    fn welcomed(&mut self, app: &App, welcome: &Welcome, now: Duration) -> Result<(), AppError> {
-        let reason = match &welcome.verdict {
-            Verdict::Welcome => None,
-            Verdict::Forked { .. } => Some(LifeReason::Forked),
-            Verdict::Fenced => Some(LifeReason::Fenced),
-            Verdict::WireVersion { min, max } => {
-                let detail = format!(
-                    "The hub reads wire versions {min} to {max}, this program writes {WIRE_VERSION}: update the box."
-                );
-                self.halt(app, "wire_version", &detail);
-                return Ok(());
-            }
-            Verdict::Untrusted => {
-                self.halt(app, "untrusted", "The hub does not believe this box's key. It sells on; call support.");
-                return Ok(());
-            }
-        };
-        app.present.set_skew_ms(welcome.hub_ms.saturating_sub(app.clock.now().get()));
-        let mut survey = app.readers.read(|tx| survey(app, tx, &welcome.positions))?;
-        if !survey.unknown.is_empty() {
-            let (adopting, unknown) = (app.clone(), std::mem::take(&mut survey.unknown));
-            app.writer.run_blocking("adopt", move |tx| life::adopt(&adopting, tx, &unknown))?;
-            survey = app.readers.read(|tx| super::standing::survey(app, tx, &welcome.positions))?;
-        }
-        let of_present = |standing: &&Standing| standing.life == survey.present;
-        let contested =
-            survey.standings.iter().filter(of_present).any(|standing| standing.relation != Relation::Behind);
-        if contested || reason.is_some() {
-            return self.life_contested(app, welcome, &survey, reason.unwrap_or(LifeReason::Forked), now);
-        }
-        if !self.settle_older(app, welcome, &survey, now)? {
-            return Ok(());
-        }
-        let repaired = app.readers.read(|tx| super::standing::survey(app, tx, &welcome.positions))?;
-        self.open(app, welcome.session, repaired, now)
-    }
-
-    /// The present life has no future: it ends where both sides agree, once that is known.
-    fn life_contested(
-        &mut self,
-        app: &App,
-        welcome: &Welcome,
-        survey: &Survey,
-        reason: LifeReason,
-        now: Duration,
-    ) -> Result<(), AppError> {
-        let asked = self.asked.as_ref();
-        let settled = |standing: &&Standing| {
-            let head_then = asked.and_then(|asked| asked.heads.get(&standing.id.stream)).copied().unwrap_or(u64::MAX);
-            let head_is_held = welcome.agreed.iter().flatten().any(|position| {
-                position.journal() == Some(standing.id) && position.seq() > 0 && position.seq() >= head_then
-            });
-            let was_asked = asked.is_some_and(|asked| asked.about.contains(&standing.id));
-            standing.last == 0 || standing.relation == Relation::Behind || head_is_held || was_asked
-        };
-        let of_present = |standing: &&Standing| standing.life == survey.present;
-        let open: Vec<_> = survey.standings.iter().filter(of_present).filter(|standing| !settled(standing)).collect();
-        if !open.is_empty() {
-            self.contested = open.iter().map(|standing| Contested { id: standing.id, held: standing.held }).collect();
-            self.greet_again(now);
-            return Ok(());
-        }
-        let contest = Contest {
-            incarnation: survey.present.incarnation,
-            streams: StreamKind::UP.to_vec(),
-            held: held_alike(welcome),
-            reason,
-        };
-        self.begin_repair(app, contest)?;
-        app.present.set_halted(None);
-        self.contested.clear();
-        self.greet_again(now);
-        Ok(())
-    }
-
-    fn begin_repair(&mut self, app: &App, contest: Contest) -> Result<(), AppError> {
-        let repairing = app.clone();
-        app.writer.run_blocking("repair_begin", move |tx| repair::begin(&repairing, tx, &contest))?;
-        self.repairing = true;
-        Ok(())
-    }
-
-    /// Older lives that the hub contests are repaired, too, once the common past is known; tells whether it is.
-    fn settle_older(&mut self, app: &App, welcome: &Welcome, survey: &Survey, now: Duration) -> Result<bool, AppError> {
-        let asked = self.asked.as_ref();
-        let was_asked = |id: &JournalId| asked.is_some_and(|asked| asked.about.contains(id));
-        let others = survey.standings.iter().filter(|standing| standing.relation == Relation::Other);
-        let asked_for = survey.standings.iter().filter(|standing| was_asked(&standing.id));
-        let open: Vec<_> = others.filter(|standing| !was_asked(&standing.id)).collect();
-        if !open.is_empty() {
-            self.contested = open.iter().map(|standing| Contested { id: standing.id, held: standing.held }).collect();
-            self.greet_again(now);
-            return Ok(false);
-        }
-        let mut lives: BTreeMap<_, Vec<StreamKind>> = BTreeMap::new();
-        for standing in asked_for.filter(|standing| standing.life != survey.present) {
-            lives.entry(standing.id.incarnation).or_default().push(standing.id.stream);
-        }
-        for (incarnation, streams) in lives {
-            let contest = Contest { incarnation, streams, held: held_alike(welcome), reason: LifeReason::Forked };
-            self.begin_repair(app, contest)?;
-        }
-        Ok(true)
-    }
-
-    /// The session begins: each journal goes on where the hub says.
-    fn open(&mut self, app: &App, session: u64, survey: Survey, now: Duration) -> Result<(), AppError> {
-        let standings = survey.standings.clone();
-        app.writer.run_blocking("positions", move |tx| {
-            for Standing { life, id, held, .. } in standings.iter().filter(|one| one.relation == Relation::Behind) {
-                if journal::acked_fetch(tx, *life, id.stream)? != *held {
-                    journal::acked_set(tx, *life, id.stream, *held)?;
-                }
-            }
-            Ok::<_, AppError>(())
-        })?;
-        self.leave();
-        self.contested.clear();
-        self.eager = 0;
-        for Standing { id, last, held, relation, .. } in survey.standings {
-            match relation {
-                Relation::Behind => {
-                    self.outbound.start(id, held, last, now);
-                    self.totals.owe(id.incarnation);
-                }
-                Relation::Ahead => {
-                    self.missing.insert(id, held);
-                    self.asks.push_back(id);
-                }
-                Relation::Other => {}
-            }
-        }
-        self.greeting.welcomed(session);
-        app.present.set_halted(None);
-        app.present.set_link(LinkState::Up);
-        Ok(())
     }
 
     /// Writes some entries again, if there are any to be written again. Blocks.
@@ -416,17 +250,18 @@ impl Session {
         let events = journal::entry_list(tx, life, id.stream, send.seq_lo, events_max, bytes_max)?;
         let before = journal::hash_at(tx, life, &id, send.seq_lo.saturating_sub(1))?;
         let (Some(before), false) = (before, events.is_empty()) else { return Ok(None) };
-        let seq_hi = send.seq_lo.saturating_add(events.len() as u64).saturating_sub(1);
-        Ok(Some(Batch {
+        let mut batch = Batch {
             journal: id,
             seq_lo: send.seq_lo,
             hash_before: before.short(),
-            stock_totals: self.totals.exact(app, tx, life, (id.stream, seq_hi), &self.outbound, &events)?,
+            stock_totals: Vec::new(),
             events,
             sent_at: app.clock.now(),
             session,
             last_seq: journal::head_fetch(tx, life, &id)?.seq,
-        }))
+        };
+        batch.stock_totals = self.totals.exact(app, tx, life, &batch, &self.outbound)?;
+        Ok(Some(batch))
     }
 
     /// A batch has been handed to the link.
@@ -478,16 +313,10 @@ impl Session {
     }
 }
 
-/// The places of the node's journals of which the hub says that it holds them.
-fn held_alike(welcome: &Welcome) -> Vec<Position> {
-    let agreed = welcome.agreed.iter().flatten();
-    agreed.chain(&welcome.positions).cloned().collect()
-}
-
 #[cfg(test)]
 mod tests {
     use percolate_common::ids::NodeId;
-    use percolate_common::journal::{AuthorId, Incarnation};
+    use percolate_common::journal::{AuthorId, Incarnation, StreamKind};
     use percolate_common::time::UtcMillis;
 
     use super::*;

@@ -50,28 +50,27 @@ impl Totals {
         self.lives.entry(incarnation).or_default();
     }
 
-    /// The totals to send with events of a journal up to `seq_hi`; none unless the hub will hold all that they count.
+    /// The totals to send with a batch; none unless the hub will then hold all that they count.
     pub(super) fn exact(
         &self,
         app: &App,
         tx: &ReadTx<'_>,
         life: Life,
-        (stream, seq_hi): (StreamKind, u64),
+        batch: &Batch,
         outbound: &Outbound,
-        events: &[Vec<u8>],
     ) -> Result<Told, AppError> {
         let Some(owed) = self.lives.get(&life.incarnation) else { return Ok(Told::new()) };
         for counting in STOCK_STREAMS {
             let id = app.journal(life, counting);
             let head = journal::head_fetch(tx, life, &id)?.seq;
-            let held = if counting == stream { Some(seq_hi) } else { outbound.acked_seq(id) };
+            let held = if counting == batch.journal.stream { Some(batch.seq_hi()) } else { outbound.acked_seq(id) };
             if held != Some(head) {
                 return Ok(Told::new());
             }
         }
         let mut totals = stock::total_list(tx, life)?;
         if owed.told {
-            let touched = touched(events);
+            let touched = touched(&batch.events);
             totals.retain(|(item, _)| owed.touched.contains(item) || touched.contains(item));
         }
         Ok(totals)
