@@ -22,6 +22,12 @@ use crate::store::{down, journal, lives};
 /// asked again with growing waits, like one that does not answer.
 const EAGER_GREETINGS_MAX: u32 = 4;
 
+/// Bytes that an event needs in a batch besides its own.
+const EVENT_OVERHEAD_BYTES: usize = 8;
+
+/// Contested journals that one greeting asks about: their marks fit into it. The others follow.
+const CONTESTED_MAX: usize = 4;
+
 /// What tells this process from others.
 #[derive(Debug, Clone)]
 pub(crate) struct Machine {
@@ -89,6 +95,7 @@ impl Session {
         if !self.greeting.take_due(now) {
             return Ok(None);
         }
+        self.contested.truncate(CONTESTED_MAX);
         let (life, heads, positions, marks) = app.readers.read(|tx| {
             let life = lives::present(tx)?;
             let heads = journal::head_list(tx, life)?;
@@ -136,8 +143,8 @@ impl Session {
             FromHub::Welcome(_) => {}
             FromHub::Ack(ack) => self.acked(app, &ack, now)?,
             FromHub::Resend(Resend { position, session }) => {
-                if let Some(id) = self.own(app, &position).filter(|_| self.greeting.session() == Some(session)) {
-                    self.outbound.resend_after(id, position.seq(), now);
+                if self.greeting.session() == Some(session) {
+                    self.asked_for(app, &position, now)?;
                 }
             }
             FromHub::Rehello { session } => {
@@ -151,6 +158,24 @@ impl Session {
                     self.contest(id, position.seq(), now);
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// The hub asks for a journal from a place on: one of this node's, or one of its own that it has lost.
+    fn asked_for(&mut self, app: &App, position: &Position, now: Duration) -> Result<(), AppError> {
+        let Some(id) = position.journal() else { return Ok(()) };
+        if id.author == app.author() {
+            self.outbound.resend_after(id, position.seq(), now);
+            return Ok(());
+        }
+        let (head, own) = app
+            .readers
+            .read(|tx| Ok::<_, AppError>((down::head_fetch(tx, &id)?, down::hash_at(tx, &id, position.seq())?)))?;
+        let own = if position.seq() == 0 { Some(id.genesis().hash) } else { own };
+        if head.seq > position.seq() && own.map(|hash| hash.short()) == Some(position.hash()) {
+            tracing::warn!(journal = %id, "the hub has lost a part of {id}, which this node gives back");
+            self.outbound.start(id, position.seq(), head.seq, now);
         }
         Ok(())
     }
@@ -177,13 +202,13 @@ impl Session {
 
     fn acked(&mut self, app: &App, ack: &Ack, now: Duration) -> Result<(), AppError> {
         let in_session = self.greeting.session() == Some(ack.session);
-        let Some(id) = self.own(app, &ack.position).filter(|_| in_session) else { return Ok(()) };
+        let Some(id) = ack.position.journal().filter(|_| in_session) else { return Ok(()) };
         let Some(before) = self.outbound.acked_seq(id) else { return Ok(()) };
         app.present.set_skew_ms(ack.reader_ms.saturating_sub(app.clock.now().get()));
         self.outbound.acked(id, ack.position.seq(), now);
         let seq = self.outbound.acked_seq(id).unwrap_or(before);
         self.totals.acked(id, seq);
-        if seq <= before {
+        if seq <= before || id.author != app.author() {
             return Ok(());
         }
         metrics::gauge!("node_acked_seq", "stream" => id.stream.as_str())
@@ -245,6 +270,9 @@ impl Session {
 
     fn read_batch(&self, app: &App, tx: &ReadTx<'_>, send: SendFrom, session: u64) -> Result<Option<Batch>, AppError> {
         let id = send.journal;
+        if id.author != app.author() {
+            return read_down_batch(app, tx, send, session);
+        }
         let Some(life) = lives::find(tx, id.incarnation)? else { return Ok(None) };
         let (events_max, bytes_max) = (usize::from(BATCH_EVENTS_MAX), BODY_BYTES_MAX);
         let events = journal::entry_list(tx, life, id.stream, send.seq_lo, events_max, bytes_max)?;
@@ -288,6 +316,11 @@ impl Session {
         })
     }
 
+    /// Whether journals of older lives are still to be asked for.
+    pub(crate) fn has_to_ask(&self) -> bool {
+        !self.asks.is_empty()
+    }
+
     /// The request for the next journal of an older life of which the hub holds more. Blocks.
     pub(crate) fn ask(&self, app: &App) -> Result<Option<FromNode>, AppError> {
         let Some(id) = self.asks.front() else { return Ok(None) };
@@ -311,6 +344,33 @@ impl Session {
             self.totals.owe(id.incarnation);
         }
     }
+}
+
+/// Entries of a journal of the hub, for the hub.
+fn read_down_batch(app: &App, tx: &ReadTx<'_>, send: SendFrom, session: u64) -> Result<Option<Batch>, AppError> {
+    let id = send.journal;
+    let seq_before = send.seq_lo.saturating_sub(1);
+    let before = if seq_before == 0 { Some(id.genesis().hash) } else { down::hash_at(tx, &id, seq_before)? };
+    let mut bytes = 0_usize;
+    let mut events = down::entry_list(tx, &id, seq_before)?;
+    events.truncate(usize::from(BATCH_EVENTS_MAX));
+    let fits = events.iter().take_while(|event| {
+        bytes = bytes.saturating_add(event.len()).saturating_add(EVENT_OVERHEAD_BYTES);
+        bytes <= BODY_BYTES_MAX
+    });
+    let fitting = fits.count().max(1);
+    events.truncate(fitting);
+    let (Some(before), false) = (before, events.is_empty()) else { return Ok(None) };
+    Ok(Some(Batch {
+        journal: id,
+        seq_lo: send.seq_lo,
+        hash_before: before.short(),
+        events,
+        stock_totals: Vec::new(),
+        sent_at: app.clock.now(),
+        session,
+        last_seq: down::head_fetch(tx, &id)?.seq,
+    }))
 }
 
 #[cfg(test)]

@@ -22,6 +22,8 @@ use crate::store::down;
 
 /// Wait after the link would not take a frame.
 const LINK_FULL_WAIT: Duration = Duration::from_millis(50);
+/// Wait after a step of a repair failed.
+const REPAIR_RETRY: Duration = Duration::from_secs(5);
 /// Longest wait without looking.
 const IDLE_WAIT: Duration = Duration::from_secs(3_600);
 
@@ -33,6 +35,8 @@ pub(crate) struct SyncTask {
     publisher: Publisher,
     session: Session,
     link_full: bool,
+    /// When a repair goes on that could not.
+    repair_at: Duration,
 }
 
 /// Why the exchange failed; the task goes on.
@@ -48,7 +52,7 @@ enum SyncError {
 
 impl SyncTask {
     pub(crate) fn new(app: App, machine: Machine, publisher: Publisher) -> Self {
-        Self { app, machine, publisher, session: Session::default(), link_full: false }
+        Self { app, machine, publisher, session: Session::default(), link_full: false, repair_at: Duration::ZERO }
     }
 
     /// Exchanges until it is stopped.
@@ -84,10 +88,9 @@ impl SyncTask {
         if self.link_full {
             return LINK_FULL_WAIT;
         }
-        if self.session.repairing {
-            return Duration::ZERO;
-        }
-        self.session.next_due().map_or(IDLE_WAIT, |due| due.saturating_sub(monotonic_now()))
+        let repair = self.session.repairing.then_some(self.repair_at);
+        let due = [repair, self.session.next_due()].into_iter().flatten().min();
+        due.map_or(IDLE_WAIT, |due| due.saturating_sub(monotonic_now()))
     }
 
     /// Runs work of the session on a thread that may block.
@@ -175,7 +178,8 @@ impl SyncTask {
 
     /// A journal of the hub has grown: say how far it is held, and the rest will come.
     async fn nudged(&mut self, nudge: &Nudge) -> Result<(), SyncError> {
-        let Some(id) = nudge.head.journal() else { return Ok(()) };
+        // Journals of nodes are read here only when they were asked for.
+        let Some(id) = nudge.head.journal().filter(|id| id.author.as_node().is_none()) else { return Ok(()) };
         let held = self.app.readers.read_async(move |tx| down::head_fetch(tx, &id)).await.map_err(AppError::Storage)?;
         if held.seq >= nudge.head.seq() {
             return Ok(());
@@ -195,8 +199,11 @@ impl SyncTask {
     /// Does what there is to do: one step of a repair, so that sales and messages come in between, and what is to be
     /// said.
     async fn go_on(&mut self) -> Result<(), SyncError> {
-        if self.session.repairing {
+        if self.session.repairing && self.repair_at <= monotonic_now() {
+            // A disk that is full, say, keeps it for a while; all else goes on.
+            self.repair_at = monotonic_now() + REPAIR_RETRY;
             self.with_session(|session, app, _machine| session.repair(app, monotonic_now())).await?;
+            self.repair_at = Duration::ZERO;
         }
         self.say().await
     }
@@ -206,7 +213,7 @@ impl SyncTask {
         self.link_full = false;
         let hello = self.with_session(|session, app, machine| session.hello(app, machine, monotonic_now())).await?;
         self.publish_session(hello.map(FromNode::Hello))?;
-        while !self.link_full {
+        while !self.link_full && self.session.has_to_ask() {
             let ask = self.with_session(|session, app, _machine| session.ask(app)).await?;
             let Some(ask) = ask else { break };
             self.publish_session(Some(ask))?;

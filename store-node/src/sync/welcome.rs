@@ -126,25 +126,23 @@ impl Session {
 
     /// Older lives that the hub contests are repaired, too, once the common past is known; tells whether it is.
     fn settle_older(&mut self, app: &App, welcome: &Welcome, survey: &Survey, now: Duration) -> Result<bool, AppError> {
-        let asked = self.asked.as_ref();
-        let was_asked = |id: &JournalId| asked.is_some_and(|asked| asked.about.contains(id));
-        let others = survey.standings.iter().filter(|standing| standing.relation == Relation::Other);
-        let asked_for = survey.standings.iter().filter(|standing| was_asked(&standing.id));
-        let open: Vec<_> = others.filter(|standing| !was_asked(&standing.id)).collect();
-        if !open.is_empty() {
-            self.contested = open.iter().map(|standing| Contested { id: standing.id, held: standing.held }).collect();
-            self.greet_again(now);
-            return Ok(false);
-        }
+        let about = self.asked.as_ref().map(|asked| asked.about.clone()).unwrap_or_default();
         let mut lives: BTreeMap<_, Vec<StreamKind>> = BTreeMap::new();
-        for standing in asked_for.filter(|standing| standing.life != survey.present) {
-            lives.entry(standing.id.incarnation).or_default().push(standing.id.stream);
+        for id in about.iter().filter(|id| id.incarnation != survey.present.incarnation) {
+            lives.entry(id.incarnation).or_default().push(id.stream);
         }
+        let others = survey.standings.iter().filter(|standing| standing.relation == Relation::Other);
+        let open: Vec<_> = others.filter(|standing| !lives.contains_key(&standing.id.incarnation)).collect();
+        self.contested = open.iter().map(|standing| Contested { id: standing.id, held: standing.held }).collect();
         for (incarnation, streams) in lives {
             let contest = Contest { incarnation, streams, held: held_alike(welcome), reason: LifeReason::Forked };
             self.begin_repair(app, contest)?;
         }
-        Ok(true)
+        if self.contested.is_empty() {
+            return Ok(true);
+        }
+        self.greet_again(now);
+        Ok(false)
     }
 
     /// The session begins: each journal goes on where the hub says.

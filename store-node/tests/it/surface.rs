@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use serde_json::{Value, json};
 
+use crate::support::eventually;
 use crate::support::http::Request;
 use crate::support::menu::{BEANS, ESPRESSO};
 use crate::support::node::{TestNode, Till, basket, ticket};
@@ -71,7 +72,11 @@ async fn health_and_metrics_are_open_and_say_what_is_so() {
     let fine = json!(true);
     assert_eq!(checks, [(&json!("storage"), &fine), (&json!("catalog"), &fine), (&json!("disk"), &fine)]);
     till.sold("sale", &ticket("T1", &[(ESPRESSO, 1)])).await;
-    let metrics = till.ask_openly("/metrics").await;
+    // The feed counts a ticket, and that may be after it was answered.
+    let metrics = eventually("the ticket to be counted", || async {
+        Some(till.ask_openly("/metrics").await).filter(|metrics| metrics.text.contains("\nnode_tickets_total "))
+    });
+    let metrics = metrics.await;
     assert_eq!(metrics.media_type(), "text/plain");
     for series in ["percolate_build_info{program=\"store-node\"", "node_tickets_total ", "storage_commits_total{"] {
         assert!(metrics.text.lines().any(|line| line.starts_with(series)), "{series}: {}", metrics.text);

@@ -214,7 +214,7 @@ impl Shop {
 
     /// As [`Shop::talk`], and something happens in the shop in each round.
     pub(super) fn talk_while(&mut self, hub: &mut Hub, mut meanwhile: impl FnMut(&Self)) -> Result<(), AppError> {
-        self.session.link_up(self.now);
+        self.connect();
         for _round in 0..ROUNDS_MAX {
             meanwhile(self);
             if !self.round(hub)? {
@@ -223,6 +223,10 @@ impl Shop {
             }
         }
         panic!("they talk for ever: {:?}", hub.verdicts);
+    }
+
+    pub(super) fn connect(&mut self) {
+        self.session.link_up(self.now);
     }
 
     /// One round; tells whether there may be more.
