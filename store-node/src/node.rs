@@ -12,7 +12,7 @@ use percolate_common::ids::{NodeId, StoreId};
 use percolate_common::journal::SigningKey;
 use percolate_common::time::{Clock, StoreCalendar};
 use percolate_common::wire::session::Presence as PresenceMessage;
-use percolate_common::wire::topic::{Topic, client_id, node_subscriptions};
+use percolate_common::wire::topic::{Topic, node_subscriptions, process_client_id};
 use percolate_runtime::database::DatabaseOptions;
 use percolate_runtime::files::{DataDir, read_text, write_secret};
 use percolate_runtime::http::auth::TokenAuth;
@@ -123,7 +123,7 @@ fn link_config(config: &Config, boot: u64) -> Result<LinkConfig> {
     Ok(LinkConfig {
         host: host.to_owned(),
         port: port.parse().part("reading the port of --hub-mqtt")?,
-        client_id: client_id(node),
+        client_id: process_client_id(node, boot),
         subscriptions: node_subscriptions(node),
         will: Some(presence(false)?),
         online: Some(presence(true)?),

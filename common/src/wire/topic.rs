@@ -86,6 +86,25 @@ pub fn client_id(node: NodeId) -> String {
     format!("n{node}")
 }
 
+/// The MQTT client id of one process of a node: two that run on copies of one disk do not push each other out.
+#[must_use]
+pub fn process_client_id(node: NodeId, boot: u64) -> String {
+    format!("n{node}-{boot:016x}")
+}
+
+/// The node that an MQTT client id names, in either form; there is one spelling only, so `n011` is not `n11`.
+#[must_use]
+pub fn client_node(client_id: &str) -> Option<NodeId> {
+    let name = client_id.strip_prefix('n')?;
+    let (number, boot) = name.split_once('-').map_or((name, None), |(number, boot)| (number, Some(boot)));
+    let node = number.parse().ok()?;
+    let spelled = match boot {
+        None => self::client_id(node),
+        Some(boot) => process_client_id(node, u64::from_str_radix(boot, 16).ok()?),
+    };
+    (spelled == client_id).then_some(node)
+}
+
 /// What a node subscribes to.
 #[must_use]
 pub fn node_subscriptions(node: NodeId) -> Vec<String> {
@@ -110,6 +129,20 @@ mod tests {
             StreamKind::ALL.into_iter().flat_map(|s| [Topic::Up(node, s), Topic::Down(node, s), Topic::AllDown(s)]);
         for topic in fixed.into_iter().chain(by_stream) {
             assert_eq!(topic.to_string().parse(), Ok(topic));
+        }
+    }
+
+    #[test]
+    fn a_client_id_names_its_node_in_one_spelling() {
+        let node = NodeId::new(11);
+        for id in [client_id(node), process_client_id(node, 0), process_client_id(node, u64::MAX)] {
+            assert_eq!(client_node(&id), Some(node), "{id}");
+        }
+        assert_eq!(process_client_id(node, 0xab), "n11-00000000000000ab");
+        for stranger in
+            ["", "n", "n011", "n-1", "11", "n11-", "n11-ab", "n11-00000000000000AB", "n11-00000000000000ab-1"]
+        {
+            assert_eq!(client_node(stranger), None, "{stranger}");
         }
     }
 
