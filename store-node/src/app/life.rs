@@ -14,7 +14,7 @@ const STORE_KEY: &str = "store";
 const NODE_KEY: &str = "node";
 
 /// Begins or continues the life of a database. One that wakes up on another machine begins a new life: the disk that it
-/// was copied from may go on elsewhere. What it had not sent yet stays in the old life's journals, and is sent as theirs.
+/// was copied from may go on elsewhere. What it had not sent yet stays in the old life's journals, and is sent as such.
 ///
 /// # Errors
 /// [`AppError::OtherNode`] if it belongs to another store or node.
@@ -53,7 +53,7 @@ pub(crate) fn mint(app: &App, tx: &WriteTx<'_>, parent: Option<Life>, reason: Li
     if let Some(parent) = parent {
         let stamp = app.stamp(tx)?;
         app.record(tx, &stamp, &Event::LifeBegan(LifeBegan { parent: Some(parent.incarnation), reason }))?;
-        tracing::warn!(parent = %parent.incarnation, incarnation = %life.incarnation, "a new life of the database began");
+        tracing::warn!(parent = %parent.incarnation, incarnation = %life.incarnation, "a new life began");
         metrics::counter!("node_lives_begun_total").increment(1);
     }
     Ok(life)

@@ -2,8 +2,8 @@
 //! was put back from a copy, or runs twice.
 //!
 //! Nobody is right, and nothing may be lost. The life ends where both agree ([`begin`]); what stands behind that place
-//! is written again in the present life, under the ids that it always had ([`step`]); what only the hub holds comes back
-//! later, under its own identity (`take_back`). Each step is one transaction, finds in the tables how far the last one
+//! is written again in the present life, under the ids that it always had ([`step`]); what only the hub holds comes
+//! back later, under its own identity (`take_back`). Each step is one transaction, finds in the tables how far the last one
 //! got, and leaves stock on hand and every day's book as they were. Sales go on in between.
 
 use percolate_common::domain::event::LifeReason;
@@ -65,7 +65,7 @@ pub(crate) fn begin(app: &App, tx: &WriteTx<'_>, contest: &Contest) -> Result<()
             let repair =
                 Repair { life: contested, stream: *stream, next_seq: agreed.seq + 1, last_seq: head.seq, agreed };
             store::insert(tx, &repair)?;
-            tracing::warn!(journal = %id, agreed.seq, head.seq, "the hub holds another past: writing again what it lacks");
+            tracing::warn!(journal = %id, agreed.seq, head.seq, "the hub holds another past of {id}");
         }
     }
     Ok(())

@@ -1,5 +1,5 @@
-//! Disks that move or are put back from a copy, as a shop and a hub see it. What may happen in between, and that a process
-//! may die at any point of it, is tested beside the exchange itself.
+//! Disks that move or are put back from a copy, as a shop and a hub see it. What may happen in between, and that a
+//! process may die at any point of it, is tested beside the exchange itself.
 
 use percolate_common::journal::{Incarnation, StreamKind};
 use percolate_common::wire::session::{FromNode, Verdict};

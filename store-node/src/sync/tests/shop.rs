@@ -1,4 +1,4 @@
-//! A shop's box without sockets and threads, on real files that can be copied, and a process that may die at any commit.
+//! A shop's box without sockets and threads, on real files that can be copied; its process may die at any commit.
 
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
