@@ -4,7 +4,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test kills fmt check lint deny clean-scratch
+.PHONY: help demo test prove kills fmt check lint deny clean-scratch
 
 help: ## List the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/make \1@\2/p' $(MAKEFILE_LIST) | awk -F@ '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -16,6 +16,12 @@ demo: ## Run a hub and ten shops on this machine, play a rush, and compare the b
 
 test: ## Run all tests, with a table of the stages at the end
 	@scripts/test.sh
+
+prove: ## Tamper with a chain's books in every way that an owner fears, and show that each is seen
+	@scripts/setup.sh
+	@scripts/build.sh
+	@cargo build --quiet --package system-tests --bin prove --locked
+	@$(TARGET_DIR)/debug/prove
 
 kills: ## The kill harness: SIGKILL of a selling shop and of the hub, again and again (ARGS="200 50 SEED")
 	@scripts/setup.sh

@@ -1,5 +1,6 @@
 //! What field techs and developers run against stores and hub, as a library under a thin program.
 //!
+//! - [`audit`]: the proof that nothing is lost, doubled or changed.
 //! - [`demo`]: a whole chain on one machine, with a verdict on its books.
 //! - [`import`]: past sales from a file into the running store nodes.
 //! - [`client`]: the servers, asked over HTTP.
@@ -8,6 +9,7 @@
 //!
 //! Absent on purpose: databases, MQTT, rules of the shop. What is decided here is only which requests are sent.
 
+pub mod audit;
 pub mod client;
 pub mod demo;
 pub mod exit;

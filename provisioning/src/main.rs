@@ -3,6 +3,8 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use provisioning::audit;
+use provisioning::audit::options::AuditOptions;
 use provisioning::demo;
 use provisioning::demo::options::DemoOptions;
 use provisioning::exit::{EXIT_CODES, Exit, Failure};
@@ -23,6 +25,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    #[command(after_help = EXIT_CODES)]
+    Audit(AuditOptions),
     #[command(after_help = EXIT_CODES)]
     Demo(DemoOptions),
     #[command(after_help = EXIT_CODES)]
@@ -46,6 +50,7 @@ fn run(cli: &Cli, screen: &mut Screen) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(Exit::Failed, error))?;
     match &cli.command {
+        Command::Audit(options) => runtime.block_on(audit::run(options, cli.json, screen)),
         Command::Demo(options) => runtime.block_on(demo::run(options, cli.json, screen)),
         Command::Import(options) => runtime.block_on(import::run(options, cli.json, screen)),
     }

@@ -10,8 +10,18 @@ use store_node::Node;
 use store_node::config::{Cli, Command, Config, LogWords};
 
 async fn serve(config: &Config) -> Result<ExitCode> {
-    let node = Node::start(config).await?;
-    let signal = shutdown_signal().await?;
+    let told = shutdown_signal();
+    tokio::pin!(told);
+    // Signals are listened to before anybody can know that the node runs.
+    let node = tokio::select! {
+        biased;
+        signal = &mut told => {
+            tracing::info!(signal = signal?, "told to stop before it had started");
+            return Ok(ExitCode::SUCCESS);
+        }
+        node = Node::start(config) => node?,
+    };
+    let signal = told.await?;
     tracing::info!(signal, "told to stop");
     let report = node.stop().await;
     tracing::info!(clean = report.is_clean(), "stopped");

@@ -132,7 +132,12 @@ fn link_config(config: &Config, boot: u64) -> Result<LinkConfig> {
 }
 
 /// Opens the database and makes the node as its commands see it.
-async fn open(config: &Config, data: &DataDir, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<App> {
+async fn open(
+    config: &Config,
+    data: &DataDir,
+    key: SigningKey,
+    (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
+) -> Result<App> {
     let (identity, calendar) = identity(config)?;
     let path = data.file(DATABASE_FILE);
     let database = DatabaseOptions::new(&path, MIGRATIONS).open().part("opening the database")?;
@@ -148,6 +153,7 @@ async fn open(config: &Config, data: &DataDir, clock: Arc<dyn Clock>, entropy: A
         present: Arc::new(Present::default()),
         data_dir: Arc::new(data.path().to_owned()),
         disk_reserve_bytes: config.disk_reserve_bytes,
+        key,
     };
     let living = app.clone();
     let begun = app.writer.run("begin_life", move |tx| life::begin(&living, tx)).await;
@@ -161,7 +167,7 @@ async fn open(config: &Config, data: &DataDir, clock: Arc<dyn Clock>, entropy: A
 
 /// Ready means: can sell.
 fn checks(app: &App) -> Vec<Check> {
-    let written = app.writer.run_blocking("ready", |_tx| Ok::<_, percolate_runtime::sqlite::StorageError>(()));
+    let written = app.probe();
     let revision = app.present.catalog().map(|catalog| catalog.revision.number);
     let free = app.disk_free_bytes();
     vec![
@@ -226,7 +232,7 @@ impl Node {
         let auth = TokenAuth::open(data.path(), &*entropy).part("opening the token file")?;
         let machine = Machine { key: signing_key(&data, &*entropy)?, boot: entropy.next_u64() };
         let link_config = link_config(config, machine.boot)?;
-        let app = open(config, &data, clock, entropy.clone()).await?;
+        let app = open(config, &data, machine.key.clone(), (clock, entropy.clone())).await?;
 
         let feed = http::Feed::open(app.clone()).await.part("reading the journal")?;
         let server = BoundServer::bind(config.http).await.part("listening")?;

@@ -4,5 +4,6 @@ mod chain;
 mod demo;
 mod kills;
 mod past_sales;
+mod prove;
 mod refusals;
 mod rush;

@@ -6,3 +6,4 @@ pub mod books;
 pub mod harness;
 pub mod kills;
 pub mod past_sales;
+pub mod prove;

@@ -11,13 +11,21 @@ CREATE TABLE ticket (
     net_minor           INTEGER NOT NULL,
     tax_minor           INTEGER NOT NULL,
     total_minor         INTEGER NOT NULL,
-    tax_unknown         INTEGER NOT NULL CHECK (tax_unknown IN (0, 1)),
-    -- Item and category keys of an imported ticket, a line each: what a later amendment must not count again.
-    import_keys         TEXT
+    tax_unknown         INTEGER NOT NULL CHECK (tax_unknown IN (0, 1))
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX ticket_by_store ON ticket (store, day, at_ms, id);
 CREATE INDEX ticket_by_day ON ticket (day, at_ms);
+
+-- The rows of imported tickets that are counted: none counts twice, whichever life of a node brings it in, and an item
+-- counts a ticket once, whenever its lines come.
+CREATE TABLE import_line (
+    ticket       BLOB NOT NULL,
+    source_row   TEXT NOT NULL,
+    item_key     TEXT NOT NULL,
+    category_key TEXT NOT NULL,
+    PRIMARY KEY (ticket, source_row)
+) STRICT, WITHOUT ROWID;
 
 -- Scope 0 is the chain, any other a store. Kind: 1 day, 2 hour, 3 item, 4 category.
 CREATE TABLE rollup (
@@ -43,6 +51,7 @@ CREATE TABLE name (
     rank INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- Stores as their nodes described them. The highest rank wins; of equal rank the row that sorts first.
 CREATE TABLE store (
     store        INTEGER PRIMARY KEY,
     name         TEXT    NOT NULL,
@@ -52,14 +61,16 @@ CREATE TABLE store (
     rank         INTEGER NOT NULL
 ) STRICT;
 
--- The last receipt and moment of each journal.
+-- What was seen of each journal of a node, up to where it is folded: whose it is, the last receipt and moment, and how
+-- many entries were passed over because this program cannot read them. Nothing is known of a store until one can be.
 CREATE TABLE source_mark (
     author      INTEGER NOT NULL,
     incarnation INTEGER NOT NULL,
     stream      INTEGER NOT NULL,
-    store       INTEGER NOT NULL,
+    store       INTEGER,
     receipt     TEXT,
-    at_ms       INTEGER NOT NULL,
+    at_ms       INTEGER,
+    parked      INTEGER NOT NULL CHECK (parked >= 0),
     PRIMARY KEY (author, incarnation, stream)
 ) STRICT, WITHOUT ROWID;
 
@@ -72,12 +83,12 @@ CREATE TABLE stock_fold (
     PRIMARY KEY (store, stock_item)
 ) STRICT, WITHOUT ROWID;
 
+-- Without the store: a total may come with entries that this program cannot read. source_mark knows the store.
 CREATE TABLE stock_cell (
-    store       INTEGER NOT NULL,
-    stock_item  INTEGER NOT NULL,
     author      INTEGER NOT NULL,
     incarnation INTEGER NOT NULL,
+    stock_item  INTEGER NOT NULL,
     received    INTEGER NOT NULL,
     used        INTEGER NOT NULL,
-    PRIMARY KEY (store, stock_item, author, incarnation)
+    PRIMARY KEY (author, incarnation, stock_item)
 ) STRICT, WITHOUT ROWID;

@@ -11,7 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::catalog::app::CatalogApp;
-use crate::kernel::http::ServiceRouter;
+use crate::kernel::http::{Refused, ServiceRouter};
 
 /// The routes of the service.
 pub(super) fn router(app: Arc<CatalogApp>) -> ServiceRouter {
@@ -89,7 +89,7 @@ struct UseRow {
 
 /// Lists the revisions of the menu.
 #[utoipa::path(get, path = "/v1/catalog/revisions", tag = "catalog", security(("token" = [])),
-    responses((status = 200, body = Revisions)))]
+    responses((status = 200, description = "The revisions", body = Revisions), Refused))]
 async fn revisions(_actor: Actor, State(app): State<Arc<CatalogApp>>) -> Json<Revisions> {
     let state = app.state();
     let rows = state.revisions.iter().map(|published| RevisionRow {
@@ -104,7 +104,7 @@ async fn revisions(_actor: Actor, State(app): State<Arc<CatalogApp>>) -> Json<Re
 
 /// Lists what is for sale.
 #[utoipa::path(get, path = "/v1/catalog/items", tag = "catalog", security(("token" = [])),
-    responses((status = 200, body = Items)))]
+    responses((status = 200, description = "The items", body = Items), Refused))]
 async fn items(_actor: Actor, State(app): State<Arc<CatalogApp>>) -> Json<Items> {
     let state = app.state();
     let Some(catalog) = &state.published else { return Json(Items { revision: 0, currency: None, rows: Vec::new() }) };

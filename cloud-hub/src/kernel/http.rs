@@ -1,5 +1,6 @@
 //! HTTP for services: routers that carry their own description, and the one router that the hub serves.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -15,17 +16,37 @@ use percolate_runtime::http::page::html_page;
 use percolate_runtime::http::problem::Problem;
 use percolate_runtime::http::server::harden;
 use percolate_runtime::sqlite::StorageError;
-use utoipa::OpenApi;
+use utoipa::openapi::response::{Response as Described, ResponseBuilder};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{ContentBuilder, Ref, RefOr};
+use utoipa::{IntoResponses, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 
 /// Routes with their descriptions and their state: `OpenApiRouter::new().routes(routes!(handler)).with_state(state)`.
 ///
-/// Paths are whole, as in `/v1/reporting/sales`. A description that needs the token says `security(("token" = []))`.
+/// Paths are whole, as in `/v1/reporting/sales`. A description that needs the token says `security(("token" = []))`,
+/// and every one says what it may be [`Refused`] with.
 pub type ServiceRouter = OpenApiRouter;
 
 /// The name of the token in descriptions.
 const TOKEN_SCHEME: &str = "token";
+
+/// What any operation may be answered with instead. In descriptions: `responses((status = 200, …), Refused)`.
+#[derive(Debug)]
+pub struct Refused;
+
+impl IntoResponses for Refused {
+    fn responses() -> BTreeMap<String, RefOr<Described>> {
+        let problem = |said: &str| {
+            let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+            RefOr::T(ResponseBuilder::new().description(said).content("application/problem+json", content).build())
+        };
+        BTreeMap::from([
+            ("4XX".to_owned(), problem("Refused: `code` and `errors` say what to change")),
+            ("5XX".to_owned(), problem("Failed: try again; if it stays, report the request id")),
+        ])
+    }
+}
 
 /// The first page that a person sees.
 const OFFICE_PAGE: &str = include_str!("../../web/office.html");
@@ -34,7 +55,8 @@ const OFFICE_PAGE: &str = include_str!("../../web/office.html");
 #[openapi(
     info(
         title = "Percolate cloud hub",
-        description = "Journals, reports and the menu of a chain. Every error is a problem document (RFC 9457) with a `code`.",
+        description = "Journals, reports and the menu of a chain. \
+            Every error is a problem document (RFC 9457) with a `code`.",
     ),
     components(schemas(Problem))
 )]

@@ -2,19 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use percolate_common::ids::StoreId;
+use percolate_common::ids::{NodeId, StoreId};
 use percolate_common::journal::{Head, JournalId};
+use percolate_common::time::UtcMillis;
 use percolate_runtime::sqlite::{ReadTx, StorageError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::store::{self, StoreRow};
+use super::store;
 use super::{NAME, Reporting};
 use crate::kernel::journal::{NodeState, StreamState};
 use crate::kernel::projection::position_list;
 
-/// One store's mark: every figure beside it counts everything up to here, and nothing after.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+/// One store's mark: every figure beside it counts everything up to here but what is parked, and nothing after.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct CompletenessMark {
     /// Store number.
     pub(crate) store: u32,
@@ -28,18 +29,21 @@ pub(crate) struct CompletenessMark {
     pub(crate) at_ms: Option<i64>,
     /// Events that are known to exist and are not counted yet.
     pub(crate) behind_events: u64,
+    /// Events up to here that this program cannot read: they are in no figure. See `/v1/sync/parked`.
+    pub(crate) parked_events: u64,
     /// Whether a node of the store is connected.
     pub(crate) online: bool,
 }
 
 /// How far one journal is counted.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct CompleteThrough {
     /// Node number.
     pub(crate) node: u32,
     /// Life of the node's database, 16 hexadecimal digits.
     pub(crate) incarnation: String,
     /// Which journal.
+    #[schema(value_type = String)]
     pub(crate) stream: &'static str,
     /// Last counted event.
     pub(crate) seq: u64,
@@ -48,10 +52,10 @@ pub(crate) struct CompleteThrough {
 }
 
 /// What the marks are made from; read before the figures, so that a mark never promises more than they hold.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Known {
-    streams: Vec<StreamState>,
-    nodes: Vec<NodeState>,
+    pub(crate) streams: Vec<StreamState>,
+    pub(crate) nodes: Vec<NodeState>,
 }
 
 impl Reporting {
@@ -68,46 +72,76 @@ pub(crate) fn marks(
     only: Option<StoreId>,
 ) -> Result<Vec<CompletenessMark>, StorageError> {
     let positions: BTreeMap<JournalId, Head> = position_list(tx, NAME)?.into_iter().collect();
-    let stores: BTreeMap<StoreId, StoreRow> = store::store_list(tx)?.into_iter().map(|row| (row.store, row)).collect();
+    let sources = store::mark_map(tx)?;
+    let nodes: BTreeMap<NodeId, &NodeState> = known.nodes.iter().map(|node| (node.node, node)).collect();
     let mut by_store: BTreeMap<StoreId, CompletenessMark> = BTreeMap::new();
-    for (store, row) in &stores {
-        by_store.insert(*store, empty(*store, &row.name));
+    for row in store::store_list(tx)? {
+        by_store.insert(row.store, empty(row.store, row.name));
+    }
+    for node in &known.nodes {
+        by_store.entry(node.store).or_insert_with(|| empty(node.store, String::new())).online |= node.online;
     }
     for state in &known.streams {
         let Some(node) = state.journal.author.as_node() else { continue };
-        let mark = store::mark_fetch(tx, &state.journal)?;
-        let session = known.nodes.iter().find(|session| session.node == node);
-        let place = mark.as_ref().map(|mark| mark.store).or_else(|| session.map(|session| session.store));
+        let source = sources.get(&state.journal);
+        let place = source.and_then(|source| source.store).or_else(|| nodes.get(&node).map(|state| state.store));
         let Some(place) = place else { continue };
-        let target = by_store.entry(place).or_insert_with(|| empty(place, ""));
+        let target = by_store.entry(place).or_insert_with(|| empty(place, String::new()));
         let position = positions.get(&state.journal).copied();
         let counted = position.map_or(0, |head| head.seq);
-        target.behind_events += state.announced_seq.max(state.head.seq).saturating_sub(counted);
-        target.online |= session.is_some_and(|session| session.online);
-        target.complete_through.extend(position.map(|head| through(&state.journal, node.get(), &head)));
-        if let Some(mark) = mark {
-            target.at_ms = target.at_ms.max(Some(mark.at.get()));
-            target.receipt = mark.receipt.or_else(|| target.receipt.take());
+        let behind = state.announced_seq.max(state.head.seq).saturating_sub(counted);
+        target.behind_events = target.behind_events.saturating_add(behind);
+        target.parked_events = target.parked_events.saturating_add(source.map_or(0, |source| source.parked));
+        target.complete_through.extend(position.map(|head| through(&state.journal, node, &head)));
+    }
+    for (place, last) in last_receipts(&sources) {
+        if let Some(target) = by_store.get_mut(&place) {
+            target.receipt = last.receipt;
+            target.at_ms = last.at_ms;
         }
     }
     Ok(by_store.into_values().filter(|mark| only.is_none_or(|store| store.get() == mark.store)).collect())
 }
 
-fn empty(store: StoreId, name: &str) -> CompletenessMark {
+#[derive(Default)]
+struct Last {
+    at_ms: Option<i64>,
+    receipt: Option<String>,
+    receipt_at_ms: Option<i64>,
+}
+
+/// The latest moment of each store, and its latest receipt: a store may have several nodes, and each several lives.
+fn last_receipts(sources: &BTreeMap<JournalId, store::SourceMark>) -> BTreeMap<StoreId, Last> {
+    let mut by_store: BTreeMap<StoreId, Last> = BTreeMap::new();
+    for source in sources.values() {
+        let Some(place) = source.store else { continue };
+        let last = by_store.entry(place).or_default();
+        let at_ms = source.at.map(UtcMillis::get);
+        last.at_ms = last.at_ms.max(at_ms);
+        if source.receipt.is_some() && at_ms > last.receipt_at_ms {
+            last.receipt.clone_from(&source.receipt);
+            last.receipt_at_ms = at_ms;
+        }
+    }
+    by_store
+}
+
+fn empty(store: StoreId, name: String) -> CompletenessMark {
     CompletenessMark {
         store: store.get(),
-        name: name.to_owned(),
+        name,
         complete_through: Vec::new(),
         receipt: None,
         at_ms: None,
         behind_events: 0,
+        parked_events: 0,
         online: false,
     }
 }
 
-fn through(journal: &JournalId, node: u32, head: &Head) -> CompleteThrough {
+fn through(journal: &JournalId, node: NodeId, head: &Head) -> CompleteThrough {
     CompleteThrough {
-        node,
+        node: node.get(),
         incarnation: journal.incarnation.to_string(),
         stream: journal.stream.as_str(),
         seq: head.seq,

@@ -1,6 +1,7 @@
-//! The routes of reporting.
+//! The routes of reporting: all of them only read.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
@@ -9,30 +10,33 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use percolate_common::ids::{StoreId, TicketId};
 use percolate_common::time::{BusinessDay, UtcMillis};
+use percolate_runtime::http::auth::Actor;
 use percolate_runtime::http::extract::QueryParams;
 use percolate_runtime::http::problem::Problem;
 use serde::{Deserialize, Serialize};
+use tokio_stream::wrappers::WatchStream;
 use tokio_stream::{Stream, StreamExt as _};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::completeness::{CompletenessMark, marks};
-use super::live::Feed;
+use super::live::{Feed, TICK_MAX, Tick};
 use super::reports::{self, Dimension, Question, ReportError, SalesReport, StockReport};
 use super::store::{self, Span};
-use super::{Reporting, export, live};
-use crate::kernel::http::ServiceRouter;
+use super::{Reporting, export};
+use crate::kernel::http::{Refused, ServiceRouter, storage_problem};
 
-/// Tickets of one page if nothing is said, and at most.
+/// Tickets of one page if nothing is said.
 const PAGE_TICKETS: u32 = 100;
+/// Tickets of one page at most.
 const PAGE_TICKETS_MAX: u32 = 1_000;
 
 /// What the routes stand on.
 #[derive(Debug, Clone)]
-pub(super) struct ReportingState {
-    pub(super) reporting: Reporting,
-    pub(super) feed: Feed,
+struct ReportingState {
+    reporting: Reporting,
+    feed: Feed,
 }
 
 /// All routes under `/v1/reporting`.
@@ -42,7 +46,7 @@ pub(super) fn router(reporting: Reporting, feed: Feed) -> ServiceRouter {
         .routes(routes!(stock))
         .routes(routes!(tickets))
         .routes(routes!(stores))
-        .routes(routes!(live_feed))
+        .routes(routes!(live))
         .with_state(ReportingState { reporting, feed })
 }
 
@@ -55,24 +59,22 @@ impl From<ReportError> for Problem {
                 format!("Store {store} has never been heard of. GET /v1/reporting/stores lists the stores."),
             ),
             ReportError::MixedCurrencies => Self::new(
-                StatusCode::UNPROCESSABLE_ENTITY,
+                StatusCode::CONFLICT,
                 "mixed_currencies",
                 "The stores sell in several currencies, which cannot be added up. Ask for one store.",
             ),
-            ReportError::Storage(source) => {
-                tracing::error!(error = &source as &dyn std::error::Error, "a report could not be read");
+            ReportError::Storage(source) => storage_problem(&source),
+            ReportError::Sum(_) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "a report could not be added up");
                 Self::internal()
             }
         }
     }
 }
 
-fn refused(parameter: &str, code: &'static str, detail: String) -> Problem {
-    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail.clone()).with_error(
-        format!("?{parameter}"),
-        code,
-        detail,
-    )
+fn refused(parameter: &str, code: &'static str, detail: impl Into<String>) -> Problem {
+    let detail = detail.into();
+    Problem::new(StatusCode::BAD_REQUEST, code, detail.clone()).with_error(format!("?{parameter}"), code, detail)
 }
 
 fn day(parameter: &str, text: Option<&str>) -> Result<Option<BusinessDay>, Problem> {
@@ -80,35 +82,72 @@ fn day(parameter: &str, text: Option<&str>) -> Result<Option<BusinessDay>, Probl
     text.map(parse).transpose()
 }
 
-fn store_number(text: Option<&str>) -> Result<Option<StoreId>, Problem> {
-    let parse = |text: &str| match text.parse::<StoreId>() {
-        Ok(store) if store != StoreId::CHAIN => Ok(store),
-        Ok(_) | Err(_) => {
-            Err(refused("store", "store_invalid", format!("{text:?} is not a store number: 1 or more is expected.")))
-        }
-    };
-    text.map(parse).transpose()
+fn store_number(text: &str) -> Result<StoreId, Problem> {
+    text.parse().ok().filter(|store| *store != StoreId::CHAIN).ok_or_else(|| {
+        refused("store", "store_invalid", format!("{text:?} is not a store number: 1 or more is expected."))
+    })
 }
 
-fn span(from: Option<&str>, to: Option<&str>) -> Result<(Option<BusinessDay>, Option<BusinessDay>), Problem> {
+fn days(from: Option<&str>, to: Option<&str>) -> Result<(Option<BusinessDay>, Option<BusinessDay>), Problem> {
     let (from, to) = (day("from", from)?, day("to", to)?);
-    if let (Some(first), Some(last)) = (from, to)
-        && first > last
-    {
-        return Err(refused(
+    match (from, to) {
+        (Some(first), Some(last)) if first > last => Err(refused(
             "to",
             "date_range_reversed",
             format!("{last} is before {first}: give the earlier day as from."),
-        ));
+        )),
+        (from, to) => Ok((from, to)),
     }
-    Ok((from, to))
+}
+
+fn dimension(text: &str) -> Result<Dimension, Problem> {
+    Ok(match text {
+        "store" => Dimension::Store,
+        "day" => Dimension::Day,
+        "month" => Dimension::Month,
+        "hour" => Dimension::Hour,
+        "item" => Dimension::Item,
+        "category" => Dimension::Category,
+        other => {
+            return Err(refused(
+                "by",
+                "report_dimension_unknown",
+                format!(
+                    "Sales cannot be reported by {other:?}: by store, day, month, hour, item or category they can."
+                ),
+            ));
+        }
+    })
+}
+
+/// How a report is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Json,
+    Csv,
+}
+
+fn format_of(text: Option<&str>) -> Result<Format, Problem> {
+    match text {
+        None | Some("json") => Ok(Format::Json),
+        Some("csv") => Ok(Format::Csv),
+        Some(other) => {
+            Err(refused("format", "format_unknown", format!("{other:?} is no format of reports: json and csv are.")))
+        }
+    }
+}
+
+fn csv(name: &str, text: String) -> Response {
+    let file = format!("attachment; filename=\"{name}.csv\"");
+    let headers = [(header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()), (header::CONTENT_DISPOSITION, file)];
+    (headers, text).into_response()
 }
 
 /// What a sales report is asked for.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct SalesQuery {
+struct SalesQuery {
     /// `store`, `day`, `month`, `hour`, `item` or `category`.
     by: String,
     /// One store; all if absent.
@@ -121,84 +160,67 @@ pub(super) struct SalesQuery {
     format: Option<String>,
 }
 
-fn dimension(text: &str) -> Result<Dimension, Problem> {
-    Ok(match text {
-        "store" => Dimension::Store,
-        "day" => Dimension::Day,
-        "month" => Dimension::Month,
-        "hour" => Dimension::Hour,
-        "item" => Dimension::Item,
-        "category" => Dimension::Category,
-        other => {
-            let detail = format!(
-                "Sales cannot be reported by {other:?}: by store, day, month, hour, item or category they can."
-            );
-            return Err(refused("by", "report_dimension_unknown", detail));
-        }
-    })
-}
-
 /// Sales by store, day, month, hour, item or category.
-#[utoipa::path(get, path = "/v1/reporting/sales", params(SalesQuery), tag = "reporting", responses(
-    (status = 200, description = "The report; as CSV if asked for", body = SalesReport),
-    (status = "4XX", description = "The question cannot be answered", body = Problem, content_type = "application/problem+json"),
+#[utoipa::path(get, path = "/v1/reporting/sales", params(SalesQuery), tag = "reporting", security(("token" = [])),
+    responses(
+    (status = 200, description = "The report; as CSV if asked for",
+     content((SalesReport = "application/json"), (String = "text/csv"))),
+    Refused,
 ))]
 async fn sales(
+    _actor: Actor,
     State(state): State<ReportingState>,
     QueryParams(query): QueryParams<SalesQuery>,
 ) -> Result<Response, Problem> {
-    let (from, to) = span(query.from.as_deref(), query.to.as_deref())?;
     let by = dimension(&query.by)?;
-    let question = Question { by, store: store_number(query.store.as_deref())?, from, to };
-    let csv = match query.format.as_deref() {
-        None | Some("json") => false,
-        Some("csv") => true,
-        Some(other) => {
-            return Err(refused(
-                "format",
-                "format_unknown",
-                format!("{other:?} is no format of reports: json and csv are."),
-            ));
-        }
-    };
+    let store = query.store.as_deref().map(store_number).transpose()?;
+    let (from, to) = days(query.from.as_deref(), query.to.as_deref())?;
+    let format = format_of(query.format.as_deref())?;
+    let question = Question { by, store, from, to };
     let report = state.reporting.read(move |tx, known| reports::sales(tx, known, question)).await?;
-    if !csv {
-        return Ok(Json(report).into_response());
-    }
-    let file = format!("attachment; filename=\"sales-by-{}.csv\"", query.by);
-    let headers = [(header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()), (header::CONTENT_DISPOSITION, file)];
-    Ok((headers, export::sales(&report)).into_response())
+    Ok(match format {
+        Format::Json => Json(report).into_response(),
+        Format::Csv => csv(&format!("sales-by-{}", query.by), export::sales(&report)),
+    })
 }
 
 /// Which stock is asked for.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct StockQuery {
+struct StockQuery {
     /// One store; all if absent.
     store: Option<String>,
+    /// `json` or `csv`; JSON if absent.
+    format: Option<String>,
 }
 
 /// Stock on hand by store.
-#[utoipa::path(get, path = "/v1/reporting/stock", params(StockQuery), tag = "reporting", responses(
-    (status = 200, description = "The report", body = StockReport),
-    (status = "4XX", description = "The question cannot be answered", body = Problem, content_type = "application/problem+json"),
+#[utoipa::path(get, path = "/v1/reporting/stock", params(StockQuery), tag = "reporting", security(("token" = [])),
+    responses(
+    (status = 200, description = "The report; as CSV if asked for",
+     content((StockReport = "application/json"), (String = "text/csv"))),
+    Refused,
 ))]
 async fn stock(
+    _actor: Actor,
     State(state): State<ReportingState>,
     QueryParams(query): QueryParams<StockQuery>,
-) -> Result<Json<StockReport>, Problem> {
-    let only = store_number(query.store.as_deref())?;
-    let (report, diverged) = state.reporting.read(move |tx, known| reports::stock(tx, known, only)).await?;
-    metrics::gauge!("hub_stock_divergence").set(f64::from(diverged));
-    Ok(Json(report))
+) -> Result<Response, Problem> {
+    let only = query.store.as_deref().map(store_number).transpose()?;
+    let format = format_of(query.format.as_deref())?;
+    let report = state.reporting.read(move |tx, known| reports::stock(tx, known, only)).await?;
+    Ok(match format {
+        Format::Json => Json(report).into_response(),
+        Format::Csv => csv("stock", export::stock(&report)),
+    })
 }
 
 /// Which tickets are asked for.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct TicketsQuery {
+struct TicketsQuery {
     /// Store number.
     store: String,
     /// One business day, YYYY-MM-DD; all if absent.
@@ -211,7 +233,7 @@ pub(super) struct TicketsQuery {
 
 /// One ticket of the list.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct TicketLine {
+struct TicketLine {
     /// Its id.
     ticket_id: String,
     /// Its receipt number; none if it was brought in from another system.
@@ -227,7 +249,7 @@ pub(super) struct TicketLine {
 
 /// A page of tickets.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct TicketPage {
+struct TicketPage {
     /// Oldest first.
     tickets: Vec<TicketLine>,
     /// Give this as `after` for the next page; absent on the last.
@@ -248,38 +270,24 @@ fn cursor(text: Option<&str>) -> Result<Cursor, Problem> {
         Some((BusinessDay::from_days(day), UtcMillis::new(at), id.to_bytes().to_vec()))
     };
     parse().ok_or_else(|| {
-        refused(
-            "after",
-            "cursor_invalid",
-            "The cursor is not one of ours: give the next of the page before.".to_owned(),
-        )
+        refused("after", "cursor_invalid", "The cursor is not one of ours: give the next of the page before.")
     })
 }
 
-/// The tickets behind a figure.
-#[utoipa::path(get, path = "/v1/reporting/tickets", params(TicketsQuery), tag = "reporting", responses(
-    (status = 200, description = "A page of tickets", body = TicketPage),
-    (status = "4XX", description = "The question cannot be answered", body = Problem, content_type = "application/problem+json"),
-))]
-async fn tickets(
-    State(state): State<ReportingState>,
-    QueryParams(query): QueryParams<TicketsQuery>,
-) -> Result<Json<TicketPage>, Problem> {
-    let store = store_number(Some(&query.store))?.unwrap_or(StoreId::CHAIN);
-    let day = day("day", query.day.as_deref())?;
-    let after = cursor(query.after.as_deref())?;
-    let limit = query.limit.unwrap_or(PAGE_TICKETS).clamp(1, PAGE_TICKETS_MAX);
-    let span = day.map_or_else(Span::default, |day| Span { from: day, to: day });
-    let (rows, completeness) = state
-        .reporting
-        .read(move |tx, known| {
-            let completeness = marks(tx, known, Some(store))?;
-            reports::known_store(&completeness, Some(store))?;
-            Ok::<_, ReportError>((store::ticket_list(tx, store, span, after, limit)?, completeness))
-        })
-        .await?;
-    let full = u32::try_from(rows.len()).is_ok_and(|count| count == limit);
-    let last = rows.last().filter(|_| full);
+fn page_limit(limit: Option<u32>) -> Result<u32, Problem> {
+    let limit = limit.unwrap_or(PAGE_TICKETS);
+    if (1..=PAGE_TICKETS_MAX).contains(&limit) {
+        return Ok(limit);
+    }
+    Err(refused("limit", "limit_out_of_range", format!("Ask for 1 to {PAGE_TICKETS_MAX} tickets, not for {limit}.")))
+}
+
+/// A page from one ticket more than it holds, if there are so many.
+fn page(mut rows: Vec<store::ListedTicket>, limit: u32, completeness: Vec<CompletenessMark>) -> TicketPage {
+    let shown = usize::try_from(limit).unwrap_or(usize::MAX);
+    let more = rows.len() > shown;
+    rows.truncate(shown);
+    let last = rows.last().filter(|_| more);
     let next = last.map(|row| format!("{}_{}_{}", row.day.days(), row.at.get(), row.id));
     let line = |row: store::ListedTicket| TicketLine {
         ticket_id: row.id.to_string(),
@@ -288,27 +296,58 @@ async fn tickets(
         at_ms: row.at.get(),
         sums: row.measures.into(),
     };
-    Ok(Json(TicketPage { tickets: rows.into_iter().map(line).collect(), next, completeness }))
+    TicketPage { tickets: rows.into_iter().map(line).collect(), next, completeness }
+}
+
+/// The tickets behind a figure.
+#[utoipa::path(get, path = "/v1/reporting/tickets", params(TicketsQuery), tag = "reporting", security(("token" = [])),
+    responses(
+    (status = 200, description = "A page of tickets", body = TicketPage),
+    Refused,
+))]
+async fn tickets(
+    _actor: Actor,
+    State(state): State<ReportingState>,
+    QueryParams(query): QueryParams<TicketsQuery>,
+) -> Result<Json<TicketPage>, Problem> {
+    let store = store_number(&query.store)?;
+    let day = day("day", query.day.as_deref())?;
+    let after = cursor(query.after.as_deref())?;
+    let limit = page_limit(query.limit)?;
+    let span = day.map_or_else(Span::default, |day| Span { from: day, to: day });
+    let read = state.reporting.read(move |tx, known| {
+        let completeness = marks(tx, known, Some(store))?;
+        reports::known_store(&completeness, Some(store))?;
+        Ok((store::ticket_list(tx, store, span, after, limit.saturating_add(1))?, completeness))
+    });
+    let (rows, completeness) = read.await?;
+    Ok(Json(page(rows, limit, completeness)))
 }
 
 /// The day so far, once.
-#[utoipa::path(get, path = "/v1/reporting/stores", tag = "reporting", responses(
-    (status = 200, description = "The chain as it trades", body = live::Tick),
-    (status = "4XX", description = "The question cannot be answered", body = Problem, content_type = "application/problem+json"),
+#[utoipa::path(get, path = "/v1/reporting/stores", tag = "reporting", security(("token" = [])), responses(
+    (status = 200, description = "The chain as it trades", body = Tick),
+    Refused,
 ))]
-async fn stores(State(state): State<ReportingState>) -> Result<Json<live::Tick>, Problem> {
-    Ok(Json(state.feed.picture().await?))
+async fn stores(_actor: Actor, State(state): State<ReportingState>) -> Result<Json<Tick>, Problem> {
+    Ok(Json(state.feed.tick().await?))
 }
 
-/// The day so far, again and again: server-sent events named `tick`.
-#[utoipa::path(get, path = "/v1/reporting/live", tag = "reporting", responses(
-    (status = 200, description = "Events named `tick`", body = live::Tick, content_type = "text/event-stream"),
-    (status = "4XX", description = "The question cannot be answered", body = Problem, content_type = "application/problem+json"),
+/// The day so far, again and again: server-sent events named `tick`, on change and every 15 seconds.
+#[utoipa::path(get, path = "/v1/reporting/live", tag = "reporting", security(("token" = [])), responses(
+    (status = 200, description = "Events named `tick`", body = Tick, content_type = "text/event-stream"),
+    Refused,
 ))]
-async fn live_feed(
+async fn live(
+    _actor: Actor,
     State(state): State<ReportingState>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
-    let pictures = state.feed.pictures().await?;
-    let events = pictures.map(|picture| Ok(Event::default().event("tick").data(picture)));
-    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(live::TICK_MAX)))
+    // Whoever follows before the first picture is made misses none after it.
+    let later = WatchStream::from_changes(state.feed.follow());
+    let first = Arc::new(state.feed.tick().await?);
+    let events = tokio_stream::once(Some(first)).chain(later).filter_map(|tick| {
+        let data = serde_json::to_string(tick?.as_ref()).ok()?;
+        Some(Ok(Event::default().event("tick").data(data)))
+    });
+    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(TICK_MAX)))
 }

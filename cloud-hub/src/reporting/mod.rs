@@ -3,6 +3,7 @@
 //! Everything here is folded from the journal into rollups and read from them, never by counting tickets. It can be
 //! thrown away and folded again, and comes out the same.
 
+mod audit;
 mod completeness;
 mod export;
 mod http;
@@ -11,9 +12,6 @@ mod measures;
 mod projection;
 mod reports;
 mod store;
-
-#[cfg(test)]
-mod tests;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -51,12 +49,16 @@ pub fn parts(context: &ServiceContext) -> Result<ServiceParts, StorageError> {
     let feed = live::Feed::new(reporting.clone(), context.clock.clone());
     let runner = ProjectionRunner::new(Arc::new(projection::SalesProjection), context.journal.clone(), db.clone());
     let publisher = feed.clone();
+    let audited = reporting.clone();
     Ok(ServiceParts {
         name: NAME,
         db,
         router: http::router(reporting, feed),
         projections: vec![runner],
-        tasks: vec![ServiceTask::new("reporting_live", move |stop| publisher.clone().run(stop))],
+        tasks: vec![
+            ServiceTask::new("reporting_live", move |stop| publisher.clone().run(stop)),
+            ServiceTask::new("reporting_stock_audit", move |stop| audit::run(audited.clone(), stop)),
+        ],
     })
 }
 

@@ -1,7 +1,12 @@
 //! Folding the journal into the tables that reports are read from.
+//!
+//! A fold must come out the same however journals are cut into slices and in whatever order journals come. A ticket
+//! counts once by its id and an imported row once by its ticket and row, whichever life of a node brings them; names
+//! have a rank; stock totals are joined by maximum.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
+use percolate_common::crdt::stock::StockTotal;
 use percolate_common::domain::catalog::CatalogEvent;
 use percolate_common::domain::event::{Event, Header};
 use percolate_common::domain::imports::ImportedLine;
@@ -9,11 +14,12 @@ use percolate_common::domain::stock::MovementLine;
 use percolate_common::domain::tickets::{TicketClass, TicketSold};
 use percolate_common::ids::{StockItemId, StoreId, TicketId};
 use percolate_common::journal::{JournalId, StreamKind};
+use percolate_common::money::MoneyOverflow;
 use percolate_common::time::StoreCalendar;
 use percolate_common::wire::event::{Recorded, decode};
 use percolate_runtime::sqlite::{StorageError, WriteTx};
 
-use super::measures::{CountedLine, Kind, Measures, Rollups, add_lines};
+use super::measures::{CountedLine, HOUR_UNKNOWN, Keys, Kind, Measures, Rollups, SumOverflow, add_lines, lines_sum};
 use super::store::{self, SourceMark, TicketRow};
 use crate::kernel::projection::{Projection, ProjectionError, Slice};
 
@@ -31,21 +37,47 @@ impl Projection for SalesProjection {
     }
 
     fn apply(&self, tx: &WriteTx<'_>, slice: &Slice) -> Result<(), ProjectionError> {
-        let mut fold = Fold::new(tx, slice.journal);
-        for entry in slice.entries.iter().filter(|entry| !entry.parked) {
-            let refused = |_unreadable| ProjectionError::Entry {
-                journal: slice.journal,
-                seq: entry.seq,
-                what: "it is not parked, but cannot be read",
+        let journal = slice.journal;
+        let mut fold = Fold::new(tx, journal)?;
+        for entry in &slice.entries {
+            if entry.parked {
+                fold.mark.parked = fold.mark.parked.saturating_add(1);
+                continue;
+            }
+            let at_entry = |error| match error {
+                FoldError::Storage(source) => ProjectionError::Storage(source),
+                FoldError::Entry(what) => ProjectionError::Entry { journal, seq: entry.seq, what },
             };
-            fold.event(entry.seq, &decode(&entry.bytes).map_err(refused)?)?;
+            let recorded = decode(&entry.bytes)
+                .map_err(|_unreadable| at_entry(FoldError::Entry("it is not parked, but cannot be read")))?;
+            fold.event(&recorded).map_err(at_entry)?;
         }
-        fold.finish(&slice.stock_totals)?;
-        Ok(())
+        Ok(fold.finish(&slice.stock_totals)?)
     }
 
     fn clear(&self, tx: &WriteTx<'_>) -> Result<(), ProjectionError> {
         Ok(store::clear(tx)?)
+    }
+}
+
+/// Why an entry was not folded.
+#[derive(Debug, thiserror::Error)]
+enum FoldError {
+    #[error("the projection could not be written or read")]
+    Storage(#[from] StorageError),
+    #[error("the entry cannot be folded: {0}")]
+    Entry(&'static str),
+}
+
+impl From<SumOverflow> for FoldError {
+    fn from(_overflow: SumOverflow) -> Self {
+        Self::Entry("its sums are out of range")
+    }
+}
+
+impl From<MoneyOverflow> for FoldError {
+    fn from(_overflow: MoneyOverflow) -> Self {
+        Self::Entry("its sums are out of range")
     }
 }
 
@@ -54,58 +86,80 @@ struct Fold<'a, 'c> {
     tx: &'a WriteTx<'c>,
     journal: JournalId,
     rollups: Rollups,
-    stock: BTreeMap<(StoreId, StockItemId), (i64, i64)>,
+    stock: BTreeMap<(StoreId, StockItemId), StockTotal>,
     calendars: BTreeMap<String, Option<StoreCalendar>>,
     names: BTreeMap<String, String>,
-    mark: Option<SourceMark>,
+    mark: SourceMark,
 }
 
 impl<'a, 'c> Fold<'a, 'c> {
-    fn new(tx: &'a WriteTx<'c>, journal: JournalId) -> Self {
-        Self {
+    fn new(tx: &'a WriteTx<'c>, journal: JournalId) -> Result<Self, StorageError> {
+        Ok(Self {
             tx,
             journal,
             rollups: Rollups::default(),
             stock: BTreeMap::new(),
             calendars: BTreeMap::new(),
             names: BTreeMap::new(),
-            mark: None,
-        }
+            mark: store::mark_fetch(tx, &journal)?.unwrap_or_default(),
+        })
     }
 
-    fn event(&mut self, seq: u64, recorded: &Recorded) -> Result<(), StorageError> {
+    fn event(&mut self, recorded: &Recorded) -> Result<(), FoldError> {
         let header = &recorded.header;
-        let mut receipt = None;
+        // The chain's number is where all stores are added up: a sale there would count twice.
+        if self.journal.author.as_node().is_some() && header.store == StoreId::CHAIN {
+            return Err(FoldError::Entry("it comes from a node, but belongs to no store"));
+        }
         match &recorded.event {
-            Event::TicketSold(sold) if sold.class == TicketClass::Sale => {
-                self.sold(header, sold)?;
-                receipt = Some(sold.receipt.to_string());
-            }
+            Event::TicketSold(sold) if sold.class == TicketClass::Sale => self.sold(header, sold)?,
             Event::TicketImported(ticket) => self.imported(header, ticket.id, &ticket.source, &ticket.lines)?,
             Event::ImportAmended(amended) => self.imported(header, amended.id, &amended.source, &amended.lines)?,
-            Event::StockMoved(moved) => self.stock_moved(header.store, &moved.lines),
+            Event::StockMoved(moved) => self.stock_moved(header.store, &moved.lines)?,
             Event::StoreDescribed(described) => store::store_upsert(self.tx, header, described)?,
-            Event::Catalog(event) => self.catalog(seq, event)?,
+            Event::Catalog(event) => self.catalog(header, event)?,
             Event::TicketSold(_) | Event::SeriesOpened(_) | Event::LifeBegan(_) => {}
         }
-        let receipt = receipt.or_else(|| self.mark.take().and_then(|mark| mark.receipt));
-        self.mark = Some(SourceMark { store: header.store, receipt, at: header.at });
+        self.advance_mark(recorded);
         Ok(())
+    }
+
+    fn advance_mark(&mut self, recorded: &Recorded) {
+        let header = &recorded.header;
+        let mark = &mut self.mark;
+        mark.store = Some(header.store);
+        mark.at = match &recorded.event {
+            // The past that is brought in does not take back what was said of today.
+            Event::TicketImported(_) | Event::ImportAmended(_) => mark.at.max(Some(header.at)),
+            // Nor does what was written again after the repair of a fork.
+            _rewritten if recorded.origin.is_some() => mark.at.max(Some(header.at)),
+            Event::TicketSold(_)
+            | Event::SeriesOpened(_)
+            | Event::StockMoved(_)
+            | Event::StoreDescribed(_)
+            | Event::LifeBegan(_)
+            | Event::Catalog(_) => Some(header.at),
+        };
+        if let Event::TicketSold(sold) = &recorded.event
+            && sold.class == TicketClass::Sale
+        {
+            mark.receipt = Some(sold.receipt.to_string());
+        }
     }
 
     fn hour_key(&mut self, header: &Header) -> String {
         let calendar = self.calendars.entry(header.zone.clone());
         let calendar = calendar.or_insert_with(|| StoreCalendar::new(&header.zone, 0).ok());
-        calendar.as_ref().map_or_else(|| "unknown".to_owned(), |calendar| calendar.local_hour(header.at).to_string())
+        calendar.as_ref().map_or_else(|| HOUR_UNKNOWN.to_owned(), |calendar| calendar.local_hour(header.at).to_string())
     }
 
-    fn ticket_sums(&mut self, header: &Header, measures: &Measures) {
+    fn ticket_sums(&mut self, header: &Header, measures: &Measures) -> Result<(), SumOverflow> {
         let hour = self.hour_key(header);
-        self.rollups.add(header.store, Kind::Day, header.business_day, "", measures);
-        self.rollups.add(header.store, Kind::Hour, header.business_day, &hour, measures);
+        self.rollups.add(header.store, Kind::Day, header.business_day, "", measures)?;
+        self.rollups.add(header.store, Kind::Hour, header.business_day, &hour, measures)
     }
 
-    fn sold(&mut self, header: &Header, sold: &TicketSold) -> Result<(), StorageError> {
+    fn sold(&mut self, header: &Header, sold: &TicketSold) -> Result<(), FoldError> {
         let lines: Vec<_> = sold
             .lines
             .iter()
@@ -118,19 +172,19 @@ impl<'a, 'c> Fold<'a, 'c> {
             .collect();
         let measures = Measures {
             tickets: 1,
-            lines: lines.len().try_into().unwrap_or(i64::MAX),
-            units: lines.iter().map(|line| line.units).sum(),
             net: sold.totals.net.get(),
             tax: sold.totals.tax.get(),
             total: sold.totals.total.get(),
-            tax_unknown_tickets: 0,
+            ..lines_sum(&lines)?
         };
-        let row = TicketRow { id: sold.id, receipt: Some(sold.receipt.to_string()), measures, import_keys: None };
-        store::ticket_insert(self.tx, header, &row)?;
-        self.ticket_sums(header, &measures);
-        add_lines(&mut self.rollups, header.store, header.business_day, &lines, &[]);
-        self.stock_moved(header.store, &sold.stock_effects);
-        Ok(())
+        let row = TicketRow { id: sold.id, receipt: Some(sold.receipt.to_string()), measures };
+        if !store::ticket_insert(self.tx, header, &row)? {
+            // A repaired fork states it again in another life of its author.
+            return Ok(());
+        }
+        self.ticket_sums(header, &measures)?;
+        add_lines(&mut self.rollups, header.store, header.business_day, &lines, &Keys::new())?;
+        self.stock_moved(header.store, &sold.stock_effects)
     }
 
     /// Lines of an imported ticket, at first or later: what they add is the same, whichever way they came.
@@ -140,53 +194,55 @@ impl<'a, 'c> Fold<'a, 'c> {
         id: TicketId,
         source: &str,
         lines: &[ImportedLine],
-    ) -> Result<(), StorageError> {
-        let before = store::import_fetch(self.tx, id)?;
-        let counted: Vec<_> = lines.iter().map(|line| self.legacy_line(source, line)).collect();
-        let net = counted.iter().map(|line| line.net).sum();
-        let first = i64::from(before.is_none());
-        let added = Measures {
-            tickets: first,
-            lines: counted.len().try_into().unwrap_or(i64::MAX),
-            units: counted.iter().map(|line| line.units).sum(),
-            net,
-            tax: 0,
-            total: net,
-            tax_unknown_tickets: first,
-        };
-        let (mut measures, keys_before) = before.unwrap_or_default();
-        add_lines(&mut self.rollups, header.store, header.business_day, &counted, &keys_before);
-        measures.add(&added);
-        let new_keys = counted.into_iter().flat_map(|line| [line.item_key, line.category_key]);
-        let keys: BTreeSet<String> = keys_before.into_iter().chain(new_keys).collect();
-        let import_keys = Some(keys.into_iter().collect::<Vec<_>>().join("\n"));
-        store::ticket_insert(self.tx, header, &TicketRow { id, receipt: None, measures, import_keys })?;
-        self.ticket_sums(header, &added);
-        Ok(())
+    ) -> Result<(), FoldError> {
+        let is_new = !store::ticket_exists(self.tx, id)?;
+        let keys_before = if is_new { Keys::new() } else { store::import_keys(self.tx, id)? };
+        let mut counted = Vec::with_capacity(lines.len());
+        for line in lines {
+            let line_counted = self.legacy_line(source, line)?;
+            if store::import_line_insert(self.tx, id, &line.row, &line_counted)? {
+                counted.push(line_counted);
+            }
+        }
+        if counted.is_empty() && !is_new {
+            return Ok(());
+        }
+        let first = i64::from(is_new);
+        let sums = lines_sum(&counted)?;
+        let added = Measures { tickets: first, total: sums.net, tax_unknown_tickets: first, ..sums };
+        if is_new {
+            store::ticket_insert(self.tx, header, &TicketRow { id, receipt: None, measures: added })?;
+        } else {
+            store::ticket_add(self.tx, id, &added)?;
+        }
+        add_lines(&mut self.rollups, header.store, header.business_day, &counted, &keys_before)?;
+        Ok(self.ticket_sums(header, &added)?)
     }
 
-    fn legacy_line(&mut self, source: &str, line: &ImportedLine) -> CountedLine {
+    fn legacy_line(&mut self, source: &str, line: &ImportedLine) -> Result<CountedLine, FoldError> {
         let item_key = format!("l:{source}:{}", line.item.id);
         let category_key = format!("l:{source}:{}", line.item.category);
         let name = self.names.entry(item_key.clone()).or_insert_with(|| line.item.name.clone());
         if line.item.name < *name {
             name.clone_from(&line.item.name);
         }
-        // A total that does not fit was refused at import.
-        let net = line.total().map_or(0, percolate_common::money::Minor::get);
-        CountedLine { item_key, category_key, units: i64::from(line.quantity), net }
+        Ok(CountedLine { item_key, category_key, units: i64::from(line.quantity), net: line.total()?.get() })
     }
 
-    fn stock_moved(&mut self, store: StoreId, lines: &[MovementLine]) {
+    fn stock_moved(&mut self, store: StoreId, lines: &[MovementLine]) -> Result<(), FoldError> {
         for line in lines {
-            let (received, used) = self.stock.entry((store, line.stock_item)).or_default();
-            let quantity = line.quantity.get();
-            if quantity >= 0 { *received += quantity } else { *used -= quantity }
+            let total = self.stock.entry((store, line.stock_item)).or_default();
+            *total = total
+                .moved(line.quantity)
+                .map_err(|_overflow| FoldError::Entry("its stock movements are out of range"))?;
         }
+        Ok(())
     }
 
-    fn catalog(&self, seq: u64, event: &CatalogEvent) -> Result<(), StorageError> {
-        let set = |key: String, name: &str, unit: &str| store::name_upsert(self.tx, &key, name, unit, seq);
+    fn catalog(&self, header: &Header, event: &CatalogEvent) -> Result<(), StorageError> {
+        // What was said last is what it is called, also after the catalog began a new journal.
+        let rank = header.hlc.packed();
+        let set = |key: String, name: &str, unit: &str| store::name_upsert(self.tx, &key, name, unit, rank);
         match event {
             CatalogEvent::CategorySet(category) => set(format!("c:{}", category.id), &category.name, ""),
             CatalogEvent::StockItemSet(item) => set(format!("s:{}", item.id), &item.name, item.unit.as_str()),
@@ -195,20 +251,22 @@ impl<'a, 'c> Fold<'a, 'c> {
         }
     }
 
-    fn finish(self, totals: &[(StockItemId, percolate_common::crdt::stock::StockTotal)]) -> Result<(), StorageError> {
+    fn finish(self, totals: &[(StockItemId, StockTotal)]) -> Result<(), StorageError> {
         for (key, measures) in self.rollups.into_rows() {
             store::rollup_add(self.tx, &key, &measures)?;
         }
         for (key, name) in &self.names {
             store::name_upsert(self.tx, key, name, "", 0)?;
         }
-        for ((place, item), (received, used)) in &self.stock {
-            store::stock_fold_add(self.tx, *place, *item, *received, *used)?;
+        for ((place, item), total) in &self.stock {
+            store::stock_fold_add(self.tx, *place, *item, *total)?;
         }
-        let Some(mark) = self.mark else { return Ok(()) };
+        if self.journal.author.as_node().is_none() {
+            return Ok(());
+        }
         for (item, total) in totals {
-            store::stock_cell_join(self.tx, mark.store, *item, &self.journal, *total)?;
+            store::stock_cell_join(self.tx, &self.journal, *item, *total)?;
         }
-        store::mark_upsert(self.tx, &self.journal, &mark)
+        store::mark_upsert(self.tx, &self.journal, &self.mark)
     }
 }

@@ -1,14 +1,16 @@
 //! The reports: which rows, under which names, with which totals and marks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use percolate_common::ids::StoreId;
+use percolate_common::crdt::stock::StockTotal;
+use percolate_common::ids::{StockItemId, StoreId};
+use percolate_common::time::BusinessDay;
 use percolate_runtime::sqlite::{ReadTx, StorageError};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::completeness::{CompletenessMark, Known, marks};
-use super::measures::{Kind, Measures};
+use super::measures::{Kind, Measures, SumOverflow};
 use super::store::{self, Span};
 
 /// What a sales report is by.
@@ -30,7 +32,7 @@ pub(crate) enum Dimension {
 }
 
 /// One row of a sales report. Amounts are minor units of the report's currency.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct SalesRow {
     /// What programs know it by.
     pub(crate) key: String,
@@ -75,7 +77,7 @@ impl From<Measures> for SalesSums {
 }
 
 /// A sales report.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct SalesReport {
     /// What the rows are by.
     pub(crate) by: Dimension,
@@ -89,7 +91,8 @@ pub(crate) struct SalesReport {
     pub(crate) currency: Option<String>,
     /// The rows.
     pub(crate) rows: Vec<SalesRow>,
-    /// All tickets of the report, each once.
+    /// The sum of the rows. A ticket with two items stands in two rows: by item and category, tickets and what is
+    /// charged on tickets are counted here once.
     pub(crate) totals: SalesSums,
     /// How complete each store's part is.
     pub(crate) completeness: Vec<CompletenessMark>,
@@ -100,8 +103,8 @@ pub(crate) struct SalesReport {
 pub(crate) struct Question {
     pub(crate) by: Dimension,
     pub(crate) store: Option<StoreId>,
-    pub(crate) from: Option<percolate_common::time::BusinessDay>,
-    pub(crate) to: Option<percolate_common::time::BusinessDay>,
+    pub(crate) from: Option<BusinessDay>,
+    pub(crate) to: Option<BusinessDay>,
 }
 
 /// Why there is no report.
@@ -109,6 +112,8 @@ pub(crate) struct Question {
 pub(crate) enum ReportError {
     #[error("the report could not be read")]
     Storage(#[from] StorageError),
+    #[error("the report could not be added up")]
+    Sum(#[from] SumOverflow),
     #[error("store {0} is not known")]
     StoreUnknown(StoreId),
     #[error("the stores sell in several currencies")]
@@ -118,13 +123,12 @@ pub(crate) enum ReportError {
 /// The currency of one store or of the whole chain.
 pub(crate) fn currency(tx: &ReadTx<'_>, store: Option<StoreId>) -> Result<Option<String>, ReportError> {
     let rows = store::store_list(tx)?;
-    let mut currencies =
-        rows.iter().filter(|row| store.is_none_or(|store| row.store == store)).map(|row| &row.currency);
-    let first = currencies.next().cloned();
-    if currencies.any(|other| Some(other) != first.as_ref()) {
+    let asked = rows.into_iter().filter(|row| store.is_none_or(|store| row.store == store));
+    let mut currencies: BTreeSet<String> = asked.map(|row| row.currency).collect();
+    if currencies.len() > 1 {
         return Err(ReportError::MixedCurrencies);
     }
-    Ok(first)
+    Ok(currencies.pop_first())
 }
 
 /// Refuses a store that nobody has heard of.
@@ -135,96 +139,112 @@ pub(crate) fn known_store(marks: &[CompletenessMark], store: Option<StoreId>) ->
     }
 }
 
+/// A row before it is written out.
+struct Line {
+    key: String,
+    label: String,
+    sums: Measures,
+}
+
 /// Makes a sales report from one snapshot.
 pub(crate) fn sales(tx: &ReadTx<'_>, known: &Known, question: Question) -> Result<SalesReport, ReportError> {
     let completeness = marks(tx, known, question.store)?;
     known_store(&completeness, question.store)?;
+    let currency = currency(tx, question.store)?;
     let whole = Span::default();
     let span = Span { from: question.from.unwrap_or(whole.from), to: question.to.unwrap_or(whole.to) };
     let scope = question.store.unwrap_or(StoreId::CHAIN);
-    let rows = rows(tx, question, scope, span, &completeness)?;
-    let mut totals = Measures::default();
-    for (_day, measures) in store::rollup_by_day(tx, scope, span)? {
-        totals.add(&measures);
+    let lines = lines(tx, question, span, &completeness)?;
+    let mut totals = Measures::sum(lines.iter().map(|line| &line.sums))?;
+    if matches!(question.by, Dimension::Item | Dimension::Category) {
+        let tickets = store::rollup_total(tx, scope, span)?.unwrap_or_default();
+        totals = Measures { lines: totals.lines, units: totals.units, net: totals.net, ..tickets };
     }
+    let row = |line: Line| SalesRow { key: line.key, label: line.label, sums: line.sums.into() };
     Ok(SalesReport {
         by: question.by,
         store: question.store.map(StoreId::get),
         from: question.from.map(|day| day.to_string()),
         to: question.to.map(|day| day.to_string()),
-        currency: currency(tx, question.store)?,
-        rows,
+        currency,
+        rows: lines.into_iter().map(row).collect(),
         totals: totals.into(),
         completeness,
     })
 }
 
-fn row(key: String, label: String, measures: Measures) -> SalesRow {
-    SalesRow { key, label, sums: measures.into() }
-}
-
-fn rows(
+fn lines(
     tx: &ReadTx<'_>,
     question: Question,
-    scope: StoreId,
     span: Span,
-    stores: &[CompletenessMark],
-) -> Result<Vec<SalesRow>, StorageError> {
+    marks: &[CompletenessMark],
+) -> Result<Vec<Line>, ReportError> {
+    let scope = question.store.unwrap_or(StoreId::CHAIN);
     match question.by {
-        Dimension::Store => by_store(tx, span, stores),
+        Dimension::Store => by_store(tx, question.store, span, marks),
         Dimension::Day => {
-            let days = store::rollup_by_day(tx, scope, span)?;
-            Ok(days.into_iter().map(|(day, sums)| row(day.to_string(), day.to_string(), sums)).collect())
+            let days = store::rollup_by_day(tx, scope, span)?.into_iter();
+            Ok(days.map(|(day, sums)| Line { key: day.to_string(), label: day.to_string(), sums }).collect())
         }
         Dimension::Month => {
             let mut by_month: BTreeMap<String, Measures> = BTreeMap::new();
-            for (day, measures) in store::rollup_by_day(tx, scope, span)? {
-                by_month.entry(day.month()).or_default().add(&measures);
+            for (day, sums) in store::rollup_by_day(tx, scope, span)? {
+                let month = by_month.entry(day.month()).or_default();
+                *month = month.plus(&sums)?;
             }
-            Ok(by_month.into_iter().map(|(month, sums)| row(month.clone(), month, sums)).collect())
+            Ok(by_month.into_iter().map(|(month, sums)| Line { key: month.clone(), label: month, sums }).collect())
         }
         Dimension::Hour => {
             let mut hours = store::rollup_by_key(tx, scope, Kind::Hour, span)?;
             hours.sort_by_key(|(hour, _)| hour.parse::<u8>().unwrap_or(u8::MAX));
-            Ok(hours.into_iter().map(|(hour, sums)| row(hour.clone(), hour_label(&hour), sums)).collect())
+            let line = |(key, sums): (String, Measures)| Line { label: hour_label(&key), key, sums };
+            Ok(hours.into_iter().map(line).collect())
         }
-        Dimension::Item => named(tx, store::rollup_by_key(tx, scope, Kind::Item, span)?),
-        Dimension::Category => named(tx, store::rollup_by_key(tx, scope, Kind::Category, span)?),
+        Dimension::Item => Ok(named(tx, store::rollup_by_key(tx, scope, Kind::Item, span)?)?),
+        Dimension::Category => Ok(named(tx, store::rollup_by_key(tx, scope, Kind::Category, span)?)?),
     }
 }
 
 fn hour_label(hour: &str) -> String {
-    format!("{hour:0>2}:00")
+    hour.parse::<u8>().map_or_else(|_not_an_hour| hour.to_owned(), |hour| format!("{hour:02}:00"))
 }
 
-fn by_store(tx: &ReadTx<'_>, span: Span, stores: &[CompletenessMark]) -> Result<Vec<SalesRow>, StorageError> {
-    let mut rows = Vec::new();
-    for mark in stores {
-        let mut sums = Measures::default();
-        let days = store::rollup_by_day(tx, StoreId::new(mark.store), span)?;
-        if days.is_empty() {
-            continue;
-        }
-        days.iter().for_each(|(_day, measures)| sums.add(measures));
-        rows.push(row(mark.store.to_string(), mark.name.clone(), sums));
+fn by_store(
+    tx: &ReadTx<'_>,
+    only: Option<StoreId>,
+    span: Span,
+    marks: &[CompletenessMark],
+) -> Result<Vec<Line>, ReportError> {
+    let stores = only.map_or_else(|| store::rollup_stores(tx), |store| Ok(vec![store]))?;
+    let mut lines = Vec::new();
+    for place in stores {
+        let Some(sums) = store::rollup_total(tx, place, span)? else { continue };
+        let name = marks.iter().find(|mark| mark.store == place.get() && !mark.name.is_empty());
+        let label = name.map_or_else(|| format!("Store {place}"), |mark| mark.name.clone());
+        lines.push(Line { key: place.to_string(), label, sums });
     }
-    Ok(rows)
+    Ok(lines)
+}
+
+/// What people read for a key; of one without a name, the end of the key.
+pub(crate) fn label(tx: &ReadTx<'_>, key: &str) -> Result<String, StorageError> {
+    let name = store::name_fetch(tx, key)?.map(|(name, _unit)| name).filter(|name| !name.is_empty());
+    Ok(name.unwrap_or_else(|| key.splitn(3, ':').last().unwrap_or(key).to_owned()))
+}
+
+/// Best sellers first.
+pub(crate) fn best_first(sums: &mut [(String, Measures)]) {
+    sums.sort_by(|(a_key, a), (b_key, b)| b.net.cmp(&a.net).then_with(|| a_key.cmp(b_key)));
 }
 
 /// Rows under the names that people read, best sellers first.
-fn named(tx: &ReadTx<'_>, sums: Vec<(String, Measures)>) -> Result<Vec<SalesRow>, StorageError> {
-    let mut rows = Vec::with_capacity(sums.len());
-    for (key, measures) in sums {
-        let name = store::name_fetch(tx, &key)?.map(|(name, _unit)| name);
-        let tail = key.splitn(3, ':').last().unwrap_or(&key).to_owned();
-        rows.push(row(key, name.unwrap_or(tail), measures));
-    }
-    rows.sort_by(|a, b| b.sums.net_minor.cmp(&a.sums.net_minor).then_with(|| a.key.cmp(&b.key)));
-    Ok(rows)
+fn named(tx: &ReadTx<'_>, mut sums: Vec<(String, Measures)>) -> Result<Vec<Line>, StorageError> {
+    best_first(&mut sums);
+    sums.into_iter().map(|(key, sums)| Ok(Line { label: label(tx, &key)?, key, sums })).collect()
 }
 
 /// One stock item at one store.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct StockReportRow {
     /// Store number.
     pub(crate) store: u32,
@@ -232,7 +252,7 @@ pub(crate) struct StockReportRow {
     pub(crate) stock_item: u32,
     /// What people read.
     pub(crate) name: String,
-    /// `each`, `mg` or `ul`.
+    /// `each`, `mg` or `ul`; empty if the menu does not have it.
     pub(crate) unit: String,
     /// What is there by the store's own totals, joined; negative if more was used than was ever booked in.
     pub(crate) on_hand: i64,
@@ -243,7 +263,7 @@ pub(crate) struct StockReportRow {
 }
 
 /// A stock report.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct StockReport {
     /// The rows, by store and item.
     pub(crate) rows: Vec<StockReportRow>,
@@ -251,32 +271,46 @@ pub(crate) struct StockReport {
     pub(crate) completeness: Vec<CompletenessMark>,
 }
 
-/// Makes a stock report from one snapshot, and counts where totals and events differ in complete stores.
-pub(crate) fn stock(tx: &ReadTx<'_>, known: &Known, only: Option<StoreId>) -> Result<(StockReport, u32), ReportError> {
+/// Makes a stock report from one snapshot.
+pub(crate) fn stock(tx: &ReadTx<'_>, known: &Known, only: Option<StoreId>) -> Result<StockReport, ReportError> {
     let completeness = marks(tx, known, only)?;
     known_store(&completeness, only)?;
-    let mut rows = Vec::new();
-    let mut diverged = 0_u32;
-    for mark in &completeness {
-        let place = StoreId::new(mark.store);
-        let joined = store::stock_joined(tx, place)?;
-        for fold in store::stock_fold_list(tx, Some(place))? {
-            let on_hand = joined.on_hand(fold.item).get();
-            if mark.behind_events == 0 && on_hand != fold.received - fold.used {
-                diverged += 1;
-            }
-            let named = store::name_fetch(tx, &format!("s:{}", fold.item))?;
-            let (name, unit) = named.unwrap_or_else(|| (format!("stock item {}", fold.item), String::new()));
-            rows.push(StockReportRow {
-                store: fold.store.get(),
-                stock_item: fold.item.get(),
-                name,
-                unit,
-                on_hand,
-                received: fold.received,
-                used: fold.used,
-            });
-        }
+    let folded = store::stock_fold_map(tx, only)?;
+    let joined = store::stock_joined(tx, only)?;
+    let in_totals = joined.iter().flat_map(|(place, stock)| stock.items().map(|item| (*place, item)));
+    let keys: BTreeSet<(StoreId, StockItemId)> = folded.keys().copied().chain(in_totals).collect();
+    let mut rows = Vec::with_capacity(keys.len());
+    for (place, item) in keys {
+        let total = folded.get(&(place, item)).copied().unwrap_or_default();
+        let named = store::name_fetch(tx, &format!("s:{item}"))?;
+        let (name, unit) = named.unwrap_or_else(|| (format!("Stock item {item}"), String::new()));
+        rows.push(StockReportRow {
+            store: place.get(),
+            stock_item: item.get(),
+            name,
+            unit,
+            on_hand: joined.get(&place).map_or(0, |stock| stock.on_hand(item).get()),
+            received: amount(total.received),
+            used: amount(total.used),
+        });
     }
-    Ok((StockReport { rows, completeness }, diverged))
+    Ok(StockReport { rows, completeness })
+}
+
+fn amount(total: u64) -> i64 {
+    i64::try_from(total).unwrap_or(i64::MAX)
+}
+
+/// Where stock as folded from the events differs from the authors' totals, joined: by how much, by store and item.
+pub(crate) fn stock_differences(tx: &ReadTx<'_>) -> Result<BTreeMap<(StoreId, StockItemId), i64>, StorageError> {
+    let folded = store::stock_fold_map(tx, None)?;
+    let joined = store::stock_joined(tx, None)?;
+    let in_totals = joined.iter().flat_map(|(place, stock)| stock.items().map(|item| (*place, item)));
+    let keys: BTreeSet<(StoreId, StockItemId)> = folded.keys().copied().chain(in_totals).collect();
+    let difference = |(place, item): (StoreId, StockItemId)| {
+        let StockTotal { received, used } = folded.get(&(place, item)).copied().unwrap_or_default();
+        let on_hand = joined.get(&place).map_or(0, |stock| stock.on_hand(item).get());
+        on_hand.saturating_sub(amount(received).saturating_sub(amount(used)))
+    };
+    Ok(keys.into_iter().map(|key| (key, difference(key))).filter(|(_key, by)| *by != 0).collect())
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use percolate_common::ids::NodeId;
 use percolate_common::journal::{AuthorId, Incarnation, JournalId};
 use percolate_common::wire::event;
 use percolate_runtime::http::auth::Actor;
@@ -16,8 +17,9 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::audit::{JournalsAudited, statement};
 use super::store::{DeadLetter, DownPosition, dead_letter_list, down_position_list};
-use crate::kernel::http::{ServiceRouter, storage_problem};
+use crate::kernel::http::{Refused, ServiceRouter, storage_problem};
 use crate::kernel::journal::{Entry, Journal, NodeState, StreamState, node_list, parked_list, stream_list};
 
 /// Rows of one page if nothing is said.
@@ -34,11 +36,13 @@ pub fn router(journal: Journal) -> ServiceRouter {
         .routes(routes!(nodes))
         .routes(routes!(parked))
         .routes(routes!(dead_letters))
+        .routes(routes!(audit))
         .with_state(Arc::new(journal))
 }
 
 /// Which part of a list is asked for.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Page {
     /// Rows at most: 1 to 1000, 100 if nothing is said.
@@ -47,18 +51,31 @@ struct Page {
     after: Option<String>,
 }
 
+/// How much of a list without pages is asked for.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct Latest {
+    /// Rows at most: 1 to 1000, 100 if nothing is said.
+    limit: Option<u32>,
+}
+
+fn limited(limit: Option<u32>) -> Result<u32, Problem> {
+    let limit = limit.unwrap_or(PAGE_ROWS);
+    if (1..=PAGE_ROWS_MAX).contains(&limit) {
+        return Ok(limit);
+    }
+    Err(Problem::new(
+        StatusCode::BAD_REQUEST,
+        "invalid_query",
+        format!("Ask for 1 to {PAGE_ROWS_MAX} rows: limit={limit} is outside."),
+    )
+    .with_error("?limit", "out_of_range", format!("1 to {PAGE_ROWS_MAX}")))
+}
+
 impl Page {
     fn limit(&self) -> Result<u32, Problem> {
-        let limit = self.limit.unwrap_or(PAGE_ROWS);
-        if (1..=PAGE_ROWS_MAX).contains(&limit) {
-            return Ok(limit);
-        }
-        Err(Problem::new(
-            StatusCode::BAD_REQUEST,
-            "invalid_query",
-            format!("Ask for 1 to {PAGE_ROWS_MAX} rows: limit={limit} is outside."),
-        )
-        .with_error("?limit", "out_of_range", format!("1 to {PAGE_ROWS_MAX}")))
+        limited(self.limit)
     }
 
     /// Of rows that are in the order of their keys, those after the key that was asked for; and the next key.
@@ -299,7 +316,7 @@ impl From<DeadLetter> for DeadLetterRow {
 
 /// Lists how far the hub holds every journal.
 #[utoipa::path(get, path = "/v1/sync/streams", tag = "sync", params(Page), security(("token" = [])),
-    responses((status = 200, body = Streams), (status = 400, body = Problem)))]
+    responses((status = 200, description = "How far each journal is held", body = Streams), Refused))]
 async fn streams(
     _actor: Actor,
     State(journal): State<Arc<Journal>>,
@@ -312,7 +329,7 @@ async fn streams(
 
 /// Lists the nodes, whether they are connected, and how far they have read.
 #[utoipa::path(get, path = "/v1/sync/nodes", tag = "sync", params(Page), security(("token" = [])),
-    responses((status = 200, body = Nodes), (status = 400, body = Problem)))]
+    responses((status = 200, description = "The nodes", body = Nodes), Refused))]
 async fn nodes(
     _actor: Actor,
     State(journal): State<Arc<Journal>>,
@@ -326,7 +343,7 @@ async fn nodes(
 
 /// Lists the events that this program cannot read.
 #[utoipa::path(get, path = "/v1/sync/parked", tag = "sync", params(Page), security(("token" = [])),
-    responses((status = 200, body = Parked), (status = 400, body = Problem)))]
+    responses((status = 200, description = "Such events", body = Parked), Refused))]
 async fn parked(
     _actor: Actor,
     State(journal): State<Arc<Journal>>,
@@ -345,17 +362,46 @@ async fn parked(
 }
 
 /// Lists the frames that could not be read at all.
-#[utoipa::path(get, path = "/v1/sync/dead-letters", tag = "sync", params(Page), security(("token" = [])),
-    responses((status = 200, body = DeadLetters), (status = 400, body = Problem)))]
+#[utoipa::path(get, path = "/v1/sync/dead-letters", tag = "sync", params(Latest), security(("token" = [])),
+    responses((status = 200, description = "Such frames", body = DeadLetters), Refused))]
 async fn dead_letters(
     _actor: Actor,
     State(journal): State<Arc<Journal>>,
-    QueryParams(page): QueryParams<Page>,
+    QueryParams(latest): QueryParams<Latest>,
 ) -> Result<Json<DeadLetters>, Problem> {
-    let limit = page.limit()?;
+    let limit = limited(latest.limit)?;
     let read = journal.db().read_async(move |tx| dead_letter_list(tx, limit)).await;
     let letters = read.map_err(|error| storage_problem(&error))?;
     Ok(Json(DeadLetters { rows: letters.into_iter().map(DeadLetterRow::from).collect() }))
+}
+
+/// Whose journals are asked for.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct Whose {
+    /// Node number.
+    node: u32,
+}
+
+/// Reads a node's journals anew, from the first entry, and states what they come to.
+#[utoipa::path(get, path = "/v1/sync/audit", tag = "sync", params(Whose), security(("token" = [])),
+    responses((status = 200, description = "The statement", body = JournalsAudited), Refused))]
+async fn audit(
+    _actor: Actor,
+    State(journal): State<Arc<Journal>>,
+    QueryParams(whose): QueryParams<Whose>,
+) -> Result<Json<JournalsAudited>, Problem> {
+    let node = NodeId::new(whose.node);
+    let read = journal.db().read_async(move |tx| statement(tx, node)).await;
+    match read.map_err(|error| storage_problem(&error))? {
+        Some(answer) => Ok(Json(answer)),
+        None => Err(Problem::new(
+            StatusCode::NOT_FOUND,
+            "unknown_node",
+            format!("Node {node} has never been heard of. GET /v1/sync/nodes lists the nodes."),
+        )),
+    }
 }
 
 fn cursor_text(journal: &JournalId, seq: u64) -> String {
@@ -374,7 +420,6 @@ fn cursor(text: &str) -> Option<(JournalId, u64)> {
 
 #[cfg(test)]
 mod tests {
-    use percolate_common::ids::NodeId;
     use percolate_common::journal::{Service, StreamKind};
 
     use super::*;

@@ -6,6 +6,7 @@ pub mod downlink;
 pub mod http;
 pub mod ingest;
 
+mod audit;
 mod message;
 mod outgoing;
 mod session;

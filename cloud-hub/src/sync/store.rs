@@ -288,3 +288,33 @@ pub fn dead_letter_list(tx: &ReadTx<'_>, limit: u32) -> Result<Vec<DeadLetter>, 
         },
     )
 }
+
+/// A key that a life of a node introduced itself with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeKey {
+    /// Which life.
+    pub incarnation: Incarnation,
+    /// The public key's bytes.
+    pub public_key: Vec<u8>,
+    /// When it was first seen.
+    pub first_seen_at: UtcMillis,
+}
+
+/// The keys of all lives of a node.
+///
+/// # Errors
+/// [`StorageError`] if the query fails.
+pub fn node_key_list(tx: &ReadTx<'_>, node: NodeId) -> Result<Vec<NodeKey>, StorageError> {
+    tx.query_list(
+        "SELECT incarnation, public_key, first_seen_at_ms FROM node_key WHERE node = :node
+         ORDER BY first_seen_at_ms, incarnation LIMIT :limit",
+        named_params! {":node": node.get(), ":limit": ROWS_MAX},
+        |row| {
+            Ok(NodeKey {
+                incarnation: Incarnation::new(row.get::<_, i64>("incarnation")?.cast_unsigned()),
+                public_key: row.get("public_key")?,
+                first_seen_at: UtcMillis::new(row.get("first_seen_at_ms")?),
+            })
+        },
+    )
+}

@@ -47,13 +47,18 @@ impl Reading {
         Position::new(&batch.journal, head.seq, head.hash.short())
     }
 
+    /// Whether a batch holds nothing new: on a busy machine it was sent again before it was acknowledged.
+    fn is_repeat(&self, batch: &Batch) -> bool {
+        self.head.is_some_and(|head| batch.seq_hi() <= head.seq)
+    }
+
     /// Reads until a revision is published.
     async fn read_to(&mut self, node: &mut TestNode, revision: u32) {
         while self.revisions.last() != Some(&revision) {
             let session = node.session;
             let batch = node
                 .hear("the catalog", |heard| match heard {
-                    Heard::Batch(batch) if batch.session == session => Some(batch.clone()),
+                    Heard::Batch(batch) if batch.session == session && !self.is_repeat(batch) => Some(batch.clone()),
                     _ => None,
                 })
                 .await;
@@ -154,6 +159,11 @@ async fn a_node_that_holds_another_past_than_the_hub_is_sent_nothing() {
     let beyond = row["contig"].as_u64().unwrap() + 10;
     node.positions = vec![Position::new(&id, beyond, id.genesis().hash.short())];
     node.greet().await;
+    eventually("the alarm in the metrics", || async {
+        let metrics = hub.get_openly("/metrics").await.text().await.unwrap();
+        metrics.contains("hub_down_ahead_total{stream=\"catalog\"}").then_some(())
+    })
+    .await;
     // Its own journals are taken all the same, and what comes before the ack is no batch.
     node.sales.write(1);
     node.send_sales(1, 1).await;
@@ -165,8 +175,6 @@ async fn a_node_that_holds_another_past_than_the_hub_is_sent_nothing() {
         })
         .await;
     assert!(acked);
-    let metrics = hub.get_openly("/metrics").await.text().await.unwrap();
-    assert!(metrics.contains("hub_down_ahead_total{stream=\"catalog\"}"), "the alarm is in the metrics");
 }
 
 #[tokio::test(flavor = "multi_thread")]

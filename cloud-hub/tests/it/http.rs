@@ -1,50 +1,27 @@
-//! The surface: open and closed routes, problems, health, metrics, the description, the page.
+//! The surface: problems, health, metrics, the page, the data folder.
 
 use reqwest::StatusCode;
 use serde_json::Value;
 
+use crate::support::eventually;
 use crate::support::hub::TestHub;
-
-#[tokio::test(flavor = "multi_thread")]
-async fn everything_described_is_served_and_needs_the_token() {
-    let hub = TestHub::start().await;
-    let response = hub.get_openly("/openapi.json").await;
-    assert_eq!(response.status(), StatusCode::OK);
-    let description: Value = response.json().await.unwrap();
-    assert!(description["openapi"].as_str().unwrap().starts_with("3.1"));
-    assert_eq!(description["components"]["securitySchemes"]["token"]["scheme"], "bearer");
-
-    let paths = description["paths"].as_object().unwrap();
-    for service in ["sync", "catalog", "reporting"] {
-        assert!(paths.keys().any(|path| path.starts_with(&format!("/v1/{service}/"))), "{service} is described");
-    }
-    for (path, operations) in paths {
-        for method in operations.as_object().unwrap().keys() {
-            assert_eq!(method, "get", "{path}: the hub's routes only read");
-        }
-        let refused = hub.get_openly(path).await;
-        assert_eq!(refused.status(), StatusCode::UNAUTHORIZED, "{path}");
-        let problem: Value = refused.json().await.unwrap();
-        assert_eq!(problem["code"], "unauthorized");
-        // A feed never ends; its first answer is tested where it is written.
-        if !path.ends_with("/live") {
-            let (status, body) = hub.get(path).await;
-            assert_ne!(status, StatusCode::NOT_FOUND, "{path}: {body}");
-            assert!(!status.is_server_error(), "{path}: {body}");
-        }
-    }
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn health_and_metrics_are_open_and_say_what_is_checked() {
     let hub = TestHub::start().await;
     assert_eq!(hub.get_openly("/livez").await.status(), StatusCode::OK);
-    let ready: Value = hub.get_openly("/readyz").await.json().await.unwrap();
-    assert_eq!(ready["ready"], true, "{ready}");
+    let ready = eventually("readiness", || async {
+        let ready: Value = hub.get_openly("/readyz").await.json().await.unwrap();
+        (ready["ready"] == true).then_some(ready)
+    })
+    .await;
     let names: Vec<_> = ready["checks"].as_array().unwrap().iter().map(|check| check["name"].clone()).collect();
     assert_eq!(names, ["journal_writable", "ingest", "broker"]);
-    let metrics = hub.get_openly("/metrics").await.text().await.unwrap();
-    assert!(metrics.contains("# HELP hub_link_up "), "metrics carry their help: {metrics}");
+    let metrics = eventually("a metric of the hub with its help", || async {
+        let metrics = hub.get_openly("/metrics").await.text().await.unwrap();
+        metrics.contains("# HELP hub_link_up ").then_some(metrics)
+    })
+    .await;
     assert!(metrics.contains("percolate_build_info{program=\"cloud-hub\""));
 }
 
@@ -58,6 +35,21 @@ async fn the_page_runs_only_its_own_scripts() {
     let nonce = page.split("<script nonce=\"").nth(1).unwrap().split('"').next().unwrap();
     assert!(policy.contains(&format!("script-src 'self' 'nonce-{nonce}'")), "{policy}");
     assert!(!page.contains("{{nonce}}"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_loads_nothing_from_elsewhere_and_minds_its_reader() {
+    let hub = TestHub::start().await;
+    let page = hub.get_openly("/").await.text().await.unwrap();
+    for loading in [" src=", "url(", "@import", "import(", "https://", "<iframe", "<link rel=\"stylesheet\""] {
+        assert!(!page.contains(loading), "the page has {loading:?}");
+    }
+    // The one address in it is a name: that of SVG.
+    assert_eq!(page.matches("http://").count(), page.matches("http://www.w3.org/2000/svg").count());
+    for kindness in ["<html lang=", "<main ", "class=\"skip\"", "prefers-reduced-motion", "prefers-color-scheme: dark"]
+    {
+        assert!(page.contains(kindness), "the page lacks {kindness:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

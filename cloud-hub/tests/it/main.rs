@@ -7,6 +7,8 @@
 mod support;
 
 #[cfg(test)]
+mod audit;
+#[cfg(test)]
 mod broker;
 #[cfg(test)]
 mod catalog;
@@ -19,8 +21,12 @@ mod ingest;
 #[cfg(test)]
 mod journal;
 #[cfg(test)]
+mod openapi;
+#[cfg(test)]
 mod projection;
 #[cfg(test)]
 mod relay;
+#[cfg(test)]
+mod reporting;
 #[cfg(test)]
 mod throughput;

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::{Client, ClientError, Stock};
+use crate::audit::statement::{HubStatement, KnownNode};
 
 /// The cloud hub.
 #[derive(Debug, Clone)]
@@ -92,6 +93,11 @@ struct JournalPage {
     rows: Vec<Journal>,
 }
 
+#[derive(Debug, Deserialize)]
+struct NodePage {
+    rows: Vec<KnownNode>,
+}
+
 impl Hub {
     /// The hub behind a client.
     #[must_use]
@@ -111,6 +117,31 @@ impl Hub {
     /// [`ClientError`].
     pub async fn sales_by_store(&self) -> Result<SalesReport, ClientError> {
         self.0.get("/v1/reporting/sales?by=store").await
+    }
+
+    /// A store's sales, by business day.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn sales_by_day(&self, store: u32) -> Result<SalesReport, ClientError> {
+        self.0.get(&format!("/v1/reporting/sales?by=day&store={store}")).await
+    }
+
+    /// What it states of a node's journals.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn audit(&self, node: u32) -> Result<HubStatement, ClientError> {
+        self.0.get(&format!("/v1/sync/audit?node={node}")).await
+    }
+
+    /// The nodes that it knows: a thousand of them.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn nodes(&self) -> Result<Vec<KnownNode>, ClientError> {
+        let page: NodePage = self.0.get("/v1/sync/nodes?limit=1000").await?;
+        Ok(page.rows)
     }
 
     /// Stock of all stores.

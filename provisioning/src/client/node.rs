@@ -7,6 +7,7 @@ use percolate_common::quantity::Quantity;
 use serde::Deserialize;
 
 use super::{Answer, Client, ClientError};
+use crate::audit::statement::NodeStatement;
 
 /// A store-node.
 #[derive(Debug, Clone)]
@@ -203,6 +204,14 @@ impl Node {
     /// [`ClientError`].
     pub async fn state(&self) -> Result<NodeState, ClientError> {
         self.0.get("/v1/node").await
+    }
+
+    /// What it states of its books.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn audit(&self) -> Result<NodeStatement, ClientError> {
+        self.0.get("/v1/audit").await
     }
 
     /// The menu that it sells, as the rules of the shop read it.

@@ -222,7 +222,9 @@ impl Shop {
     /// If the plan names something that is not on the menu that it was made from.
     pub async fn deliver(&self, tickets: &[PlannedTicket], catalog: &Catalog, seed: u64) -> Result<(), ShopsError> {
         let needed = stock_needed(tickets, catalog).expect("invariant: the plan is made from this menu");
-        let line = |(stock_item, quantity): (u32, i64)| json!({"stock_item": stock_item, "quantity": quantity + quantity / SPARE_DIVISOR + 1});
+        let with_spare = |quantity: i64| quantity + quantity / SPARE_DIVISOR + 1;
+        let line =
+            |(stock_item, quantity): (u32, i64)| json!({"stock_item": stock_item, "quantity": with_spare(quantity)});
         let lines: Vec<_> = needed.into_iter().map(line).collect();
         if lines.is_empty() {
             return Ok(());

@@ -1,5 +1,6 @@
 //! What a store-node does: one function a command, one transaction each.
 
+pub(crate) mod audit;
 pub(crate) mod books;
 pub(crate) mod catalog;
 pub(crate) mod error;
@@ -20,7 +21,7 @@ use percolate_common::domain::event::{ClockQuality, Event, Header, StoreDescribe
 use percolate_common::entropy::Entropy;
 use percolate_common::hlc::Hlc;
 use percolate_common::ids::{NodeId, StoreId};
-use percolate_common::journal::{AuthorId, Head, JournalId, StreamKind};
+use percolate_common::journal::{AuthorId, Head, JournalId, SigningKey, StreamKind};
 use percolate_common::time::{BusinessDay, Clock, StoreCalendar, UtcMillis};
 use percolate_common::wire::event::encode;
 use percolate_runtime::read_pool::ReadPool;
@@ -193,6 +194,8 @@ pub(crate) struct App {
     pub(crate) present: Arc<Present>,
     pub(crate) data_dir: Arc<PathBuf>,
     pub(crate) disk_reserve_bytes: u64,
+    /// What its heads are signed with.
+    pub(crate) key: SigningKey,
 }
 
 impl std::fmt::Debug for App {
@@ -264,6 +267,18 @@ impl App {
         Ok(journal::entry_append(tx, stamp.life, &self.journal(stamp.life, event.stream()), &bytes, hlc)?)
     }
 
+    /// Whether the database can be written; nothing is kept of the try, and nothing is flushed for it. Blocks.
+    pub(crate) fn probe(&self) -> Result<(), StorageError> {
+        let tried = self.writer.run_blocking("probe", |tx| {
+            journal::meta_touch(tx)?;
+            Err::<(), _>(Probe::CanBeWritten)
+        });
+        match tried {
+            Ok(()) | Err(Probe::CanBeWritten) => Ok(()),
+            Err(Probe::Failed(error)) => Err(error),
+        }
+    }
+
     /// Free space where the database lies, in bytes.
     pub(crate) fn disk_free_bytes(&self) -> Option<u64> {
         percolate_runtime::files::disk_free_bytes(&self.data_dir).ok()
@@ -276,6 +291,18 @@ impl App {
             Some(free) if free < self.disk_reserve_bytes => Err(AppError::DiskReserve { free }),
             Some(_) | None => Ok(()),
         }
+    }
+}
+
+/// How a probe ends: always with an error, so that it is rolled back.
+enum Probe {
+    CanBeWritten,
+    Failed(StorageError),
+}
+
+impl From<StorageError> for Probe {
+    fn from(error: StorageError) -> Self {
+        Self::Failed(error)
     }
 }
 

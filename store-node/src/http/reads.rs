@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::error::refused;
+use crate::app::audit::{self, AuditAnswer};
 use crate::app::error::AppError;
 use crate::app::reports::{self, DayAnswer, StockRow};
 use crate::app::tickets::TicketAnswer;
@@ -366,4 +367,14 @@ pub(super) async fn any_business_day(
 ) -> Result<Json<DayAnswer>, Problem> {
     let day = parse_day(&day, "")?;
     Ok(Json(read(&app, move |app, tx| reports::day(app, tx, day)).await?))
+}
+
+/// The node's statement for an audit: all its journals read anew from the first entry, and what they come to.
+#[utoipa::path(get, path = "/v1/audit", tag = "node", responses(
+    (status = 200, description = "The statement", body = AuditAnswer),
+    (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json"),
+    (status = "5XX", description = "Failed", body = Problem, content_type = "application/problem+json"),
+))]
+pub(super) async fn audit(State(app): State<App>, _actor: Actor) -> Result<Json<AuditAnswer>, Problem> {
+    Ok(Json(read(&app, audit::statement).await?))
 }

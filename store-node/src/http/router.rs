@@ -50,6 +50,7 @@ pub(crate) fn router(app: App, auth: TokenAuth, health: Health, entropy: Arc<dyn
         .routes(routes!(writes::move_stock))
         .routes(routes!(reads::business_day))
         .routes(routes!(reads::any_business_day))
+        .routes(routes!(reads::audit))
         .routes(routes!(feed::events))
         .merge(imports)
         .with_state(app)

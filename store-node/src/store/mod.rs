@@ -2,6 +2,7 @@
 //!
 //! Functions take a transaction, never a connection: whoever calls them decides what belongs together.
 
+pub(crate) mod audit;
 pub(crate) mod down;
 pub(crate) mod imports;
 pub(crate) mod journal;

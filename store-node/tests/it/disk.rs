@@ -9,6 +9,7 @@ use crate::support::http::Answer;
 use crate::support::hub::TestHub;
 use crate::support::menu::{BEANS, ESPRESSO};
 use crate::support::node::{TestNode, Till, basket, ticket};
+use crate::support::program::Program;
 
 /// Room for the files of a node that sells a little.
 const DISK_BYTES: u32 = 8 << 20;
@@ -128,6 +129,12 @@ async fn a_full_disk_is_named_writes_no_half_sale_and_uses_no_number() {
     node.stop().await;
 }
 
+async fn not_ready_to_write(till: &Till) {
+    let ready = till.ask_openly("/readyz").await;
+    let storage = json!({"name": "storage", "ok": false, "detail": "the database is read-only"});
+    assert_eq!((ready.status, &ready.json()["checks"][0]), (503, &storage));
+}
+
 #[tokio::test]
 async fn a_database_that_cannot_be_written_is_named_and_is_over_when_it_can() {
     let Some((disk, mut node, _hub)) = on_a_small_disk(0).await else {
@@ -139,15 +146,36 @@ async fn a_database_that_cannot_be_written_is_named_and_is_over_when_it_can() {
     let ballast = disk.fill();
     refused_for_now(&till.sell("full", &ticket("T1", &[(ESPRESSO, 1); 150])).await, 507, "disk_full");
     std::fs::remove_file(ballast).unwrap();
-    let read_only = ReadOnly::make(&node.database().with_extension("db-wal"));
+    let read_only = ReadOnly::make(&node.database().with_extension("db-wal")).unwrap();
     refused_for_now(&till.sell("new", &espresso()).await, 503, "storage_read_only");
     refused_for_now(&till.move_stock("new", "wasted", &[(BEANS, 5)]).await, 503, "storage_read_only");
     all_can_be_read(&till).await;
-    let ready = till.ask_openly("/readyz").await;
-    let storage = json!({"name": "storage", "ok": false, "detail": "the database is read-only"});
-    assert_eq!((ready.status, &ready.json()["checks"][0]), (503, &storage));
+    not_ready_to_write(&till).await;
 
     drop(read_only);
     assert_eq!(till.sold("new", &espresso()).await, "T1-A-2");
     node.stop().await;
+}
+
+#[tokio::test]
+async fn a_node_that_starts_on_a_database_that_can_only_be_read_says_so_and_shows_its_books() {
+    let (node, mut hub) = TestNode::prepare_with_hub().await;
+    let program = Program::start_selling(&node.config, &mut hub).await;
+    assert_eq!(program.till().await.sold("before", &espresso()).await, "T1-A-1");
+    program.tell_to_stop();
+    assert_eq!(program.ended().await.0, Some(0));
+    let Some(read_only) = ReadOnly::make(&node.database()) else {
+        println!("SKIPPED: a read-only database needs the right to mount");
+        return;
+    };
+    let program = Program::start(&node.config);
+    let till = program.till().await;
+    not_ready_to_write(&till).await;
+    refused_for_now(&till.sell("new", &espresso()).await, 503, "storage_read_only");
+    all_can_be_read(&till).await;
+    drop(read_only);
+    program.tell_to_stop();
+    assert_eq!(program.ended().await.0, Some(0));
+    let program = Program::start(&node.config);
+    assert_eq!(program.till().await.sold("new", &espresso()).await, "T1-A-2");
 }

@@ -122,7 +122,7 @@ impl Checker {
 
     /// Everything that can be read, with something in it.
     async fn read_all(&mut self, ticket: &str) {
-        for path in ["/v1/node", "/v1/catalog", "/v1/tickets", "/v1/stock", "/v1/business-day"] {
+        for path in ["/v1/node", "/v1/catalog", "/v1/tickets", "/v1/stock", "/v1/business-day", "/v1/audit"] {
             assert_eq!(self.get(path, path).await.status, 200, "{path}");
         }
         for path in ["/livez", "/metrics", "/readyz", "/openapi.json"] {

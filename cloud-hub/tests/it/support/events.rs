@@ -89,7 +89,12 @@ pub(crate) fn encoded(journal: JournalId, number: u64, event: &Event) -> Vec<u8>
         clock: ClockQuality::Good,
         zone: "America/New_York".to_owned(),
     };
-    event::encode(&header, event, None).unwrap()
+    encoded_as(&header, event)
+}
+
+/// The bytes of an event under a header.
+pub(crate) fn encoded_as(header: &Header, event: &Event) -> Vec<u8> {
+    event::encode(header, event, None).unwrap()
 }
 
 /// An event of a type that no program knows yet.

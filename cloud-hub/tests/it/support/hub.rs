@@ -1,5 +1,6 @@
 //! A hub in a scratch folder, asked over HTTP as anybody would.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use cloud_hub::config::HubConfig;
 use cloud_hub::hub::{Hub, HubError};
 use percolate_common::entropy::SeededEntropy;
 use percolate_common::time::{Clock, UtcMillis};
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -25,12 +26,52 @@ impl Clock for StandingClock {
     }
 }
 
+/// Whoever asks a server that keeps its token in `data_dir`.
+pub(crate) struct Asker {
+    address: SocketAddr,
+    data_dir: PathBuf,
+    client: reqwest::Client,
+}
+
+impl Asker {
+    pub(crate) fn new(address: SocketAddr, data_dir: &Path) -> Self {
+        let client = reqwest::Client::builder().timeout(Duration::from_secs(10)).build().unwrap();
+        Self { address, data_dir: data_dir.to_owned(), client }
+    }
+
+    /// A request with the token.
+    pub(crate) fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        let token = std::fs::read_to_string(self.data_dir.join("token")).unwrap();
+        self.openly(method, path).bearer_auth(token.trim())
+    }
+
+    /// A request without the token.
+    pub(crate) fn openly(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        self.client.request(method, format!("http://{}{path}", self.address))
+    }
+
+    /// Status and body, as JSON if it is.
+    pub(crate) async fn get(&self, path: &str) -> (StatusCode, Value) {
+        let response = self.request(Method::GET, path).send().await.unwrap();
+        let status = response.status();
+        let text = response.text().await.unwrap();
+        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    }
+
+    /// The body of an answer that must be well.
+    pub(crate) async fn body(&self, path: &str) -> Value {
+        let (status, body) = self.get(path).await;
+        assert_eq!(status, StatusCode::OK, "{path}: {body}");
+        body
+    }
+}
+
 /// A hub, and the folder in which it can be started again.
 pub(crate) struct TestHub {
     hub: Option<Hub>,
     folder: TempDir,
     config: HubConfig,
-    client: reqwest::Client,
+    asker: Option<Asker>,
 }
 
 impl TestHub {
@@ -52,7 +93,7 @@ impl TestHub {
                 simulated_clock: None,
             },
             folder,
-            client: reqwest::Client::builder().timeout(Duration::from_secs(10)).build().unwrap(),
+            asker: None,
         };
         test.open().await.unwrap();
         test
@@ -64,6 +105,7 @@ impl TestHub {
             Hub::start_with(self.config.clone(), Arc::new(StandingClock), Arc::new(SeededEntropy::new(7))).await?;
         self.config.http = hub.http_address();
         self.config.mqtt = hub.broker().address();
+        self.asker = Some(Asker::new(self.config.http, &self.config.data_dir));
         self.hub = Some(hub);
         Ok(())
     }
@@ -101,25 +143,24 @@ impl TestHub {
         &self.config.data_dir
     }
 
+    /// Whoever asks it.
+    pub(crate) fn asker(&self) -> &Asker {
+        self.asker.as_ref().unwrap()
+    }
+
     /// Asks with the token.
     pub(crate) async fn get(&self, path: &str) -> (StatusCode, Value) {
-        let token = std::fs::read_to_string(self.data_dir().join("token")).unwrap();
-        let response = self.client.get(self.url(path)).bearer_auth(token.trim()).send().await.unwrap();
-        let status = response.status();
-        let text = response.text().await.unwrap();
-        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+        self.asker().get(path).await
     }
 
     /// Asks without the token.
     pub(crate) async fn get_openly(&self, path: &str) -> reqwest::Response {
-        self.client.get(self.url(path)).send().await.unwrap()
+        self.asker().openly(Method::GET, path).send().await.unwrap()
     }
 
     /// The rows of a list.
     pub(crate) async fn rows(&self, path: &str) -> Vec<Value> {
-        let (status, body) = self.get(path).await;
-        assert_eq!(status, StatusCode::OK, "{body}");
-        body["rows"].as_array().unwrap().clone()
+        self.asker().body(path).await["rows"].as_array().unwrap().clone()
     }
 
     /// The row of one journal at `/v1/sync/streams`.
@@ -134,10 +175,6 @@ impl TestHub {
             self.stream(author, stream).await.filter(|row| row["contig"] == seq)
         })
         .await
-    }
-
-    fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.config.http)
     }
 }
 

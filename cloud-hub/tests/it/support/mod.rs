@@ -1,8 +1,15 @@
-//! What the tests stand on: events, a node made by hand, a hub in a scratch folder, waiting with a deadline.
+//! What the tests stand on: events, a node made by hand, a hub in a scratch folder, reports over a journal, a chain
+//! that trades at random with the ledger of what it did, bodies held against their description, waiting with a
+//! deadline.
 
+pub(crate) mod desk;
 pub(crate) mod events;
 pub(crate) mod hub;
+pub(crate) mod ledger;
+pub(crate) mod life;
 pub(crate) mod node;
+pub(crate) mod schema;
+pub(crate) mod trade;
 
 use std::future::Future;
 use std::time::Duration;

@@ -1,5 +1,6 @@
 //! A node made by hand: it speaks the wire through the real link, and does only what a test tells it to.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,12 @@ use tokio::sync::mpsc;
 
 use super::DEADLINE;
 use super::events::{NOON_MS, Written};
+
+/// How much of what was not waited for is shown when a test fails.
+const PASSED_OVER_SHOWN: usize = 6;
+
+/// Wait for the answer to a greeting before it is repeated, at first; it doubles.
+const HELLO_RETRY: Duration = Duration::from_millis(300);
 
 /// What came from the hub.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,6 +46,7 @@ pub(crate) struct TestNode {
     /// How far it has read the hub's journals.
     pub(crate) positions: Vec<Position>,
     pub(crate) session: u64,
+    /// The number of its last greeting.
     pub(crate) boot: u64,
     publisher: Publisher,
     events: mpsc::Receiver<LinkEvent>,
@@ -102,18 +110,25 @@ impl TestNode {
     }
 
     /// Says hello until it is answered, as a node does whose first greeting nobody heard.
-    pub(crate) async fn introduce(&mut self, hello: Hello) -> Welcome {
-        let frame = FromNode::Hello(hello).encode().unwrap();
-        let answered = tokio::time::timeout(DEADLINE, async {
+    ///
+    /// On a busy machine a greeting is repeated that was heard after all. Each opens a session, and ends the one
+    /// before: only the answer to the last one counts. The boot number tells which one is answered; nothing else
+    /// depends on it.
+    pub(crate) async fn introduce(&mut self, mut hello: Hello) -> Welcome {
+        let answered = async {
+            let mut patience = HELLO_RETRY;
             loop {
+                self.boot += 1;
+                hello.boot = self.boot;
+                let frame = FromNode::Hello(hello.clone()).encode().unwrap();
                 self.publish(Topic::UpSession(self.node), &frame).await;
-                let again = tokio::time::timeout(Duration::from_millis(300), self.next_welcome());
-                if let Ok(welcome) = again.await {
+                if let Ok(welcome) = tokio::time::timeout(patience, self.welcome_to(hello.boot)).await {
                     return welcome;
                 }
+                patience *= 2;
             }
-        });
-        answered.await.expect("the greeting was not answered")
+        };
+        tokio::time::timeout(DEADLINE, answered).await.expect("the greeting was not answered")
     }
 
     /// Greets and is welcomed.
@@ -125,9 +140,9 @@ impl TestNode {
         welcome
     }
 
-    async fn next_welcome(&mut self) -> Welcome {
+    async fn welcome_to(&mut self, boot: u64) -> Welcome {
         self.hear("a welcome", |heard| match heard {
-            Heard::Session(FromHub::Welcome(welcome)) => Some(welcome.clone()),
+            Heard::Session(FromHub::Welcome(welcome)) if welcome.boot == boot => Some(welcome.clone()),
             _ => None,
         })
         .await
@@ -177,15 +192,21 @@ impl TestNode {
 
     /// Waits for something that the hub says; what comes before it is passed over.
     pub(crate) async fn hear<T>(&mut self, what: &str, mut pick: impl FnMut(&Heard) -> Option<T>) -> T {
+        let mut passed_over = VecDeque::new();
         let heard = tokio::time::timeout(DEADLINE, async {
             loop {
-                let event = self.events.recv().await.expect("the link has ended");
-                if let Some(found) = pick(&read(event)) {
+                let heard = read(self.events.recv().await.expect("the link has ended"));
+                if let Some(found) = pick(&heard) {
                     return found;
+                }
+                passed_over.push_back(heard);
+                if passed_over.len() > PASSED_OVER_SHOWN {
+                    passed_over.pop_front();
                 }
             }
         });
-        heard.await.unwrap_or_else(|_| panic!("n{} did not hear {what}", self.node))
+        let found = heard.await.ok();
+        found.unwrap_or_else(|| panic!("n{} did not hear {what}; what came last: {passed_over:?}", self.node))
     }
 
     /// The next thing that the hub says on the session topic.
@@ -197,12 +218,17 @@ impl TestNode {
         .await
     }
 
-    /// Waits until its sales are acknowledged up to `seq`.
+    /// Waits until its sales are acknowledged up to `seq`, in the present session.
     pub(crate) async fn sales_acked(&mut self, seq: u64) -> Ack {
-        let id = self.sales.id;
-        self.hear(&format!("an ack of {id} up to {seq}"), |heard| match heard {
-            Heard::Session(FromHub::Ack(ack)) if ack.position.journal() == Some(id) && ack.position.seq() == seq => {
-                Some(ack.clone())
+        self.sales_acked_beyond(seq - 1).await
+    }
+
+    /// Waits for the first acknowledgement of its sales in the present session that reaches beyond `seq`.
+    pub(crate) async fn sales_acked_beyond(&mut self, seq: u64) -> Ack {
+        let (id, session) = (self.sales.id, self.session);
+        self.hear(&format!("an ack of {id} beyond {seq}"), |heard| match heard {
+            Heard::Session(FromHub::Ack(ack)) if ack.session == session && ack.position.journal() == Some(id) => {
+                (ack.position.seq() > seq).then(|| ack.clone())
             }
             _ => None,
         })

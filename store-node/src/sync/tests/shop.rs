@@ -34,7 +34,7 @@ use crate::app::catalog::Received;
 use crate::app::error::AppError;
 use crate::app::take_back::take_back;
 use crate::app::tickets::{Answer, RequestKey, TicketAnswer, sell};
-use crate::app::{App, Identity, Present, books, describe, life, movements, reports};
+use crate::app::{App, Identity, Present, audit, books, describe, life, movements, reports};
 use crate::store::lives::{self, Life};
 use crate::store::{MIGRATIONS, journal, repair, stock};
 use crate::sync::session::{Machine, Session};
@@ -153,12 +153,13 @@ impl Shop {
             data_dir: Arc::new(folder.path().to_owned()),
             disk_reserve_bytes: 0,
             entropy: entropy.clone(),
+            key: SigningKey::from_random(&[7; 32]).unwrap(),
         };
         let living = app.clone();
         app.writer.run_blocking("begin", move |tx| life::begin(&living, tx)).unwrap();
         let describing = app.clone();
         app.writer.run_blocking("describe", move |tx| describe(&describing, tx)).unwrap();
-        let machine = Machine { key: SigningKey::from_random(&[7; 32]).unwrap(), boot: entropy.next_u64() };
+        let machine = Machine { key: app.key.clone(), boot: entropy.next_u64() };
         Self { app, session: Session::default(), machine, now: Duration::ZERO, hook, folder, computer }
     }
 
@@ -386,6 +387,19 @@ impl Shop {
             assert_eq!((book.tickets, book.total_minor, paid), (tickets, total, total), "the book of {day}");
         }
         self.check_list();
+        self.check_audit();
+    }
+
+    /// What an audit finds, it finds no fault in.
+    fn check_audit(&self) {
+        let stated = self.app.readers.read(|tx| audit::statement(&self.app, tx)).unwrap();
+        let stated = serde_json::to_value(&stated).unwrap();
+        for day in stated["days"].as_array().unwrap() {
+            assert_eq!(day["kept"], day["folded"], "{day}");
+        }
+        for item in stated["stock"].as_array().unwrap() {
+            assert_eq!(item["on_hand"], item["folded"], "{item}");
+        }
     }
 
     /// Journals are whole, but for those that are being repaired.

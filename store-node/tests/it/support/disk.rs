@@ -55,7 +55,7 @@ pub(crate) struct ReadOnly {
 impl ReadOnly {
     /// Nothing where mounting is not allowed: the caller says so and leaves.
     pub(crate) fn make(file: &Path) -> Option<Self> {
-        let itself = file.to_str().unwrap();
+        let itself = file.to_str()?;
         let bound = mount(&["--bind", itself], file).then(|| Self { file: file.to_owned() })?;
         assert!(mount(&["-o", "remount,bind,ro"], file));
         Some(bound)

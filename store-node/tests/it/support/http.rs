@@ -94,23 +94,35 @@ impl Request {
         stream.write_all(&self.body).await.unwrap();
     }
 
-    /// Sends it and waits for the answer; nothing if there was none.
-    pub(crate) async fn try_send(&self, address: SocketAddr) -> Option<Answer> {
-        let asking = async {
-            let mut stream = TcpStream::connect(address).await.ok()?;
-            stream.write_all(self.head(address, "close").as_bytes()).await.ok()?;
-            // A server that refuses a body need not read it: what it answered counts, not what was sent.
-            let _sent = stream.write_all(&self.body).await;
-            let mut bytes = Vec::new();
-            let _ended = stream.read_to_end(&mut bytes).await;
-            parse(&bytes)
-        };
-        in_time(&format!("an answer to {} {}", self.method, self.path), asking).await
+    /// Sends it, and does not wait for the answer.
+    pub(crate) async fn begin(&self, address: SocketAddr) -> Asked {
+        let what = format!("{} {}", self.method, self.path);
+        let mut stream = in_time(&what, TcpStream::connect(address)).await.unwrap();
+        stream.write_all(self.head(address, "close").as_bytes()).await.unwrap();
+        // A server that refuses a body need not read it: what it answers counts, not what was sent.
+        let _sent = in_time(&what, stream.write_all(&self.body)).await;
+        Asked { what, stream }
     }
 
     /// Sends it and waits for the answer.
     pub(crate) async fn send(&self, address: SocketAddr) -> Answer {
-        self.try_send(address).await.unwrap_or_else(|| panic!("no answer to {} {}", self.method, self.path))
+        self.begin(address).await.answer().await
+    }
+}
+
+/// A request that was sent.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    what: String,
+    stream: TcpStream,
+}
+
+impl Asked {
+    /// Waits for the answer.
+    pub(crate) async fn answer(mut self) -> Answer {
+        let mut bytes = Vec::new();
+        let ended = in_time(&self.what, self.stream.read_to_end(&mut bytes)).await;
+        parse(&bytes).unwrap_or_else(|| panic!("no answer to {}: {ended:?}", self.what))
     }
 }
 

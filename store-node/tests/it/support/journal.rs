@@ -245,7 +245,7 @@ impl Books {
 
 /// A count from a column.
 fn number(row: &Row<'_>, column: &str) -> rusqlite::Result<u64> {
-    Ok(u64::try_from(row.get::<_, i64>(column)?).expect("a count"))
+    Ok(row.get::<_, i64>(column)?.unsigned_abs())
 }
 
 /// A day as it adds up.

@@ -15,7 +15,7 @@ use store_node::{Node, StartError};
 use tempfile::TempDir;
 
 use super::feed::Listener;
-use super::http::{Answer, Request};
+use super::http::{Answer, Asked, Request};
 use super::hub::TestHub;
 use super::journal::Books;
 use super::menu::MenuJournal;
@@ -55,7 +55,8 @@ pub(crate) struct TestNode {
     pub(crate) config: Config,
     pub(crate) clock: Arc<TestClock>,
     starts: u64,
-    folder: TempDir,
+    /// Removed with the test.
+    _folder: TempDir,
 }
 
 impl TestNode {
@@ -67,7 +68,7 @@ impl TestNode {
             config: config(&folder.path().join("data"), NOWHERE),
             clock: Arc::new(TestClock(AtomicI64::new(NOON_MS))),
             starts: 0,
-            folder,
+            _folder: folder,
         }
     }
 
@@ -142,11 +143,6 @@ impl TestNode {
     /// What is on its disk now.
     pub(crate) fn books(&self) -> Books {
         Books::read(&self.database(), NodeId::new(NODE))
-    }
-
-    /// A folder for the test's own files.
-    pub(crate) fn scratch(&self) -> &Path {
-        self.folder.path()
     }
 
     pub(crate) fn database(&self) -> PathBuf {
@@ -229,6 +225,12 @@ impl Till {
 
     pub(crate) async fn sell(&self, key: &str, body: &Value) -> Answer {
         self.post("/v1/tickets", key, body).await
+    }
+
+    /// Asks to sell, and does not wait for the answer.
+    pub(crate) async fn begin_sale(&self, key: &str, body: &Value) -> Asked {
+        let request = Request::new("POST", "/v1/tickets").header("idempotency-key", key).json(body);
+        self.with_token(request).begin(self.address).await
     }
 
     /// Sells what must be sold, and gives the receipt number.

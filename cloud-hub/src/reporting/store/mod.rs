@@ -1,0 +1,143 @@
+//! The tables of reporting: their rows, written by [`fold`] and read by [`read`].
+
+mod fold;
+mod read;
+
+#[cfg(test)]
+mod tests;
+
+use percolate_common::crdt::stock::StockTotal;
+use percolate_common::ids::{StoreId, TicketId};
+use percolate_common::time::{BusinessDay, UtcMillis};
+use percolate_runtime::sqlite::{ReadTx, StorageError};
+use rusqlite::Row;
+
+pub(crate) use fold::{
+    clear, import_line_insert, mark_upsert, name_upsert, rollup_add, stock_cell_join, stock_fold_add, store_upsert,
+    ticket_add, ticket_insert,
+};
+pub(crate) use read::{
+    import_keys, mark_fetch, mark_map, name_fetch, newest_day, rollup_by_day, rollup_by_key, rollup_stores,
+    rollup_total, stock_fold_map, stock_joined, store_list, ticket_exists, ticket_list, ticket_recent,
+};
+
+use super::measures::Measures;
+use crate::kernel::db::seq_from_column;
+
+/// Rows of one report, and of what it is made from: a year of days in a thousand shops, or every item of a large menu.
+pub(crate) const REPORT_ROWS_MAX: i64 = 400_000;
+
+/// Every table that is folded.
+const TABLES: [&str; 8] =
+    ["ticket", "import_line", "rollup", "name", "store", "source_mark", "stock_fold", "stock_cell"];
+
+/// A ticket as it is listed.
+#[derive(Debug, Clone)]
+pub(crate) struct TicketRow {
+    pub(crate) id: TicketId,
+    pub(crate) receipt: Option<String>,
+    pub(crate) measures: Measures,
+}
+
+/// What was seen of a node's journal, up to where it is folded.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct SourceMark {
+    /// Whose journal it is; unknown as long as no entry could be read.
+    pub(crate) store: Option<StoreId>,
+    pub(crate) receipt: Option<String>,
+    pub(crate) at: Option<UtcMillis>,
+    /// Entries that were passed over because this program cannot read them: they are in no figure.
+    pub(crate) parked: u64,
+}
+
+/// A store as its node described it.
+#[derive(Debug, Clone)]
+pub(crate) struct StoreRow {
+    pub(crate) store: StoreId,
+    pub(crate) name: String,
+    pub(crate) zone: String,
+    pub(crate) currency: String,
+}
+
+/// A listed ticket with its place and time.
+#[derive(Debug, Clone)]
+pub(crate) struct ListedTicket {
+    pub(crate) id: TicketId,
+    pub(crate) store: StoreId,
+    pub(crate) day: BusinessDay,
+    pub(crate) at: UtcMillis,
+    pub(crate) receipt: Option<String>,
+    pub(crate) measures: Measures,
+}
+
+/// Days from and to, both included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) from: BusinessDay,
+    pub(crate) to: BusinessDay,
+}
+
+impl Default for Span {
+    fn default() -> Self {
+        Self { from: BusinessDay::from_days(i32::MIN), to: BusinessDay::from_days(i32::MAX) }
+    }
+}
+
+/// A hash over each table's rows in the order of their keys, and one over all of them.
+pub(crate) fn digest(tx: &ReadTx<'_>) -> Result<Vec<(&'static str, String)>, StorageError> {
+    let mut all = blake3::Hasher::new();
+    let mut digests = Vec::new();
+    for table in TABLES {
+        let mut statement = tx.prepare_cached(&format!("SELECT * FROM {table} ORDER BY 1, 2, 3, 4"))?;
+        let columns = statement.column_count();
+        let mut rows = statement.query([])?;
+        let mut hasher = blake3::Hasher::new();
+        while let Some(row) = rows.next()? {
+            for column in 0..columns {
+                hasher.update(format!("{:?}\u{1f}", row.get_ref(column)?).as_bytes());
+            }
+            hasher.update(b"\n");
+        }
+        let hash = hasher.finalize().to_hex().to_string();
+        all.update(hash.as_bytes());
+        digests.push((table, hash));
+    }
+    digests.push(("all", all.finalize().to_hex().to_string()));
+    Ok(digests)
+}
+
+fn source_mark(row: &Row<'_>) -> rusqlite::Result<SourceMark> {
+    Ok(SourceMark {
+        store: row.get::<_, Option<u32>>("store")?.map(StoreId::new),
+        receipt: row.get("receipt")?,
+        at: row.get::<_, Option<i64>>("at_ms")?.map(UtcMillis::new),
+        parked: seq_from_column(row.get("parked")?),
+    })
+}
+
+fn stock_total(row: &Row<'_>) -> rusqlite::Result<StockTotal> {
+    Ok(StockTotal { received: seq_from_column(row.get("received")?), used: seq_from_column(row.get("used")?) })
+}
+
+fn listed(row: &Row<'_>) -> rusqlite::Result<ListedTicket> {
+    Ok(ListedTicket {
+        id: TicketId::from_bytes(row.get("id")?),
+        store: StoreId::new(row.get("store")?),
+        day: BusinessDay::from_days(row.get("day")?),
+        at: UtcMillis::new(row.get("at_ms")?),
+        receipt: row.get("receipt")?,
+        measures: measures(row)?,
+    })
+}
+
+fn measures(row: &Row<'_>) -> rusqlite::Result<Measures> {
+    Ok(Measures {
+        tickets: row.get("tickets")?,
+        lines: row.get("lines")?,
+        units: row.get("units")?,
+        net: row.get("net_minor")?,
+        tax: row.get("tax_minor")?,
+        total: row.get("total_minor")?,
+        tax_unknown_tickets: row.get("tax_unknown_tickets")?,
+    })
+}

@@ -1,1 +1,0 @@
-//! Reporting, tested on real files.

@@ -1,0 +1,12 @@
+//! Reports: equal to a slow count of what was sold, whatever the order and number in which it came, and never more than
+//! their completeness marks say.
+
+mod csv;
+mod imports;
+mod live;
+mod marks;
+mod order;
+mod questions;
+mod rebuild;
+mod sums;
+mod tickets;

@@ -1,0 +1,385 @@
+//! What both sides state, compared: pure, and without mercy.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use percolate_common::ids::NodeId;
+use percolate_common::journal::{AuthorId, Hash, Head, Incarnation, JournalId, PublicKey, Signature};
+
+use super::statement::{Day, HubJournal, HubStatement, Journal, NodeJournal, NodeStatement, Sums};
+
+/// Everything that is known of one store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreEvidence {
+    /// Its name.
+    pub name: String,
+    /// The shop's statement.
+    pub node: NodeStatement,
+    /// The hub's; nothing if it has never heard of the node.
+    pub hub: Option<HubStatement>,
+    /// Its days in the reports.
+    pub reported_days: BTreeMap<String, Sums>,
+    /// Its stock in the reports.
+    pub reported_stock: BTreeMap<u32, i64>,
+}
+
+/// Something that is not as it must be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// For programs.
+    pub code: &'static str,
+    /// For people, as a whole sentence.
+    pub sentence: String,
+}
+
+fn finding(code: &'static str, sentence: impl Into<String>) -> Finding {
+    Finding { code, sentence: sentence.into() }
+}
+
+/// What does not hold in one store; nothing if all is proven.
+#[must_use]
+pub fn compare(store: &StoreEvidence) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for journal in &store.node.journals {
+        found.extend(read_findings("the shop's file", &journal.read));
+    }
+    let Some(hub) = &store.hub else {
+        found.push(finding("hub_knows_nothing", "Head office has never heard of this box."));
+        return found;
+    };
+    for journal in &hub.journals {
+        found.extend(read_findings("head office's file", &journal.read));
+    }
+    found.extend(journal_findings(&store.node, hub));
+    found.extend(signature_findings(&store.node, hub));
+    found.extend(stock_findings(store));
+    found.extend(day_findings(store));
+    found.extend(receipt_findings(&store.node));
+    found
+}
+
+/// What one side finds in its own file.
+fn read_findings(whose: &str, journal: &Journal) -> Vec<Finding> {
+    let Journal { stream, .. } = journal;
+    let mut found = Vec::new();
+    if let Some(seq) = journal.broken_at {
+        let text = format!(
+            "Entry {seq} of the {stream} journal in {whose} was changed after it was written: it does not fit the seal on it."
+        );
+        found.push(finding("entry_changed", text));
+    }
+    if let Some(seq) = journal.gap_at {
+        let text = format!("Entry {seq} of the {stream} journal is missing in {whose}; numbers are never skipped.");
+        found.push(finding("entry_missing", text));
+    }
+    let whole = journal.broken_at.is_none() && journal.gap_at.is_none();
+    if whole && journal.computed_head != journal.head {
+        let text = format!(
+            "The {stream} journal in {whose} does not end where it is said to: its end was cut off or changed."
+        );
+        found.push(finding("head_changed", text));
+    }
+    found
+}
+
+type JournalKey<'a> = (&'a str, &'a str);
+
+fn key(journal: &Journal) -> JournalKey<'_> {
+    (&journal.incarnation, &journal.stream)
+}
+
+fn journal_findings(node: &NodeStatement, hub: &HubStatement) -> Vec<Finding> {
+    let ours: BTreeMap<JournalKey<'_>, &NodeJournal> = node.journals.iter().map(|j| (key(&j.read), j)).collect();
+    let theirs: BTreeMap<JournalKey<'_>, &HubJournal> = hub.journals.iter().map(|j| (key(&j.read), j)).collect();
+    let keys: BTreeSet<JournalKey<'_>> = ours.keys().chain(theirs.keys()).copied().collect();
+    let mut found = Vec::new();
+    for key in keys {
+        let (_life, stream) = key;
+        let ours = ours.get(&key).map(|journal| &journal.read);
+        let theirs = theirs.get(&key);
+        let shop = ours.map_or(0, |journal| journal.last_seq);
+        let office = theirs.map_or(0, |journal| journal.read.last_seq);
+        if shop > office {
+            let text =
+                format!("{} of the {stream} journal have not arrived at head office yet.", events(shop - office));
+            found.push(finding("not_delivered", text));
+        } else if shop < office {
+            let text = format!(
+                "Head office holds {} of the {stream} journal that the shop's box no longer has: its disk is an older copy.",
+                events(office - shop)
+            );
+            found.push(finding("box_behind", text));
+        } else if let (Some(ours), Some(theirs)) = (ours, theirs)
+            && ours.head != theirs.read.head
+        {
+            let text = format!(
+                "Shop and head office hold different {stream} journals up to entry {shop}: one was changed or copied."
+            );
+            found.push(finding("heads_differ", text));
+        }
+        if let Some(parked) = theirs.map(|journal| journal.parked).filter(|parked| *parked > 0) {
+            let text = format!("Head office cannot read {} of the {stream} journal.", events(parked));
+            found.push(finding("unreadable", text));
+        }
+    }
+    found
+}
+
+fn events(count: u64) -> String {
+    if count == 1 { "1 entry".to_owned() } else { format!("{count} entries") }
+}
+
+fn bytes<const N: usize>(hex: &str) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    if hex.len() != N * 2 || !hex.is_ascii() {
+        return None;
+    }
+    for (at, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(hex.get(at * 2..at * 2 + 2)?, 16).ok()?;
+    }
+    Some(bytes)
+}
+
+/// Whether the head that the shop states is signed by the key that the hub knows this life by.
+fn signature_findings(node: &NodeStatement, hub: &HubStatement) -> Vec<Finding> {
+    let keys: BTreeMap<&str, &str> = hub.keys.iter().map(|k| (k.incarnation.as_str(), k.public_key.as_str())).collect();
+    let held = |journal: &&NodeJournal| hub.journals.iter().any(|theirs| key(&theirs.read) == key(&journal.read));
+    let mut found = Vec::new();
+    for journal in node.journals.iter().filter(held) {
+        let Journal { incarnation, stream, .. } = &journal.read;
+        if !keys.get(incarnation.as_str()).is_some_and(|known| is_signed(node.node, journal, known)) {
+            let text = format!(
+                "The end of the {stream} journal is not signed by the key that head office knows this box by: another \
+                 program wrote it, or the whole chain was sealed anew."
+            );
+            found.push(finding("signature_wrong", text));
+        }
+    }
+    found
+}
+
+fn is_signed(node: u32, journal: &NodeJournal, known_key: &str) -> bool {
+    let Journal { incarnation, stream, last_seq, head, .. } = &journal.read;
+    let id = || {
+        Some(JournalId {
+            author: AuthorId::node(NodeId::new(node)),
+            incarnation: incarnation.parse::<Incarnation>().ok()?,
+            stream: stream.parse().ok()?,
+        })
+    };
+    let checked = || {
+        let key = PublicKey::from_slice(&bytes::<33>(known_key)?)?;
+        let signature = Signature::from_slice(&bytes::<64>(&journal.signature)?)?;
+        let head = Head { seq: *last_seq, hash: Hash::from_bytes(bytes(head)?) };
+        Some(key.vouches_for(&id()?, &head, &signature))
+    };
+    checked().unwrap_or(false)
+}
+
+fn stock_findings(store: &StoreEvidence) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for item in &store.node.stock {
+        let number = item.stock_item;
+        if item.on_hand != item.folded {
+            let text = format!(
+                "Stock item {number}: the shop goes by {}, its journals come to {}.",
+                item.on_hand, item.folded
+            );
+            found.push(finding("stock_differs_from_journal", text));
+        }
+        let reported = store.reported_stock.get(&number).copied().unwrap_or(0);
+        if reported != item.on_hand {
+            let text = format!("Stock item {number}: the shop goes by {}, head office by {reported}.", item.on_hand);
+            found.push(finding("stock_differs_from_hub", text));
+        }
+    }
+    found
+}
+
+fn day_findings(store: &StoreEvidence) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for Day { day, kept, folded } in &store.node.days {
+        if kept != folded {
+            let text =
+                format!("{day}: the shop's totals are not what its journals come to ({}).", difference(kept, folded));
+            found.push(finding("day_differs_from_journal", text));
+        }
+        let reported = store.reported_days.get(day).copied().unwrap_or_default();
+        if reported != *folded {
+            let text = format!(
+                "{day}: head office's report is not what the shop's journals come to ({}).",
+                difference(&reported, folded)
+            );
+            found.push(finding("day_differs_from_report", text));
+        }
+    }
+    let known: BTreeSet<&str> = store.node.days.iter().map(|day| day.day.as_str()).collect();
+    for (day, sums) in store.reported_days.iter().filter(|(day, _)| !known.contains(day.as_str())) {
+        if *sums != Sums::default() {
+            let text = format!("{day}: head office reports {} tickets, the shop knows of none.", sums.tickets);
+            found.push(finding("day_unknown_to_shop", text));
+        }
+    }
+    found
+}
+
+/// The first figure that differs, in words.
+fn difference(one: &Sums, other: &Sums) -> String {
+    let pairs = [
+        ("tickets", one.tickets, other.tickets),
+        ("lines", one.lines, other.lines),
+        ("units", one.units, other.units),
+        ("cents before tax", one.net_minor, other.net_minor),
+        ("cents of tax", one.tax_minor, other.tax_minor),
+        ("cents in all", one.total_minor, other.total_minor),
+    ];
+    let differing = pairs.into_iter().filter(|(_, one, other)| one != other);
+    differing.map(|(what, one, other)| format!("{one} {what}, not {other}")).collect::<Vec<_>>().join("; ")
+}
+
+fn receipt_findings(node: &NodeStatement) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for series in &node.receipts {
+        if let Some(number) = series.gap_at {
+            let text = format!("Receipt {}-{number} is missing, and later ones are there.", series.series);
+            found.push(finding("receipt_missing", text));
+        }
+        for number in &series.doubled {
+            let text = format!("Receipt {}-{number} was given to two sales; both are counted.", series.series);
+            found.push(finding("receipt_given_twice", text));
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use percolate_common::journal::{SigningKey, StreamKind};
+
+    use super::super::statement::{Key, Series, Stock};
+    use super::*;
+
+    const LIFE: &str = "0000000000000007";
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    fn signed(key: &SigningKey, seq: u64, head: &Head) -> NodeJournal {
+        let id = JournalId {
+            author: AuthorId::node(NodeId::new(11)),
+            incarnation: Incarnation::new(7),
+            stream: StreamKind::Sales,
+        };
+        let text = head.hash.to_string();
+        NodeJournal {
+            read: Journal {
+                incarnation: LIFE.to_owned(),
+                stream: "sales".to_owned(),
+                entries: seq,
+                last_seq: seq,
+                head: text.clone(),
+                computed_head: text,
+                gap_at: None,
+                broken_at: None,
+            },
+            signature: hex(key.sign_head(&id, head).as_bytes()),
+        }
+    }
+
+    /// A store in which all is proven.
+    pub(in crate::audit) fn sound() -> StoreEvidence {
+        let key = SigningKey::from_random(&[7; 32]).unwrap();
+        let journal = signed(&key, 5, &Head { seq: 5, hash: Hash::from_bytes([5; 32]) });
+        let sums = Sums { tickets: 4, lines: 5, units: 6, net_minor: 100, tax_minor: 9, total_minor: 109 };
+        let public_key = hex(key.public_key().as_bytes());
+        StoreEvidence {
+            name: "Midtown".to_owned(),
+            hub: Some(HubStatement {
+                journals: vec![HubJournal { read: journal.read.clone(), parked: 0 }],
+                keys: vec![Key { incarnation: LIFE.to_owned(), public_key: public_key.clone() }],
+            }),
+            node: NodeStatement {
+                node: 11,
+                store: 1,
+                public_key,
+                journals: vec![journal],
+                stock: vec![Stock { stock_item: 3, on_hand: -4, folded: -4 }],
+                days: vec![Day { day: "2026-11-24".to_owned(), kept: sums, folded: sums }],
+                receipts: vec![Series { series: "T1-A".to_owned(), last: 4, gap_at: None, doubled: vec![] }],
+            },
+            reported_days: BTreeMap::from([("2026-11-24".to_owned(), sums)]),
+            reported_stock: BTreeMap::from([(3, -4)]),
+        }
+    }
+
+    fn codes(change: impl FnOnce(&mut StoreEvidence)) -> Vec<&'static str> {
+        let mut store = sound();
+        change(&mut store);
+        compare(&store).into_iter().map(|found| found.code).collect()
+    }
+
+    #[test]
+    fn a_store_in_which_all_holds_has_no_finding() {
+        assert_eq!(compare(&sound()), []);
+    }
+
+    #[test]
+    fn what_was_changed_removed_or_cut_off_on_either_side_is_found() {
+        assert_eq!(codes(|s| s.node.journals[0].read.broken_at = Some(3)), ["entry_changed"]);
+        assert_eq!(codes(|s| s.node.journals[0].read.gap_at = Some(3)), ["entry_missing"]);
+        assert_eq!(codes(|s| s.node.journals[0].read.computed_head = "00".to_owned()), ["head_changed"]);
+        let hub = |change: fn(&mut HubJournal)| codes(|s| change(&mut s.hub.as_mut().unwrap().journals[0]));
+        assert_eq!(hub(|journal| journal.read.broken_at = Some(3)), ["entry_changed"]);
+        assert_eq!(hub(|journal| journal.parked = 2), ["unreadable"]);
+    }
+
+    #[test]
+    fn sides_that_hold_different_journals_are_found() {
+        let hub = |change: fn(&mut Journal)| codes(|s| change(&mut s.hub.as_mut().unwrap().journals[0].read));
+        assert_eq!(hub(|journal| journal.last_seq = 4), ["not_delivered"]);
+        assert_eq!(hub(|journal| journal.last_seq = 6), ["box_behind"]);
+        let other = |journal: &mut Journal| {
+            journal.head = "aa".repeat(32);
+            journal.computed_head.clone_from(&journal.head);
+        };
+        assert_eq!(hub(other), ["heads_differ"]);
+        assert_eq!(codes(|s| s.hub = None), ["hub_knows_nothing"]);
+        assert_eq!(codes(|s| s.hub.as_mut().unwrap().journals.clear()), ["not_delivered"]);
+    }
+
+    #[test]
+    fn a_chain_that_was_sealed_anew_is_not_signed_by_the_known_key() {
+        let resealed = |s: &mut StoreEvidence| {
+            let forger = SigningKey::from_random(&[8; 32]).unwrap();
+            s.node.journals[0] = signed(&forger, 5, &Head { seq: 5, hash: Hash::from_bytes([5; 32]) });
+        };
+        assert_eq!(codes(resealed), ["signature_wrong"]);
+        assert_eq!(codes(|s| s.node.journals[0].signature = "zz".repeat(64)), ["signature_wrong"]);
+        assert_eq!(codes(|s| s.hub.as_mut().unwrap().keys.clear()), ["signature_wrong"]);
+    }
+
+    #[test]
+    fn totals_that_are_not_what_the_journals_come_to_are_found() {
+        let differs = ["stock_differs_from_journal", "stock_differs_from_hub"];
+        assert_eq!(codes(|s| s.node.stock[0].on_hand = 5), differs);
+        assert_eq!(codes(|s| s.reported_stock = BTreeMap::from([(3, 0)])), ["stock_differs_from_hub"]);
+        assert_eq!(codes(|s| s.node.days[0].kept.total_minor = 108), ["day_differs_from_journal"]);
+        assert_eq!(codes(|s| s.reported_days.clear()), ["day_differs_from_report"]);
+        let unknown = |s: &mut StoreEvidence| {
+            s.reported_days.extend([("2026-11-25".to_owned(), Sums { tickets: 1, ..Sums::default() })]);
+        };
+        assert_eq!(codes(unknown), ["day_unknown_to_shop"]);
+    }
+
+    #[test]
+    fn receipts_with_a_gap_or_given_twice_are_found_and_named() {
+        let mut store = sound();
+        store.node.receipts[0] = Series { series: "T1-A".to_owned(), last: 9, gap_at: Some(3), doubled: vec![7] };
+        let sentences: Vec<_> = compare(&store).into_iter().map(|found| found.sentence).collect();
+        let expected = [
+            "Receipt T1-A-3 is missing, and later ones are there.",
+            "Receipt T1-A-7 was given to two sales; both are counted.",
+        ];
+        assert_eq!(sentences, expected);
+    }
+}

@@ -1,0 +1,131 @@
+//! `provision audit`: the proof that nothing is lost, doubled or changed.
+//!
+//! [`options`] → [`statement`] from both sides → [`compare`] → [`report`]. Each side reads its own file anew; here nothing is
+//! believed that the two do not state alike.
+
+pub mod compare;
+pub mod options;
+pub mod report;
+pub mod statement;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use self::compare::{StoreEvidence, compare};
+use self::options::AuditOptions;
+use self::report::{AuditReport, StoreAudit};
+use self::statement::{NodeStatement, Sums};
+use crate::client::{Client, ClientError, Hub, Node, retry};
+use crate::exit::{Exit, Failure};
+use crate::import::options::NodeOption;
+use crate::screen::Screen;
+
+/// How long a server may be busy or out of reach, in milliseconds.
+const PATIENCE_MS: u64 = 10_000;
+
+/// Runs an audit.
+///
+/// # Errors
+/// [`Failure`] with [`Exit::ServerFailed`] if a side cannot be asked: nothing is proven then.
+pub async fn run(options: &AuditOptions, json: bool, screen: &mut Screen) -> Result<Exit, Failure> {
+    let (hub, nodes) = match &options.folders {
+        Some(folder) => in_folder(folder).map_err(|error| Failure::new(Exit::Usage, error))?,
+        None => {
+            let hub = options.hub.clone().ok_or_else(|| Failure::usage("--hub is missing"))?;
+            (hub, options.nodes.clone())
+        }
+    };
+    let hub = Hub::new(client(&hub)?);
+    let asking = screen.progress.bar("reading the journals", nodes.len() as u64);
+    let mut report = AuditReport::default();
+    let mut asked = Vec::new();
+    for (at, option) in (1..).zip(&nodes) {
+        let node = Node::new(client(option)?);
+        let state = ask(|_| node.state()).await?;
+        asked.push(state.node);
+        if options.store.is_none_or(|only| only == state.store.id) {
+            let statement = ask(|_| node.audit()).await?;
+            let evidence = evidence(&hub, &state.store.name, statement).await?;
+            let findings = compare(&evidence);
+            report.stores.push(StoreAudit { evidence, findings });
+        }
+        asking.at(at);
+    }
+    drop(asking);
+    if options.store.is_none() {
+        let known = ask(|_| hub.nodes()).await?;
+        report.not_asked = known.iter().filter(|known| !asked.contains(&known.node)).map(|known| known.store).collect();
+    }
+    let text = if json { format!("{}\n", report.to_json()) } else { report.to_text(screen.paint) };
+    screen.write(&text).map_err(|error| Failure::new(Exit::Failed, error))?;
+    Ok(report.exit())
+}
+
+async fn ask<T, F: Future<Output = Result<T, ClientError>>>(attempt: impl FnMut(u32) -> F) -> Result<T, Failure> {
+    let asked = retry(Duration::from_millis(PATIENCE_MS), attempt).await;
+    asked.map_err(|error| {
+        let nothing = "a side cannot be asked, so nothing is proven";
+        Failure::new(Exit::ServerFailed, anyhow::Error::new(error).context(nothing))
+    })
+}
+
+/// What is known of a store beside its own statement.
+async fn evidence(hub: &Hub, name: &str, node: NodeStatement) -> Result<StoreEvidence, Failure> {
+    let held = match hub.audit(node.node).await {
+        Err(ClientError::Refused { status: 404, .. }) => None,
+        Ok(held) => Some(held),
+        Err(_passing_or_not) => Some(ask(|_| hub.audit(node.node)).await?),
+    };
+    let (mut reported_days, mut reported_stock) = (BTreeMap::new(), BTreeMap::new());
+    if held.is_some() {
+        let days = ask(|_| hub.sales_by_day(node.store)).await?;
+        for row in days.rows {
+            let sums = row.sums;
+            let sums = Sums {
+                tickets: sums.tickets,
+                lines: sums.lines,
+                units: sums.units,
+                net_minor: sums.net_minor,
+                tax_minor: sums.tax_minor,
+                total_minor: sums.total_minor,
+            };
+            reported_days.insert(row.key, sums);
+        }
+        let stock = ask(|_| hub.stock()).await?;
+        let ours = stock.rows.iter().filter(|row| row.store == node.store);
+        reported_stock = ours.map(|row| (row.stock_item, row.on_hand)).collect();
+    }
+    Ok(StoreEvidence { name: name.to_owned(), node, hub: held, reported_days, reported_stock })
+}
+
+fn client(option: &NodeOption) -> Result<Client, Failure> {
+    let token = option.token_file.as_ref().map(|path| {
+        let read = std::fs::read_to_string(path);
+        read.with_context(|| format!("could not read the token of {} from {}", option.address, path.display()))
+    });
+    let token = token.transpose().map_err(|error| Failure::new(Exit::Failed, error))?;
+    Client::new(&option.address, token.as_deref()).map_err(|error| Failure::new(Exit::ServerFailed, error))
+}
+
+/// The servers whose data folders lie in a folder.
+fn in_folder(folder: &Path) -> anyhow::Result<(NodeOption, Vec<NodeOption>)> {
+    let hub = server(&folder.join("hub"))?;
+    let entries = std::fs::read_dir(folder).with_context(|| format!("could not read {}", folder.display()))?;
+    let mut stores: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    stores.retain(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("store-")));
+    stores.sort();
+    Ok((hub, stores.iter().map(|path| server(path)).collect::<Result<_, _>>()?))
+}
+
+fn server(data: &Path) -> anyhow::Result<NodeOption> {
+    let path = data.join("endpoints.json");
+    let text = std::fs::read(&path).with_context(|| format!("no server has served from {}", data.display()))?;
+    let endpoints: serde_json::Value =
+        serde_json::from_slice(&text).with_context(|| format!("could not read {}", path.display()))?;
+    let address = endpoints.get("http").and_then(serde_json::Value::as_str);
+    let address = address.with_context(|| format!("{} names no address", path.display()))?.to_owned();
+    Ok(NodeOption { address, token_file: Some(data.join("token")) })
+}

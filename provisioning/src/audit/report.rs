@@ -1,0 +1,172 @@
+//! The audit's outcome, for people and for programs.
+
+use serde_json::{Value, json};
+
+use super::compare::{Finding, StoreEvidence};
+use crate::exit::Exit;
+use crate::figures::{counted, grouped, signed};
+use crate::table::{Cell, Paint, Side, Table, Tone};
+
+/// The outcome for one store.
+#[derive(Debug, Clone)]
+pub struct StoreAudit {
+    /// What was compared.
+    pub evidence: StoreEvidence,
+    /// What does not hold.
+    pub findings: Vec<Finding>,
+}
+
+/// The outcome.
+#[derive(Debug, Clone, Default)]
+pub struct AuditReport {
+    /// By store.
+    pub stores: Vec<StoreAudit>,
+    /// Stores that the hub knows and that nobody has asked.
+    pub not_asked: Vec<u32>,
+}
+
+impl AuditReport {
+    /// How the program ends: 0 only if all is proven.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        if self.is_proven() { Exit::Done } else { Exit::Disagreement }
+    }
+
+    fn is_proven(&self) -> bool {
+        !self.stores.is_empty() && self.finding_count() == 0
+    }
+
+    fn finding_count(&self) -> usize {
+        self.stores.iter().map(|store| store.findings.len()).sum::<usize>() + self.not_asked.len()
+    }
+
+    fn entries(&self) -> i64 {
+        self.stores.iter().map(entries).sum()
+    }
+
+    /// The last line.
+    #[must_use]
+    pub fn verdict(&self) -> String {
+        if self.stores.is_empty() {
+            return "NOT proven: no store was asked.".to_owned();
+        }
+        if !self.is_proven() {
+            return format!("NOT proven: {}.", counted(signed(self.finding_count()), "finding", "findings"));
+        }
+        format!(
+            "Proven: {} of {}, from the first to the last, the same on both sides, nothing missing, nothing changed.",
+            counted(self.entries(), "entry", "entries"),
+            counted(signed(self.stores.len()), "store", "stores")
+        )
+    }
+
+    /// A table, the findings, and the verdict.
+    #[must_use]
+    pub fn to_text(&self, paint: Paint) -> String {
+        let mut table = Table::new(&[
+            ("Store", Side::Left),
+            ("Entries", Side::Right),
+            ("Days", Side::Right),
+            ("Receipts", Side::Right),
+            ("Stock items", Side::Right),
+            ("", Side::Left),
+        ]);
+        for store in &self.stores {
+            let node = &store.evidence.node;
+            let receipts: u64 = node.receipts.iter().map(|series| series.last).sum();
+            let sign = match store.findings.len() {
+                0 => Cell::from("proven").tone(Tone::Good),
+                count => Cell::from(counted(signed(count), "finding", "findings")).tone(Tone::Bad),
+            };
+            table.row(vec![
+                store.evidence.name.as_str().into(),
+                grouped(entries(store)).into(),
+                grouped(signed(node.days.len())).into(),
+                grouped(signed(receipts)).into(),
+                grouped(signed(node.stock.len())).into(),
+                sign,
+            ]);
+        }
+        let mut text = format!("\n{}\n", table.render(paint));
+        for store in &self.stores {
+            for found in &store.findings {
+                text.push_str(&format!("  {}: {}\n", store.evidence.name, found.sentence));
+            }
+        }
+        for store in &self.not_asked {
+            text.push_str(&format!(
+                "  Store {store}: head office knows it, and nobody has asked its box. Name it with --node.\n"
+            ));
+        }
+        let tone = if self.is_proven() { Tone::Good } else { Tone::Bad };
+        text.push_str(&format!("  {}\n", paint.tone(&self.verdict(), tone)));
+        text
+    }
+
+    /// The outcome as one object.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let found = |found: &Finding| json!({"code": found.code, "sentence": found.sentence});
+        let store = |store: &StoreAudit| {
+            json!({
+                "store": store.evidence.node.store, "node": store.evidence.node.node, "name": store.evidence.name,
+                "entries": entries(store), "findings": store.findings.iter().map(found).collect::<Vec<_>>(),
+            })
+        };
+        json!({
+            "outcome": if self.is_proven() { "proven" } else { "not_proven" }, "exit_code": self.exit().code(),
+            "verdict": self.verdict(), "entries": self.entries(), "not_asked": self.not_asked,
+            "stores": self.stores.iter().map(store).collect::<Vec<_>>(),
+        })
+    }
+}
+
+fn entries(store: &StoreAudit) -> i64 {
+    signed(store.evidence.node.journals.iter().map(|journal| journal.read.entries).sum::<u64>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::compare::{compare, tests::sound};
+    use super::*;
+
+    fn audit(evidence: StoreEvidence) -> AuditReport {
+        let findings = compare(&evidence);
+        AuditReport { stores: vec![StoreAudit { evidence, findings }], not_asked: Vec::new() }
+    }
+
+    #[test]
+    fn a_proven_chain_is_told_so_in_the_last_line_and_by_exit_0() {
+        let report = audit(sound());
+        let expected = "
+  Store    Entries  Days  Receipts  Stock items
+  ───────  ───────  ────  ────────  ───────────  ──────
+  Midtown        5     1         4            1  proven
+
+  Proven: 5 entries of 1 store, from the first to the last, the same on both sides, nothing missing, nothing changed.
+";
+        assert_eq!(report.to_text(Paint::new(false)), expected);
+        assert_eq!((report.exit(), &report.to_json()["outcome"]), (Exit::Done, &json!("proven")));
+    }
+
+    #[test]
+    fn one_finding_is_enough_to_prove_nothing() {
+        let mut evidence = sound();
+        evidence.node.journals[0].read.broken_at = Some(3);
+        let report = audit(evidence);
+        let text = report.to_text(Paint::new(false));
+        assert!(text.contains("Midtown: Entry 3 of the sales journal in the shop's file was changed"), "{text}");
+        assert!(text.ends_with("\n  NOT proven: 1 finding.\n"), "{text}");
+        assert_eq!(report.exit(), Exit::Disagreement);
+        assert_eq!(report.to_json()["stores"][0]["findings"][0]["code"], "entry_changed");
+    }
+
+    #[test]
+    fn a_store_that_nobody_asked_and_a_chain_without_stores_are_not_proven() {
+        let mut report = audit(sound());
+        report.not_asked = vec![7];
+        assert_eq!(report.exit(), Exit::Disagreement);
+        assert!(report.to_text(Paint::new(false)).contains("Store 7: head office knows it"));
+        assert_eq!(AuditReport::default().exit(), Exit::Disagreement);
+    }
+}
