@@ -196,6 +196,19 @@ impl StoreCalendar {
         self.local(at).hour().unsigned_abs()
     }
 
+    /// What the shop's wall shows at `at`: `YYYY-MM-DD HH:MM:SS`.
+    #[must_use]
+    pub fn local_text(&self, at: UtcMillis) -> String {
+        let local = self.local(at);
+        format!(
+            "{} {:02}:{:02}:{:02}",
+            BusinessDay::of_date(local.date()),
+            local.hour(),
+            local.minute(),
+            local.second()
+        )
+    }
+
     /// The instant of a local date (`YYYY-MM-DD`) and time (`HH:MM:SS`) of the past; of a repeated hour, the first.
     ///
     /// # Errors
@@ -267,6 +280,7 @@ mod tests {
         assert!(repeated.repeated);
         assert_eq!(repeated.at, at("2023-11-05T05:30:00Z"));
         let plain = atlanta().resolve_local("2023-01-01", "07:06:11").unwrap();
+        assert_eq!(atlanta().local_text(plain.at), "2023-01-01 07:06:11");
         assert_eq!((plain.at, plain.repeated), (at("2023-01-01T12:06:11Z"), false));
     }
 

@@ -12,7 +12,7 @@ use percolate_common::ids::{NodeId, StoreId};
 use percolate_common::journal::SigningKey;
 use percolate_common::time::{Clock, StoreCalendar};
 use percolate_common::wire::session::Presence as PresenceMessage;
-use percolate_common::wire::topic::{Topic, client_id, node_subscriptions};
+use percolate_common::wire::topic::{Topic, node_subscriptions, process_client_id};
 use percolate_runtime::database::DatabaseOptions;
 use percolate_runtime::files::{DataDir, read_text, write_secret};
 use percolate_runtime::http::auth::TokenAuth;
@@ -25,7 +25,7 @@ use percolate_runtime::tasks::{self, StopReport, TaskGroup};
 use percolate_runtime::telemetry::{install_metrics, metrics_upkeep, record_build};
 use percolate_runtime::writer::{Writer, WriterOptions};
 
-use crate::app::{App, Identity, Present, begin_life, catalog, describe};
+use crate::app::{App, Identity, Present, catalog, describe, life};
 use crate::config::Config;
 use crate::http;
 use crate::store::MIGRATIONS;
@@ -89,11 +89,12 @@ fn signing_key(data: &DataDir, entropy: &dyn Entropy) -> Result<SigningKey> {
     }
 }
 
-fn machine(key: SigningKey, entropy: &dyn Entropy) -> Machine {
-    let text = machine_fingerprint().unwrap_or_default();
+/// A fingerprint of this machine; none where it has nothing of its own.
+fn fingerprint() -> Option<[u8; 16]> {
+    let text = machine_fingerprint().ok()?;
     let mut fingerprint = [0_u8; 16];
     fingerprint.copy_from_slice(blake3::hash(text.as_bytes()).as_bytes().split_at(16).0);
-    Machine { key, fingerprint, boot: entropy.next_u64() }
+    Some(fingerprint)
 }
 
 fn identity(config: &Config) -> Result<(Identity, StoreCalendar)> {
@@ -122,7 +123,7 @@ fn link_config(config: &Config, boot: u64) -> Result<LinkConfig> {
     Ok(LinkConfig {
         host: host.to_owned(),
         port: port.parse().part("reading the port of --hub-mqtt")?,
-        client_id: client_id(node),
+        client_id: process_client_id(node, boot),
         subscriptions: node_subscriptions(node),
         will: Some(presence(false)?),
         online: Some(presence(true)?),
@@ -141,16 +142,12 @@ async fn open(
     let path = data.file(DATABASE_FILE);
     let database = DatabaseOptions::new(&path, MIGRATIONS).open().part("opening the database")?;
     let writer = Writer::start(WriterOptions::new("node"), database).part("starting the writer")?;
-    let (life_identity, now) = (identity.clone(), clock.now());
-    let life = writer
-        .run("begin_life", move |tx| begin_life(tx, &life_identity, &*entropy, now))
-        .await
-        .part("beginning the life of the database")?;
     let app = App {
         identity: Arc::new(identity),
-        life,
+        machine: fingerprint(),
         calendar: Arc::new(calendar),
         clock,
+        entropy,
         readers: ReadPool::open(&path, READERS).part("opening the readers")?,
         writer,
         present: Arc::new(Present::default()),
@@ -158,6 +155,9 @@ async fn open(
         disk_reserve_bytes: config.disk_reserve_bytes,
         key,
     };
+    let living = app.clone();
+    let begun = app.writer.run("begin_life", move |tx| life::begin(&living, tx)).await;
+    let _present = begun.part("beginning the life of the database")?;
     let describing = app.clone();
     app.writer.run("describe", move |tx| describe(&describing, tx)).await.part("describing the store")?;
     let refreshing = app.clone();
@@ -233,7 +233,7 @@ impl Node {
         record_build("store-node", env!("CARGO_PKG_VERSION"));
         let data = DataDir::open(&config.data).part("taking the data folder")?;
         let auth = TokenAuth::open(data.path(), &*entropy).part("opening the token file")?;
-        let machine = machine(signing_key(&data, &*entropy)?, &*entropy);
+        let machine = Machine { key: signing_key(&data, &*entropy)?, boot: entropy.next_u64() };
         let link_config = link_config(config, machine.boot)?;
         let app = open(config, &data, machine.key.clone(), (clock, entropy.clone())).await?;
 

@@ -53,6 +53,13 @@ impl Greeting {
         }
     }
 
+    /// There is more to be asked: greet again, without waiting.
+    pub fn again(&mut self, now: Duration) {
+        if self.state != State::Down {
+            self.state = State::Due { at: now };
+        }
+    }
+
     /// The hub has answered.
     pub fn welcomed(&mut self, session: u64) {
         self.backoff.succeeded();
@@ -121,6 +128,19 @@ mod tests {
         greeting.refused(2, S(3));
         assert_eq!(greeting.session(), None);
         assert!(greeting.take_due(S(3)));
+    }
+
+    #[test]
+    fn asking_again_greets_at_once_but_not_without_a_link() {
+        let mut greeting = Greeting::default();
+        greeting.again(S(0));
+        assert!(!greeting.take_due(S(0)));
+        greeting.connected(S(0));
+        assert!(greeting.take_due(S(0)));
+        greeting.welcomed(2);
+        greeting.again(S(1));
+        assert_eq!(greeting.session(), None);
+        assert!(greeting.take_due(S(1)));
     }
 
     #[test]

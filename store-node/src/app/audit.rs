@@ -5,16 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use percolate_common::domain::books::{Books, DayBooks, SeriesBooks};
 use percolate_common::ids::StockItemId;
-use percolate_common::journal::{ChainAudit, Head, JournalId};
+use percolate_common::journal::{ChainAudit, EventId, Hash, Head, JournalId};
 use percolate_common::time::BusinessDay;
-use percolate_common::wire::event::decode;
+use percolate_common::wire::event::{Recorded, decode};
 use percolate_runtime::sqlite::ReadTx;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::App;
 use super::error::AppError;
-use crate::store::{audit, sales, stock};
+use crate::store::{audit, column, lives, sales, stock};
 
 /// What the node states of its own books.
 #[derive(Debug, Serialize, ToSchema)]
@@ -125,13 +125,31 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// What is folded so far. An event that was written again in another life counts once, wherever it stands first.
+struct Fold {
+    books: Books,
+    /// The events that were counted, where there are lives that may hold one twice.
+    seen: Option<BTreeSet<EventId>>,
+}
+
+impl Fold {
+    fn add(&mut self, hash: &Hash, recorded: &Recorded) {
+        let id = recorded.origin.map_or_else(|| hash.event_id(), |origin| origin.id);
+        if self.seen.as_mut().is_none_or(|seen| seen.insert(id)) {
+            self.books.add(&recorded.header, &recorded.event);
+        }
+    }
+}
+
 /// Reads all journals anew and compares. Takes as long as it takes to read them.
 pub(crate) fn statement(app: &App, tx: &ReadTx<'_>) -> Result<AuditAnswer, AppError> {
-    let mut books = Books::default();
+    let seen = (lives::lives_count(tx)? > 1).then(BTreeSet::new);
+    let mut fold = Fold { books: Books::default(), seen };
     let mut journals = Vec::new();
     for (journal, life, said) in audit::journal_list(tx, app.author())? {
-        journals.push(read_journal(app, tx, (journal, life, said), &mut books)?);
+        journals.push(read_journal(app, tx, (journal, life, said), &mut fold)?);
     }
+    let books = fold.books;
     Ok(AuditAnswer {
         node: app.identity.node.get(),
         store: app.identity.store.get(),
@@ -147,14 +165,14 @@ fn read_journal(
     app: &App,
     tx: &ReadTx<'_>,
     (journal, life, said): (JournalId, i64, Head),
-    books: &mut Books,
+    fold: &mut Fold,
 ) -> Result<AuditedJournal, AppError> {
     let mut chain = ChainAudit::new(&journal);
     let mut unreadable = 0;
     audit::entries_visit(tx, life, journal.stream, |entry| {
         chain.entry(entry.seq, &entry.event, &entry.hash);
         match decode(&entry.event) {
-            Ok(recorded) => books.add(&recorded.header, &recorded.event),
+            Ok(recorded) => fold.add(&entry.hash, &recorded),
             Err(_newer_or_broken) => unreadable += 1,
         }
     })?;
@@ -175,11 +193,13 @@ fn read_journal(
 
 fn stock_answers(app: &App, tx: &ReadTx<'_>, books: &Books) -> Result<Vec<AuditedStock>, AppError> {
     let (on_hand, totals) = stock::on_hand(tx, app.author())?;
+    let aliases = stock::alias_list(tx)?;
+    let twice = |item: StockItemId| aliases.get(&item).copied().unwrap_or_default();
     let folded: BTreeMap<StockItemId, i64> = books.stock().collect();
     let items: BTreeSet<StockItemId> = totals.into_iter().map(|(item, _)| item).chain(folded.keys().copied()).collect();
     let answer = |item: StockItemId| AuditedStock {
         stock_item: item.get(),
-        on_hand: on_hand.on_hand(item).get(),
+        on_hand: on_hand.on_hand(item).get() - column(twice(item).received) + column(twice(item).used),
         folded: folded.get(&item).copied().unwrap_or(0),
     };
     Ok(items.into_iter().map(answer).collect())

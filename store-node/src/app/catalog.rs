@@ -49,12 +49,16 @@ fn published(tx: &ReadTx<'_>, journal: &JournalId) -> Result<Option<Catalog>, St
     }
 }
 
-/// The menu for sale: of the journal that came last, if the service has begun a new one.
+/// The menu for sale: the highest revision of all journals, for the service begins a new one whenever it speaks after a
+/// start, and the hub may have been put back. Of two that are equal, that of the journal that came last.
 pub(crate) fn load(tx: &ReadTx<'_>) -> Result<Option<Catalog>, StorageError> {
     let mut catalog = None;
     for (journal, _head) in down::head_list(tx)? {
         if journal.stream == StreamKind::Catalog {
-            catalog = published(tx, &journal)?.or(catalog);
+            let before: Option<Catalog> = catalog.take();
+            let number = |known: &Option<Catalog>| known.as_ref().map(|known| known.revision.number);
+            let other = published(tx, &journal)?;
+            catalog = if number(&other) >= number(&before) { other } else { before };
         }
     }
     Ok(catalog)
@@ -69,6 +73,8 @@ pub(crate) enum Received {
     Gap(Head),
     /// Contradicts what is held.
     Forked,
+    /// Not to be taken now, or at all.
+    Unwanted,
 }
 
 /// Takes over a batch of one of the hub's journals.

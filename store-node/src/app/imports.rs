@@ -12,6 +12,7 @@ use percolate_runtime::sqlite::WriteTx;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::books::imported_sums;
 use super::error::AppError;
 use super::tickets::{Answer, KIND_IMPORT, RequestKey, give, given};
 use super::{App, Stamp};
@@ -199,17 +200,6 @@ fn import_basket(
     }
 }
 
-fn sums(lines: &[ImportedLine]) -> Result<(i64, i64, Minor), AppError> {
-    let overflow = |_| AppError::Field {
-        pointer: "/baskets".to_owned(),
-        code: "amount_out_of_range",
-        detail: "The total of a basket is out of range.".to_owned(),
-    };
-    let totals = lines.iter().map(ImportedLine::total).collect::<Result<Vec<_>, _>>().map_err(overflow)?;
-    let units = lines.iter().map(|line| i64::from(line.quantity)).sum();
-    Ok((lines.len().try_into().unwrap_or(i64::MAX), units, Minor::sum(totals).map_err(overflow)?))
-}
-
 fn create(
     app: &App,
     tx: &WriteTx<'_>,
@@ -219,7 +209,7 @@ fn create(
     lines: Vec<ImportedLine>,
 ) -> Result<(), AppError> {
     let day = app.calendar.business_day(stamp.at);
-    let (count, units, net) = sums(&lines)?;
+    let (count, units, net) = imported_sums(&lines)?;
     let currency = app.identity.described.currency;
     let ticket = TicketImported { id, source: source.to_owned(), currency, lines };
     let head = app.record_on(tx, stamp, day, &Event::TicketImported(ticket))?;
@@ -235,7 +225,7 @@ fn create(
         tax: Minor::ZERO,
         total: net,
     };
-    Ok(sales::ticket_insert(tx, app.life, &row)?)
+    Ok(sales::ticket_insert(tx, stamp.life, &row)?)
 }
 
 fn amend(
@@ -247,7 +237,7 @@ fn amend(
     lines: Vec<ImportedLine>,
 ) -> Result<(), AppError> {
     let day = app.calendar.business_day(stamp.at);
-    let (count, units, net) = sums(&lines)?;
+    let (count, units, net) = imported_sums(&lines)?;
     let currency = app.identity.described.currency;
     let amended = ImportAmended { id, source: source.to_owned(), currency, lines };
     app.record_on(tx, stamp, day, &Event::ImportAmended(amended))?;

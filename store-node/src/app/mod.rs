@@ -1,15 +1,19 @@
 //! What a store-node does: one function a command, one transaction each.
 
 pub(crate) mod audit;
+pub(crate) mod books;
 pub(crate) mod catalog;
 pub(crate) mod error;
 pub(crate) mod imports;
+pub(crate) mod life;
 pub(crate) mod movements;
+pub(crate) mod repair;
 pub(crate) mod reports;
+pub(crate) mod take_back;
 pub(crate) mod tickets;
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use percolate_common::domain::catalog::Catalog;
@@ -17,7 +21,7 @@ use percolate_common::domain::event::{ClockQuality, Event, Header, StoreDescribe
 use percolate_common::entropy::Entropy;
 use percolate_common::hlc::Hlc;
 use percolate_common::ids::{NodeId, StoreId};
-use percolate_common::journal::{AuthorId, Head, Incarnation, JournalId, SigningKey, StreamKind};
+use percolate_common::journal::{AuthorId, Head, JournalId, SigningKey, StreamKind};
 use percolate_common::time::{BusinessDay, Clock, StoreCalendar, UtcMillis};
 use percolate_common::wire::event::encode;
 use percolate_runtime::read_pool::ReadPool;
@@ -25,7 +29,8 @@ use percolate_runtime::sqlite::{ReadTx, StorageError, WriteTx};
 use percolate_runtime::writer::Writer;
 use tokio::sync::broadcast;
 
-use crate::store::journal::{self, Life};
+use crate::store::journal;
+use crate::store::lives::{self, Life};
 use error::AppError;
 
 /// A wall clock this far behind what was already written is not believed, in milliseconds.
@@ -91,6 +96,8 @@ pub(crate) struct Present {
     link: AtomicU8,
     compared: AtomicBool,
     skew_ms: AtomicI64,
+    /// Greetings of this process so far.
+    greetings: AtomicU64,
     /// Absent once the node stops.
     notices: RwLock<Option<broadcast::Sender<Notice>>>,
 }
@@ -103,6 +110,7 @@ impl Default for Present {
             link: AtomicU8::new(LinkState::Down as u8),
             compared: AtomicBool::new(false),
             skew_ms: AtomicI64::new(0),
+            greetings: AtomicU64::new(0),
             notices: RwLock::new(Some(broadcast::Sender::new(NOTICES_MAX))),
         }
     }
@@ -149,6 +157,11 @@ impl Present {
         self.compared.store(true, Ordering::Relaxed);
     }
 
+    /// The number of the next greeting: 1, 2, 3 …
+    pub(crate) fn next_greeting(&self) -> u64 {
+        self.greetings.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
     /// Tells whoever listens; nobody may.
     pub(crate) fn tell(&self, notice: Notice) {
         let notices = self.notices.read().unwrap_or_else(PoisonError::into_inner);
@@ -171,9 +184,11 @@ impl Present {
 #[derive(Clone)]
 pub(crate) struct App {
     pub(crate) identity: Arc<Identity>,
-    pub(crate) life: Life,
+    /// A fingerprint of the machine, where it has one.
+    pub(crate) machine: Option<[u8; 16]>,
     pub(crate) calendar: Arc<StoreCalendar>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) writer: Writer,
     pub(crate) readers: ReadPool,
     pub(crate) present: Arc<Present>,
@@ -189,9 +204,11 @@ impl std::fmt::Debug for App {
     }
 }
 
-/// When something is recorded.
+/// When something is recorded, and in which life: the one that its own transaction finds, for another may have begun
+/// while the command waited.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Stamp {
+    pub(crate) life: Life,
     pub(crate) at: UtcMillis,
     pub(crate) hlc: Hlc,
     pub(crate) clock: ClockQuality,
@@ -203,15 +220,15 @@ impl App {
         AuthorId::node(self.identity.node)
     }
 
-    /// The journal of one stream in the present life.
-    pub(crate) fn journal(&self, stream: StreamKind) -> JournalId {
-        JournalId { author: self.author(), incarnation: self.life.incarnation, stream }
+    /// The journal of one stream in a life.
+    pub(crate) fn journal(&self, life: Life, stream: StreamKind) -> JournalId {
+        JournalId { author: self.author(), incarnation: life.incarnation, stream }
     }
 
     /// The moment of a command: the wall clock, unless it has fallen behind what was already written.
     pub(crate) fn stamp(&self, tx: &ReadTx<'_>) -> Result<Stamp, StorageError> {
         let now = self.clock.now();
-        let written = journal::hlc_max(tx, self.life)?;
+        let written = journal::hlc_max(tx)?;
         let fell_behind = now.get().saturating_add(BEHIND_MS_MAX) < written.millis().get();
         let hlc = written.tick(now);
         let clock = match self.present.skew_ms() {
@@ -220,7 +237,7 @@ impl App {
             Some(skew_ms) if skew_ms.abs() > SKEW_MS_MAX => ClockQuality::Suspect,
             Some(_) => ClockQuality::Good,
         };
-        Ok(Stamp { at: if fell_behind { hlc.millis() } else { now }, hlc, clock })
+        Ok(Stamp { life: lives::present(tx)?, at: if fell_behind { hlc.millis() } else { now }, hlc, clock })
     }
 
     /// Writes a fact that happens now.
@@ -237,7 +254,7 @@ impl App {
         event: &Event,
     ) -> Result<Head, AppError> {
         // Several facts of one command share a moment, but never a clock reading.
-        let hlc = stamp.hlc.max(journal::hlc_max(tx, self.life)?.tick(stamp.hlc.millis()));
+        let hlc = stamp.hlc.max(journal::hlc_max(tx)?.tick(stamp.hlc.millis()));
         let header = Header {
             store: self.identity.store,
             at: stamp.at,
@@ -247,7 +264,7 @@ impl App {
             zone: self.calendar.zone_name().to_owned(),
         };
         let bytes = encode(&header, event, None)?;
-        Ok(journal::entry_append(tx, self.life, &self.journal(event.stream()), &bytes, hlc)?)
+        Ok(journal::entry_append(tx, stamp.life, &self.journal(stamp.life, event.stream()), &bytes, hlc)?)
     }
 
     /// Whether the database can be written; nothing is kept of the try, and nothing is flushed for it. Blocks.
@@ -302,32 +319,7 @@ impl From<StorageError> for Probe {
     }
 }
 
-const STORE_KEY: &str = "store";
-const NODE_KEY: &str = "node";
 const DESCRIBED_KEY: &str = "described";
-
-/// Begins or continues the life of a database.
-///
-/// # Errors
-/// [`AppError::OtherNode`] if it belongs to another store or node.
-pub(crate) fn begin_life(
-    tx: &WriteTx<'_>,
-    identity: &Identity,
-    entropy: &dyn Entropy,
-    now: UtcMillis,
-) -> Result<Life, AppError> {
-    for (key, ours) in [(STORE_KEY, identity.store.to_string()), (NODE_KEY, identity.node.to_string())] {
-        match journal::meta_fetch(tx, key)? {
-            Some(theirs) if theirs != ours => return Err(AppError::OtherNode { what: key, theirs, ours }),
-            Some(_) => {}
-            None => journal::meta_put(tx, key, &ours)?,
-        }
-    }
-    if journal::life_fetch(tx)?.is_none() {
-        journal::life_insert(tx, Incarnation::new(entropy.next_u64()), now)?;
-    }
-    journal::life_fetch(tx)?.ok_or(AppError::Storage(StorageError::TransactionLost))
-}
 
 /// Writes the store's description if it is not the one that was written last.
 pub(crate) fn describe(app: &App, tx: &WriteTx<'_>) -> Result<(), AppError> {

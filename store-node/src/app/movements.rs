@@ -42,13 +42,13 @@ pub(crate) fn book(
     let id = MovementId::moved(stamp.at.get(), app.author().number(), &key.text);
     let moved = move_stock(catalog, id, reason, lines)?;
     for line in &moved.lines {
-        let total = stock::total_fetch(tx, app.life, line.stock_item)?;
+        let total = stock::total_fetch(tx, stamp.life, line.stock_item)?;
         let total = total.moved(line.quantity).map_err(|_overflow| AppError::Field {
             pointer: "/lines".to_owned(),
             code: "amount_out_of_range",
             detail: "The stock total of an item would be out of range.".to_owned(),
         })?;
-        stock::total_put(tx, app.life, line.stock_item, total)?;
+        stock::total_put(tx, stamp.life, line.stock_item, total)?;
     }
     let head = app.record(tx, &stamp, &Event::StockMoved(moved))?;
     let answer = MovementAnswer {

@@ -14,7 +14,9 @@ use utoipa::ToSchema;
 use super::App;
 use super::error::AppError;
 use super::tickets::{LineAnswer, TicketAnswer, describe};
-use crate::store::{journal, sales, stock};
+use crate::store::lives::{self, Life};
+use crate::store::sales::{self, Place};
+use crate::store::{column, count, journal, stock};
 
 /// A business day. Amounts are minor units of the store's currency.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -104,16 +106,18 @@ pub(crate) fn today(app: &App, tx: &ReadTx<'_>) -> Result<DayAnswer, AppError> {
 /// Stock on hand, by item.
 pub(crate) fn stock(app: &App, tx: &ReadTx<'_>) -> Result<Vec<StockRow>, AppError> {
     let (on_hand, totals) = stock::on_hand(tx, app.author())?;
+    let aliases = stock::alias_list(tx)?;
     let catalog = app.present.catalog();
     let row = |(item, total): (percolate_common::ids::StockItemId, percolate_common::crdt::stock::StockTotal)| {
         let known = catalog.as_ref().and_then(|catalog| catalog.content.stock_items.get(&item));
+        let twice = aliases.get(&item).copied().unwrap_or_default();
         StockRow {
             stock_item: item.get(),
             name: known.map_or_else(|| format!("stock item {item}"), |known| known.name.clone()),
             unit: known.map_or("", |known| known.unit.as_str()).to_owned(),
-            on_hand: on_hand.on_hand(item).get(),
-            received: total.received,
-            used: total.used,
+            on_hand: on_hand.on_hand(item).get() - column(twice.received) + column(twice.used),
+            received: total.received.saturating_sub(twice.received),
+            used: total.used.saturating_sub(twice.used),
         }
     };
     Ok(totals.into_iter().map(row).collect())
@@ -147,14 +151,21 @@ fn imported(ticket: &TicketImported, recorded: &Recorded, seq: u64) -> TicketAns
     }
 }
 
-fn at_place(app: &App, tx: &ReadTx<'_>, life: i64, seq: u64) -> Result<TicketAnswer, AppError> {
+/// The event at a place of the sales journals, and the ticket that it is.
+fn read_place(app: &App, tx: &ReadTx<'_>, Place { life, seq }: Place) -> Result<(Recorded, TicketAnswer), AppError> {
     let bytes = journal::entry_fetch(tx, life, StreamKind::Sales, seq)?.ok_or(AppError::NotFound("ticket"))?;
     let recorded = decode(&bytes).map_err(|_unreadable| AppError::NotFound("ticket"))?;
     let catalog = app.present.catalog();
     let header = &recorded.header;
     match &recorded.event {
-        Event::TicketSold(sold) => Ok(describe(sold, header.business_day, header.at.get(), seq, catalog.as_deref())),
-        Event::TicketImported(ticket) => Ok(imported(ticket, &recorded, seq)),
+        Event::TicketSold(sold) => {
+            let answer = describe(sold, header.business_day, header.at.get(), seq, catalog.as_deref());
+            Ok((recorded, answer))
+        }
+        Event::TicketImported(ticket) => {
+            let answer = imported(ticket, &recorded, seq);
+            Ok((recorded, answer))
+        }
         Event::SeriesOpened(_)
         | Event::LifeBegan(_)
         | Event::ImportAmended(_)
@@ -164,31 +175,73 @@ fn at_place(app: &App, tx: &ReadTx<'_>, life: i64, seq: u64) -> Result<TicketAns
     }
 }
 
-/// One ticket.
-pub(crate) fn ticket(app: &App, tx: &ReadTx<'_>, id: TicketId) -> Result<TicketAnswer, AppError> {
-    let (life, seq) = sales::ticket_place(tx, id)?.ok_or(AppError::NotFound("ticket"))?;
-    at_place(app, tx, life, seq)
+/// The ticket at a place of the sales journals.
+pub(crate) fn at_place(app: &App, tx: &ReadTx<'_>, place: Place) -> Result<TicketAnswer, AppError> {
+    Ok(read_place(app, tx, place)?.1)
 }
 
-/// Tickets after a place in the sales journal, oldest first.
+/// One ticket.
+pub(crate) fn ticket(app: &App, tx: &ReadTx<'_>, id: TicketId) -> Result<TicketAnswer, AppError> {
+    at_place(app, tx, sales::ticket_place(tx, id)?.ok_or(AppError::NotFound("ticket"))?)
+}
+
+/// Bits of a page's end that are the sequence number; the life is above them. A program without 64-bit numbers can read
+/// it up to life 8,192.
+const CURSOR_SEQ_BITS: u32 = 40;
+
+/// A place as one number: in the first life its sequence number.
+fn cursor(place: Place) -> u64 {
+    ((count(place.life).saturating_sub(1)) << CURSOR_SEQ_BITS) | place.seq
+}
+
+fn place(cursor: u64) -> Place {
+    Place { life: column((cursor >> CURSOR_SEQ_BITS) + 1), seq: cursor & ((1 << CURSOR_SEQ_BITS) - 1) }
+}
+
+/// Tickets after the end of a page, oldest life first, and where this page ends.
 pub(crate) fn tickets(
     app: &App,
     tx: &ReadTx<'_>,
     day: Option<BusinessDay>,
-    after_seq: u64,
+    after: u64,
     limit: u32,
-) -> Result<Vec<TicketAnswer>, AppError> {
-    let places = sales::ticket_place_list(tx, app.life, day, after_seq, limit)?;
-    places.into_iter().map(|seq| at_place(app, tx, app.life.number, seq)).collect()
+) -> Result<(Vec<TicketAnswer>, u64), AppError> {
+    let places = sales::ticket_place_list(tx, day, place(after), limit)?;
+    let end = places.last().map_or(after, |last| cursor(*last));
+    let tickets = places.into_iter().map(|place| at_place(app, tx, place)).collect::<Result<_, _>>()?;
+    Ok((tickets, end))
 }
 
-/// Tickets that were sold here after a place in the sales journal, oldest first.
-pub(crate) fn sold(app: &App, tx: &ReadTx<'_>, after_seq: u64, limit: u32) -> Result<Vec<TicketAnswer>, AppError> {
-    let places = sales::sold_place_list(tx, app.life, after_seq, limit)?;
-    places.into_iter().map(|seq| at_place(app, tx, app.life.number, seq)).collect()
+/// The life that a screen follows, and the last place in its sales journal that it was told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub(crate) life: Life,
+    pub(crate) seq: u64,
+}
+
+/// Tickets that were sold here since, oldest first; a new life is followed from its beginning. Tickets of an older life
+/// that the repair of a fork writes again were told of when they were sold.
+pub(crate) fn sold(app: &App, tx: &ReadTx<'_>, told: Told, limit: u32) -> Result<(Vec<TicketAnswer>, Told), AppError> {
+    let present = lives::present(tx)?;
+    let mut told = told;
+    let mut places = sales::sold_place_list(tx, told.life, told.seq, limit)?;
+    if places.is_empty() && told.life != present {
+        told = Told { life: present, seq: 0 };
+        places = sales::sold_place_list(tx, told.life, told.seq, limit)?;
+    }
+    let mut tickets = Vec::with_capacity(places.len());
+    for seq in places {
+        let (recorded, answer) = read_place(app, tx, Place { life: told.life.number, seq })?;
+        if recorded.origin.is_none() {
+            tickets.push(answer);
+        }
+        told.seq = seq;
+    }
+    Ok((tickets, told))
 }
 
 /// The last place in the sales journal.
-pub(crate) fn last_place(app: &App, tx: &ReadTx<'_>) -> Result<u64, AppError> {
-    Ok(journal::head_fetch(tx, app.life, &app.journal(StreamKind::Sales))?.seq)
+pub(crate) fn last_place(app: &App, tx: &ReadTx<'_>) -> Result<Told, AppError> {
+    let life = lives::present(tx)?;
+    Ok(Told { life, seq: journal::head_fetch(tx, life, &app.journal(life, StreamKind::Sales))?.seq })
 }

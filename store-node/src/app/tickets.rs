@@ -4,19 +4,18 @@ use percolate_common::domain::catalog::Catalog;
 use percolate_common::domain::event::Event;
 use percolate_common::domain::tickets::decide::{SellTicket, sell as decide_sale};
 use percolate_common::domain::tickets::receipt::TerminalName;
-use percolate_common::domain::tickets::tender::TenderKind;
 use percolate_common::domain::tickets::{SeriesOpened, TicketClass, TicketSold};
 use percolate_common::ids::TicketId;
-use percolate_common::money::Minor;
 use percolate_common::time::BusinessDay;
 use percolate_runtime::sqlite::WriteTx;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::books::{book_tenders, sold_row};
 use super::error::AppError;
-use super::{App, Stamp};
-use crate::store::sales::{self, RowClass, TicketRow};
+use super::{App, Stamp, reports};
 use crate::store::stock;
+use crate::store::{lives, sales};
 
 /// A ticket as the API shows it. Amounts are minor units of its currency.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -121,11 +120,14 @@ pub(crate) fn sell(
     if let Some(answer) = given(tx, key, KIND_TICKET)? {
         return Ok(answer);
     }
+    if let Some(answer) = sold_before(app, tx, key)? {
+        return give(tx, key, KIND_TICKET, &answer).map(|given| Answer { replayed: true, ..given });
+    }
     app.check_reserve()?;
     let decided = decide_sale(catalog, command.clone())?;
     let stamp = app.stamp(tx)?;
     let training = command.class == TicketClass::Training;
-    let (receipt, fresh) = sales::receipt_take(tx, app.life, terminal, training)?;
+    let (receipt, fresh) = sales::receipt_take(tx, stamp.life, terminal, training)?;
     if fresh {
         let opened = SeriesOpened { terminal: terminal.clone(), series: receipt.series.clone() };
         app.record(tx, &stamp, &Event::SeriesOpened(opened))?;
@@ -134,6 +136,17 @@ pub(crate) fn sell(
     let sold = decided.numbered(id, receipt);
     let answer = book(app, tx, &stamp, catalog, sold)?;
     give(tx, key, KIND_TICKET, &answer)
+}
+
+/// The ticket that was sold under this key in another life of the database: what was answered then may have been lost
+/// with a disk, and the ticket may have come back from the hub.
+fn sold_before(app: &App, tx: &WriteTx<'_>, key: &RequestKey) -> Result<Option<TicketAnswer>, AppError> {
+    if lives::lives_count(tx)? < 2 {
+        return Ok(None);
+    }
+    let key_part = TicketId::sold(0, app.author().number(), &key.text).key_part();
+    let place = sales::ticket_place_by_key(tx, key_part)?;
+    place.map(|place| reports::at_place(app, tx, place)).transpose()
 }
 
 fn book(
@@ -145,46 +158,20 @@ fn book(
 ) -> Result<TicketAnswer, AppError> {
     let day = app.calendar.business_day(stamp.at);
     for effect in &sold.stock_effects {
-        let total = stock::total_fetch(tx, app.life, effect.stock_item)?;
+        let total = stock::total_fetch(tx, stamp.life, effect.stock_item)?;
         let moved = total.moved(effect.quantity).map_err(|_overflow| AppError::Field {
             pointer: "/lines".to_owned(),
             code: "amount_out_of_range",
             detail: "The stock total of an item on this ticket is out of range.".to_owned(),
         })?;
-        stock::total_put(tx, app.life, effect.stock_item, moved)?;
+        stock::total_put(tx, stamp.life, effect.stock_item, moved)?;
     }
     let event = Event::TicketSold(sold);
     let head = app.record(tx, stamp, &event)?;
     let Event::TicketSold(sold) = event else { return Err(AppError::NotFound("ticket")) };
-    let class = if sold.class == TicketClass::Training { RowClass::Training } else { RowClass::Sale };
-    let row = TicketRow {
-        seq: head.seq,
-        id: sold.id,
-        day,
-        class,
-        receipt: Some(sold.receipt.to_string()),
-        lines: sold.lines.len().try_into().unwrap_or(i64::MAX),
-        units: sold.lines.iter().map(|line| i64::from(line.quantity)).sum(),
-        net: sold.totals.net,
-        tax: sold.totals.tax,
-        total: sold.totals.total,
-    };
-    sales::ticket_insert(tx, app.life, &row)?;
-    if class == RowClass::Sale {
-        book_tenders(tx, day, &sold)?;
-    }
+    sales::ticket_insert(tx, stamp.life, &sold_row(&sold, day, head.seq))?;
+    book_tenders(tx, day, &sold)?;
     Ok(describe(&sold, day, stamp.at.get(), head.seq, Some(catalog)))
-}
-
-/// What came into the drawer and onto the cards: cash less the change.
-fn book_tenders(tx: &WriteTx<'_>, day: BusinessDay, sold: &TicketSold) -> Result<(), AppError> {
-    for tender in &sold.tenders {
-        sales::tender_add(tx, day, tender.kind.as_str(), tender.amount)?;
-    }
-    if sold.change > Minor::ZERO {
-        sales::tender_add(tx, day, TenderKind::Cash.as_str(), Minor::new(-sold.change.get()))?;
-    }
-    Ok(())
 }
 
 /// A sold ticket as the API shows it; names come from the menu that is sold now.

@@ -12,7 +12,8 @@ use tokio_stream::{Stream, StreamExt as _};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::error::AppError;
-use crate::app::{App, Notice, reports};
+use crate::app::reports::{self, Told};
+use crate::app::{App, Notice};
 
 /// Tickets that are read at one time.
 const PAGE_TICKETS: u32 = 100;
@@ -46,8 +47,8 @@ pub(super) async fn events(
 #[derive(Debug)]
 pub(crate) struct Feed {
     app: App,
-    /// The last ticket that was told of.
-    told_seq: u64,
+    /// How far was told.
+    told: Told,
 }
 
 impl Feed {
@@ -57,8 +58,8 @@ impl Feed {
     /// [`AppError`] if the journal cannot be read.
     pub(crate) async fn open(app: App) -> Result<Self, AppError> {
         let reading = app.clone();
-        let told_seq = app.readers.read_async(move |tx| reports::last_place(&reading, tx)).await?;
-        Ok(Self { app, told_seq })
+        let told = app.readers.read_async(move |tx| reports::last_place(&reading, tx)).await?;
+        Ok(Self { app, told })
     }
 
     /// Follows the journal until it is stopped.
@@ -78,14 +79,14 @@ impl Feed {
 
     async fn tell(&mut self) -> Result<(), AppError> {
         loop {
-            let (reading, after_seq) = (self.app.clone(), self.told_seq);
-            let sold = move |tx: &ReadTx<'_>| reports::sold(&reading, tx, after_seq, PAGE_TICKETS);
-            let tickets = self.app.readers.read_async(sold).await?;
-            if tickets.is_empty() {
+            let (reading, before) = (self.app.clone(), self.told);
+            let sold = move |tx: &ReadTx<'_>| reports::sold(&reading, tx, before, PAGE_TICKETS);
+            let (tickets, told) = self.app.readers.read_async(sold).await?;
+            if told == before {
                 return Ok(());
             }
+            self.told = told;
             for ticket in tickets {
-                self.told_seq = ticket.seq;
                 metrics::counter!("node_tickets_total").increment(1);
                 self.app.present.tell(Notice::Ticket(serde_json::to_string(&ticket).unwrap_or_default()));
                 // A commit of many sales must not outrun a screen that listens.

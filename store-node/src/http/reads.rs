@@ -19,7 +19,8 @@ use crate::app::error::AppError;
 use crate::app::reports::{self, DayAnswer, StockRow};
 use crate::app::tickets::TicketAnswer;
 use crate::app::{App, Halted};
-use crate::store::journal;
+use crate::store::lives::{self, Life};
+use crate::store::{journal, repair};
 
 /// Tickets of one page if nothing is said, and at most.
 const PAGE_TICKETS: u32 = 100;
@@ -42,6 +43,8 @@ pub(super) struct NodeAnswer {
     store: StoreAnswer,
     /// Life of its database, 16 hexadecimal digits.
     incarnation: String,
+    /// The same life, and how it began.
+    life: LifeAnswer,
     /// Version of its program.
     #[schema(value_type = String)]
     version: &'static str,
@@ -54,8 +57,28 @@ pub(super) struct NodeAnswer {
     clock_skew_ms: Option<i64>,
     /// Its journals.
     streams: Vec<StreamAnswer>,
+    /// How far the repair of a fork is, while there is one; it goes on selling.
+    repair: Option<RepairAnswer>,
     /// Why it has stopped sending, if it has; it goes on selling.
     halted: Option<Halted>,
+}
+
+/// A life of the node's database: another one begins where two boxes might otherwise write the same journal.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct LifeAnswer {
+    /// Which, 16 hexadecimal digits.
+    incarnation: String,
+    /// Why it began: `new`, `moved`, `forked` or `fenced`.
+    reason: String,
+    /// When it began, UTC milliseconds.
+    since_ms: i64,
+}
+
+/// The hub held another past of this node's disk: what it lacked is written again in the present life.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct RepairAnswer {
+    /// Entries that are still to be written again.
+    left: u64,
 }
 
 /// A store.
@@ -89,11 +112,11 @@ pub(super) struct StreamAnswer {
     oldest_unacked_at_ms: Option<i64>,
 }
 
-fn stream_answer(app: &App, tx: &ReadTx<'_>, stream: StreamKind) -> Result<StreamAnswer, AppError> {
-    let head = journal::head_fetch(tx, app.life, &app.journal(stream))?;
-    let acked_seq = journal::acked_fetch(tx, app.life, stream)?;
+fn stream_answer(app: &App, tx: &ReadTx<'_>, life: Life, stream: StreamKind) -> Result<StreamAnswer, AppError> {
+    let head = journal::head_fetch(tx, life, &app.journal(life, stream))?;
+    let acked_seq = journal::acked_fetch(tx, life, stream)?;
     let oldest =
-        if acked_seq < head.seq { journal::entry_fetch(tx, app.life.number, stream, acked_seq + 1)? } else { None };
+        if acked_seq < head.seq { journal::entry_fetch(tx, life.number, stream, acked_seq + 1)? } else { None };
     let recorded = oldest.and_then(|bytes| percolate_common::wire::event::decode(&bytes).ok());
     Ok(StreamAnswer {
         stream: stream.as_str(),
@@ -111,9 +134,14 @@ fn stream_answer(app: &App, tx: &ReadTx<'_>, stream: StreamKind) -> Result<Strea
     (status = "5XX", description = "Failed", body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn node(State(app): State<App>, _actor: Actor) -> Result<Json<NodeAnswer>, Problem> {
-    let streams =
-        read(&app, |app, tx| StreamKind::UP.into_iter().map(|stream| stream_answer(app, tx, stream)).collect());
-    let streams: Vec<StreamAnswer> = streams.await?;
+    let (life, streams, left) = read(&app, |app, tx| {
+        let present = lives::present(tx)?;
+        let lives::Beginning { reason, since_ms, .. } = lives::beginning(tx, present)?;
+        let life = LifeAnswer { incarnation: present.incarnation.to_string(), reason, since_ms };
+        let streams = StreamKind::UP.into_iter().map(|stream| stream_answer(app, tx, present, stream));
+        Ok((life, streams.collect::<Result<Vec<_>, _>>()?, repair::left(tx)?))
+    })
+    .await?;
     let described = &app.identity.described;
     Ok(Json(NodeAnswer {
         node: app.identity.node.get(),
@@ -124,12 +152,14 @@ pub(super) async fn node(State(app): State<App>, _actor: Actor) -> Result<Json<N
             cutover_hour: described.cutover_hour,
             currency: described.currency.to_string(),
         },
-        incarnation: app.life.incarnation.to_string(),
+        incarnation: life.incarnation.clone(),
+        life,
         version: env!("CARGO_PKG_VERSION"),
         catalog_revision: app.present.catalog().map(|catalog| catalog.revision.number),
         link: app.present.link().as_str(),
         clock_skew_ms: app.present.skew_ms(),
         streams,
+        repair: (left > 0).then_some(RepairAnswer { left }),
         halted: app.present.halted(),
     }))
 }
@@ -271,9 +301,9 @@ pub(super) async fn tickets(
     let day = query.day.as_deref().map(|text| parse_day(text, "?day")).transpose()?;
     let limit = query.limit.unwrap_or(PAGE_TICKETS).clamp(1, PAGE_TICKETS_MAX);
     let after = query.after.unwrap_or(0);
-    let tickets = read(&app, move |app, tx| reports::tickets(app, tx, day, after, limit)).await?;
+    let (tickets, end) = read(&app, move |app, tx| reports::tickets(app, tx, day, after, limit)).await?;
     let full = u32::try_from(tickets.len()).is_ok_and(|count| count == limit);
-    let next = tickets.last().filter(|_| full).map(|ticket| ticket.seq);
+    let next = full.then_some(end);
     Ok(Json(TicketPage { tickets, next }))
 }
 

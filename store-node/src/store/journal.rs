@@ -1,26 +1,18 @@
-//! The node's own journals, its life, and how far the hub has read.
+//! The node's own journals, and how far the hub has read them.
 
 use percolate_common::hlc::Hlc;
-use percolate_common::journal::{Hash, Head, Incarnation, JournalId, StreamKind};
-use percolate_common::time::UtcMillis;
+use percolate_common::journal::{Hash, Head, JournalId, StreamKind};
 use percolate_runtime::sqlite::{ReadTx, StorageError, WriteTx};
 use rusqlite::{Row, named_params};
 
+use super::lives::Life;
 use super::{column, count};
 
-/// A life of this database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Life {
-    pub(crate) number: i64,
-    pub(crate) incarnation: Incarnation,
-}
-
-/// A journal's head with its clock reading.
+/// A journal's head.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct StreamHead {
     pub(crate) stream: StreamKind,
     pub(crate) head: Head,
-    pub(crate) hlc: Hlc,
 }
 
 /// The reader of everything: the hub.
@@ -44,22 +36,6 @@ pub(crate) fn meta_touch(tx: &WriteTx<'_>) -> Result<(), StorageError> {
     Ok(())
 }
 
-/// The present life, if there is one.
-pub(crate) fn life_fetch(tx: &ReadTx<'_>) -> Result<Option<Life>, StorageError> {
-    tx.query_optional("SELECT life, incarnation FROM author_life ORDER BY life DESC LIMIT 1", [], |row| {
-        let incarnation = Incarnation::new(row.get::<_, i64>("incarnation")?.cast_unsigned());
-        Ok(Life { number: row.get("life")?, incarnation })
-    })
-}
-
-pub(crate) fn life_insert(tx: &WriteTx<'_>, incarnation: Incarnation, now: UtcMillis) -> Result<(), StorageError> {
-    tx.execute(
-        "INSERT INTO author_life (incarnation, created_at_ms) VALUES (:incarnation, :now)",
-        named_params! {":incarnation": incarnation.get().cast_signed(), ":now": now.get()},
-    )?;
-    Ok(())
-}
-
 fn hash(row: &Row<'_>) -> rusqlite::Result<Hash> {
     row.get("hash").map(Hash::from_bytes)
 }
@@ -67,20 +43,22 @@ fn hash(row: &Row<'_>) -> rusqlite::Result<Hash> {
 /// Heads of all journals that have entries.
 pub(crate) fn head_list(tx: &ReadTx<'_>, life: Life) -> Result<Vec<StreamHead>, StorageError> {
     let rows = tx.query_list(
-        "SELECT stream, seq, hash, hlc FROM stream_head WHERE life = :life ORDER BY stream LIMIT 64",
+        "SELECT stream, seq, hash FROM stream_head WHERE life = :life ORDER BY stream LIMIT 64",
         named_params! {":life": life.number},
         |row| {
             let head = Head { seq: count(row.get("seq")?), hash: hash(row)? };
-            Ok((row.get::<_, u8>("stream")?, head, Hlc::from_packed(row.get::<_, i64>("hlc")?.cast_unsigned())))
+            Ok((row.get::<_, u8>("stream")?, head))
         },
     )?;
-    let known = |(stream, head, hlc)| Some(StreamHead { stream: StreamKind::from_number(stream)?, head, hlc });
+    let known = |(stream, head)| Some(StreamHead { stream: StreamKind::from_number(stream)?, head });
     Ok(rows.into_iter().filter_map(known).collect())
 }
 
-/// The highest clock reading that was ever written.
-pub(crate) fn hlc_max(tx: &ReadTx<'_>, life: Life) -> Result<Hlc, StorageError> {
-    Ok(head_list(tx, life)?.iter().map(|head| head.hlc).max().unwrap_or_default())
+/// The highest clock reading that was ever written, in whatever life.
+pub(crate) fn hlc_max(tx: &ReadTx<'_>) -> Result<Hlc, StorageError> {
+    let highest: Option<i64> =
+        tx.query_one("SELECT max(hlc) AS highest FROM stream_head", [], |row| row.get("highest"))?;
+    Ok(highest.map_or_else(Hlc::default, |packed| Hlc::from_packed(packed.cast_unsigned())))
 }
 
 /// The head of one journal, empty or not.
@@ -102,6 +80,19 @@ pub(crate) fn entry_append(
     hlc: Hlc,
 ) -> Result<Head, StorageError> {
     let head = head_fetch(tx, life, journal)?.after(event);
+    entry_put(tx, life, journal, head, event, hlc)?;
+    Ok(head)
+}
+
+/// Keeps an entry that continues a journal, after which its head is `head`.
+pub(crate) fn entry_put(
+    tx: &WriteTx<'_>,
+    life: Life,
+    journal: &JournalId,
+    head: Head,
+    event: &[u8],
+    hlc: Hlc,
+) -> Result<(), StorageError> {
     tx.execute(
         "INSERT INTO journal (life, stream, seq, event, hash) VALUES (:life, :stream, :seq, :event, :hash)",
         named_params! {
@@ -111,13 +102,14 @@ pub(crate) fn entry_append(
     )?;
     tx.execute(
         "INSERT INTO stream_head (life, stream, seq, hash, hlc) VALUES (:life, :stream, :seq, :hash, :hlc)
-         ON CONFLICT (life, stream) DO UPDATE SET seq = excluded.seq, hash = excluded.hash, hlc = excluded.hlc",
+         ON CONFLICT (life, stream) DO UPDATE SET seq = excluded.seq, hash = excluded.hash,
+            hlc = max(hlc, excluded.hlc)",
         named_params! {
             ":life": life.number, ":stream": journal.stream.number(), ":seq": column(head.seq),
             ":hash": head.hash.as_bytes(), ":hlc": hlc.packed().cast_signed(),
         },
     )?;
-    Ok(head)
+    Ok(())
 }
 
 /// The chain hash at a sequence number.
@@ -151,6 +143,20 @@ pub(crate) fn entry_fetch(
     )
 }
 
+/// One entry with the chain hash after it.
+pub(crate) fn entry_with_hash(
+    tx: &ReadTx<'_>,
+    life: Life,
+    stream: StreamKind,
+    seq: u64,
+) -> Result<Option<(Vec<u8>, Hash)>, StorageError> {
+    tx.query_optional(
+        "SELECT event, hash FROM journal WHERE life = :life AND stream = :stream AND seq = :seq",
+        named_params! {":life": life.number, ":stream": stream.number(), ":seq": column(seq)},
+        |row| Ok((row.get("event")?, hash(row)?)),
+    )
+}
+
 /// Entries from a sequence number on, as many as fit into `events_max` and `bytes_max`, and at least one.
 pub(crate) fn entry_list(
     tx: &ReadTx<'_>,
@@ -179,7 +185,7 @@ pub(crate) fn entry_list(
     Ok(events)
 }
 
-/// How far the hub has acknowledged a journal.
+/// How far the hub has said that it holds a journal.
 pub(crate) fn acked_fetch(tx: &ReadTx<'_>, life: Life, stream: StreamKind) -> Result<u64, StorageError> {
     let acked = tx.query_optional(
         "SELECT acked_seq FROM reader WHERE reader = :reader AND life = :life AND stream = :stream",
@@ -189,10 +195,21 @@ pub(crate) fn acked_fetch(tx: &ReadTx<'_>, life: Life, stream: StreamKind) -> Re
     Ok(acked.map_or(0, count))
 }
 
+/// The hub has committed a journal up to here; it may say so late.
 pub(crate) fn acked_put(tx: &WriteTx<'_>, life: Life, stream: StreamKind, seq: u64) -> Result<(), StorageError> {
     tx.execute(
         "INSERT INTO reader (reader, life, stream, acked_seq) VALUES (:reader, :life, :stream, :seq)
          ON CONFLICT (reader, life, stream) DO UPDATE SET acked_seq = max(acked_seq, excluded.acked_seq)",
+        named_params! {":reader": HUB, ":life": life.number, ":stream": stream.number(), ":seq": column(seq)},
+    )?;
+    Ok(())
+}
+
+/// The hub says how far it holds a journal, which may be less than it had committed: it may have been restored, too.
+pub(crate) fn acked_set(tx: &WriteTx<'_>, life: Life, stream: StreamKind, seq: u64) -> Result<(), StorageError> {
+    tx.execute(
+        "INSERT INTO reader (reader, life, stream, acked_seq) VALUES (:reader, :life, :stream, :seq)
+         ON CONFLICT (reader, life, stream) DO UPDATE SET acked_seq = excluded.acked_seq",
         named_params! {":reader": HUB, ":life": life.number, ":stream": stream.number(), ":seq": column(seq)},
     )?;
     Ok(())

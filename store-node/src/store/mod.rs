@@ -6,14 +6,18 @@ pub(crate) mod audit;
 pub(crate) mod down;
 pub(crate) mod imports;
 pub(crate) mod journal;
+pub(crate) mod lives;
+pub(crate) mod repair;
 pub(crate) mod sales;
 pub(crate) mod stock;
 
 use percolate_runtime::migrate::Migration;
 
 /// The schema, oldest first.
-pub(crate) const MIGRATIONS: &[Migration] =
-    &[Migration::new(1, "node", include_str!("../../migrations/0001_node.sql"))];
+pub(crate) const MIGRATIONS: &[Migration] = &[
+    Migration::new(1, "node", include_str!("../../migrations/0001_node.sql")),
+    Migration::new(2, "lives", include_str!("../../migrations/0002_lives.sql")),
+];
 
 /// Rows of any list that has no limit of its own.
 pub(crate) const LIST_ROWS_MAX: i64 = 100_000;

@@ -7,7 +7,7 @@ use percolate_common::time::BusinessDay;
 use percolate_runtime::sqlite::{ReadTx, StorageError, WriteTx};
 use rusqlite::{Row, named_params};
 
-use super::journal::Life;
+use super::lives::{self, Life};
 use super::{LIST_ROWS_MAX, column, count};
 
 /// Real, practice, or brought in from another system.
@@ -26,6 +26,13 @@ impl RowClass {
             Self::Imported => 3,
         }
     }
+}
+
+/// Where a ticket's event stands: the life's number, and the sequence number in its sales journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Place {
+    pub(crate) life: i64,
+    pub(crate) seq: u64,
 }
 
 /// A ticket's row.
@@ -69,35 +76,46 @@ pub(crate) fn ticket_insert(tx: &WriteTx<'_>, life: Life, ticket: &TicketRow) ->
     Ok(())
 }
 
-/// Life and sequence number of a ticket's event.
-pub(crate) fn ticket_place(tx: &ReadTx<'_>, id: TicketId) -> Result<Option<(i64, u64)>, StorageError> {
-    tx.query_optional("SELECT life, seq FROM ticket WHERE id = :id", named_params! {":id": id.to_bytes()}, |row| {
-        Ok((row.get("life")?, count(row.get("seq")?)))
-    })
+/// The place of a ticket's event.
+pub(crate) fn ticket_place(tx: &ReadTx<'_>, id: TicketId) -> Result<Option<Place>, StorageError> {
+    tx.query_optional("SELECT life, seq FROM ticket WHERE id = :id", named_params! {":id": id.to_bytes()}, place)
 }
 
-/// Places of the tickets of a day, or of all days, after a sequence number.
+/// The place of the ticket that was sold under a key, in whatever life; see [`TicketId::key_part`].
+pub(crate) fn ticket_place_by_key(tx: &ReadTx<'_>, key_part: [u8; 8]) -> Result<Option<Place>, StorageError> {
+    tx.query_optional(
+        "SELECT life, seq FROM ticket WHERE substr(id, 9, 8) = :key AND class <> 3 ORDER BY life, seq LIMIT 1",
+        named_params! {":key": key_part},
+        place,
+    )
+}
+
+fn place(row: &Row<'_>) -> rusqlite::Result<Place> {
+    Ok(Place { life: row.get("life")?, seq: count(row.get("seq")?) })
+}
+
+/// Places of the tickets of a day, or of all days, after a place: life by life, in the order of their journals.
 pub(crate) fn ticket_place_list(
     tx: &ReadTx<'_>,
-    life: Life,
     day: Option<BusinessDay>,
-    after_seq: u64,
+    after: Place,
     limit: u32,
-) -> Result<Vec<u64>, StorageError> {
+) -> Result<Vec<Place>, StorageError> {
     let params = named_params! {
-        ":life": life.number, ":after": column(after_seq), ":limit": limit, ":day": day.map(BusinessDay::days),
+        ":life": after.life, ":after": column(after.seq), ":limit": limit, ":day": day.map(BusinessDay::days),
     };
-    let seq = |row: &Row<'_>| Ok(count(row.get("seq")?));
     match day {
         Some(_) => tx.query_list(
-            "SELECT seq FROM ticket WHERE day = :day AND life = :life AND seq > :after ORDER BY seq LIMIT :limit",
+            "SELECT life, seq FROM ticket WHERE day = :day AND (life, seq) > (:life, :after)
+             ORDER BY life, seq LIMIT :limit",
             params,
-            seq,
+            place,
         ),
         None => tx.query_list(
-            "SELECT seq FROM ticket WHERE :day IS NULL AND life = :life AND seq > :after ORDER BY seq LIMIT :limit",
+            "SELECT life, seq FROM ticket WHERE :day IS NULL AND (life, seq) > (:life, :after)
+             ORDER BY life, seq LIMIT :limit",
             params,
-            seq,
+            place,
         ),
     }
 }
@@ -213,11 +231,13 @@ pub(crate) fn receipt_take(
         |row| Ok((row.get::<_, String>("series")?, count(row.get("next_number")?))),
     )?;
     let fresh = known.is_none();
-    let first = if training { Series::training() } else { Series::first() };
-    let (series, number) = match known {
-        Some((text, number)) => (text.parse().unwrap_or(first), number),
-        None => (first, 1),
+    let (text, number) = known.unwrap_or_default();
+    let series = match text.parse() {
+        Ok(series) => series,
+        Err(_none_yet) if training => Series::training(),
+        Err(_none_yet) => lives::label_fetch(tx, life)?,
     };
+    let number = number.max(1);
     tx.execute(
         "INSERT INTO series (terminal, life, training, series, next_number) VALUES (:terminal, :life, :training, :series, :next)
          ON CONFLICT (terminal, life, training) DO UPDATE SET next_number = excluded.next_number",

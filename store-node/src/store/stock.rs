@@ -1,12 +1,14 @@
 //! Stock totals of each life, and what they join to.
 
+use std::collections::BTreeMap;
+
 use percolate_common::crdt::stock::{StockOnHand, StockTotal};
 use percolate_common::ids::StockItemId;
 use percolate_common::journal::{AuthorId, Incarnation};
 use percolate_runtime::sqlite::{ReadTx, StorageError, WriteTx};
 use rusqlite::named_params;
 
-use super::journal::Life;
+use super::lives::Life;
 use super::{LIST_ROWS_MAX, column, count};
 
 pub(crate) fn total_fetch(tx: &ReadTx<'_>, life: Life, item: StockItemId) -> Result<StockTotal, StorageError> {
@@ -32,6 +34,71 @@ pub(crate) fn total_put(
         },
     )?;
     Ok(())
+}
+
+/// All totals of a life.
+pub(crate) fn total_list(tx: &ReadTx<'_>, life: Life) -> Result<Vec<(StockItemId, StockTotal)>, StorageError> {
+    tx.query_list(
+        "SELECT stock_item, received, used FROM stock_total WHERE life = :life ORDER BY stock_item LIMIT :limit",
+        named_params! {":life": life.number, ":limit": LIST_ROWS_MAX},
+        |row| {
+            let total = StockTotal { received: count(row.get("received")?), used: count(row.get("used")?) };
+            Ok((StockItemId::new(row.get("stock_item")?), total))
+        },
+    )
+}
+
+/// Adds to a life's total of an item.
+pub(crate) fn total_add(tx: &WriteTx<'_>, life: Life, item: StockItemId, more: StockTotal) -> Result<(), StorageError> {
+    tx.execute(
+        "INSERT INTO stock_total (life, stock_item, received, used) VALUES (:life, :item, :received, :used)
+         ON CONFLICT (life, stock_item) DO UPDATE SET received = received + excluded.received,
+            used = used + excluded.used",
+        named_params! {
+            ":life": life.number, ":item": item.get(), ":received": column(more.received), ":used": column(more.used),
+        },
+    )?;
+    Ok(())
+}
+
+/// Takes off a life's total of an item what no longer stands in its journals.
+pub(crate) fn total_subtract(
+    tx: &WriteTx<'_>,
+    life: Life,
+    item: StockItemId,
+    less: StockTotal,
+) -> Result<(), StorageError> {
+    tx.execute(
+        "UPDATE stock_total SET received = received - :received, used = used - :used
+         WHERE life = :life AND stock_item = :item",
+        named_params! {
+            ":life": life.number, ":item": item.get(), ":received": column(less.received), ":used": column(less.used),
+        },
+    )?;
+    Ok(())
+}
+
+/// Counts what an event moves that stands in two journals, and is in the totals of both.
+pub(crate) fn alias_add(tx: &WriteTx<'_>, item: StockItemId, twice: StockTotal) -> Result<(), StorageError> {
+    tx.execute(
+        "INSERT INTO stock_alias (stock_item, received, used) VALUES (:item, :received, :used)
+         ON CONFLICT (stock_item) DO UPDATE SET received = received + excluded.received, used = used + excluded.used",
+        named_params! {":item": item.get(), ":received": column(twice.received), ":used": column(twice.used)},
+    )?;
+    Ok(())
+}
+
+/// What all totals together count twice, by item.
+pub(crate) fn alias_list(tx: &ReadTx<'_>) -> Result<BTreeMap<StockItemId, StockTotal>, StorageError> {
+    let rows = tx.query_list(
+        "SELECT stock_item, received, used FROM stock_alias ORDER BY stock_item LIMIT :limit",
+        named_params! {":limit": LIST_ROWS_MAX},
+        |row| {
+            let total = StockTotal { received: count(row.get("received")?), used: count(row.get("used")?) };
+            Ok((StockItemId::new(row.get("stock_item")?), total))
+        },
+    )?;
+    Ok(rows.into_iter().collect())
 }
 
 /// All lives joined, and the sums of what came in and went out.

@@ -17,10 +17,13 @@ use super::session::{Machine, Session};
 use crate::app::App;
 use crate::app::catalog::{Received, receive, refresh};
 use crate::app::error::AppError;
-use crate::store::{down, journal};
+use crate::app::take_back::take_back;
+use crate::store::down;
 
 /// Wait after the link would not take a frame.
 const LINK_FULL_WAIT: Duration = Duration::from_millis(50);
+/// Wait after a step of a repair failed.
+const REPAIR_RETRY: Duration = Duration::from_secs(5);
 /// Longest wait without looking.
 const IDLE_WAIT: Duration = Duration::from_secs(3_600);
 
@@ -32,6 +35,8 @@ pub(crate) struct SyncTask {
     publisher: Publisher,
     session: Session,
     link_full: bool,
+    /// When a repair goes on that could not.
+    repair_at: Duration,
 }
 
 /// Why the exchange failed; the task goes on.
@@ -47,7 +52,7 @@ enum SyncError {
 
 impl SyncTask {
     pub(crate) fn new(app: App, machine: Machine, publisher: Publisher) -> Self {
-        Self { app, machine, publisher, session: Session::default(), link_full: false }
+        Self { app, machine, publisher, session: Session::default(), link_full: false, repair_at: Duration::ZERO }
     }
 
     /// Exchanges until it is stopped.
@@ -68,7 +73,7 @@ impl SyncTask {
                 () = tokio::time::sleep(wait) => Ok(()),
             };
             let outcome = match outcome {
-                Ok(()) => self.say().await,
+                Ok(()) => self.go_on().await,
                 Err(error) => Err(error),
             };
             if let Err(error) = outcome {
@@ -83,7 +88,9 @@ impl SyncTask {
         if self.link_full {
             return LINK_FULL_WAIT;
         }
-        self.session.next_due().map_or(IDLE_WAIT, |due| due.saturating_sub(monotonic_now()))
+        let repair = self.session.repairing.then_some(self.repair_at);
+        let due = [repair, self.session.next_due()].into_iter().flatten().min();
+        due.map_or(IDLE_WAIT, |due| due.saturating_sub(monotonic_now()))
     }
 
     /// Runs work of the session on a thread that may block.
@@ -126,26 +133,15 @@ impl SyncTask {
     }
 
     async fn heard(&mut self, message: FromHub) -> Result<(), SyncError> {
-        let committed = self
-            .with_session(move |session, app, machine| session.heard(app, machine, message, monotonic_now()))
-            .await?;
-        if committed.is_empty() {
-            return Ok(());
-        }
-        for (stream, seq) in &committed {
-            metrics::gauge!("node_acked_seq", "stream" => stream.as_str())
-                .set(f64::from(u32::try_from(*seq).unwrap_or(u32::MAX)));
-        }
-        let life = self.app.life;
-        let put = move |tx: &percolate_runtime::sqlite::WriteTx<'_>| {
-            committed.iter().try_for_each(|(stream, seq)| journal::acked_put(tx, life, *stream, *seq))
-        };
-        Ok(self.app.writer.run("acked", put).await.map_err(AppError::Storage)?)
+        self.with_session(move |session, app, machine| session.heard(app, machine, message, monotonic_now())).await
     }
 
-    /// A batch of one of the hub's journals.
+    /// A batch of one of the hub's journals, or of an older life of this node.
     async fn received(&mut self, batch: Batch) -> Result<(), SyncError> {
         let id = batch.journal;
+        if id.author == self.app.author() {
+            return self.returned(batch).await;
+        }
         let outcome: Received = self.app.writer.run("receive", move |tx| receive(tx, &batch)).await?;
         let app = self.app.clone();
         blocking(move || refresh(&app)).await??;
@@ -157,13 +153,33 @@ impl SyncTask {
                 tracing::error!(journal = %id, "{id} contradicts what was received before; the menu stays as it was");
                 None
             }
+            Received::Unwanted => None,
+        };
+        self.publish_session(reply)
+    }
+
+    /// A batch of an older life, which this disk has lost.
+    async fn returned(&mut self, batch: Batch) -> Result<(), SyncError> {
+        let (id, seq_hi, app) = (batch.journal, batch.seq_hi(), self.app.clone());
+        let reply = match self.app.writer.run("take_back", move |tx| take_back(&app, tx, &batch)).await? {
+            Received::Held(head) => {
+                self.session.returned(id, head, monotonic_now());
+                self.session.about_down(&self.app, &id, head, false)
+            }
+            Received::Gap(head) => self.session.about_down(&self.app, &id, head, true),
+            Received::Forked => {
+                self.session.contest(id, seq_hi, monotonic_now());
+                None
+            }
+            Received::Unwanted => None,
         };
         self.publish_session(reply)
     }
 
     /// A journal of the hub has grown: say how far it is held, and the rest will come.
     async fn nudged(&mut self, nudge: &Nudge) -> Result<(), SyncError> {
-        let Some(id) = nudge.head.journal() else { return Ok(()) };
+        // Journals of nodes are read here only when they were asked for.
+        let Some(id) = nudge.head.journal().filter(|id| id.author.as_node().is_none()) else { return Ok(()) };
         let held = self.app.readers.read_async(move |tx| down::head_fetch(tx, &id)).await.map_err(AppError::Storage)?;
         if held.seq >= nudge.head.seq() {
             return Ok(());
@@ -180,11 +196,31 @@ impl SyncTask {
         Ok(())
     }
 
+    /// Does what there is to do: one step of a repair, so that sales and messages come in between, and what is to be
+    /// said.
+    async fn go_on(&mut self) -> Result<(), SyncError> {
+        if self.session.repairing && self.repair_at <= monotonic_now() {
+            // A disk that is full, say, keeps it for a while; all else goes on.
+            self.repair_at = monotonic_now() + REPAIR_RETRY;
+            self.with_session(|session, app, _machine| session.repair(app, monotonic_now())).await?;
+            self.repair_at = Duration::ZERO;
+        }
+        self.say().await
+    }
+
     /// Sends what is due.
     async fn say(&mut self) -> Result<(), SyncError> {
         self.link_full = false;
         let hello = self.with_session(|session, app, machine| session.hello(app, machine, monotonic_now())).await?;
         self.publish_session(hello.map(FromNode::Hello))?;
+        while !self.link_full && self.session.has_to_ask() {
+            let ask = self.with_session(|session, app, _machine| session.ask(app)).await?;
+            let Some(ask) = ask else { break };
+            self.publish_session(Some(ask))?;
+            if !self.link_full {
+                self.session.asked();
+            }
+        }
         while !self.link_full {
             let batch = self.with_session(|session, app, _machine| session.batch(app, monotonic_now())).await?;
             let Some(batch) = batch else { break };

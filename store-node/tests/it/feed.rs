@@ -40,7 +40,11 @@ async fn a_screen_that_comes_back_hears_what_is_new_and_reads_the_rest() {
     let seen = till.sell("seen", &body).await.ok();
     assert_eq!(listener.hear("ticket").await, seen);
     drop(listener);
+    let mut other = till.listen().await;
     let missed = till.sell("missed", &body).await.ok();
+    // A sale is told of after it was answered: nobody may come back in between.
+    assert_eq!(other.hear("ticket").await, missed);
+    drop(other);
     let mut listener = till.listen().await;
     let new = till.sell("new", &body).await.ok();
     // One that was sold the moment before may still be on its way to the screens.

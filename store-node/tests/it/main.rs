@@ -21,6 +21,8 @@ mod folders;
 #[cfg(test)]
 mod groups;
 #[cfg(test)]
+mod lives;
+#[cfg(test)]
 mod menu;
 #[cfg(test)]
 mod openapi;

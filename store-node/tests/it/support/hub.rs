@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use percolate_common::ids::NodeId;
 use percolate_common::journal::{Head, JournalId, StreamKind};
 use percolate_common::sync::inbound::{Judgement, judge};
+use percolate_common::time::UtcMillis;
 use percolate_common::wire::envelope::Batch;
 use percolate_common::wire::session::{
     Ack, FromHub, FromNode, Hello, Nudge, Position, Presence, Resend, Verdict, Welcome,
@@ -35,11 +36,15 @@ pub(crate) struct TestHub {
     connection: Option<Connection>,
     /// The boot number of the greeting that is being answered.
     pub(crate) boot: u64,
+    /// Its incarnation and its number.
+    asked: (Option<u64>, Option<u64>),
     pub(crate) session: u64,
     /// What its clock says.
     pub(crate) now_ms: i64,
     /// The node's journals as far as they were taken: heads after 0, 1, 2 … entries.
     pub(crate) held: BTreeMap<JournalId, Vec<Head>>,
+    /// The entries themselves.
+    events: BTreeMap<JournalId, Vec<Vec<u8>>>,
 }
 
 impl TestHub {
@@ -48,9 +53,11 @@ impl TestHub {
             listener: TcpListener::bind("127.0.0.1:0").await.unwrap(),
             connection: None,
             boot: 0,
+            asked: (None, None),
             session: 0,
             now_ms: NOON_MS,
             held: BTreeMap::new(),
+            events: BTreeMap::new(),
         }
     }
 
@@ -66,34 +73,32 @@ impl TestHub {
 
     /// The node's next greeting.
     pub(crate) async fn hello(&mut self) -> Hello {
-        let hello = self
-            .hear("a greeting", |heard| match heard {
-                Heard::Session(FromNode::Hello(hello)) => Some(hello.clone()),
-                _ => None,
-            })
-            .await;
-        self.boot = hello.boot;
-        hello
+        self.hear("a greeting", |heard| match heard {
+            Heard::Session(FromNode::Hello(hello)) => Some(hello.clone()),
+            _ => None,
+        })
+        .await
     }
 
     /// Answers the last greeting with a verdict, and with how far it holds the node's journals.
     pub(crate) async fn answer(&mut self, verdict: Verdict) {
-        let positions = self.held.iter().map(|(id, heads)| position(id, heads.last().unwrap())).collect();
-        self.welcome(verdict, positions).await;
+        self.welcome(verdict, None).await;
     }
 
-    /// Answers the last greeting with a verdict and positions of the test's choosing.
-    pub(crate) async fn welcome(&mut self, verdict: Verdict, positions: Vec<Position>) {
+    /// Answers the last greeting with a verdict, how far it holds the node's journals, and where both are alike.
+    pub(crate) async fn welcome(&mut self, verdict: Verdict, agreed: Option<Vec<Position>>) {
+        let positions = self.held.iter().map(|(id, heads)| position(id, heads.last().unwrap())).collect();
         self.session += 1;
+        let (incarnation, number) = self.asked;
         let welcome = Welcome {
             boot: self.boot,
             verdict,
             session: self.session,
             positions,
             hub_ms: self.now_ms,
-            agreed: None,
-            incarnation: None,
-            number: None,
+            agreed,
+            incarnation,
+            number,
         };
         self.say(&FromHub::Welcome(welcome)).await;
     }
@@ -117,6 +122,24 @@ impl TestHub {
     /// Sends entries of the menu.
     pub(crate) async fn send_menu(&mut self, menu: &MenuJournal, seq_lo: u64, seq_hi: u64) {
         let batch = menu.batch(seq_lo, seq_hi, self.session);
+        self.send(&batch).await;
+    }
+
+    /// Gives an older life of the node back what it asks for.
+    pub(crate) async fn give_back(&mut self, asked: &Resend) {
+        let (id, after) = (asked.position.journal().unwrap(), usize::try_from(asked.position.seq()).unwrap());
+        let heads = &self.held[&id];
+        assert_eq!(heads[after].hash.short(), asked.position.hash(), "it asks from a place that both hold");
+        let batch = Batch {
+            journal: id,
+            seq_lo: asked.position.seq() + 1,
+            hash_before: asked.position.hash(),
+            events: self.events[&id][after..].to_vec(),
+            stock_totals: Vec::new(),
+            sent_at: UtcMillis::new(self.now_ms),
+            session: self.session,
+            last_seq: heads.last().unwrap().seq,
+        };
         self.send(&batch).await;
     }
 
@@ -156,7 +179,14 @@ impl TestHub {
     async fn next(&mut self) -> Option<Heard> {
         let (topic, payload) = self.connection.as_mut().expect("nobody is connected").message().await?;
         Some(match topic.parse().unwrap() {
-            Topic::UpSession(_) => Heard::Session(FromNode::decode(&payload).unwrap()),
+            Topic::UpSession(_) => {
+                let said = FromNode::decode(&payload).unwrap();
+                if let FromNode::Hello(hello) = &said {
+                    self.boot = hello.boot;
+                    self.asked = (Some(hello.incarnation), hello.number);
+                }
+                Heard::Session(said)
+            }
             Topic::Up(..) => Heard::Batch(Box::new(Batch::decode(&payload).unwrap())),
             Topic::Presence(_) => Heard::Presence(Presence::decode(&payload).unwrap()),
             other => panic!("a node has nothing to say to {other}"),
@@ -230,6 +260,8 @@ impl TestHub {
         match judge(held, batch, hash_at).unwrap() {
             Judgement::Append(entries) => {
                 let new: Vec<Head> = entries.iter().map(|entry| entry.head).collect();
+                let bytes = entries.iter().map(|entry| entry.bytes.to_vec());
+                self.events.entry(batch.journal).or_default().extend(bytes);
                 heads.extend(new);
             }
             Judgement::Repeat => {}

@@ -179,10 +179,11 @@ impl Books {
         }
     }
 
-    /// Receipt numbers are 1..n in each series, and each series was opened before its first.
+    /// Receipt numbers are 1..n in each series, and each series was opened before its first. What was written again in
+    /// another life was numbered in its own.
     fn check_receipts(&self) {
         let mut next: BTreeMap<(Incarnation, String), u64> = BTreeMap::new();
-        for entry in &self.entries {
+        for entry in self.entries.iter().filter(|entry| entry.recorded.origin.is_none()) {
             match &entry.recorded.event {
                 Event::SeriesOpened(opened) => {
                     let series = (entry.id.incarnation, format!("{}-{}", opened.terminal, opened.series));
@@ -207,7 +208,9 @@ impl Books {
         assert_eq!(self.ticket_rows, tickets, "one row a ticket");
         let keyed = |event: &Event| matches!(event, Event::TicketSold(_) | Event::StockMoved(_));
         let keyed = self.entries.iter().filter(|entry| keyed(&entry.recorded.event)).count() as u64;
-        assert!(self.answers >= keyed, "{} answers to {keyed} writes", self.answers);
+        // What came back from the hub was answered on a disk that is gone.
+        let lives: BTreeSet<_> = self.entries.iter().map(|entry| entry.id.incarnation).collect();
+        assert!(self.answers >= keyed || lives.len() > 1, "{} answers to {keyed} writes", self.answers);
     }
 
     /// Every day's book that the node serves is the fold of the events, and so is its stock.

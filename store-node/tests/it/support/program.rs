@@ -17,11 +17,14 @@ use super::node::Till;
 use super::{eventually, in_time};
 
 /// The schema of the program under test.
-const MIGRATIONS: &[Migration] = &[Migration::new(1, "node", include_str!("../../../migrations/0001_node.sql"))];
+const MIGRATIONS: &[Migration] = &[
+    Migration::new(1, "node", include_str!("../../../migrations/0001_node.sql")),
+    Migration::new(2, "lives", include_str!("../../../migrations/0002_lives.sql")),
+];
 
 /// What a later program might bring.
 const NEWER_MIGRATIONS: &[Migration] =
-    &[MIGRATIONS[0], Migration::new(2, "later", "CREATE TABLE later (number INTEGER NOT NULL) STRICT")];
+    &[MIGRATIONS[0], MIGRATIONS[1], Migration::new(3, "later", "CREATE TABLE later (number INTEGER NOT NULL) STRICT")];
 
 /// Opens a node's database as a later program does, and leaves it so.
 pub(crate) fn upgrade_database(path: &Path) {

@@ -1,0 +1,163 @@
+//! What an event means for the shop's own books: its rows, its money, its stock. A sale is booked once when it is made,
+//! and once when the hub gives it back; both are the same here.
+
+use percolate_common::crdt::stock::StockTotal;
+use percolate_common::domain::event::{Event, Header};
+use percolate_common::domain::imports::ImportedLine;
+use percolate_common::domain::stock::MovementLine;
+use percolate_common::domain::tickets::tender::TenderKind;
+use percolate_common::domain::tickets::{TicketClass, TicketSold};
+use percolate_common::money::Minor;
+use percolate_common::quantity::Quantity;
+use percolate_common::time::{BusinessDay, StoreCalendar};
+use percolate_runtime::sqlite::WriteTx;
+
+use super::error::AppError;
+use crate::store::lives::Life;
+use crate::store::sales::{self, Place, RowClass, TicketRow};
+use crate::store::{imports, stock};
+
+/// What an event takes from the stock room or puts there.
+pub(crate) fn stock_effects(event: &Event) -> &[MovementLine] {
+    match event {
+        Event::TicketSold(sold) => &sold.stock_effects,
+        Event::StockMoved(moved) => &moved.lines,
+        Event::SeriesOpened(_)
+        | Event::TicketImported(_)
+        | Event::ImportAmended(_)
+        | Event::StoreDescribed(_)
+        | Event::LifeBegan(_)
+        | Event::Catalog(_) => &[],
+    }
+}
+
+/// A movement as it counts.
+pub(crate) fn counted(quantity: Quantity) -> StockTotal {
+    let amount = quantity.get().unsigned_abs();
+    if quantity.get() >= 0 {
+        StockTotal { received: amount, used: 0 }
+    } else {
+        StockTotal { received: 0, used: amount }
+    }
+}
+
+/// The row of a sale.
+pub(crate) fn sold_row(sold: &TicketSold, day: BusinessDay, seq: u64) -> TicketRow {
+    TicketRow {
+        seq,
+        id: sold.id,
+        day,
+        class: if sold.class == TicketClass::Training { RowClass::Training } else { RowClass::Sale },
+        receipt: Some(sold.receipt.to_string()),
+        lines: sold.lines.len().try_into().unwrap_or(i64::MAX),
+        units: sold.lines.iter().map(|line| i64::from(line.quantity)).sum(),
+        net: sold.totals.net,
+        tax: sold.totals.tax,
+        total: sold.totals.total,
+    }
+}
+
+/// What came into the drawer and onto the cards: cash less the change. Practice brings nothing.
+pub(crate) fn book_tenders(tx: &WriteTx<'_>, day: BusinessDay, sold: &TicketSold) -> Result<(), AppError> {
+    if sold.class == TicketClass::Training {
+        return Ok(());
+    }
+    for tender in &sold.tenders {
+        sales::tender_add(tx, day, tender.kind.as_str(), tender.amount)?;
+    }
+    if sold.change > Minor::ZERO {
+        sales::tender_add(tx, day, TenderKind::Cash.as_str(), Minor::new(-sold.change.get()))?;
+    }
+    Ok(())
+}
+
+/// Pieces and amount of imported lines.
+pub(crate) fn imported_sums(lines: &[ImportedLine]) -> Result<(i64, i64, Minor), AppError> {
+    let overflow = |_| AppError::Field {
+        pointer: "/baskets".to_owned(),
+        code: "amount_out_of_range",
+        detail: "The total of a basket is out of range.".to_owned(),
+    };
+    let totals = lines.iter().map(ImportedLine::total).collect::<Result<Vec<_>, _>>().map_err(overflow)?;
+    let units = lines.iter().map(|line| i64::from(line.quantity)).sum();
+    Ok((lines.len().try_into().unwrap_or(i64::MAX), units, Minor::sum(totals).map_err(overflow)?))
+}
+
+/// Books an event of an older life that this disk had lost. A ticket that is here already stays as it is.
+pub(crate) fn book_returned(
+    tx: &WriteTx<'_>,
+    calendar: &StoreCalendar,
+    life: Life,
+    seq: u64,
+    header: &Header,
+    event: &Event,
+) -> Result<(), AppError> {
+    let day = header.business_day;
+    match event {
+        Event::TicketSold(sold) => {
+            if sales::ticket_place(tx, sold.id)?.is_none() {
+                sales::ticket_insert(tx, life, &sold_row(sold, day, seq))?;
+                book_tenders(tx, day, sold)?;
+            }
+        }
+        Event::TicketImported(ticket) => {
+            if sales::ticket_place(tx, ticket.id)?.is_none() {
+                let (count, units, net) = imported_sums(&ticket.lines)?;
+                let row = TicketRow {
+                    seq,
+                    id: ticket.id,
+                    day,
+                    class: RowClass::Imported,
+                    receipt: None,
+                    lines: count,
+                    units,
+                    net,
+                    tax: Minor::ZERO,
+                    total: net,
+                };
+                sales::ticket_insert(tx, life, &row)?;
+            }
+            let local = calendar.local_text(header.at);
+            if imports::basket_fetch(tx, &ticket.source, &local)?.is_none() {
+                imports::basket_insert(tx, &ticket.source, &local, ticket.id)?;
+            }
+            known_lines(tx, (&ticket.source, &local), &ticket.lines)?;
+        }
+        Event::ImportAmended(amended) => {
+            let (count, units, net) = imported_sums(&amended.lines)?;
+            sales::amendment_add(tx, day, count, units, net)?;
+            known_lines(tx, (&amended.source, &calendar.local_text(header.at)), &amended.lines)?;
+        }
+        Event::SeriesOpened(_)
+        | Event::StockMoved(_)
+        | Event::StoreDescribed(_)
+        | Event::LifeBegan(_)
+        | Event::Catalog(_) => {}
+    }
+    Ok(())
+}
+
+/// Rows of other systems that are here now, and must not be brought in again.
+fn known_lines(tx: &WriteTx<'_>, (source, local): (&str, &str), lines: &[ImportedLine]) -> Result<(), AppError> {
+    for line in lines {
+        if imports::line_fetch(tx, source, &line.row)?.is_none() {
+            imports::line_insert(tx, source, &line.row, &line.content_hash(local))?;
+        }
+    }
+    Ok(())
+}
+
+/// Moves what an event counts from one life's totals to another's.
+pub(crate) fn move_stock_effects(tx: &WriteTx<'_>, event: &Event, from: Life, to: Life) -> Result<(), AppError> {
+    for line in stock_effects(event) {
+        let amount = counted(line.quantity);
+        stock::total_subtract(tx, from, line.stock_item, amount)?;
+        stock::total_add(tx, to, line.stock_item, amount)?;
+    }
+    Ok(())
+}
+
+/// The place of a sales entry.
+pub(crate) const fn place(life: Life, seq: u64) -> Place {
+    Place { life: life.number, seq }
+}
