@@ -254,7 +254,7 @@ pub(crate) struct StockReportRow {
     pub(crate) name: String,
     /// `each`, `mg` or `ul`; empty if the menu does not have it.
     pub(crate) unit: String,
-    /// What is there by the store's own totals, joined; negative if more was used than was ever booked in.
+    /// What is there by the events, as far as the marks say; negative if more was used than was ever booked in.
     pub(crate) on_hand: i64,
     /// What came in, by the events.
     pub(crate) received: i64,
@@ -277,7 +277,6 @@ pub(crate) fn stock(tx: &ReadTx<'_>, known: &Known, only: Option<StoreId>) -> Re
     known_store(&completeness, only)?;
     let folded = store::stock_fold_map(tx, only)?;
     let joined = store::stock_joined(tx, only)?;
-    let doubled = store::stock_alias_map(tx, only)?;
     let in_totals = joined.iter().flat_map(|(place, stock)| stock.items().map(|item| (*place, item)));
     let keys: BTreeSet<(StoreId, StockItemId)> = folded.keys().copied().chain(in_totals).collect();
     let mut rows = Vec::with_capacity(keys.len());
@@ -290,7 +289,7 @@ pub(crate) fn stock(tx: &ReadTx<'_>, known: &Known, only: Option<StoreId>) -> Re
             stock_item: item.get(),
             name,
             unit,
-            on_hand: on_hand(&joined, &doubled, (place, item)),
+            on_hand: amount(total.received).saturating_sub(amount(total.used)),
             received: amount(total.received),
             used: amount(total.used),
         });
