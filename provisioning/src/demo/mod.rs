@@ -160,6 +160,7 @@ async fn open<'s>(
     let opening = screen.progress.spinner("opening the head office");
     let (hub, office) = shops::open_office(folder, options, &clock).await.map_err(failed)?;
     drop(opening);
+    screen.progress.say(&format!("  the office page: {}", office.page()));
     screen.progress.say_without_bars("opening the shops");
     let mqtt = office.endpoints.mqtt.clone().unwrap_or_default();
     let opened = shops::open_shops(folder, &chain, &mqtt, &clock, screen).await.map_err(failed)?;
