@@ -91,7 +91,8 @@ skips_of_log() {
 nextest() {
   local label=$1 status=0 log report ran bad skipped_here
   log=$logs_dir/${label// /-}.log
-  report=$target_dir/nextest/gate/junit.xml
+  # The runner keeps its reports in the workspace, wherever the build folder is.
+  report=target/nextest/gate/junit.xml
   rm -f "$report"
   run_quietly "$label" "$log" cargo nextest run --workspace --lib --bins --tests --locked --profile gate -E "$2" \
     --no-tests=fail --status-level pass --final-status-level none --failure-output immediate || status=$?
