@@ -21,6 +21,6 @@ pub struct HubConfig {
     #[arg(long, value_name = "FILE")]
     pub menu: Option<PathBuf>,
     /// Another time than the machine's, for demos and tests: now = START + (wall - ANCHOR) * RATE
-    #[arg(long, value_name = "START_MS,ANCHOR_MS,RATE")]
+    #[arg(long, value_name = "START_MS,ANCHOR_MS,RATE[,UNTIL_MS]")]
     pub simulated_clock: Option<String>,
 }

@@ -12,8 +12,6 @@ use crate::ids::StockItemId;
 use crate::journal::{AuthorId, Incarnation};
 use crate::quantity::Quantity;
 
-const DIGEST_CONTEXT: &str = "percolate 2026 digest of stock totals";
-
 /// Who counts: one life of one author.
 pub type StockActor = (AuthorId, Incarnation);
 
@@ -52,23 +50,6 @@ impl StockTotal {
     pub fn join(self, other: Self) -> Self {
         Self { received: self.received.max(other.received), used: self.used.max(other.used) }
     }
-}
-
-/// A sum over all totals of one or more actors, in any order: two sides that hold the same totals have the same sum.
-#[must_use]
-pub fn digest(totals: impl IntoIterator<Item = (StockActor, StockItemId, StockTotal)>) -> u64 {
-    totals.into_iter().filter(|(_, _, total)| *total != StockTotal::default()).fold(0, |sum, (actor, item, total)| {
-        let (author, incarnation) = actor;
-        let mut hasher = blake3::Hasher::new_derive_key(DIGEST_CONTEXT);
-        hasher.update(&author.number().to_be_bytes());
-        hasher.update(&incarnation.get().to_be_bytes());
-        hasher.update(&item.get().to_be_bytes());
-        hasher.update(&total.received.to_be_bytes());
-        hasher.update(&total.used.to_be_bytes());
-        let mut bytes = [0_u8; 8];
-        bytes.copy_from_slice(hasher.finalize().as_bytes().split_at(8).0);
-        sum.wrapping_add(u64::from_be_bytes(bytes))
-    })
 }
 
 /// Stock of one place, all items, all actors that ever counted there.
@@ -176,17 +157,6 @@ mod tests {
                 stock.join_total(item, actor(1), total);
             }
             prop_assert_eq!(stock.on_hand(item).get(), moves.iter().sum::<i64>());
-        }
-    }
-
-    #[test]
-    fn a_digest_depends_on_every_total_and_not_on_their_order() {
-        let row = |by, item, received, used| (actor(by), StockItemId::new(item), StockTotal { received, used });
-        let rows = [row(1, 1, 10, 4), row(1, 2, 5, 0), row(2, 1, 10, 4)];
-        let whole = digest(rows);
-        assert_eq!(whole, digest([rows[2], rows[0], rows[1], row(3, 9, 0, 0)]), "nothing counted is nothing said");
-        for other in [row(1, 1, 10, 5), row(1, 1, 11, 4), row(1, 3, 10, 4), row(3, 1, 10, 4)] {
-            assert_ne!(whole, digest([other, rows[1], rows[2]]));
         }
     }
 

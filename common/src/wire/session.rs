@@ -169,9 +169,6 @@ pub struct Hello {
     /// Counts the greetings of this boot from 1: a late one is told from the present one.
     #[n(12)]
     pub number: Option<u64>,
-    /// The digest of the present life's stock totals.
-    #[n(13)]
-    pub stock_digest: Option<u64>,
 }
 
 /// The outcome of a greeting.
@@ -393,7 +390,6 @@ mod tests {
             version: "0.1.0".to_owned(),
             marks: None,
             number: None,
-            stock_digest: None,
         })
     }
 

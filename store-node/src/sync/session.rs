@@ -124,7 +124,6 @@ impl Session {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             marks: (!marks.is_empty()).then_some(marks),
             number: Some(number),
-            stock_digest: None,
         }))
     }
 

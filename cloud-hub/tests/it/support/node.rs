@@ -105,7 +105,6 @@ impl TestNode {
             version: "0.1.0".to_owned(),
             marks: None,
             number: None,
-            stock_digest: None,
         }
     }
 

@@ -84,7 +84,6 @@ impl Process {
             version: "0.1.0".to_owned(),
             marks,
             number: Some(self.number),
-            stock_digest: None,
         }
     }
 
