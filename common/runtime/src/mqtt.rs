@@ -135,19 +135,42 @@ pub enum PublishError {
     },
 }
 
+/// Takes the frames of a [`Publisher::inline`] in the place of a connection.
+pub trait Outlet: Send + Sync {
+    /// Takes a frame, or says why not.
+    ///
+    /// # Errors
+    /// [`PublishError`]; the frame was not taken then.
+    fn offer(&self, topic: &str, payload: Bytes, retain: bool) -> Result<(), PublishError>;
+}
+
+type Client = Arc<RwLock<Option<AsyncClient>>>;
+
 /// Sends frames over the present connection of a link. A clone sends over the same one.
 #[derive(Clone)]
 pub struct Publisher {
-    client: Arc<RwLock<Option<AsyncClient>>>,
+    way: Way,
+}
+
+#[derive(Clone)]
+enum Way {
+    Connection(Client),
+    Outlet(Arc<dyn Outlet>),
 }
 
 impl fmt::Debug for Publisher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Publisher").field("up", &self.is_up()).finish()
+        f.debug_struct("Publisher").finish_non_exhaustive()
     }
 }
 
 impl Publisher {
+    /// A publisher without a connection: for a simulation, whose network is its own.
+    #[must_use]
+    pub fn inline(outlet: Arc<dyn Outlet>) -> Self {
+        Self { way: Way::Outlet(outlet) }
+    }
+
     /// Gives a frame to the present connection, if there is one and it has room. `Ok` says nothing about its arrival.
     ///
     /// # Errors
@@ -156,22 +179,15 @@ impl Publisher {
         if payload.len() > FRAME_BYTES_MAX {
             return Err(PublishError::TooLarge { bytes: payload.len() });
         }
-        let client = self.client.read().unwrap_or_else(PoisonError::into_inner);
+        let client = match &self.way {
+            Way::Connection(client) => client.read().unwrap_or_else(PoisonError::into_inner),
+            Way::Outlet(outlet) => return outlet.offer(topic, payload, retain),
+        };
         let client = client.as_ref().ok_or(PublishError::Down)?;
         client.try_publish(topic, QoS::AtLeastOnce, retain, payload).map_err(|error| match error {
             ClientError::TryRequest(Request::Publish(_)) => PublishError::Full,
             ClientError::Request(_) | ClientError::TryRequest(_) => PublishError::Down,
         })
-    }
-
-    /// Whether there is a connection.
-    #[must_use]
-    pub fn is_up(&self) -> bool {
-        self.client.read().unwrap_or_else(PoisonError::into_inner).is_some()
-    }
-
-    fn set(&self, client: Option<AsyncClient>) {
-        *self.client.write().unwrap_or_else(PoisonError::into_inner) = client;
     }
 }
 
@@ -180,7 +196,7 @@ pub struct Link {
     config: LinkConfig,
     entropy: Arc<dyn Entropy>,
     events: mpsc::Sender<LinkEvent>,
-    publisher: Publisher,
+    client: Client,
     connections: Counter,
     frames_refused: Counter,
 }
@@ -214,12 +230,13 @@ impl Link {
     #[must_use]
     pub fn new(config: LinkConfig, entropy: Arc<dyn Entropy>) -> (Self, Publisher, mpsc::Receiver<LinkEvent>) {
         let (events, receiver) = mpsc::channel(EVENTS_MAX);
-        let publisher = Publisher { client: Arc::new(RwLock::new(None)) };
+        let client = Client::default();
+        let publisher = Publisher { way: Way::Connection(client.clone()) };
         let link = Self {
             config,
             entropy,
             events,
-            publisher: publisher.clone(),
+            client,
             connections: counter!("mqtt_connections_total"),
             frames_refused: counter!("mqtt_frames_refused_total"),
         };
@@ -230,7 +247,11 @@ impl Link {
     /// the broker speaks the will.
     pub async fn run(self, stop: CancellationToken) {
         stop.run_until_cancelled(self.run_forever()).await;
-        self.publisher.set(None);
+        self.set(None);
+    }
+
+    fn set(&self, client: Option<AsyncClient>) {
+        *self.client.write().unwrap_or_else(PoisonError::into_inner) = client;
     }
 
     async fn run_forever(&self) {
@@ -238,7 +259,7 @@ impl Link {
         loop {
             let begin = monotonic_now();
             let ended = self.run_connection().await;
-            self.publisher.set(None);
+            self.set(None);
             let Err(End::Down(reason)) = ended else { return };
             tracing::warn!(client.id = self.config.client_id, %reason, "the link of {} is down", self.config.client_id);
             if self.events.send(LinkEvent::Down { reason }).await.is_err() {
@@ -314,7 +335,7 @@ impl Link {
                 .map_err(|error| DownReason::Lost { detail: error.to_string() })?;
         }
         self.connections.increment(1);
-        self.publisher.set(Some(client.clone()));
+        self.set(Some(client.clone()));
         tracing::info!(client.id = self.config.client_id, "the link of {} is up", self.config.client_id);
         self.tell(LinkEvent::Up).await
     }

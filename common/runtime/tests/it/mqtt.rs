@@ -76,7 +76,7 @@ impl Bench {
         peer.send(&[0x20, 2, 0, 0]).await;
         let subscribe = peer.take(SUBSCRIBE).await;
         assert_eq!(&subscribe.body[2..], b"\x00\x08down/one\x01\x00\x08down/two\x01");
-        assert!(!self.publisher.is_up(), "not before it is subscribed");
+        assert_eq!(self.publish("early"), Err(PublishError::Down), "not before it is subscribed");
         peer.send(&[0x90, 4, subscribe.body[0], subscribe.body[1], 1, 1]).await;
         let presence = peer.take(PUBLISH).await;
         assert_eq!(presence.flags & 1, 1, "retained");
