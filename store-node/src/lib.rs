@@ -9,6 +9,7 @@
 mod app;
 pub mod config;
 mod http;
+pub mod inline;
 mod node;
 mod store;
 mod sync;

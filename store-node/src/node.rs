@@ -13,7 +13,7 @@ use percolate_common::journal::SigningKey;
 use percolate_common::time::{Clock, StoreCalendar};
 use percolate_common::wire::session::Presence as PresenceMessage;
 use percolate_common::wire::topic::{Topic, node_subscriptions, process_client_id};
-use percolate_runtime::database::DatabaseOptions;
+use percolate_runtime::database::{Database, DatabaseOptions};
 use percolate_runtime::files::{DataDir, read_text, write_secret};
 use percolate_runtime::http::auth::TokenAuth;
 use percolate_runtime::http::health::{Check, Health};
@@ -52,7 +52,7 @@ pub enum StartError {
 type Result<T> = std::result::Result<T, StartError>;
 
 /// Says which part failed.
-trait Part<T> {
+pub(crate) trait Part<T> {
     fn part(self, what: &'static str) -> Result<T>;
 }
 
@@ -73,7 +73,7 @@ const STOP_TIME_MAX: Duration = Duration::from_secs(15);
 const KEY_FILE: &str = "node-key.pem";
 const DATABASE_FILE: &str = "node.db";
 
-fn signing_key(data: &DataDir, entropy: &dyn Entropy) -> Result<SigningKey> {
+pub(crate) fn signing_key(data: &DataDir, entropy: &dyn Entropy) -> Result<SigningKey> {
     let path = data.file(KEY_FILE);
     if let Some(pem) = read_text(&path).part("reading the key file")? {
         return SigningKey::from_pem(&pem).part("reading the key file");
@@ -131,38 +131,69 @@ fn link_config(config: &Config, boot: u64) -> Result<LinkConfig> {
     })
 }
 
-/// Opens the database and makes the node as its commands see it.
-async fn open(
+/// Who reads and writes the database.
+pub(crate) struct Storage {
+    pub(crate) writer: Writer,
+    pub(crate) readers: ReadPool,
+}
+
+/// Opens the database, for threads of its own.
+fn storage(data: &DataDir) -> Result<Storage> {
+    let database = database(data)?;
+    let path = database.path().to_owned();
+    let writer = Writer::start(WriterOptions::new("node"), database).part("starting the writer")?;
+    Ok(Storage { writer, readers: ReadPool::open(&path, READERS).part("opening the readers")? })
+}
+
+/// Opens the database's file.
+pub(crate) fn database(data: &DataDir) -> Result<Database> {
+    DatabaseOptions::new(&data.file(DATABASE_FILE), MIGRATIONS).open().part("opening the database")
+}
+
+/// Makes the node as its commands see it. Blocks.
+pub(crate) fn open(
     config: &Config,
     data: &DataDir,
-    key: SigningKey,
+    storage: Storage,
+    (key, machine): (SigningKey, Option<[u8; 16]>),
     (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
 ) -> Result<App> {
     let (identity, calendar) = identity(config)?;
-    let path = data.file(DATABASE_FILE);
-    let database = DatabaseOptions::new(&path, MIGRATIONS).open().part("opening the database")?;
-    let writer = Writer::start(WriterOptions::new("node"), database).part("starting the writer")?;
     let app = App {
         identity: Arc::new(identity),
-        machine: fingerprint(),
+        machine,
         calendar: Arc::new(calendar),
         clock,
         entropy,
-        readers: ReadPool::open(&path, READERS).part("opening the readers")?,
-        writer,
+        readers: storage.readers,
+        writer: storage.writer,
         present: Arc::new(Present::default()),
         data_dir: Arc::new(data.path().to_owned()),
         disk_reserve_bytes: config.disk_reserve_bytes,
         key,
     };
     let living = app.clone();
-    let begun = app.writer.run("begin_life", move |tx| life::begin(&living, tx)).await;
+    let begun = app.writer.run_blocking("begin_life", move |tx| life::begin(&living, tx));
     let _present = begun.part("beginning the life of the database")?;
     let describing = app.clone();
-    app.writer.run("describe", move |tx| describe(&describing, tx)).await.part("describing the store")?;
-    let refreshing = app.clone();
-    tasks::blocking(move || catalog::refresh(&refreshing)).await.part("reading the menu")?.part("reading the menu")?;
+    app.writer.run_blocking("describe", move |tx| describe(&describing, tx)).part("describing the store")?;
+    catalog::refresh(&app).part("reading the menu")?;
     Ok(app)
+}
+
+/// As [`open`], on a thread that may block.
+async fn opened(
+    config: &Config,
+    data: DataDir,
+    key: SigningKey,
+    time_and_chance: (Arc<dyn Clock>, Arc<dyn Entropy>),
+) -> Result<(DataDir, App)> {
+    let config = config.clone();
+    let opening = tasks::blocking(move || {
+        let app = open(&config, &data, storage(&data)?, (key, fingerprint()), time_and_chance)?;
+        Ok((data, app))
+    });
+    opening.await.part("opening the database")?
 }
 
 /// Ready means: can sell.
@@ -235,7 +266,7 @@ impl Node {
         let auth = TokenAuth::open(data.path(), &*entropy).part("opening the token file")?;
         let machine = Machine { key: signing_key(&data, &*entropy)?, boot: entropy.next_u64() };
         let link_config = link_config(config, machine.boot)?;
-        let app = open(config, &data, machine.key.clone(), (clock, entropy.clone())).await?;
+        let (data, app) = opened(config, data, machine.key.clone(), (clock, entropy.clone())).await?;
 
         let feed = http::Feed::open(app.clone()).await.part("reading the journal")?;
         let server = BoundServer::bind(config.http).await.part("listening")?;

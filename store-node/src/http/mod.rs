@@ -1,5 +1,6 @@
 //! The API under `/v1`. Handlers extract, call one function of `app`, and map the outcome.
 
+mod direct;
 mod error;
 mod feed;
 mod open;
@@ -7,5 +8,6 @@ mod reads;
 mod router;
 mod writes;
 
+pub(crate) use direct::{Direct, DirectRequest};
 pub(crate) use feed::Feed;
 pub(crate) use router::router;

@@ -10,6 +10,7 @@ use percolate_runtime::http::auth::{TokenAuth, require_token};
 use percolate_runtime::http::health::{self, Health};
 use percolate_runtime::http::server::harden;
 use utoipa::OpenApi;
+use utoipa::openapi::OpenApi as OpenApiDocument;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -37,10 +38,20 @@ struct Description;
 
 /// Everything that the node serves.
 pub(crate) fn router(app: App, auth: TokenAuth, health: Health, entropy: Arc<dyn Entropy>) -> Router {
+    let (api, mut document) = routes();
+    let scheme = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
+    document.components.get_or_insert_default().add_security_scheme(TOKEN_SCHEME, scheme);
+    let document = Arc::new(document);
+    let description = Router::new().route("/openapi.json", get(move || async move { Json((*document).clone()) }));
+    harden(require_token(api.with_state(app), auth).merge(description).merge(health::router(health)), entropy)
+}
+
+/// What needs somebody who asks, and its description.
+pub(super) fn routes() -> (Router<App>, OpenApiDocument) {
     let imports = OpenApiRouter::new()
         .routes(routes!(writes::import_baskets))
         .layer(DefaultBodyLimit::max(IMPORT_BODY_BYTES_MAX));
-    let (api, mut document) = OpenApiRouter::with_openapi(Description::openapi())
+    OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(reads::node))
         .routes(routes!(reads::catalog))
         .routes(routes!(writes::quote))
@@ -53,11 +64,5 @@ pub(crate) fn router(app: App, auth: TokenAuth, health: Health, entropy: Arc<dyn
         .routes(routes!(reads::audit))
         .routes(routes!(feed::events))
         .merge(imports)
-        .with_state(app)
-        .split_for_parts();
-    let scheme = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
-    document.components.get_or_insert_default().add_security_scheme(TOKEN_SCHEME, scheme);
-    let document = Arc::new(document);
-    let description = Router::new().route("/openapi.json", get(move || async move { Json((*document).clone()) }));
-    harden(require_token(api, auth).merge(description).merge(health::router(health)), entropy)
+        .split_for_parts()
 }

@@ -1,5 +1,7 @@
-//! Exchanging journals with the hub. [`session`] and [`welcome`] decide, [`task`] carries.
+//! Exchanging journals with the hub. [`session`] and [`welcome`] decide, [`exchange`] carries, and
+//! [`task`] lets it.
 
+pub(crate) mod exchange;
 pub(crate) mod session;
 mod standing;
 pub(crate) mod task;
