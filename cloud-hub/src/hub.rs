@@ -19,7 +19,7 @@ use percolate_runtime::http::server::{BoundServer, Endpoints, ServerError};
 use percolate_runtime::mqtt::{KEEP_ALIVE, Link, LinkConfig};
 use percolate_runtime::sqlite::StorageError;
 use percolate_runtime::system::{OsEntropy, SimulatedClockError, clock_from_option};
-use percolate_runtime::tasks::{self, StopReport, TaskGroup};
+use percolate_runtime::tasks::{StopReport, TaskGroup};
 use percolate_runtime::telemetry::{TelemetryError, install_metrics, metrics_upkeep, record_build};
 use tokio::sync::{mpsc, watch};
 
@@ -27,15 +27,16 @@ use crate::broker::{BrokerError, EmbeddedBroker};
 use crate::catalog::app::{CatalogApp, CatalogAppError, MenuLoaded};
 use crate::catalog::menu::{Menu, MenuError};
 use crate::config::HubConfig;
-use crate::kernel::db::Db;
+use crate::kernel::db::{Db, Engine};
 use crate::kernel::http::{Surface, assemble};
 use crate::kernel::journal::Journal;
-use crate::kernel::outbox::{OutboxError, Relay};
+use crate::kernel::outbox::OutboxError;
 use crate::kernel::projection::ProjectionError;
 use crate::kernel::{ServiceContext, ServiceParts, metrics};
-use crate::sync::downlink::{self, Downlink};
+use crate::stores::Stores;
+use crate::sync::downlink::{self, Downlink, DownlinkError};
 use crate::sync::ingest::Ingest;
-use crate::{catalog, reporting, sync};
+use crate::{catalog, sync};
 
 /// How long the parts may take to end, all together; what has not ended then is cut off.
 const STOP_TIME_MAX: Duration = Duration::from_secs(20);
@@ -43,7 +44,7 @@ const STOP_TIME_MAX: Duration = Duration::from_secs(20);
 /// The hub's name at its broker.
 const CLIENT_ID: &str = "hub-1";
 
-/// Why the hub does not start, or did not stop well.
+/// Why the hub does not start, or, in a simulation, does not go on.
 #[derive(Debug, thiserror::Error)]
 pub enum HubError {
     /// The data folder cannot be used.
@@ -52,8 +53,8 @@ pub enum HubError {
     /// The token cannot be used.
     #[error("the token cannot be used")]
     Token(#[from] TokenError),
-    /// A database cannot be opened.
-    #[error("the database {name} cannot be opened")]
+    /// A database cannot be opened or read.
+    #[error("the database {name} cannot be used")]
     Database {
         /// Which one.
         name: &'static str,
@@ -85,6 +86,15 @@ pub enum HubError {
     /// What was folded cannot be compared with the journal.
     #[error("a projection cannot be compared with the journal")]
     Projection(#[from] ProjectionError),
+    /// What nodes have sent cannot be committed any more.
+    #[error("what nodes have sent cannot be committed any more")]
+    Ingest(#[source] StorageError),
+    /// The nodes cannot be sent what is due.
+    #[error("the nodes cannot be sent what is due")]
+    Downlink(#[from] DownlinkError),
+    /// Something waits that must not.
+    #[error("a hub without threads waits for something: it never would be done")]
+    Waits,
     /// The broker does not start.
     #[error("the broker cannot start")]
     Broker(#[from] BrokerError),
@@ -137,20 +147,20 @@ impl Hub {
         record_build("cloud-hub", env!("CARGO_PKG_VERSION"));
         let data_dir = DataDir::open(&config.data_dir).map_err(HubError::DataDir)?;
         let auth = TokenAuth::open(data_dir.path(), &*entropy)?;
-        let stores = Stores::open(&data_dir, &clock, &entropy).await?;
-        for projection in &stores.reporting.projections {
-            projection.reconcile().await?;
-        }
-        let menu = stores.load_menu(&config).await?;
+        let time_and_chance = (clock, entropy.clone());
+        let stores = Stores::open(data_dir.path().to_owned(), Engine::Threads, time_and_chance).await?;
+        let menu = match config.menu {
+            Some(path) => Some(stores.load_menu(read_menu(path)?).await?),
+            None => None,
+        };
         // Nodes must never meet a hub that says less than it said before: the journal is whole before anybody connects.
-        let relay = Relay::new(stores.catalog.outbox().clone(), stores.context.journal.clone(), clock.clone());
-        relay.catch_up().await?;
+        stores.relay.catch_up().await?;
 
         let broker = EmbeddedBroker::start(config.mqtt).await?;
         let server = BoundServer::bind(config.http).await?;
         let http = server.address();
         let databases = stores.databases();
-        let Stores { context, catalog, reporting } = stores;
+        let Stores { context, catalog, reporting, relay } = stores;
         let parts = [catalog::parts(catalog.clone()), reporting];
 
         let tasks = TaskGroup::new();
@@ -212,55 +222,8 @@ impl Hub {
     }
 }
 
-/// The databases and what was folded from them at the start.
-struct Stores {
-    context: ServiceContext,
-    catalog: Arc<CatalogApp>,
-    reporting: ServiceParts,
-}
-
-impl Stores {
-    async fn open(data_dir: &DataDir, clock: &Arc<dyn Clock>, entropy: &Arc<dyn Entropy>) -> Result<Self, HubError> {
-        let path = data_dir.path().to_owned();
-        let journal = opened("journal", move || Journal::open(&path)).await?;
-        let context = ServiceContext {
-            data_dir: data_dir.path().to_owned(),
-            journal,
-            clock: clock.clone(),
-            entropy: entropy.clone(),
-        };
-        let catalog = catalog::open(&context).await?;
-        let own = context.clone();
-        let reporting = opened(reporting::NAME, move || reporting::parts(&own)).await?;
-        Ok(Self { context, catalog, reporting })
-    }
-
-    async fn load_menu(&self, config: &HubConfig) -> Result<Option<MenuLoaded>, HubError> {
-        let Some(path) = config.menu.clone() else { return Ok(None) };
-        let menu = Menu::read(&path).map_err(|source| HubError::Menu { path, source })?;
-        let loaded = self.catalog.load_menu(menu).await?;
-        match loaded {
-            MenuLoaded::Unchanged { revision } => tracing::info!(revision, "the menu is revision {revision} already"),
-            MenuLoaded::Published { revision, events } => {
-                tracing::info!(revision, events, "the menu was published as revision {revision}");
-            }
-        }
-        Ok(Some(loaded))
-    }
-
-    /// In the order in which they are stopped: the journal last, everybody follows it.
-    fn databases(&self) -> Vec<Db> {
-        vec![self.reporting.db.clone(), self.catalog.db().clone(), self.context.journal.db().clone()]
-    }
-}
-
-/// Opening waits for the disk: never on a thread that serves others.
-async fn opened<T: Send + 'static>(
-    name: &'static str,
-    open: impl FnOnce() -> Result<T, StorageError> + Send + 'static,
-) -> Result<T, HubError> {
-    let outcome = tasks::blocking(open).await.unwrap_or(Err(StorageError::Panicked { name: "open" }));
-    outcome.map_err(|source| HubError::Database { name, source })
+fn read_menu(path: PathBuf) -> Result<Menu, HubError> {
+    Menu::read(&path).map_err(|source| HubError::Menu { path, source })
 }
 
 /// Starts the link, ingest and the downlink. Tells why ingest cannot commit, if it cannot.

@@ -5,6 +5,7 @@
 //! - [`sync`]: what nodes send is committed and then acknowledged; what services say is sent down.
 //! - [`broker`]: the embedded MQTT broker. Nothing of record is in it.
 //! - [`config`], [`hub`]: the composition root, which starts and stops it all.
+//! - [`inline`]: the same hub for a simulation, without anything that runs by itself.
 
 pub mod kernel;
 
@@ -17,3 +18,6 @@ pub mod broker;
 
 pub mod config;
 pub mod hub;
+pub mod inline;
+
+mod stores;

@@ -75,6 +75,10 @@ pub enum MenuLoaded {
     },
 }
 
+/// How far what earlier runs said was last seen to reach in the hub's journal.
+#[derive(Debug, Default)]
+pub struct Seen(Vec<(JournalId, u64)>);
+
 /// The catalog service.
 pub struct CatalogApp {
     db: Db,
@@ -197,7 +201,7 @@ impl CatalogApp {
     /// [`CatalogAppError`] if a database fails or what came back cannot be folded: run it again.
     pub async fn follow(&self, stop: CancellationToken) -> Result<(), CatalogAppError> {
         let mut commits = self.hub.commits();
-        let mut seen = Vec::new();
+        let mut seen = Seen::default();
         while !stop.is_cancelled() {
             commits.mark_unchanged();
             self.take_returned(&mut seen).await?;
@@ -209,19 +213,23 @@ impl CatalogApp {
         Ok(())
     }
 
-    async fn take_returned(&self, seen: &mut Vec<(JournalId, u64)>) -> Result<(), CatalogAppError> {
+    /// Takes in what nodes have given back since it was last looked at.
+    ///
+    /// # Errors
+    /// As [`CatalogApp::follow`].
+    pub async fn take_returned(&self, seen: &mut Seen) -> Result<(), CatalogAppError> {
         let own = self.outbox.journal_id();
         let states = self.hub.db().read_async(move |tx| author_stream_list(tx, own.author, LIVES_MAX)).await?;
         let others = states.iter().filter(|state| state.journal != own);
         let mut heads: Vec<_> = others.map(|state| (state.journal, state.head.seq)).collect();
         heads.sort_unstable();
-        if heads == *seen {
+        if heads == seen.0 {
             return Ok(());
         }
         let told = self.hub.db().read_async(move |tx| earlier(tx, &own)).await?;
         let state = CatalogState::of(told, self.state().own.clone());
         self.set(state.clone());
-        *seen = heads;
+        seen.0 = heads;
         let (Some(ours), Some(theirs)) = (&state.own.published, state.told.number()) else { return Ok(()) };
         if theirs < ours.revision.number {
             return Ok(());

@@ -11,7 +11,6 @@ use std::sync::Arc;
 
 use percolate_common::journal::{Service, StreamKind};
 use percolate_runtime::migrate::Migration;
-use percolate_runtime::sqlite::StorageError;
 
 use crate::catalog::app::{CatalogApp, CatalogAppError};
 use crate::kernel::db::Db;
@@ -28,9 +27,8 @@ const MIGRATIONS: &[Migration] = &[outbox::migration(1), outbox::migration_lives
 /// # Errors
 /// [`CatalogAppError`] if the database cannot be used, or its journal contradicts the hub's.
 pub async fn open(context: &ServiceContext) -> Result<Arc<CatalogApp>, CatalogAppError> {
-    let data_dir = context.data_dir.clone();
-    let opened = percolate_runtime::tasks::blocking(move || Db::open(NAME, &data_dir, MIGRATIONS)).await;
-    let db = opened.unwrap_or(Err(StorageError::Panicked { name: "open" }))?;
+    let (data_dir, engine) = (context.data_dir.clone(), context.engine.clone());
+    let db = context.engine.opened(move || Db::open_with(NAME, &data_dir, MIGRATIONS, &engine)).await?;
     let hub = context.journal.clone();
     let outbox = Outbox::open(db.clone(), (Service::Catalog, StreamKind::Catalog), &hub, &*context.entropy).await?;
     // What was said is read from the hub's journal, which may have been put back to before it was said.

@@ -2,10 +2,12 @@
 //!
 //! Each service has one of its own, and the journal is one. Nobody opens another's.
 
+use std::fmt;
 use std::future::{Future, poll_fn};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::task::Poll;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use tokio::sync::watch;
 
@@ -14,10 +16,45 @@ use percolate_runtime::database::DatabaseOptions;
 use percolate_runtime::migrate::Migration;
 use percolate_runtime::read_pool::ReadPool;
 use percolate_runtime::sqlite::{ReadTx, StorageError, WriteTx};
-use percolate_runtime::writer::{Writer, WriterOptions};
+use percolate_runtime::tasks;
+use percolate_runtime::writer::{CommitHook, Writer, WriterOptions};
 
 /// How many reads of one database run at the same time; the others wait their turn.
 const READERS: usize = 4;
+
+/// What databases run on.
+#[derive(Clone)]
+pub enum Engine {
+    /// Threads of their own: in every real process.
+    Threads,
+    /// The thread of whoever asks: in a simulation, whose hook lets the process die at any commit.
+    Inline(Arc<dyn CommitHook>),
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Threads => "Threads",
+            Self::Inline(_) => "Inline",
+        })
+    }
+}
+
+impl Engine {
+    /// Opens something. That waits for the disk: never on a thread that serves others, unless there is no other.
+    ///
+    /// # Errors
+    /// What `open` returns; [`StorageError::Panicked`] if it panics.
+    pub async fn opened<T: Send + 'static>(
+        &self,
+        open: impl FnOnce() -> Result<T, StorageError> + Send + 'static,
+    ) -> Result<T, StorageError> {
+        match self {
+            Self::Threads => tasks::blocking(open).await.unwrap_or(Err(StorageError::Panicked { name: "open" })),
+            Self::Inline(_) => open(),
+        }
+    }
+}
 
 /// A database of the hub. A clone is the same database.
 #[derive(Debug, Clone)]
@@ -34,10 +71,25 @@ impl Db {
     /// # Errors
     /// [`StorageError`] of any class.
     pub fn open(name: &'static str, data_dir: &Path, migrations: &'static [Migration]) -> Result<Self, StorageError> {
+        Self::open_with(name, data_dir, migrations, &Engine::Threads)
+    }
+
+    /// As [`Db::open`], on an engine of the caller's choosing.
+    ///
+    /// # Errors
+    /// As [`Db::open`].
+    pub fn open_with(
+        name: &'static str,
+        data_dir: &Path,
+        migrations: &'static [Migration],
+        engine: &Engine,
+    ) -> Result<Self, StorageError> {
         let path = data_dir.join(format!("{name}.db"));
         let database = DatabaseOptions::new(&path, migrations).open()?;
-        let writer = Writer::start(WriterOptions::new(name), database)?;
-        let readers = ReadPool::open(&path, READERS)?;
+        let (writer, readers) = match engine {
+            Engine::Threads => (Writer::start(WriterOptions::new(name), database)?, ReadPool::open(&path, READERS)?),
+            Engine::Inline(hook) => (Writer::inline(name, database, hook.clone()), ReadPool::open_inline(&path)?),
+        };
         Ok(Self { name, path, writer, readers })
     }
 
@@ -107,6 +159,22 @@ impl Db {
         self.readers.read_async(f).await
     }
 
+    /// Waits for several commands of this database whose order matters: each is asked for before the next, and those
+    /// that wait at the same time share one commit.
+    pub async fn write_all<F: Future>(&self, commands: impl IntoIterator<Item = F>) -> Vec<F::Output> {
+        let mut slots: Vec<_> = commands.into_iter().map(|command| Slot::Waiting(Box::pin(command))).collect();
+        poll_fn(|context| {
+            let waits = self.writer.together(|| poll_each(&mut slots, context));
+            // Those that were done on this thread have their answers by now.
+            if waits && poll_each(&mut slots, context) {
+                Poll::Pending
+            } else {
+                Poll::Ready(slots.iter_mut().filter_map(Slot::take).collect())
+            }
+        })
+        .await
+    }
+
     /// A number that changes with every commit.
     #[must_use]
     pub fn commits(&self) -> watch::Receiver<u64> {
@@ -161,32 +229,31 @@ pub fn hash_from_column(bytes: &[u8]) -> rusqlite::Result<Hash> {
     <[u8; 32]>::try_from(bytes).map(Hash::from_bytes).map_err(wrong_size)
 }
 
-/// Waits for several commands whose order matters: each is asked for before the next, and those that wait at the same
-/// time share one commit.
-pub async fn write_all<F: Future>(commands: impl IntoIterator<Item = F>) -> Vec<F::Output> {
-    enum Slot<F: Future> {
-        Waiting(Pin<Box<F>>),
-        Done(F::Output),
+/// A command of several, and what became of it.
+enum Slot<F: Future> {
+    Waiting(Pin<Box<F>>),
+    Done(F::Output),
+    Taken,
+}
+
+impl<F: Future> Slot<F> {
+    /// Whether it waits still.
+    fn poll(&mut self, context: &mut Context<'_>) -> bool {
+        let Self::Waiting(command) = self else { return false };
+        let Poll::Ready(output) = command.as_mut().poll(context) else { return true };
+        *self = Self::Done(output);
+        false
     }
-    let mut slots: Vec<_> = commands.into_iter().map(|command| Some(Slot::Waiting(Box::pin(command)))).collect();
-    poll_fn(move |context| {
-        let mut waiting = false;
-        for slot in &mut slots {
-            if let Some(Slot::Waiting(command)) = slot {
-                match command.as_mut().poll(context) {
-                    Poll::Ready(output) => *slot = Some(Slot::Done(output)),
-                    Poll::Pending => waiting = true,
-                }
-            }
+
+    fn take(&mut self) -> Option<F::Output> {
+        match std::mem::replace(self, Self::Taken) {
+            Self::Done(output) => Some(output),
+            Self::Waiting(_) | Self::Taken => None,
         }
-        if waiting {
-            return Poll::Pending;
-        }
-        let done = slots.iter_mut().filter_map(|slot| match slot.take() {
-            Some(Slot::Done(output)) => Some(output),
-            Some(Slot::Waiting(_)) | None => None,
-        });
-        Poll::Ready(done.collect())
-    })
-    .await
+    }
+}
+
+/// Whether any of them waits still. Every one is asked for.
+fn poll_each<F: Future>(slots: &mut [Slot<F>], context: &mut Context<'_>) -> bool {
+    slots.iter_mut().fold(false, |waiting, slot| slot.poll(context) | waiting)
 }

@@ -20,7 +20,7 @@ use percolate_common::entropy::Entropy;
 use percolate_common::time::Clock;
 use tokio_util::sync::CancellationToken;
 
-use crate::kernel::db::Db;
+use crate::kernel::db::{Db, Engine};
 use crate::kernel::http::ServiceRouter;
 use crate::kernel::journal::Journal;
 use crate::kernel::projection::ProjectionRunner;
@@ -30,6 +30,8 @@ use crate::kernel::projection::ProjectionRunner;
 pub struct ServiceContext {
     /// Where its database file lies.
     pub data_dir: PathBuf,
+    /// What its database runs on.
+    pub engine: Engine,
     /// Everybody's journals.
     pub journal: Journal,
     /// What time it is.

@@ -21,9 +21,7 @@ use percolate_runtime::system::monotonic_now;
 use rusqlite::named_params;
 use tokio_util::sync::CancellationToken;
 
-use crate::kernel::db::{
-    Db, hash_from_column, journal_columns, journal_from_columns, seq_column, seq_from_column, write_all,
-};
+use crate::kernel::db::{Db, hash_from_column, journal_columns, journal_from_columns, seq_column, seq_from_column};
 use crate::kernel::journal::{Entry, Journal, entry_list, hash_fetch, stock_total_list, stream_list};
 
 /// Entries of one slice.
@@ -259,7 +257,7 @@ impl ProjectionRunner {
             self.db.write("projection_apply", move |tx| fold_slice(tx, &*projection, &slice, position))
         });
         let mut first_failure = None;
-        for (journal, outcome) in journals.into_iter().zip(write_all(commands).await) {
+        for (journal, outcome) in journals.into_iter().zip(self.db.write_all(commands).await) {
             match outcome {
                 Ok(entries) => {
                     stalled.remove(&journal);

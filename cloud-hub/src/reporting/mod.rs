@@ -45,7 +45,7 @@ pub(crate) struct Reporting {
 /// # Errors
 /// [`StorageError`] if its database cannot be opened.
 pub fn parts(context: &ServiceContext) -> Result<ServiceParts, StorageError> {
-    let db = Db::open(NAME, &context.data_dir, MIGRATIONS)?;
+    let db = Db::open_with(NAME, &context.data_dir, MIGRATIONS, &context.engine)?;
     let reporting = Reporting { db: db.clone(), journal: context.journal.clone() };
     let feed = live::Feed::new(reporting.clone(), context.clock.clone());
     let runner = ProjectionRunner::new(Arc::new(projection::SalesProjection), context.journal.clone(), db.clone());
@@ -83,7 +83,15 @@ pub async fn rebuild(data_dir: &Path) -> Result<(), ProjectionError> {
 /// [`StorageError`] if the database cannot be read.
 pub fn digest(data_dir: &Path) -> Result<Vec<(&'static str, String)>, StorageError> {
     let db = Db::open(NAME, data_dir, MIGRATIONS)?;
-    let digest = db.read(store::digest);
+    let digest = digest_of(&db);
     db.stop_blocking();
     digest
+}
+
+/// As [`digest`], of a database that is open.
+///
+/// # Errors
+/// As [`digest`].
+pub fn digest_of(db: &Db) -> Result<Vec<(&'static str, String)>, StorageError> {
+    db.read(store::digest)
 }

@@ -1,43 +1,29 @@
 //! The downlink: the hub's own journals to every node, each from where it stands, and to a node that asks its own past.
 //!
 //! A journal is read here from the hub's journal database only, whoever authored it. When one has grown, all nodes are
-//! nudged; each session of a node has a sender's machine of its own, since a copy of the node's disk may be in session
-//! too. Nothing here is of record: after a failure a node that answers a nudge is enough to go on.
+//! nudged. Nothing here is of record: after a failure a node that answers a nudge is enough to go on.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use metrics::{counter, gauge};
-use percolate_common::ids::NodeId;
-use percolate_common::journal::{AuthorId, Head, JournalId, ShortHash, StreamKind};
-use percolate_common::sync::outbound::Outbound;
+use percolate_common::journal::AuthorId;
 use percolate_common::time::Clock;
-use percolate_common::wire::envelope::Batch;
-use percolate_common::wire::session::{Nudge, Position};
-use percolate_common::wire::topic::Topic;
-use percolate_common::wire::{BATCH_EVENTS_MAX, BODY_BYTES_MAX, WireError};
-use percolate_runtime::mqtt::{PublishError, Publisher};
-use percolate_runtime::sqlite::{ReadTx, StorageError};
+use percolate_common::wire::WireError;
+use percolate_runtime::mqtt::Publisher;
+use percolate_runtime::sqlite::StorageError;
 use percolate_runtime::system::monotonic_now;
 use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use super::apply::is_own;
 use super::ingest::DownlinkEvent;
-use super::outgoing::RETRY;
-use crate::kernel::journal::{Journal, author_stream_list, entry_list, hash_fetch, stream_fetch};
-use crate::kernel::outbox::LIVES_MAX;
+use super::readers::{Means, Readers};
+use crate::kernel::journal::Journal;
 
 /// Events from ingest that may wait; beyond it they are dropped, and the nodes ask again.
 pub const EVENTS_MAX: usize = 4_096;
 
 /// Longest time without a look at the journal, so that a nudge that was lost is repeated.
 const NUDGE_AGAIN: Duration = Duration::from_secs(60);
-
-/// Bytes that an event needs in a batch besides its own.
-const EVENT_OVERHEAD_BYTES: usize = 8;
 
 /// Why a run of the downlink ended; it is run again.
 #[derive(Debug, thiserror::Error)]
@@ -53,43 +39,15 @@ pub enum DownlinkError {
 /// The downlink. A clone is another handle on the same queue, for a run after a failure.
 #[derive(Clone)]
 pub struct Downlink {
-    journal: Journal,
-    clock: Arc<dyn Clock>,
-    publisher: Publisher,
-    /// The services whose journals nodes read.
-    services: Arc<[AuthorId]>,
+    means: Means,
     /// Held by the run that is under way.
     events: Arc<Mutex<mpsc::Receiver<DownlinkEvent>>>,
 }
 
 impl std::fmt::Debug for Downlink {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Downlink").field("services", &self.services).finish_non_exhaustive()
+        f.debug_struct("Downlink").field("services", &self.means.services).finish_non_exhaustive()
     }
-}
-
-/// Who reads: a node in one of its sessions.
-type ReaderId = (NodeId, u64);
-
-/// The present run.
-struct Run<'d> {
-    downlink: &'d Downlink,
-    readers: BTreeMap<ReaderId, Outbound>,
-    /// How far the journals reach that are sent.
-    heads: BTreeMap<JournalId, Head>,
-    /// Journals of nodes that are being given back.
-    given_back: BTreeSet<JournalId>,
-    /// Events as they were read for one node, for the others that stand at the same place.
-    read: BTreeMap<(JournalId, u64), Arc<Portion>>,
-    /// The link took no more: try again soon.
-    held_up: bool,
-}
-
-/// Consecutive events that fit into one batch.
-#[derive(Debug)]
-struct Portion {
-    hash_before: ShortHash,
-    events: Vec<Vec<u8>>,
 }
 
 impl Downlink {
@@ -102,7 +60,8 @@ impl Downlink {
         services: Vec<AuthorId>,
         events: mpsc::Receiver<DownlinkEvent>,
     ) -> Self {
-        Self { journal, clock, publisher, services: services.into(), events: Arc::new(Mutex::new(events)) }
+        let means = Means { journal, clock, publisher, services: services.into() };
+        Self { means, events: Arc::new(Mutex::new(events)) }
     }
 
     /// Sends until it is stopped.
@@ -112,277 +71,27 @@ impl Downlink {
     pub async fn run(self, stop: CancellationToken) -> Result<(), DownlinkError> {
         let events = self.events.clone();
         let mut events = events.lock().await;
-        let mut commits = self.journal.commits();
-        let mut run = Run {
-            downlink: &self,
-            readers: BTreeMap::new(),
-            heads: BTreeMap::new(),
-            given_back: BTreeSet::new(),
-            read: BTreeMap::new(),
-            held_up: false,
-        };
-        // Nodes that are in session from a run before answer the nudges, if they are behind.
-        run.grow().await?;
-        run.nudge_all()?;
+        let mut commits = self.means.journal.commits();
+        let mut readers = Readers::open(self.means.clone(), monotonic_now()).await?;
         loop {
-            run.send_due().await?;
-            let due_in = run.due_in();
+            readers.at(monotonic_now()).send_due().await?;
+            let due_in = readers.next_due().map(|at| at.saturating_sub(monotonic_now()));
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 event = events.recv() => match event {
-                    Some(event) => run.hear(event).await?,
+                    Some(event) => readers.at(monotonic_now()).hear(event).await?,
                     None => return Ok(()),
                 },
                 changed = commits.changed() => match changed {
-                    Ok(()) => run.grow().await?,
+                    Ok(()) => readers.at(monotonic_now()).grow().await?,
                     Err(_) => return Ok(()),
                 },
                 () = tokio::time::sleep(due_in.unwrap_or(NUDGE_AGAIN)) => {
                     if due_in.is_none() {
-                        run.nudge_all()?;
+                        readers.nudge_all()?;
                     }
                 }
             }
         }
     }
-}
-
-impl Run<'_> {
-    /// Looks how far the journals reach now; tells every node's machine and nudges all.
-    async fn grow(&mut self) -> Result<(), DownlinkError> {
-        let readers = &self.readers;
-        self.given_back.retain(|journal| readers.values().any(|lanes| lanes.acked_seq(*journal).is_some()));
-        let (services, given_back) = (self.downlink.services.clone(), self.given_back.clone());
-        self.heads.retain(|journal, _| services.contains(&journal.author) || given_back.contains(journal));
-        let heads = self.downlink.journal.db().read_async(move |tx| head_list(tx, &services, &given_back)).await?;
-        let now = monotonic_now();
-        for (journal, head) in heads {
-            let before = self.heads.insert(journal, head);
-            if before.is_some_and(|before| head.seq <= before.seq) {
-                continue;
-            }
-            // A journal that was not there before, to nodes that were: from its beginning.
-            if before.is_none() && self.is_followed(&journal) {
-                self.readers.values_mut().for_each(|lanes| lanes.start(journal, 0, head.seq, now));
-            }
-            for lanes in self.readers.values_mut() {
-                lanes.appended(journal, head.seq, 0, now);
-            }
-            self.nudge(&journal, head)?;
-        }
-        Ok(())
-    }
-
-    async fn hear(&mut self, event: DownlinkEvent) -> Result<(), DownlinkError> {
-        match event {
-            DownlinkEvent::LinkUp => {
-                let now = monotonic_now();
-                for lanes in self.readers.values_mut() {
-                    for journal in self.heads.keys() {
-                        let acked = lanes.acked_seq(*journal).unwrap_or(0);
-                        lanes.resend_after(*journal, acked, now);
-                    }
-                }
-                self.nudge_all()?;
-            }
-            DownlinkEvent::Welcomed { node, session, replaces, positions } => {
-                replaces.map(|replaced| self.readers.remove(&(node, replaced)));
-                self.readers.insert((node, session), Outbound::default());
-                let followed: Vec<_> = self.heads.keys().copied().filter(|journal| self.is_followed(journal)).collect();
-                for journal in &followed {
-                    let position = positions.iter().find(|position| position.journal().as_ref() == Some(journal));
-                    let position = position.map_or((0, journal.genesis().hash.short()), |p| (p.seq(), p.hash()));
-                    self.start((node, session), journal, position).await?;
-                }
-            }
-            DownlinkEvent::Acked { node, session, position } => {
-                let Some(journal) = self.readable(node, &position) else { return Ok(()) };
-                let lanes = self.readers.entry((node, session)).or_default();
-                if lanes.acked_seq(journal).is_some() {
-                    lanes.acked(journal, position.seq(), monotonic_now());
-                } else {
-                    self.start((node, session), &journal, (position.seq(), position.hash())).await?;
-                }
-            }
-            DownlinkEvent::Resend { node, session, position } => {
-                let Some(journal) = self.readable(node, &position) else { return Ok(()) };
-                self.readers.entry((node, session)).or_default();
-                self.start((node, session), &journal, (position.seq(), position.hash())).await?;
-            }
-            DownlinkEvent::Gone { node, sessions } => {
-                sessions.into_iter().for_each(|session| drop(self.readers.remove(&(node, session))));
-            }
-        }
-        gauge!("hub_downlink_readers").set(f64::from(u32::try_from(self.readers.len()).unwrap_or(u32::MAX)));
-        Ok(())
-    }
-
-    /// The journal, if the node may read it: one of the hub's, or one of the node's own past.
-    fn readable(&self, node: NodeId, position: &Position) -> Option<JournalId> {
-        position.journal().filter(|journal| self.is_followed(journal) || is_own(node, journal))
-    }
-
-    /// Whether it is a journal that every node reads.
-    fn is_followed(&self, journal: &JournalId) -> bool {
-        self.downlink.services.contains(&journal.author) && StreamKind::DOWN.contains(&journal.stream)
-    }
-
-    /// Begins to send a journal to a node after its position, if the hub holds the same journal up to there.
-    async fn start(
-        &mut self,
-        (node, session): ReaderId,
-        journal: &JournalId,
-        (seq, hash): (u64, ShortHash),
-    ) -> Result<(), DownlinkError> {
-        let of = *journal;
-        let read = self.downlink.journal.db().read_async(move |tx| {
-            let head = stream_fetch(tx, &of)?.map(|state| state.head);
-            Ok::<_, StorageError>((hash_at(tx, &of, seq)?, head))
-        });
-        let (held, head) = read.await?;
-        if head.is_none_or(|head| seq > head.seq) && seq > 0 {
-            // The hub was restored. Ingest has asked for the rest, and nobody writes more of it.
-            return Ok(());
-        }
-        if held.is_none_or(|held| held != hash) {
-            counter!("hub_down_ahead_total", "stream" => journal.stream.as_str()).increment(1);
-            tracing::error!(
-                node.id = %node, %journal, seq,
-                "n{node} holds {journal} up to entry {seq} otherwise than the hub: one of the two was changed"
-            );
-            return Ok(());
-        }
-        if let Some(head) = head.filter(|_| is_own(node, journal)) {
-            self.given_back.insert(*journal);
-            self.heads.insert(*journal, head);
-        }
-        let last = self.heads.get(journal).map_or(0, |head| head.seq);
-        if let Some(lanes) = self.readers.get_mut(&(node, session)) {
-            lanes.start(*journal, seq, last, monotonic_now());
-        }
-        Ok(())
-    }
-
-    async fn send_due(&mut self) -> Result<(), DownlinkError> {
-        self.held_up = false;
-        self.read.clear();
-        let readers: Vec<_> = self.readers.keys().copied().collect();
-        for reader in readers {
-            while !self.held_up && self.send_next(reader).await? {}
-        }
-        Ok(())
-    }
-
-    /// Sends one batch to a node, if one is due.
-    async fn send_next(&mut self, (node, session): ReaderId) -> Result<bool, DownlinkError> {
-        let now = monotonic_now();
-        let Some(lanes) = self.readers.get_mut(&(node, session)) else { return Ok(false) };
-        let Some(send) = lanes.next_send(now) else { return Ok(false) };
-        let journal = send.journal;
-        let portion = self.portion(journal, send.seq_lo).await?;
-        if portion.events.is_empty() {
-            return Ok(false);
-        }
-        let batch = Batch {
-            journal,
-            seq_lo: send.seq_lo,
-            hash_before: portion.hash_before,
-            events: portion.events.clone(),
-            stock_totals: Vec::new(),
-            sent_at: self.downlink.clock.now(),
-            session,
-            last_seq: self.heads.get(&journal).map_or(0, |head| head.seq),
-        };
-        let topic = Topic::Down(node, journal.stream).to_string();
-        match self.downlink.publisher.try_publish(&topic, Bytes::from(batch.encode()?), false) {
-            Ok(()) => {
-                counter!("hub_down_batches_total", "stream" => journal.stream.as_str()).increment(1);
-                if let Some(lanes) = self.readers.get_mut(&(node, session)) {
-                    lanes.sent(journal, batch.seq_hi(), now);
-                }
-                Ok(true)
-            }
-            Err(PublishError::Full) => {
-                self.held_up = true;
-                Ok(false)
-            }
-            // Without a link nothing is due; when it is back, everything after the last acknowledgement is sent again.
-            Err(PublishError::Down | PublishError::TooLarge { .. }) => {
-                if let Some(lanes) = self.readers.get_mut(&(node, session)) {
-                    lanes.sent(journal, batch.seq_hi(), now);
-                }
-                Ok(true)
-            }
-        }
-    }
-
-    async fn portion(&mut self, journal: JournalId, seq_lo: u64) -> Result<Arc<Portion>, DownlinkError> {
-        if let Some(portion) = self.read.get(&(journal, seq_lo)) {
-            return Ok(portion.clone());
-        }
-        let db = self.downlink.journal.db();
-        let portion = Arc::new(db.read_async(move |tx| portion_read(tx, &journal, seq_lo)).await?);
-        self.read.insert((journal, seq_lo), portion.clone());
-        Ok(portion)
-    }
-
-    fn due_in(&self) -> Option<Duration> {
-        let next = self.readers.values().filter_map(Outbound::next_due).min();
-        let due = next.map(|at| at.saturating_sub(monotonic_now()));
-        if self.held_up { Some(due.map_or(RETRY, |due| due.min(RETRY))) } else { due }
-    }
-
-    fn nudge_all(&self) -> Result<(), DownlinkError> {
-        self.heads.iter().filter(|(_, head)| head.seq > 0).try_for_each(|(journal, head)| self.nudge(journal, *head))
-    }
-
-    /// A nudge that is lost is no loss: the next one, or the next greeting, says the same. Of a node's own journal
-    /// nobody else need hear.
-    fn nudge(&self, journal: &JournalId, head: Head) -> Result<(), DownlinkError> {
-        if !self.is_followed(journal) {
-            return Ok(());
-        }
-        let nudge = Nudge { head: Position::new(journal, head.seq, head.hash.short()) };
-        let topic = Topic::AllDown(journal.stream).to_string();
-        if self.downlink.publisher.try_publish(&topic, Bytes::from(nudge.encode()?), false).is_ok() {
-            counter!("hub_nudges_total", "stream" => journal.stream.as_str()).increment(1);
-        }
-        Ok(())
-    }
-}
-
-/// Every journal of the services, and those others.
-fn head_list(
-    tx: &ReadTx<'_>,
-    services: &[AuthorId],
-    others: &BTreeSet<JournalId>,
-) -> Result<Vec<(JournalId, Head)>, StorageError> {
-    let mut heads = Vec::new();
-    for service in services {
-        let states = author_stream_list(tx, *service, LIVES_MAX)?;
-        let down = states.into_iter().filter(|state| StreamKind::DOWN.contains(&state.journal.stream));
-        heads.extend(down.map(|state| (state.journal, state.head)));
-    }
-    for journal in others {
-        heads.extend(stream_fetch(tx, journal)?.map(|state| (*journal, state.head)));
-    }
-    Ok(heads)
-}
-
-fn hash_at(tx: &ReadTx<'_>, journal: &JournalId, seq: u64) -> Result<Option<ShortHash>, StorageError> {
-    let hash = if seq == 0 { Some(journal.genesis().hash) } else { hash_fetch(tx, journal, seq)? };
-    Ok(hash.map(|hash| hash.short()))
-}
-
-fn portion_read(tx: &ReadTx<'_>, journal: &JournalId, seq_lo: u64) -> Result<Portion, StorageError> {
-    let before = seq_lo.saturating_sub(1);
-    let hash_before = hash_at(tx, journal, before)?.unwrap_or_else(|| journal.genesis().hash.short());
-    let mut bytes = 0;
-    let fits = |event: &Vec<u8>| {
-        bytes += event.len() + EVENT_OVERHEAD_BYTES;
-        bytes <= BODY_BYTES_MAX
-    };
-    let entries = entry_list(tx, journal, before, usize::from(BATCH_EVENTS_MAX))?;
-    let events = entries.into_iter().map(|entry| entry.bytes).take_while(fits).collect();
-    Ok(Portion { hash_before, events })
 }

@@ -8,7 +8,9 @@ pub mod ingest;
 
 mod apply;
 mod audit;
+pub(crate) mod intake;
 mod message;
-mod outgoing;
+pub(crate) mod outgoing;
+pub(crate) mod readers;
 mod session;
 pub mod store;

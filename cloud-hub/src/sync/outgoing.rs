@@ -12,22 +12,22 @@ use percolate_runtime::mqtt::{PublishError, Publisher};
 const WAITING_FRAMES_MAX: usize = 8_192;
 
 /// How long to wait before a full queue is tried again.
-pub(super) const RETRY: Duration = Duration::from_millis(5);
+pub(crate) const RETRY: Duration = Duration::from_millis(5);
 
 /// Answers that the link has not taken yet.
 #[derive(Debug)]
-pub(super) struct Outgoing {
+pub(crate) struct Outgoing {
     publisher: Publisher,
     waiting: VecDeque<(String, Bytes)>,
 }
 
 impl Outgoing {
-    pub(super) fn new(publisher: Publisher) -> Self {
+    pub(crate) fn new(publisher: Publisher) -> Self {
         Self { publisher, waiting: VecDeque::new() }
     }
 
     /// Gives a frame to the link, after those that wait.
-    pub(super) fn send(&mut self, topic: Topic, frame: Vec<u8>) {
+    pub(crate) fn send(&mut self, topic: Topic, frame: Vec<u8>) {
         if self.waiting.len() >= WAITING_FRAMES_MAX {
             counter!("hub_answers_dropped_total", "reason" => "full").increment(1);
             return;
@@ -37,12 +37,12 @@ impl Outgoing {
     }
 
     /// Whether something waits: call [`Outgoing::flush`] after [`RETRY`].
-    pub(super) fn is_waiting(&self) -> bool {
+    pub(crate) fn is_waiting(&self) -> bool {
         !self.waiting.is_empty()
     }
 
     /// Gives to the link what it takes.
-    pub(super) fn flush(&mut self) {
+    pub(crate) fn flush(&mut self) {
         while let Some((topic, frame)) = self.waiting.front() {
             match self.publisher.try_publish(topic, frame.clone(), false) {
                 Err(PublishError::Full) => return,
@@ -57,7 +57,7 @@ impl Outgoing {
     }
 
     /// The connection is gone: nobody waits for these answers any more.
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         counter!("hub_answers_dropped_total", "reason" => "down").increment(self.waiting.len() as u64);
         self.waiting.clear();
     }

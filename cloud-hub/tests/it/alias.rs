@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cloud_hub::kernel::ServiceContext;
-use cloud_hub::kernel::db::Db;
+use cloud_hub::kernel::db::{Db, Engine};
 use cloud_hub::kernel::journal::{Arrival, Journal, Outcome, Receipt, batch_apply, entry_list};
 use cloud_hub::kernel::projection::ProjectionRunner;
 use cloud_hub::reporting;
@@ -42,6 +42,7 @@ impl Ledger {
         let journal = Journal::open(folder.path()).unwrap();
         let mut parts = reporting::parts(&ServiceContext {
             data_dir: folder.path().to_owned(),
+            engine: Engine::Threads,
             journal: journal.clone(),
             clock: Arc::new(StandingClock),
             entropy: Arc::new(SeededEntropy::new(9)),

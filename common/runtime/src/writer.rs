@@ -86,8 +86,15 @@ enum Doer {
         thread: Mutex<Option<JoinHandle<()>>>,
         queue_length: Gauge,
     },
-    /// The caller; absent once the writer is stopped, or dead.
-    Caller(Mutex<Option<Box<Core>>>),
+    /// The caller.
+    Caller(Mutex<Caller>),
+}
+
+struct Caller {
+    /// Absent once the writer is stopped, or dead.
+    core: Option<Box<Core>>,
+    /// What is asked for together, while it is.
+    gathered: Option<VecDeque<Box<dyn Command>>>,
 }
 
 impl std::fmt::Debug for Doer {
@@ -142,12 +149,27 @@ impl Writer {
         Ok(Self { shared: Arc::new(Shared { doer, commits }) })
     }
 
-    /// A writer without a thread: each command is a group of its own, done on the caller's thread when it is asked for.
-    /// The write-ahead log is copied by the way, and `hook` may let the process die at each commit.
+    /// A writer without a thread: each command is a group of its own, done on the caller's thread when it is asked for;
+    /// see [`Writer::together`]. The write-ahead log is copied by the way, and `hook` may let the process die at each
+    /// commit.
     #[must_use]
     pub fn inline(name: &'static str, database: Database, hook: Arc<dyn CommitHook>) -> Self {
         let (core, commits) = Core::new(name, database, Some(hook));
-        Self { shared: Arc::new(Shared { doer: Doer::Caller(Mutex::new(Some(Box::new(core)))), commits }) }
+        let caller = Caller { core: Some(Box::new(core)), gathered: None };
+        Self { shared: Arc::new(Shared { doer: Doer::Caller(Mutex::new(caller)), commits }) }
+    }
+
+    /// Lets what `ask` asks for be one group where there is no thread that finds it waiting at the same time. A writer
+    /// with a thread needs no telling.
+    pub fn together<T>(&self, ask: impl FnOnce() -> T) -> T {
+        let Doer::Caller(caller) = &self.shared.doer else { return ask() };
+        let lock = || caller.lock().unwrap_or_else(PoisonError::into_inner);
+        lock().gathered = Some(VecDeque::new());
+        let asked = ask();
+        let mut caller = lock();
+        let gathered = caller.gathered.take().unwrap_or_default();
+        caller.serve(gathered);
+        asked
     }
 
     /// Runs a command and waits until it is durable. After an error nothing of it is kept, unless the error is
@@ -215,7 +237,7 @@ impl Writer {
                     tracing::error!("the writer's thread panicked");
                 }
             }
-            Doer::Caller(core) => drop(core.lock().unwrap_or_else(PoisonError::into_inner).take()),
+            Doer::Caller(caller) => drop(caller.lock().unwrap_or_else(PoisonError::into_inner).core.take()),
         }
     }
 
@@ -237,11 +259,14 @@ impl Writer {
                 })?;
                 queue_length.set(count(queue.max_capacity() - queue.capacity()));
             }
-            Doer::Caller(core) => {
-                let mut core = core.lock().unwrap_or_else(PoisonError::into_inner);
-                core.as_mut().ok_or(StorageError::Closed)?.serve_alone(call);
-                if core.as_ref().is_some_and(|core| core.dead) {
-                    *core = None;
+            Doer::Caller(caller) => {
+                let mut caller = caller.lock().unwrap_or_else(PoisonError::into_inner);
+                if caller.core.is_none() {
+                    return Err(StorageError::Closed);
+                }
+                match &mut caller.gathered {
+                    Some(gathered) => gathered.push_back(call),
+                    None => caller.serve(VecDeque::from([call])),
                 }
             }
         }
@@ -331,17 +356,29 @@ impl Worker {
     }
 }
 
+impl Caller {
+    fn serve(&mut self, calls: VecDeque<Box<dyn Command>>) {
+        let Some(core) = self.core.as_mut() else { return };
+        core.serve_inline(calls);
+        if core.dead {
+            self.core = None;
+        }
+    }
+}
+
 impl Core {
     fn new(name: &'static str, database: Database, hook: Option<Arc<dyn CommitHook>>) -> (Self, watch::Receiver<u64>) {
         let (commits, receiver) = watch::channel(0);
         (Self { name, database, commits, metrics: Metrics::new(name), hook, dead: false }, receiver)
     }
 
-    /// A group of one, and the copying of the log that a thread does elsewhere.
-    fn serve_alone(&mut self, call: Box<dyn Command>) {
-        let mut waiting = VecDeque::from([call]);
-        while !waiting.is_empty() {
-            self.serve_group(&mut waiting);
+    /// Groups as a thread makes them of what waits, and the copying of the log that it leaves to another.
+    fn serve_inline(&mut self, mut calls: VecDeque<Box<dyn Command>>) {
+        while !calls.is_empty() {
+            let mut waiting: VecDeque<_> = calls.drain(..calls.len().min(GROUP_COMMANDS_MAX)).collect();
+            while !waiting.is_empty() {
+                self.serve_group(&mut waiting);
+            }
         }
         if !self.dead && self.database.wal_pages() >= WAL_PAGES_INLINE {
             self.database.copy_log();

@@ -24,7 +24,10 @@ pub use read::{
     stream_id_fetch, stream_list,
 };
 
-use crate::kernel::db::Db;
+use crate::kernel::db::{Db, Engine};
+
+/// The journal's name in logs and metrics, and of its file.
+pub const NAME: &str = "journal";
 
 const MIGRATIONS: &[Migration] = &[
     Migration::new(1, "journal", include_str!("../../../migrations/journal/0001_journal.sql")),
@@ -173,7 +176,15 @@ impl Journal {
     /// # Errors
     /// [`StorageError`] of any class.
     pub fn open(data_dir: &Path) -> Result<Self, StorageError> {
-        Ok(Self { db: Db::open("journal", data_dir, MIGRATIONS)? })
+        Self::open_with(data_dir, &Engine::Threads)
+    }
+
+    /// As [`Journal::open`], on an engine of the caller's choosing.
+    ///
+    /// # Errors
+    /// As [`Journal::open`].
+    pub fn open_with(data_dir: &Path, engine: &Engine) -> Result<Self, StorageError> {
+        Ok(Self { db: Db::open_with(NAME, data_dir, MIGRATIONS, engine)? })
     }
 
     /// The database: for ingest and the sessions, which share its transactions.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cloud_hub::kernel::ServiceContext;
-use cloud_hub::kernel::db::Db;
+use cloud_hub::kernel::db::{Db, Engine};
 use cloud_hub::kernel::http::{Surface, assemble};
 use cloud_hub::kernel::journal::{Arrival, Journal, Receipt, batch_apply};
 use cloud_hub::kernel::projection::ProjectionRunner;
@@ -50,6 +50,7 @@ impl Desk {
         let entropy = Arc::new(SeededEntropy::new(9));
         let context = ServiceContext {
             data_dir: folder.path().to_owned(),
+            engine: Engine::Threads,
             journal: journal.clone(),
             clock: Arc::new(StandingClock),
             entropy: entropy.clone(),
