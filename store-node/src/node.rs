@@ -147,7 +147,7 @@ fn storage(data: &DataDir) -> Result<Storage> {
 
 /// Opens the database's file.
 pub(crate) fn database(data: &DataDir) -> Result<Database> {
-    DatabaseOptions::new(&data.file(DATABASE_FILE), MIGRATIONS).open().part("opening the database")
+    DatabaseOptions::new(data.file(DATABASE_FILE), MIGRATIONS).open().part("opening the database")
 }
 
 /// Makes the node as its commands see it. Blocks.
