@@ -208,13 +208,16 @@ impl Hub {
             self.readers.hear(event).await?;
             self.readers.send_due().await?;
         }
-        if has_changed(&mut self.journal_commits) {
+        let has_grown = has_changed(&mut self.journal_commits);
+        if has_grown {
             self.take_returned().await?;
         }
         if has_changed(&mut self.catalog_commits) {
             self.stores.relay.catch_up().await?;
         }
-        self.readers.grow().await?;
+        if has_grown || has_changed(&mut self.journal_commits) {
+            self.readers.grow().await?;
+        }
         Ok(self.readers.send_due().await?)
     }
 

@@ -25,6 +25,8 @@ mod hubrestore;
 #[cfg(test)]
 mod ingest;
 #[cfg(test)]
+mod inline;
+#[cfg(test)]
 mod journal;
 #[cfg(test)]
 mod lives;

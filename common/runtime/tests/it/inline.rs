@@ -74,3 +74,28 @@ fn the_log_is_copied_by_the_way() {
     let bytes = std::fs::metadata(dir.path().join("notes.db-wal")).unwrap().len();
     assert!(bytes < 2 * 1_000 * 4_120, "{bytes} bytes");
 }
+
+#[test]
+fn what_is_asked_for_together_is_kept_together_and_dies_together() {
+    for (time, kept) in [(0, vec!["0", "2", "alone"]), (1, vec![]), (2, vec!["0", "2"])] {
+        let (dir, database) = fresh();
+        let writer = Writer::inline("test", database, die_at(CommitPoint::BeforeCommit, time));
+        let asked: Vec<_> = writer.together(|| {
+            let ask = |n: u32| {
+                let refused = if n == 1 { Err(NoteError::Refused) } else { Ok(()) };
+                let mut asked = Box::pin(
+                    writer.run("note", move |tx| insert(tx, &n.to_string()).map_err(NoteError::from).and(refused)),
+                );
+                assert!(ready_now(&mut asked).is_none(), "nobody is answered before the group is committed");
+                asked
+            };
+            (0..3).map(ask).collect()
+        });
+        let outcomes: Vec<_> = asked.into_iter().map(|asked| ready_now(asked).unwrap()).collect();
+        assert_eq!((outcomes[0].is_ok(), outcomes[1].is_ok(), outcomes[2].is_ok()), (time != 1, false, time != 1));
+        assert_eq!(*writer.commits().borrow(), u64::from(time != 1));
+        assert_eq!(writer.run_blocking("note", |tx| insert(tx, "alone")).is_ok(), time == 0);
+        let mut after = options(dir.path()).open().unwrap();
+        assert_eq!(after.write("all", |tx| all(tx)).unwrap(), kept, "{time}");
+    }
+}
