@@ -7,3 +7,4 @@ pub mod harness;
 pub mod kills;
 pub mod past_sales;
 pub mod prove;
+pub mod simulation;

@@ -1,0 +1,131 @@
+//! `simulate [SEEDS=200] [FROM=1] [DAYS=1] [STORES=3] [PROFILE=everything] [SECONDS=0]`: runs worlds, two at a time.
+//!
+//! Ends with a table of what was met. Exit 1 if a promise was broken, or if in 200 seeds or more something was never met.
+
+#![expect(clippy::print_stdout, reason = "this program is its output")]
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use percolate_runtime::system::monotonic_now;
+use system_tests::simulation::{Met, Outcome, Plan, Profile, Reach, run};
+
+/// Worlds at a time: the machines that this runs on have two cores.
+const WORKERS: usize = 2;
+/// From so many seeds on everything must have been met.
+const SEEDS_FOR_ALL: u64 = 200;
+/// Seconds of an hour.
+const HOUR_S: u64 = 3_600;
+
+/// What to run.
+struct Wanted {
+    seeds: u64,
+    from: u64,
+    plan: Plan,
+    /// No new world is begun after it; 0 for no limit.
+    limit: Duration,
+}
+
+impl Wanted {
+    fn read(arguments: impl Iterator<Item = String>) -> Result<Self> {
+        let mut named: BTreeMap<String, String> = BTreeMap::new();
+        for argument in arguments {
+            let (name, value) =
+                argument.split_once('=').with_context(|| format!("{argument:?} is not of the form NAME=VALUE"))?;
+            named.insert(name.to_owned(), value.to_owned());
+        }
+        let mut take = |name: &str, otherwise: u64| -> Result<u64> {
+            let value = named.remove(name).filter(|value| !value.is_empty());
+            value.map_or(Ok(otherwise), |value| value.parse().with_context(|| format!("{name} must be a number")))
+        };
+        let (seeds, from) = (take("SEEDS", SEEDS_FOR_ALL)?, take("FROM", 1)?);
+        let (days, stores) = (u32::try_from(take("DAYS", 1)?)?, usize::try_from(take("STORES", 3)?)?);
+        let limit = Duration::from_secs(take("SECONDS", 0)?);
+        let profile: Profile =
+            named.remove("PROFILE").filter(|word| !word.is_empty()).as_deref().unwrap_or("everything").parse()?;
+        if let Some(name) = named.keys().next() {
+            bail!("{name} is not known: SEEDS, FROM, DAYS, STORES, PROFILE and SECONDS are");
+        }
+        Ok(Self { seeds, from, plan: Plan { seed: 0, days, stores, profile }, limit })
+    }
+}
+
+/// What came of all worlds.
+#[derive(Default)]
+struct Sum {
+    worlds: u64,
+    broken: Vec<u64>,
+    reach: Reach,
+}
+
+fn tell(plan: Plan, outcome: &Outcome, word: &str) {
+    let Some((violation, log)) = &outcome.violation else { return };
+    println!("\nBROKEN after {} simulated hours, seed {}: {violation}", outcome.hours, plan.seed);
+    log.iter().for_each(|line| println!("    {line}"));
+    println!("  again: make sim SEEDS=1 FROM={} DAYS={} STORES={} PROFILE={word}", plan.seed, plan.days, plan.stores);
+}
+
+fn work(wanted: &Wanted) -> Result<Sum> {
+    let (next, sum, failed) = (AtomicU64::new(wanted.from), Mutex::new(Sum::default()), AtomicBool::new(false));
+    let begin = monotonic_now();
+    let word = format!("{:?}", wanted.plan.profile).to_lowercase();
+    let worker = || -> Result<()> {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            let late = !wanted.limit.is_zero() && monotonic_now().saturating_sub(begin) > wanted.limit;
+            if seed >= wanted.from + wanted.seeds || late || failed.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            let plan = Plan { seed, ..wanted.plan };
+            let outcome = run(plan).inspect_err(|_error| failed.store(true, Ordering::Relaxed))?;
+            let mut sum = sum.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            sum.worlds += 1;
+            sum.reach.merge(&outcome.reach);
+            if outcome.violation.is_some() {
+                sum.broken.push(seed);
+                tell(plan, &outcome, &word);
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..WORKERS).map(|_| scope.spawn(worker)).collect();
+        workers
+            .into_iter()
+            .try_for_each(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    })?;
+    Ok(sum.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner))
+}
+
+fn main() -> Result<ExitCode> {
+    let wanted = Wanted::read(std::env::args().skip(1))?;
+    let begin = monotonic_now();
+    let sum = work(&wanted)?;
+    let took_ms = u64::try_from((monotonic_now() - begin).as_millis())?.max(1);
+    let store_days = sum.worlds * u64::from(wanted.plan.days) * wanted.plan.stores as u64;
+    let an_hour = store_days * HOUR_S * 1_000 / took_ms;
+    println!("\nmet                 times");
+    for met in Met::ALL {
+        println!("  {:<18}{:>7}", format!("{met:?}"), sum.reach.times(met));
+    }
+    println!(
+        "\n{} worlds, {store_days} store-days in {}.{:01} s: {an_hour} store-days an hour on {WORKERS} cores.",
+        sum.worlds,
+        took_ms / 1_000,
+        took_ms % 1_000 / 100
+    );
+    let never = sum.reach.never();
+    if sum.worlds >= SEEDS_FOR_ALL && !never.is_empty() && wanted.plan.profile == Profile::Everything {
+        println!("NEVER MET: {never:?}");
+        return Ok(ExitCode::FAILURE);
+    }
+    if sum.broken.is_empty() {
+        println!("No promise was broken.");
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!("{} worlds broke a promise: seeds {:?}", sum.broken.len(), sum.broken);
+    Ok(ExitCode::FAILURE)
+}

@@ -1,0 +1,181 @@
+//! What was really met in a run: a fault that never happened, or an answer that was never given, is noticed.
+
+use std::collections::BTreeMap;
+
+/// Something that a run of many seeds must meet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Met {
+    /// A sale was answered.
+    Sold,
+    /// A till asked again and was given the ticket that it had been sold before.
+    Replayed,
+    /// A request met a box that was down.
+    Refused,
+    /// Stock was moved.
+    StockMoved,
+    /// Past sales were brought in.
+    Imported,
+    /// A menu was published.
+    MenuPublished,
+    /// A sale was made without a link.
+    SoldOffline,
+    /// A frame was lost.
+    FrameLost,
+    /// A frame came twice.
+    FrameDoubled,
+    /// A frame came late, after others.
+    FrameLate,
+    /// A line was cut.
+    LineCut,
+    /// The broker dropped everybody.
+    BrokerLost,
+    /// A box was killed.
+    NodeKilled,
+    /// A box died at a commit.
+    NodeDiedAtCommit,
+    /// The hub was killed.
+    HubKilled,
+    /// The hub died at a commit.
+    HubDiedAtCommit,
+    /// A box was put back to an older copy of its disk.
+    NodePutBack,
+    /// A copy of a disk was started beside its original.
+    Cloned,
+    /// A disk was moved to another machine.
+    Moved,
+    /// A new box took the place of one that was lost.
+    Replaced,
+    /// All files of the hub were put back.
+    HubPutBackWhole,
+    /// Only some files of the hub were put back.
+    HubPutBackInPart,
+    /// A clock was set wrong.
+    ClockWrong,
+    /// A newer program wrote what nobody can read.
+    Poisoned,
+    /// A greeting was welcomed.
+    Welcome,
+    /// A greeting was answered: another past is held.
+    Forked,
+    /// A greeting was answered: a later process goes on with this life.
+    Fenced,
+    /// A session was refused.
+    Rehello,
+    /// An earlier life was contested.
+    Contested,
+    /// The hub asked for entries again.
+    HubAsked,
+    /// A node asked for entries again.
+    NodeAsked,
+    /// A greeting asked for the common past.
+    Marks,
+    /// A batch of an older life went up.
+    OlderLifeSent,
+    /// A batch of a journal of the hub went up.
+    GivenBack,
+    /// A batch of a node's own past came down.
+    TakenBack,
+    /// A batch carried totals.
+    Totals,
+    /// An acknowledgement named parked events.
+    Parked,
+    /// A batch of a session that is over arrived.
+    StaleBatch,
+    /// The hub holds an entry that counts elsewhere.
+    Alias,
+    /// A node has set entries aside.
+    SetAside,
+    /// A life began because its disk was on another machine.
+    LifeMoved,
+    /// A life began because the hub holds another past.
+    LifeForked,
+    /// A life began because another process went on.
+    LifeFenced,
+    /// A life came back that the disk did not know.
+    LifeReturned,
+}
+
+impl Met {
+    /// All of them.
+    pub const ALL: [Self; 44] = [
+        Self::Sold,
+        Self::Replayed,
+        Self::Refused,
+        Self::StockMoved,
+        Self::Imported,
+        Self::MenuPublished,
+        Self::SoldOffline,
+        Self::FrameLost,
+        Self::FrameDoubled,
+        Self::FrameLate,
+        Self::LineCut,
+        Self::BrokerLost,
+        Self::NodeKilled,
+        Self::NodeDiedAtCommit,
+        Self::HubKilled,
+        Self::HubDiedAtCommit,
+        Self::NodePutBack,
+        Self::Cloned,
+        Self::Moved,
+        Self::Replaced,
+        Self::HubPutBackWhole,
+        Self::HubPutBackInPart,
+        Self::ClockWrong,
+        Self::Poisoned,
+        Self::Welcome,
+        Self::Forked,
+        Self::Fenced,
+        Self::Rehello,
+        Self::Contested,
+        Self::HubAsked,
+        Self::NodeAsked,
+        Self::Marks,
+        Self::OlderLifeSent,
+        Self::GivenBack,
+        Self::TakenBack,
+        Self::Totals,
+        Self::Parked,
+        Self::StaleBatch,
+        Self::Alias,
+        Self::SetAside,
+        Self::LifeMoved,
+        Self::LifeForked,
+        Self::LifeFenced,
+        Self::LifeReturned,
+    ];
+}
+
+/// How often each was met.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reach {
+    times: BTreeMap<Met, u64>,
+}
+
+impl Reach {
+    /// It was met.
+    pub fn met(&mut self, what: Met) {
+        self.add(what, 1);
+    }
+
+    /// It was met so often.
+    pub fn add(&mut self, what: Met, times: u64) {
+        *self.times.entry(what).or_default() += times;
+    }
+
+    /// Adds another run's.
+    pub fn merge(&mut self, other: &Self) {
+        other.times.iter().for_each(|(what, times)| self.add(*what, *times));
+    }
+
+    /// How often it was met.
+    #[must_use]
+    pub fn times(&self, what: Met) -> u64 {
+        self.times.get(&what).copied().unwrap_or(0)
+    }
+
+    /// What was never met.
+    #[must_use]
+    pub fn never(&self) -> Vec<Met> {
+        Met::ALL.into_iter().filter(|what| self.times(*what) == 0).collect()
+    }
+}
