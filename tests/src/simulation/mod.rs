@@ -32,6 +32,9 @@ use world::{DAY, Event, HOUR, MINUTE, World};
 /// How long the world may take to come to rest once nothing goes wrong any more.
 const REST_MAX: u64 = 2 * HOUR;
 
+/// How often everybody connects anew while it comes to rest.
+const GREETINGS: u32 = 2;
+
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Profile {
@@ -144,18 +147,16 @@ impl World {
         for bx in 0..self.boxes.len() {
             self.after(1, Event::BoxStart(bx));
         }
-        self.run_until(end + 10 * MINUTE)?;
-        let mut greeted = 0;
+        // Boxes on copies of one disk hear of each other when they greet.
+        for _greeting in 0..GREETINGS {
+            self.run_until(self.now + 10 * MINUTE)?;
+            self.broker_lost();
+        }
         while self.now < end + REST_MAX {
-            // Boxes on copies of one disk hear of each other when they greet.
-            if self.is_at_rest()? {
-                if greeted == 2 {
-                    return self.project();
-                }
-                greeted += 1;
-                self.greet_anew()?;
-            }
             self.run_until(self.now + 5 * MINUTE)?;
+            if self.unrest()?.is_none() {
+                return self.project();
+            }
         }
         let why = self.unrest()?.unwrap_or_else(|| "it went on for too long".to_owned());
         Err(violation(Oracle::Rest, why))

@@ -99,11 +99,6 @@ impl World {
         Ok(())
     }
 
-    /// Whether both sides hold the same.
-    pub(super) fn is_at_rest(&self) -> Result<bool> {
-        Ok(self.unrest()?.is_none())
-    }
-
     /// Why the world is not at rest, if it is not.
     pub(super) fn unrest(&self) -> Result<Option<String>> {
         let held = hub_heads(&self.office.folder)?;

@@ -1,6 +1,6 @@
 //! Processes and the line between them: who is connected, what is on its way, and what is lost.
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use bytes::Bytes;
 use percolate_common::wire::session::Presence;
 use percolate_common::wire::topic::Topic;
@@ -391,13 +391,4 @@ fn source_text(error: &dyn std::error::Error) -> String {
         below = source.source();
     }
     text
-}
-
-impl World {
-    /// Breaks every connection once, so that all greet anew.
-    pub(super) fn greet_anew(&mut self) -> Result<()> {
-        ensure!(self.is_calm, "only when nothing goes wrong any more");
-        self.broker_lost();
-        Ok(())
-    }
 }
