@@ -1,5 +1,6 @@
 //! The whole chain, end to end: real processes, a real broker, real files, on loopback.
 
+mod bad_days;
 mod chain;
 mod demo;
 mod kills;

@@ -2,8 +2,10 @@
 //!
 //! Nothing here knows how the programs work inside: they are started by their command lines and asked over HTTP.
 
+pub mod audit;
 pub mod books;
 pub mod harness;
+pub mod imports;
 pub mod kills;
 pub mod past_sales;
 pub mod prove;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use percolate_common::domain::event::Event;
@@ -12,8 +11,9 @@ use percolate_common::wire::event::{decode, encode};
 use rusqlite::Connection;
 use serde_json::Value;
 
-use crate::books::{any_item, complete, list, number, text, ticket};
-use crate::harness::{Hub, Node, NodeSpec, eventually, program};
+use crate::audit;
+use crate::books::{any_item, complete, number, text, ticket};
+use crate::harness::{Hub, Node, NodeSpec, eventually};
 
 /// Sales of each shop before the first act.
 const SALES: usize = 20;
@@ -91,32 +91,9 @@ impl Stage {
         Ok(self.shops.get(shop).context("a shop")?.data().to_owned())
     }
 
-    /// Runs `provision audit` as a person would.
-    async fn audit(&self) -> Result<Value> {
-        let mut command = Command::new(program("provision")?);
-        let server = |address: &str, data: &Path| format!("http://{address},{}", data.join("token").display());
-        command.args(["audit", "--json", "--hub", &server(self.hub.client.address(), self.hub.data())]);
-        for shop in &self.shops {
-            command.args(["--node", &server(shop.client.address(), shop.data())]);
-        }
-        let output: Output = tokio::task::spawn_blocking(move || command.output()).await??;
-        let report: Value = serde_json::from_slice(&output.stdout)
-            .with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())?;
-        let proven = text(&report, "/outcome")? == "proven";
-        ensure!(output.status.success() == proven, "the exit code is not the outcome: {report}");
-        Ok(report)
-    }
-
     /// The audit's findings.
     async fn findings(&self) -> Result<Vec<(String, String)>> {
-        let report = self.audit().await?;
-        let mut findings = Vec::new();
-        for store in list(&report, "/stores")? {
-            for found in list(&store, "/findings")? {
-                findings.push((text(&found, "/code")?, text(&found, "/sentence")?));
-            }
-        }
-        Ok(findings)
+        audit::findings(&self.hub, &self.shops).await
     }
 
     /// An act is caught if the audit finds just these things. The first one is the deed, the others follow from it.
