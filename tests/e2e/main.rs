@@ -6,5 +6,6 @@ mod demo;
 mod kills;
 mod past_sales;
 mod prove;
+mod put_back;
 mod refusals;
 mod rush;

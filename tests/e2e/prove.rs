@@ -9,6 +9,6 @@ async fn whatever_is_done_to_the_books_the_audit_sees_it_and_says_so() -> Result
     for act in &acts {
         ensure!(act.caught, "{}: {:?}", act.done, act.said);
     }
-    ensure!(acts.len() == 7 && acts.iter().any(|act| !act.said.is_empty()), "{acts:?}");
+    ensure!(acts.len() == 8 && acts.iter().any(|act| !act.said.is_empty()), "{acts:?}");
     Ok(())
 }

@@ -9,4 +9,5 @@ pub mod imports;
 pub mod kills;
 pub mod past_sales;
 pub mod prove;
+pub mod put_back;
 pub mod simulation;

@@ -14,6 +14,7 @@ use serde_json::Value;
 use crate::audit;
 use crate::books::{any_item, complete, number, text, ticket};
 use crate::harness::{Hub, Node, NodeSpec, eventually};
+use crate::put_back::{Part, copy_folder, menu_with_price, put_back, sold_everywhere};
 
 /// Sales of each shop before the first act.
 const SALES: usize = 20;
@@ -23,6 +24,12 @@ const RECEIPT_TWICE: &str = "receipt_given_twice";
 
 /// The entry of the sales journal that is tampered with.
 const LOWERED_SALE: u64 = 9;
+
+/// What the first item of the menu costs when head office has published another one, in cents.
+const PRICE_OF_TODAY: i64 = 425;
+
+/// What each shop sells between that and the loss.
+const SALES_OF_THE_HOUR: [usize; 2] = [17, 14];
 
 /// What an act came to.
 #[derive(Debug, Clone)]
@@ -78,6 +85,17 @@ impl Stage {
     async fn life(&self, shop: usize) -> Result<String> {
         let shop = self.shops.get(shop).context("a shop")?;
         text(&shop.client.get("/v1/node").await?, "/incarnation")
+    }
+
+    /// The tickets that head office counts.
+    async fn reported(&self) -> Result<i64> {
+        number(&self.hub.client.get("/v1/reporting/sales?by=store").await?, "/totals/tickets")
+    }
+
+    /// The tickets of a shop's present day.
+    async fn sold_by(&self, shop: usize) -> Result<i64> {
+        let shop = self.shops.get(shop).context("a shop")?;
+        number(&shop.client.get("/v1/business-day").await?, "/tickets")
     }
 
     async fn settle(&self) -> Result<()> {
@@ -155,7 +173,7 @@ fn copy_database(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-fn put_back(from: &Path, to: &Path) -> Result<()> {
+fn put_box_back(from: &Path, to: &Path) -> Result<()> {
     for name in ["node.db", "node.db-wal", "node.db-shm"] {
         let target = to.join(name);
         if target.exists() {
@@ -185,7 +203,7 @@ pub async fn play(mut told: impl FnMut(&Act)) -> Result<Vec<Act>> {
     acts.last().map(&mut told);
 
     let folder = stage.shop_folder(0)?;
-    stage.with_file(0, |_| put_back(&keep, &folder)).await?;
+    stage.with_file(0, |_| put_box_back(&keep, &folder)).await?;
     stage.with_file(0, |file| sql(file, "DELETE FROM journal WHERE stream = 1 AND seq = 9")).await?;
     let expected = [
         "entry_missing",
@@ -197,7 +215,7 @@ pub async fn play(mut told: impl FnMut(&Act)) -> Result<Vec<Act>> {
     acts.push(stage.act("Somebody removed a sale from the first shop's file.", &expected).await?);
     acts.last().map(&mut told);
 
-    stage.with_file(0, |_| put_back(&keep, &folder)).await?;
+    stage.with_file(0, |_| put_box_back(&keep, &folder)).await?;
     let lower = "UPDATE ticket SET total_minor = total_minor - 100 WHERE seq = 9";
     stage.with_file(0, |file| sql(file, lower)).await?;
     acts.push(
@@ -207,11 +225,13 @@ pub async fn play(mut told: impl FnMut(&Act)) -> Result<Vec<Act>> {
     );
     acts.last().map(&mut told);
 
-    stage.with_file(0, |_| put_back(&keep, &folder)).await?;
+    stage.with_file(0, |_| put_box_back(&keep, &folder)).await?;
     stage.settle().await?;
     acts.push(stage.act("The honest file was put back.", &[]).await?);
     acts.last().map(&mut told);
 
+    acts.push(office_put_back(&mut stage).await?);
+    acts.last().map(&mut told);
     acts.push(restored(&mut stage).await?);
     acts.last().map(&mut told);
     acts.push(cloned(&mut stage).await?);
@@ -219,22 +239,53 @@ pub async fn play(mut told: impl FnMut(&Act)) -> Result<Vec<Act>> {
     Ok(acts)
 }
 
+/// Head office's files are replaced by a copy of before a new menu and the sales of an hour.
+async fn office_put_back(stage: &mut Stage) -> Result<Act> {
+    let copy = stage.scratch.path().join("office");
+    stage.hub.stop().await?;
+    copy_folder(stage.hub.data(), &copy)?;
+    stage.hub.set_menu(Some(menu_with_price(stage.scratch.path(), PRICE_OF_TODAY)?));
+    stage.hub.restart().await?;
+    let revision = sold_everywhere(&stage.hub, &stage.shops, PRICE_OF_TODAY).await?;
+    let known = stage.reported().await?;
+    for (shop, sales) in SALES_OF_THE_HOUR.into_iter().enumerate() {
+        stage.sell(shop, sales).await?;
+    }
+    stage.settle().await?;
+    stage.hub.kill()?;
+    put_back(&copy, stage.hub.data(), Part::Folder)?;
+    stage.hub.set_menu(None);
+    stage.hub.restart().await?;
+    stage.settle().await?;
+    let same_menu = sold_everywhere(&stage.hub, &stage.shops, PRICE_OF_TODAY).await? == revision;
+    let given = stage.reported().await? - known;
+    let act = stage.act("Head office was put back an hour, to before a new menu and the sales since.", &[]).await?;
+    let caught = act.caught && same_menu && given == i64::try_from(SALES_OF_THE_HOUR.iter().sum::<usize>())?;
+    let mut said = act.said;
+    if caught {
+        said.push(format!("The shops gave it {given} sales and the menu of today. Nothing is missing."));
+    }
+    Ok(Act { said, caught, ..act })
+}
+
 /// Yesterday's copy of the second shop is put back after more was sold, and sells on before it hears the hub.
 async fn restored(stage: &mut Stage) -> Result<Act> {
     let folder = stage.shop_folder(1)?;
+    let before = stage.sold_by(1).await?;
     let old = stage.scratch.path().join("yesterday");
     stage.with_file(1, |_| copy_database(&folder, &old)).await?;
     stage.sell(1, 12).await?;
     stage.settle().await?;
-    stage.with_file(1, |_| put_back(&old, &folder)).await?;
+    stage.with_file(1, |_| put_box_back(&old, &folder)).await?;
     stage.sell(1, 3).await?;
     let shop = stage.shops.get(1).context("a shop")?;
+    let expected = before + 12 + 3;
     let state = eventually("the box to begin a new life, and to be whole again", || async {
         let state = shop.client.get("/v1/node").await?;
         ensure!(text(&state, "/life/reason")? == "forked", "{state}");
         ensure!(state.pointer("/repair").is_none_or(Value::is_null), "{state}");
         let sold = number(&shop.client.get("/v1/business-day").await?, "/tickets")?;
-        ensure!(sold == i64::try_from(SALES + 12 + 3)?, "{sold} tickets");
+        ensure!(sold == expected, "{sold} of {expected} tickets");
         Ok(state)
     })
     .await?;
@@ -255,13 +306,14 @@ async fn restored(stage: &mut Stage) -> Result<Act> {
         done: "Yesterday's copy of the second shop's disk was put back after 12 more sales, and 3 were sold on it.",
         said,
         follows: 0,
-        caught: reports == i64::try_from(SALES + 12 + 3)?,
+        caught: reports == expected,
     })
 }
 
 /// A copy of the first shop's disk runs beside the original, and both sell.
 async fn cloned(stage: &mut Stage) -> Result<Act> {
     let original = stage.shop_folder(0)?;
+    let before = stage.sold_by(0).await?;
     let copy = stage.scratch.path().join("copy");
     stage
         .with_file(0, |_| {
@@ -277,7 +329,7 @@ async fn cloned(stage: &mut Stage) -> Result<Act> {
     stage.sell(2, 6).await?;
     stage.sell(0, 4).await?;
     stage.sell(2, 2).await?;
-    let expected = i64::try_from(SALES + 8 + 6 + 4 + 2)?;
+    let expected = before + 8 + 6 + 4 + 2;
     eventually("both boxes' sales to be in the reports, once", || async {
         let report = stage.hub.client.get("/v1/reporting/sales?by=day&store=1").await?;
         let sold = number(&report, "/totals/tickets")?;

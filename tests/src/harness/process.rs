@@ -60,6 +60,15 @@ impl Server {
         ensure!(!status.success(), "it was to be killed, but had ended by itself");
         Ok(())
     }
+
+    /// SIGTERM, and waits for its orderly end.
+    async fn stop(&mut self) -> Result<()> {
+        let Some(mut child) = self.child.take() else { bail!("not running") };
+        rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM)?;
+        let status = tokio::task::spawn_blocking(move || child.wait()).await??;
+        ensure!(status.success(), "it did not end in order: {status}\n{}", self.log_tail());
+        Ok(())
+    }
 }
 
 impl Drop for Server {
@@ -83,7 +92,7 @@ pub struct Hub {
     pub client: Client,
     /// Address and port of its broker.
     pub mqtt: String,
-    arguments: Vec<String>,
+    menu: Option<PathBuf>,
 }
 
 impl Hub {
@@ -93,26 +102,36 @@ impl Hub {
     /// If it does not come up.
     pub async fn start(scratch: &Path) -> Result<Self> {
         let data = scratch.join("hub");
-        let menu = demo_menu();
-        let arguments = |http: &str, mqtt: &str| {
-            let words = [
-                "serve",
-                "--data",
-                &data.to_string_lossy(),
-                "--http",
-                http,
-                "--mqtt",
-                mqtt,
-                "--menu",
-                &menu.to_string_lossy(),
-            ];
-            words.map(str::to_owned).to_vec()
-        };
-        let mut server = Server::start("cloud-hub", &data, &arguments("127.0.0.1:0", "127.0.0.1:0"))?;
+        let menu = Some(demo_menu());
+        let mut server = Self::serve(&data, "127.0.0.1:0", "127.0.0.1:0", menu.as_deref())?;
         let endpoints = server.endpoints().await?;
         let (http, mqtt) = (text(&endpoints, "http")?, text(&endpoints, "mqtt")?);
         let client = Client::new(&http, &data)?;
-        Ok(Self { server, client, arguments: arguments(&http, &mqtt), mqtt })
+        Ok(Self { server, client, mqtt, menu })
+    }
+
+    fn serve(data: &Path, http: &str, mqtt: &str, menu: Option<&Path>) -> Result<Server> {
+        let data_text = data.to_string_lossy();
+        let mut words = vec!["serve", "--data", &data_text, "--http", http, "--mqtt", mqtt];
+        let menu = menu.map(Path::to_string_lossy);
+        if let Some(menu) = &menu {
+            words.extend(["--menu", menu]);
+        }
+        let arguments: Vec<String> = words.into_iter().map(str::to_owned).collect();
+        Server::start("cloud-hub", data, &arguments)
+    }
+
+    /// The menu file that it is started with from now; none lets the published menu stand.
+    pub fn set_menu(&mut self, menu: Option<PathBuf>) {
+        self.menu = menu;
+    }
+
+    /// Stops it in order.
+    ///
+    /// # Errors
+    /// If it was not running, or does not end well.
+    pub async fn stop(&mut self) -> Result<()> {
+        self.server.stop().await
     }
 
     /// SIGKILL: broker and all that it held in memory are gone with it.
@@ -128,8 +147,7 @@ impl Hub {
     /// # Errors
     /// If it does not come up.
     pub async fn restart(&mut self) -> Result<()> {
-        let data = self.server.data.clone();
-        self.server = Server::start("cloud-hub", &data, &self.arguments)?;
+        self.server = Self::serve(&self.server.data, self.client.address(), &self.mqtt, self.menu.as_deref())?;
         self.server.endpoints().await.map(drop)
     }
 
