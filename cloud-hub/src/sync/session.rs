@@ -20,7 +20,7 @@ use percolate_runtime::sqlite::{ReadTx, StorageError, WriteTx};
 use super::store::{
     Life, boot_is_known, key_is_trusted, life_close, life_fetch, life_open, session_upsert, signed_head_keep,
 };
-use crate::kernel::journal::{author_stream_list, hash_fetch, stream_announce, stream_fetch, stream_fork};
+use crate::kernel::journal::{author_stream_list, hash_fetch, stream_announce, stream_end, stream_fetch, stream_fork};
 
 /// Longest program version that a greeting may carry, in bytes.
 const VERSION_BYTES_MAX: usize = 64;
@@ -65,6 +65,7 @@ pub(super) fn greet(
         None => Verdict::Welcome,
     };
     let welcome = verdict == Verdict::Welcome;
+    end_contested(tx, node, hello, (&common, &verdict))?;
     let agreed = common.agreed(hello, &verdict);
     let answer = answer(tx, node, hello, (verdict, if welcome { session } else { 0 }), agreed, now)?;
     if welcome {
@@ -77,6 +78,21 @@ pub(super) fn greet(
         life_close(tx, node, life.incarnation, hello.number)?;
     }
     Ok(Some(Greeted { welcome: answer, ended: own.and_then(|life| life.session) }))
+}
+
+/// What was announced of a life that ends here, or of an earlier one that both sides hold differently, comes in another
+/// life: nobody waits for it under its old name.
+fn end_contested(
+    tx: &WriteTx<'_>,
+    node: NodeId,
+    hello: &Hello,
+    (common, verdict): (&Common, &Verdict),
+) -> Result<(), StorageError> {
+    let mut ended = common.differing.clone();
+    if *verdict != Verdict::Welcome {
+        ended.extend(StreamKind::UP.map(|stream| own_journal(node, hello, stream)));
+    }
+    ended.iter().try_for_each(|journal| stream_end(tx, journal))
 }
 
 fn open(
@@ -168,6 +184,8 @@ struct Common {
     agreed: BTreeMap<JournalId, Position>,
     /// The first journal of the present life that is not the one that the hub holds, and where at the latest.
     contested: Option<(JournalId, u64)>,
+    /// Journals of earlier lives that are not the ones that the hub holds.
+    differing: Vec<JournalId>,
 }
 
 impl Common {
@@ -211,8 +229,11 @@ impl Common {
         }
         self.agreed.insert(journal, agreed);
         // Where the node is ahead, it checks the hub's hash itself: it has the entry, the hub has not.
-        if is_present && differs && self.contested.is_none() {
-            self.contested = Some((journal, places.first().map_or(0, |(seq, _)| (*seq).min(held.seq))));
+        if differs && is_present {
+            let seq = places.first().map_or(0, |(seq, _)| (*seq).min(held.seq));
+            self.contested.get_or_insert((journal, seq));
+        } else if differs {
+            self.differing.push(journal);
         }
         Ok(())
     }

@@ -103,6 +103,42 @@ async fn a_node_that_is_ahead_of_another_past_shows_it_by_its_marks() {
     assert!(answer.agreed.unwrap().contains(&place(&first, 2)));
 }
 
+/// How far the sales of life 1 are held, and said to reach.
+async fn held_and_announced(hub: &TestHub) -> (u64, u64) {
+    let rows = hub.rows("/v1/sync/streams?limit=1000").await;
+    let is_meant = |row: &&serde_json::Value| row["incarnation"] == format!("{:016x}", 1) && row["stream"] == "sales";
+    let row = rows.iter().find(is_meant).unwrap();
+    (row["contig"].as_u64().unwrap(), row["announced_seq"].as_u64().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_life_that_ends_where_both_agree_owes_nothing_more() {
+    let hub = TestHub::start().await;
+    let mut first = sold(2);
+    let mut second = first.clone();
+    sell(&mut first, [101]);
+    sell(&mut second, 201..=205);
+    let mut original = Process::in_session(1, first.clone(), hub.broker_port()).await;
+    original.send(&first, 1, 3).await;
+    original.acked(&first, 3).await;
+
+    let mut copy = Process::start(2, second.clone(), hub.broker_port()).await;
+    assert_eq!(copy.introduce(None).await.verdict, Verdict::Welcome);
+    assert_eq!(held_and_announced(&hub).await, (3, 7), "the hub cannot know yet that 4 to 7 will never come");
+    let answer = copy.introduce(Some(vec![place(&second, 3), place(&second, 2)])).await;
+    assert_eq!(answer.verdict, Verdict::Forked { stream: 1 });
+    assert_eq!(held_and_announced(&hub).await, (3, 3));
+
+    // The same of an earlier life, which is contested while the present one is welcome.
+    let mut ahead = Process::start(3, second.clone(), hub.broker_port()).await;
+    assert_eq!(ahead.introduce(None).await.verdict, Verdict::Welcome);
+    assert_eq!(held_and_announced(&hub).await, (3, 7));
+    ahead.sales = sales_of_life(2);
+    let welcome = ahead.introduce(Some(vec![place(&second, 3), place(&second, 2)])).await;
+    assert_eq!(welcome.verdict, Verdict::Welcome);
+    assert_eq!(held_and_announced(&hub).await, (3, 3));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_older_process_that_speaks_again_is_fenced_and_both_go_on() {
     let hub = TestHub::start().await;
@@ -118,6 +154,7 @@ async fn an_older_process_that_speaks_again_is_fenced_and_both_go_on() {
     assert_eq!(older.answer().await, FromHub::Rehello { session: older.session });
     let answer = older.introduce(None).await;
     assert_eq!((answer.verdict, answer.session), (Verdict::Fenced, 0));
+    assert_eq!(held_and_announced(&hub).await, (2, 2), "what it has sold will come in another life");
     let answer = older.introduce(Some(vec![place(&older.sales, 2)])).await;
     assert_eq!(answer.verdict, Verdict::Fenced);
     assert!(answer.agreed.unwrap().contains(&place(&common, 2)));

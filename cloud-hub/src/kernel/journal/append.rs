@@ -69,6 +69,21 @@ pub fn stream_announce(tx: &WriteTx<'_>, journal: &JournalId, seq: u64, now: Utc
     Ok(())
 }
 
+/// Takes note that a journal goes on no further than it is held: what its author had announced beyond that comes in
+/// another life. An author that goes on all the same announces again.
+///
+/// # Errors
+/// [`StorageError`] if it cannot be written.
+pub fn stream_end(tx: &WriteTx<'_>, journal: &JournalId) -> Result<(), StorageError> {
+    let (author, incarnation, stream) = journal_columns(journal);
+    tx.execute(
+        "UPDATE journal_stream SET announced_seq = seq
+         WHERE author = :author AND incarnation = :incarnation AND stream = :stream AND announced_seq > seq",
+        named_params! {":author": author, ":incarnation": incarnation, ":stream": stream},
+    )?;
+    Ok(())
+}
+
 /// Takes note of where an author has contradicted what is held of its journal.
 ///
 /// # Errors
