@@ -9,3 +9,4 @@ mod prove;
 mod put_back;
 mod refusals;
 mod rush;
+mod steps;

@@ -1,8 +1,11 @@
 //! Comparing the books of the stores with those of the hub.
 
-use crate::harness::{Hub, Node, eventually};
+use std::collections::BTreeSet;
+
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
+
+use crate::harness::{Hub, Node, eventually};
 
 /// A number at a pointer.
 ///
@@ -35,6 +38,7 @@ pub fn list(value: &Value, pointer: &str) -> Result<Vec<Value>> {
 pub async fn complete(hub: &Hub, node: &Node) -> Result<()> {
     let own = node.all_acked().await?;
     let heads = list(&own, "/streams")?;
+    let life = text(&own, "/incarnation")?;
     let store = i64::from(node.spec.store);
     eventually("the hub's reports to be complete", || async {
         let report = hub.client.get(&format!("/v1/reporting/sales?by=store&store={store}")).await?;
@@ -44,7 +48,11 @@ pub async fn complete(hub: &Hub, node: &Node) -> Result<()> {
         let through = list(mark, "/complete_through")?;
         for head in heads.iter().filter(|head| number(head, "/last_seq").unwrap_or(0) > 0) {
             let stream = text(head, "/stream")?;
-            let here = through.iter().find(|part| text(part, "/stream").ok().as_ref() == Some(&stream));
+            let is_meant = |part: &&Value| {
+                text(part, "/stream").ok().as_ref() == Some(&stream)
+                    && text(part, "/incarnation").ok().as_ref() == Some(&life)
+            };
+            let here = through.iter().find(is_meant);
             let here = here.with_context(|| format!("{stream} in {mark}"))?;
             ensure!(number(here, "/seq")? == number(head, "/last_seq")?, "{stream}: {mark}");
             ensure!(text(here, "/head")? == text(head, "/head")?, "chain heads of {stream} differ: {mark} {head}");
@@ -93,4 +101,22 @@ pub fn ticket(terminal: &str, item: i64, quantity: u32) -> Value {
 /// If it is not there, or not in time.
 pub async fn any_item(node: &Node) -> Result<i64> {
     number(&node.client.get("/v1/catalog").await?, "/items/0/id")
+}
+
+/// The tickets that a till was answered are the shop's, and head office's, each once; and both have the same sums.
+///
+/// # Errors
+/// If one is missing, stands twice, or was never asked for.
+pub async fn counted_once(hub: &Hub, shop: &Node, told: &[String]) -> Result<()> {
+    complete(hub, shop).await?;
+    let books = store_totals(shop).await?;
+    ensure!(books.0 == i64::try_from(told.len())?, "{books:?}, and {} were answered", told.len());
+    ensure!(hub_totals(hub, shop.spec.store).await? == books, "head office differs from {books:?}");
+    let path = format!("/v1/reporting/tickets?store={}&limit=1000", shop.spec.store);
+    let page = hub.client.get(&path).await?;
+    let counted = list(&page, "/tickets")?.iter().map(|row| text(row, "/ticket_id")).collect::<Result<Vec<_>>>()?;
+    let once = |ids: &[String]| ids.iter().cloned().collect::<BTreeSet<_>>();
+    ensure!(counted.len() == told.len(), "{} tickets behind the figure, {} were answered", counted.len(), told.len());
+    ensure!(once(&counted) == once(told), "the tickets behind the figure are others: {counted:?}, {told:?}");
+    Ok(())
 }

@@ -7,6 +7,9 @@ use anyhow::{Context as _, Result, ensure};
 use reqwest::Method;
 use serde_json::Value;
 
+/// How long an answer may take.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(20);
+
 /// An answer, whatever its status.
 #[derive(Debug, Clone)]
 pub struct Answer {
@@ -50,7 +53,7 @@ impl Client {
     /// If the server's token cannot be read.
     pub fn new(address: &str, data: &Path) -> Result<Self> {
         let token = std::fs::read_to_string(data.join("token")).context("the server's token")?;
-        let http = reqwest::Client::builder().timeout(Duration::from_secs(20)).build()?;
+        let http = reqwest::Client::builder().timeout(ANSWER_TIME_MAX).build()?;
         Ok(Self { base: format!("http://{address}"), token: token.trim().to_owned(), http })
     }
 
@@ -58,6 +61,15 @@ impl Client {
     #[must_use]
     pub fn with_token(&self, token: &str) -> Self {
         Self { token: token.to_owned(), ..self.clone() }
+    }
+
+    /// The same server, asked through a relay at another address.
+    ///
+    /// # Errors
+    /// If no client can be made.
+    pub fn through(&self, address: &str) -> Result<Self> {
+        let http = reqwest::Client::builder().timeout(ANSWER_TIME_MAX).build()?;
+        Ok(Self { base: format!("http://{address}"), token: self.token.clone(), http })
     }
 
     /// The address and port.

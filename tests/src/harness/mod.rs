@@ -3,10 +3,12 @@
 mod http;
 mod process;
 mod proxy;
+mod relay;
 
 pub use http::{Answer, Client};
 pub use process::{Hub, Node, NodeSpec};
 pub use proxy::Proxy;
+pub use relay::{Awaited, Frame, Held, Protocol, Relay, Way};
 
 use std::future::Future;
 use std::path::PathBuf;
