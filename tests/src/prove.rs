@@ -337,11 +337,19 @@ async fn cloned(stage: &mut Stage) -> Result<Act> {
         Ok(())
     })
     .await?;
+    // The box whose disk was put back has printed receipts twice; what it did is told in its own act.
+    eventually("each box's book to be the union", || async {
+        let findings = stage.findings().await?;
+        ensure!(findings.iter().all(|(code, _)| code == RECEIPT_TWICE), "{findings:?}");
+        Ok(())
+    })
+    .await?;
     let (one, other) = (stage.life(0).await?, stage.life(2).await?);
     Ok(Act {
         done: "A copy of the first shop's disk runs beside the original, and both sell.",
         said: vec![format!(
-            "Both go on, each under a name of its own ({one}, {other}); all {expected} sales are counted, none twice."
+            "Both go on, each under a name of its own ({one}, {other}), and each has the other's sales in its book; all \
+             {expected} sales are counted, none twice."
         )],
         follows: 0,
         caught: one != other,

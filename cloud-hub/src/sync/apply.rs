@@ -12,7 +12,7 @@ use super::message::{Message, Unreadable, is_of_service};
 use super::session::greet;
 use super::store::{
     DeadLetterKept, Life, dead_letter_keep, down_position_set, life_close, life_in_session, presence_count,
-    presence_reset, presence_set, sessions_of_boot,
+    presence_reset, presence_set, sessions_of_boot, sessions_of_others,
 };
 use crate::kernel::journal::{Arrival, Outcome, Receipt, batch_apply, hash_fetch, stream_fetch};
 
@@ -81,7 +81,8 @@ fn apply_batch(tx: &WriteTx<'_>, node: NodeId, arrival: &Arrival, now: UtcMillis
             }
             let surplus = parked.len().saturating_sub(ACK_PARKED_MAX);
             let parked = parked.into_iter().skip(surplus).collect::<Vec<_>>();
-            Ok(ack((!parked.is_empty()).then_some(parked)))
+            let ack = ack((!parked.is_empty()).then_some(parked));
+            if head.seq == entries { tell_copies(tx, node, &life, ack) } else { Ok(ack) }
         }
         Outcome::Repeated => {
             count_batch(journal.stream, "repeated");
@@ -97,6 +98,20 @@ fn apply_batch(tx: &WriteTx<'_>, node: NodeId, arrival: &Arrival, now: UtcMillis
             tracing::error!(%journal, seq, "{journal} contradicts what is held up to entry {seq}: restored or cloned");
             contradicted(tx, node, (&life, session), (&journal, position))
         }
+    }
+}
+
+/// A journal has begun. Other processes that run on a copy of the same disk greet again, and learn of it by that.
+fn tell_copies(tx: &WriteTx<'_>, node: NodeId, life: &Life, ack: Answer) -> Answered {
+    let copies = sessions_of_others(tx, node, life)?;
+    match ack {
+        Answer::Ack { ack, .. } if !copies.is_empty() => {
+            counter!("hub_rehellos_total").increment(copies.len() as u64);
+            let rehellos = copies.into_iter().map(|session| FromHub::Rehello { session });
+            let messages = [FromHub::Ack(ack)].into_iter().chain(rehellos).collect();
+            Ok(Answer::Say { node, messages, downlink: None })
+        }
+        Answer::Ack { .. } | Answer::Say { .. } | Answer::Tell(_) | Answer::Nothing => Ok(ack),
     }
 }
 

@@ -177,8 +177,38 @@ async fn an_older_process_that_speaks_again_is_fenced_and_both_go_on() {
         let sales = older.sales.clone();
         older.send(&sales, 1, sales.head().seq).await;
         older.acked(&sales, 1 + round).await;
+        if round == 1 {
+            assert_eq!(newer.answer().await, FromHub::Rehello { session: newer.session }, "it hears of the other life");
+            newer.greet().await;
+        }
     }
     assert_eq!((held(&hub, 1).await, held(&hub, 2).await), (6, 4));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_is_told_when_a_copy_of_its_disk_begins_a_journal() {
+    let hub = TestHub::start().await;
+    let sales = sold(1);
+    let mut original = Process::in_session(1, sales.clone(), hub.broker_port()).await;
+    original.send(&sales, 1, 1).await;
+    original.acked(&sales, 1).await;
+    let mut copied = sales_of_life(2);
+    sell(&mut copied, [201]);
+    let mut copy = Process::in_session(2, copied.clone(), hub.broker_port()).await;
+    copy.send(&copied, 1, 1).await;
+    copy.acked(&copied, 1).await;
+    assert_eq!(original.answer().await, FromHub::Rehello { session: original.session });
+    let welcome = original.greet().await;
+    assert!(welcome.positions.contains(&place(&copied, 1)), "{:?}", welcome.positions);
+
+    // What follows comes by itself; nobody greets for every sale.
+    sell(&mut copied, [202]);
+    copy.send(&copied, 2, 2).await;
+    copy.acked(&copied, 2).await;
+    sell(&mut original.sales, [102]);
+    let sales = original.sales.clone();
+    original.send(&sales, 2, 2).await;
+    original.acked(&sales, 2).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

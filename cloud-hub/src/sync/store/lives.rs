@@ -13,6 +13,9 @@ use crate::kernel::journal::stream_id_fetch;
 /// Processes that are remembered of one life; of more, the latest are. One that was forgotten is taken for a new one.
 const BOOTS_MAX: i64 = 64;
 
+/// Processes of one node that are told of a journal that another one has begun. Others hear of it when they greet again.
+const COPIES_MAX: i64 = 16;
+
 /// The state of a life that goes on.
 const ACTIVE: i64 = 1;
 
@@ -68,6 +71,22 @@ pub fn sessions_of_boot(tx: &ReadTx<'_>, node: NodeId, boot: u64) -> Result<Vec<
     tx.query_list(
         "SELECT session FROM node_life WHERE node = :node AND boot = :boot AND session <> 0",
         named_params! {":node": node.get(), ":boot": boot.cast_signed()},
+        |row| Ok(row.get::<_, i64>("session")?.cast_unsigned()),
+    )
+}
+
+/// The sessions of other processes of a node, those that were welcomed last first; no more than [`COPIES_MAX`].
+///
+/// # Errors
+/// [`StorageError`] if the query fails.
+pub fn sessions_of_others(tx: &ReadTx<'_>, node: NodeId, life: &Life) -> Result<Vec<u64>, StorageError> {
+    tx.query_list(
+        "SELECT session FROM node_life
+         WHERE node = :node AND boot <> :boot AND session <> 0 AND state = :active
+         ORDER BY welcomed_at_ms DESC, incarnation LIMIT :limit",
+        named_params! {
+            ":node": node.get(), ":boot": life.boot.cast_signed(), ":active": ACTIVE, ":limit": COPIES_MAX,
+        },
         |row| Ok(row.get::<_, i64>("session")?.cast_unsigned()),
     )
 }

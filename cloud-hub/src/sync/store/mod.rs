@@ -11,7 +11,8 @@ use percolate_runtime::sqlite::{ReadTx, StorageError, WriteTx};
 use rusqlite::named_params;
 
 pub use lives::{
-    Life, boot_is_known, life_close, life_fetch, life_in_session, life_open, sessions_of_boot, signed_head_keep,
+    Life, boot_is_known, life_close, life_fetch, life_in_session, life_open, sessions_of_boot, sessions_of_others,
+    signed_head_keep,
 };
 
 use crate::kernel::db::{journal_from_columns, seq_column, seq_from_column};
