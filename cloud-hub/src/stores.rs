@@ -13,7 +13,7 @@ use crate::hub::HubError;
 use crate::kernel::db::{Db, Engine};
 use crate::kernel::journal::{self, Journal};
 use crate::kernel::outbox::Relay;
-use crate::kernel::{ServiceContext, ServiceParts};
+use crate::kernel::{ServiceContext, ServiceParts, parked};
 use crate::{catalog, reporting};
 
 /// The databases and what was folded from them at the start.
@@ -26,7 +26,7 @@ pub(crate) struct Stores {
 }
 
 impl Stores {
-    /// Opens everything, and lets projections forget what the journal does not hold.
+    /// Opens everything, lets projections forget what the journal does not hold, and reads again what could not be read.
     pub(crate) async fn open(
         data_dir: PathBuf,
         engine: Engine,
@@ -41,6 +41,7 @@ impl Stores {
         for projection in &reporting.projections {
             projection.reconcile().await?;
         }
+        parked::retry(&context.journal, &reporting.projections).await?;
         let relay = Relay::new(catalog.outbox().clone(), context.journal.clone(), context.clock.clone());
         Ok(Self { context, catalog, reporting, relay })
     }

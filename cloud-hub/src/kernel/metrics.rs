@@ -27,6 +27,7 @@ fn describe_ingest() {
         "hub_events_parked_total",
         "Events that this program cannot read: held, acknowledged, passed over"
     );
+    describe_counter!("hub_events_unparked_total", "Parked events that this program could read when it started");
     describe_counter!("hub_aliases_total", "Events that were written again in a later life and count elsewhere");
     describe_counter!("hub_dead_letters_total", "Frames that could not be read at all; they were not acknowledged");
     describe_counter!("hub_dead_letters_dropped_total", "Dead letters that had to go because too many are kept");
@@ -39,6 +40,7 @@ fn describe_nodes() {
     describe_gauge!("hub_link_up", "Whether the hub's own connection to the broker stands");
     describe_counter!("hub_greetings_total", "Greetings of nodes, by verdict; untrusted ones need a person");
     describe_counter!("hub_rehellos_total", "Messages of a session that is not the present one");
+    describe_counter!("hub_copies_told_total", "Sessions that were told of a journal of another process of their node");
     describe_counter!(
         "hub_node_moves_total",
         "Greetings from another machine with the same life: a disk moved or cloned"

@@ -8,6 +8,7 @@ pub mod http;
 pub mod journal;
 pub mod metrics;
 pub mod outbox;
+pub mod parked;
 pub mod projection;
 
 use std::fmt;

@@ -203,7 +203,11 @@ impl ProjectionRunner {
         Ok(true)
     }
 
-    async fn forget(&self) -> Result<(), ProjectionError> {
+    /// Forgets everything that was folded, and how far: the next pass begins at the first entry.
+    ///
+    /// # Errors
+    /// [`ProjectionError`] if it cannot be written.
+    pub async fn forget(&self) -> Result<(), ProjectionError> {
         let projection = self.projection.clone();
         self.db
             .write("projection_clear", move |tx| {

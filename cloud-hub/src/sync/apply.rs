@@ -106,7 +106,7 @@ fn tell_copies(tx: &WriteTx<'_>, node: NodeId, life: &Life, ack: Answer) -> Answ
     let copies = sessions_of_others(tx, node, life)?;
     match ack {
         Answer::Ack { ack, .. } if !copies.is_empty() => {
-            counter!("hub_rehellos_total").increment(copies.len() as u64);
+            counter!("hub_copies_told_total").increment(copies.len() as u64);
             let rehellos = copies.into_iter().map(|session| FromHub::Rehello { session });
             let messages = [FromHub::Ack(ack)].into_iter().chain(rehellos).collect();
             Ok(Answer::Say { node, messages, downlink: None })

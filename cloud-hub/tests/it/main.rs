@@ -33,6 +33,8 @@ mod lives;
 #[cfg(test)]
 mod openapi;
 #[cfg(test)]
+mod parked;
+#[cfg(test)]
 mod projection;
 #[cfg(test)]
 mod relay;

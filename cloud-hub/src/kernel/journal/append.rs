@@ -100,6 +100,25 @@ pub fn stream_fork(tx: &WriteTx<'_>, journal: &JournalId, seq: u64) -> Result<()
     Ok(())
 }
 
+/// Takes entries out of the parked ones: this program can read them.
+///
+/// # Errors
+/// [`StorageError`] if it cannot be written.
+pub fn entries_unpark(tx: &WriteTx<'_>, entries: &[(JournalId, u64)]) -> Result<(), StorageError> {
+    for (journal, seq) in entries {
+        let Some(stream_id) = stream_id_fetch(tx, journal)? else { continue };
+        let unparked = tx.execute(
+            "UPDATE journal_entry SET parked = 0 WHERE stream_id = :stream AND seq = :seq AND parked = 1",
+            named_params! {":stream": stream_id, ":seq": seq_column(*seq)},
+        )?;
+        tx.execute(
+            "UPDATE journal_stream SET parked_events = parked_events - :unparked WHERE id = :stream",
+            named_params! {":unparked": seq_column(unparked as u64), ":stream": stream_id},
+        )?;
+    }
+    Ok(())
+}
+
 struct Append<'a, 'c> {
     tx: &'a WriteTx<'c>,
     stream_id: i64,

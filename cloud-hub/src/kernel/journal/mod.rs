@@ -18,7 +18,7 @@ use percolate_runtime::migrate::Migration;
 use percolate_runtime::sqlite::StorageError;
 use tokio::sync::watch;
 
-pub use append::{batch_apply, stream_announce, stream_end, stream_fork};
+pub use append::{batch_apply, entries_unpark, stream_announce, stream_end, stream_fork};
 pub use read::{
     author_stream_list, entry_list, hash_fetch, node_list, parked_list, stock_total_list, stream_fetch,
     stream_id_fetch, stream_list,

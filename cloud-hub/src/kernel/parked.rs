@@ -1,0 +1,51 @@
+//! Entries that no program could read when they came, tried again at each start: this one may be newer.
+
+use metrics::counter;
+use percolate_common::journal::JournalId;
+use percolate_common::wire::event;
+use percolate_runtime::sqlite::StorageError;
+
+use crate::kernel::journal::{Journal, entries_unpark, parked_list};
+use crate::kernel::projection::{ProjectionError, ProjectionRunner};
+
+/// Parked entries that are looked at in one reading, and unparked in one transaction.
+const PAGE_ENTRIES: u32 = 1_000;
+
+/// Unparks what this program can read; tells how many entries that were. Projections have passed these entries, and fold
+/// everything anew. Call it before anybody may write the journal.
+///
+/// They forget first: a process that dies between the two finds the entries parked, and does it all again.
+///
+/// # Errors
+/// [`ProjectionError`] if a database cannot be read or written.
+pub async fn retry(journal: &Journal, projections: &[ProjectionRunner]) -> Result<u64, ProjectionError> {
+    let (mut after, mut unparked) = (None, 0);
+    loop {
+        let page = journal.db().read_async(move |tx| parked_list(tx, after, PAGE_ENTRIES)).await?;
+        let Some((last, entry)) = page.last() else { break };
+        after = Some((*last, entry.seq));
+        let readable = page.iter().filter(|(_, entry)| event::decode(&entry.bytes).is_ok());
+        let readable: Vec<(JournalId, u64)> = readable.map(|(journal, entry)| (*journal, entry.seq)).collect();
+        if readable.is_empty() {
+            continue;
+        }
+        if unparked == 0 {
+            for projection in projections {
+                projection.forget().await?;
+            }
+        }
+        unparked += readable.len() as u64;
+        journal
+            .db()
+            .write("unpark", move |tx| {
+                entries_unpark(tx, &readable)?;
+                Ok::<_, StorageError>(())
+            })
+            .await?;
+    }
+    if unparked > 0 {
+        counter!("hub_events_unparked_total").increment(unparked);
+        tracing::info!(unparked, "{unparked} events that could not be read when they came can be read now");
+    }
+    Ok(unparked)
+}
