@@ -147,8 +147,9 @@ impl Session {
                 }
             }
             FromHub::Rehello { session } => {
-                self.greeting.refused(session, now);
-                if self.greeting.session().is_none() {
+                // A late refusal of a session before this one says nothing, and the greeting under way stays asked.
+                if self.greeting.session() == Some(session) {
+                    self.greeting.refused(session, now);
                     self.leave();
                 }
             }

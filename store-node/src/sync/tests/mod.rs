@@ -345,3 +345,13 @@ fn a_new_box_in_the_place_of_an_old_one_gets_its_books_back_and_prints_other_rec
     new.talk(&mut hub);
     agree(&new, &hub);
 }
+
+#[test]
+fn a_session_that_is_refused_twice_costs_one_greeting() {
+    let mut hub = Hub::default();
+    let mut shop = Shop::new(1);
+    shop.sell_all("before", 2);
+    shop.connect();
+    while shop.round(&mut hub).unwrap() {}
+    assert!(shop.is_welcome_between_refusals(&mut hub), "the answer is taken although a late refusal came before it");
+}

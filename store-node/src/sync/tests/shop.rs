@@ -265,6 +265,18 @@ impl Shop {
         Ok(true)
     }
 
+    /// The hub refuses the session, greets nobody yet, and refuses it once more: batches that were under way together are
+    /// refused one by one. Tells whether the answer to the greeting opens a session.
+    pub(super) fn is_welcome_between_refusals(&mut self, hub: &mut Hub) -> bool {
+        let session = self.session.greeting.session().expect("a session to be refused");
+        self.hear(FromHub::Rehello { session }).unwrap();
+        let hello = self.session.hello(&self.app, &self.machine, self.now).unwrap().expect("a greeting at once");
+        self.hear(FromHub::Rehello { session }).unwrap();
+        let welcome = hub.greet(&hello).expect("an answer");
+        self.hear(FromHub::Welcome(welcome)).unwrap();
+        self.session.greeting.session().is_some_and(|opened| opened != session)
+    }
+
     fn hear(&mut self, message: FromHub) -> Result<(), AppError> {
         self.session.heard(&self.app, &self.machine, message, self.now)
     }
