@@ -233,3 +233,27 @@ impl Drop for Bar {
         self.0.finish_and_clear();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::OpenOptions;
+
+    use super::*;
+
+    #[test]
+    fn a_picture_is_drawn_over_the_one_of_before_and_the_cursor_comes_back() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("terminal");
+        let open = || OpenOptions::new().create(true).truncate(false).read(true).append(true).open(&path).unwrap();
+        let picture = |lines: &[&str]| lines.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>();
+        let mut canvas = Canvas::new(Term::read_write_pair(open(), open()));
+        canvas.draw(&picture(&["first", "second"]));
+        canvas.draw(&picture(&["third"]));
+        canvas.clear();
+        drop(canvas);
+        let written = std::fs::read_to_string(&path).unwrap();
+        let visible = written.replace('\u{1b}', "^").replace('\r', "<");
+        let expected = "^[?25l<^[2Kfirst\n<^[2Ksecond\n<^[0J^[2A<^[2Kthird\n<^[0J^[1A<^[0J^[?25h";
+        assert_eq!(visible, expected);
+    }
+}

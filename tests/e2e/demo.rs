@@ -145,6 +145,9 @@ async fn one_bad_morning_loses_and_doubles_nothing_and_every_trouble_really_came
     for what in ["Midtown: line cut", "Old Fourth Ward: box killed", "head office: killed", "Inman Park: disk cloned"] {
         ensure!(said.contains(what), "a line for {what}: {said}");
     }
-    ensure!(!said.contains('\u{1b}'), "no colours and no cursor where no terminal is: {said}");
+    let log = std::fs::read_to_string(folder.join("store-02").join("log.txt"))?;
+    for text in [&*said, &log] {
+        ensure!(!text.contains('\u{1b}'), "no colours and no cursor where no terminal is: {text}");
+    }
     Ok(())
 }

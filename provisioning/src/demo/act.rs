@@ -14,10 +14,11 @@ use super::link::Link;
 use super::morning::{PlannedTrouble, Trouble};
 use super::rush::{PlannedClass, PlannedTicket, StoreRush};
 use super::servers::{Server, ServerError, Who};
+use super::settle::BLINK_AFTER;
 use super::shops::{Office, Shop, ShopsError, open_copy, ready};
 use super::tally::Tally;
 use super::till::{Till, TillBooks, TillError};
-use crate::client::ClientError;
+use crate::client::{Client, ClientError};
 use crate::figures::grouped;
 
 /// Pause between two looks at whether a trouble is over, in milliseconds.
@@ -96,9 +97,9 @@ impl Stage {
         self.wall.clock.wait_until(planned.at_s, &SystemClock).await;
         match planned.trouble {
             Trouble::LineCut { shop, until_s } => self.cut_line(shop, until_s).await,
-            Trouble::ShopKilled { shop } => self.kill_shop(shop).await,
+            Trouble::ShopKilled { shop } => self.kill_shop(shop, Again::WhenReleased).await,
             Trouble::OfficeKilled { until_s } => self.kill_office(Some(until_s)).await,
-            Trouble::DiskCloned { shop } => self.clone_disk(shop).await,
+            Trouble::DiskCloned { shop } => self.clone_disk(shop, None).await,
         }
     }
 
@@ -163,25 +164,36 @@ impl Stage {
         Ok(Act { store: Some((store, name.clone())), second, cost })
     }
 
-    /// Kills a shop's box; it is started again, and the tills repeat what got no answer.
+    /// Kills a shop's box; it is started again, at once or when a guest has tapped in vain, and the tills repeat what got
+    /// no answer.
     ///
     /// # Errors
     /// [`ActError`].
-    pub async fn kill_shop(&self, at: usize) -> Result<Act, ActError> {
+    pub async fn kill_shop(&self, at: usize, again: Again) -> Result<Act, ActError> {
         let shop = self.shop(at)?;
         let (store, name, who) = (shop.store.id, &shop.store.name, Who::Shop(shop.store.id));
         let (begin, second) = (monotonic_now(), self.wall.second());
         let entry = self.diary.open(&shop_killed(name));
-        let before = self.tally.at(who).repeated;
-        self.crew.kill(who, Again::WhenReleased);
-        while self.tally.at(who).repeated == before && elapsed_ms(begin) < DARK_MS_MAX {
+        let (before, pid) = (self.tally.at(who).repeated, self.crew.pid(who));
+        self.crew.kill(who, again);
+        while again == Again::WhenReleased && self.tally.at(who).repeated == before && elapsed_ms(begin) < DARK_MS_MAX {
             pause().await;
         }
-        self.crew.release(who);
-        ready(shop.node.client(), name).await?;
+        self.started_again(who, pid, shop.node.client()).await?;
         let cost = Cost::ShopKilled { back_ms: elapsed_ms(begin), taps_repeated: self.tally.at(who).repeated - before };
         self.diary.close(entry, &cost.in_words());
         Ok(Act { store: Some((store, name.clone())), second, cost })
+    }
+
+    /// Lets a killed server start again, and waits until its new process can do its work.
+    async fn started_again(&self, who: Who, killed: Option<u32>, client: &Client) -> Result<(), ActError> {
+        let begin = monotonic_now();
+        self.crew.release(who);
+        while self.crew.pid(who) == killed {
+            self.patient(begin, "the end of a killed process")?;
+            pause().await;
+        }
+        Ok(ready(client, "the server that was killed").await?)
     }
 
     /// Kills the head office, keeps it down until a second of the morning if one is given, and waits until it has caught
@@ -200,12 +212,7 @@ impl Stage {
             self.diary.cost(entry, &format!("{} sold meanwhile", grouped(meanwhile())));
             pause().await;
         }
-        self.crew.release(Who::Office);
-        while self.crew.pid(Who::Office) == pid {
-            self.patient(begin, "the end of the killed process")?;
-            pause().await;
-        }
-        ready(self.office.hub.client(), "the head office").await?;
+        self.started_again(Who::Office, pid, self.office.hub.client()).await?;
         let (back_ms, sold_meanwhile) = (elapsed_ms(begin), meanwhile());
         self.diary.close(entry, &format!("{} sold meanwhile", grouped(sold_meanwhile)));
         let back = self.diary.open("head office: back");
@@ -214,11 +221,12 @@ impl Stage {
         Ok(Act { store: None, second, cost: Cost::OfficeKilled { back_ms, sold_meanwhile, there_ms } })
     }
 
-    /// Copies a shop's disk as it is at one instant, and lets a second box run on the copy.
+    /// Copies a shop's disk as it is at one instant, and lets a second box run on the copy. Where the shop's own tills are
+    /// not at work, one is given that sells a few tickets meanwhile: a box that says nothing is not told from its copy.
     ///
     /// # Errors
     /// [`ActError`].
-    pub async fn clone_disk(&self, at: usize) -> Result<Act, ActError> {
+    pub async fn clone_disk(&self, at: usize, own: Option<&Till>) -> Result<Act, ActError> {
         let shop = self.shop(at)?;
         let (store, name) = (shop.store.id, shop.store.name.clone());
         let second = self.wall.second();
@@ -240,7 +248,10 @@ impl Stage {
         let tickets = self.tickets(at, COPY_TICKETS);
         let (first, rest) = tickets.split_at(tickets.len() / 2);
         let mut books = self.sell(&till, first).await?;
-        let (lives, seen_ms) = self.told_apart((shop, &twin), begin).await?;
+        if let Some(own) = own {
+            self.sell(own, rest).await?;
+        }
+        let (lives, seen_ms) = self.told_apart((shop, &twin), (begin, self.link(at)?)).await?;
         self.diary.cost(entry, &format!("told apart in {}", duration(seen_ms)));
         books.add(&self.sell(&till, rest).await?);
         let sold_by_copy = books.sales.tickets;
@@ -284,12 +295,14 @@ impl Stage {
         Ok(till.sell_all(tickets.to_vec(), &self.catalog, (&self.wall.clock, &SystemClock)).await?)
     }
 
-    /// Waits until a box and its copy go on in different lives; which, and how long it took.
+    /// Waits until a box and its copy go on in different lives; which, and how long it took. Two that say nothing are not
+    /// told apart until they greet again; so the line blinks, if need be.
     async fn told_apart(
         &self,
         (one, other): (&Shop, &Shop),
-        begin: Duration,
+        (begin, link): (Duration, &Link),
     ) -> Result<((String, String), u64), ActError> {
+        let mut blink = Some(link);
         loop {
             let states = (one.node.state().await, other.node.state().await);
             if let (Ok(one), Ok(other)) = &states
@@ -301,6 +314,9 @@ impl Stage {
                 && !error.is_passing()
             {
                 return Err(refused(&one.store.name, error));
+            }
+            if let Some(link) = blink.take_if(|_| monotonic_now().saturating_sub(begin) >= BLINK_AFTER) {
+                link.blink();
             }
             self.patient(begin, "word that the disk was copied")?;
             pause().await;

@@ -10,8 +10,8 @@ pub const COLUMNS: usize = 100;
 pub const ROWS: usize = 30;
 
 /// Widths of the columns, and of the bars.
-const NAME: usize = 18;
-const BAR: usize = 30;
+const NAME: usize = 20;
+const BAR: usize = 27;
 const DAY_BAR: usize = 60;
 const WHAT: usize = 30;
 
@@ -20,8 +20,10 @@ const WHAT: usize = 30;
 pub enum Light {
     /// It works.
     Up,
-    /// It works, and does not reach the head office.
+    /// It works, and its line is cut.
     Cut,
+    /// It works, and does not reach the head office.
+    Alone,
     /// It does not answer.
     Down,
 }
@@ -118,7 +120,7 @@ impl Board {
 
     fn office_line(&self, paint: Paint) -> String {
         let reports = match (self.office, self.behind) {
-            (Light::Down | Light::Cut, _) => "the shops sell on without it".to_owned(),
+            (Light::Down | Light::Cut | Light::Alone, _) => "the shops sell on without it".to_owned(),
             (Light::Up, 0) => "reports up to date".to_owned(),
             (Light::Up, behind) => format!("reports {} behind", grouped(signed(behind))),
         };
@@ -129,9 +131,10 @@ impl Board {
 
 fn light(light: Light, paint: Paint) -> String {
     match light {
-        Light::Up => paint.tone("● up  ", Tone::Good),
-        Light::Cut => paint.tone("○ cut ", Tone::Waiting),
-        Light::Down => paint.tone("✕ down", Tone::Bad),
+        Light::Up => paint.tone("● up   ", Tone::Good),
+        Light::Cut => paint.tone("○ cut  ", Tone::Waiting),
+        Light::Alone => paint.tone("○ alone", Tone::Waiting),
+        Light::Down => paint.tone("✕ down ", Tone::Bad),
     }
 }
 
@@ -147,20 +150,20 @@ fn shop_line(shop: &ShopRow, paint: Paint) -> String {
     let sold = part(BAR, shop.sold, whole);
     let there = part(BAR, shop.there, whole).min(sold);
     let bar = [
-        paint.tone(&"━".repeat(there), Tone::Good),
+        "━".repeat(there),
         paint.tone(&"━".repeat(sold - there), Tone::Waiting),
         paint.tone(&"─".repeat(BAR - sold), Tone::Soft),
     ]
     .concat();
     let waiting = shop.sold - shop.there;
-    let tail = match (waiting, shop.is_copied) {
-        (1.., _) => paint.tone(&format!("{:>5} waiting", grouped(waiting)), Tone::Waiting),
-        (_, true) => paint.tone("  and its copy", Tone::Soft),
-        (_, false) => String::new(),
+    let waiting = if waiting > 0 {
+        paint.tone(&format!("{:>6} waiting", grouped(waiting)), Tone::Waiting)
+    } else {
+        String::new()
     };
+    let name = if shop.is_copied { format!("{} ×2", shop.name) } else { shop.name.clone() };
     let (sold, there) = (grouped(shop.sold), grouped(shop.there));
-    let line =
-        format!("  {:<NAME$}  {}  {bar} {sold:>6} sold {there:>6} there {tail}", shop.name, light(shop.light, paint));
+    let line = format!("  {name:<NAME$}  {}  {bar} {sold:>6} sold {there:>6} there{waiting}", light(shop.light, paint));
     line.trim_end().to_owned()
 }
 
@@ -216,10 +219,10 @@ mod tests {
 
   sold 292     at head office 249     lost 0     doubled 0
 
-  Virginia-Highland   ● up    ━━━━━━━━━━━━━━━━──────────────    112 sold    112 there
-  Midtown             ○ cut   ━━━━━━━━━━━━━━━━━━────────────    120 sold     77 there    43 waiting
-  Peachtree & Lenox   ✕ down  ━━━━━━━━━─────────────────────     60 sold     60 there
-  Head office         ● up    journal 2,408                   reports 3 behind
+  Virginia-Highland     ● up     ━━━━━━━━━━━━━━━────────────    112 sold    112 there
+  Midtown               ○ cut    ━━━━━━━━━━━━━━━━───────────    120 sold     77 there    43 waiting
+  Peachtree & Lenox     ✕ down   ━━━━━━━━───────────────────     60 sold     60 there
+  Head office           ● up     journal 2,408                reports 3 behind
 
   08:12  Midtown: line cut               43 sold offline
   08:47  Peachtree & Lenox: box killed";
@@ -243,7 +246,7 @@ mod tests {
 
     #[test]
     fn bars_are_full_at_the_end_and_never_longer() {
-        for (figure, whole, cells) in [(0, 200, 0), (100, 200, 15), (200, 200, 30), (300, 200, 30), (0, 0, 0)] {
+        for (figure, whole, cells) in [(0, 200, 0), (100, 200, 13), (200, 200, 27), (300, 200, 27), (0, 0, 0)] {
             assert_eq!(part(BAR, figure, whole), cells, "{figure} of {whole}");
         }
     }
@@ -254,7 +257,7 @@ mod tests {
         (board.office, board.lost, board.shops[0].is_copied) = (Light::Down, 2, true);
         let text = board.lines(Paint::new(false), ROWS).join("\n");
         assert!(text.contains("the shops sell on without it") && text.contains("lost 2"), "{text}");
-        assert!(text.contains("112 there   and its copy"), "{text}");
+        assert!(text.contains("  Virginia-Highland ×2  "), "{text}");
         let coloured = board.lines(Paint::new(true), ROWS).join("\n");
         assert!(coloured.contains("\u{1b}["));
     }

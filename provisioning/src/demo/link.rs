@@ -12,11 +12,19 @@ use tokio_util::sync::CancellationToken;
 /// Most connections that a line carries at once; a box has one, and so has each copy of it. Further ones are closed.
 const CONNECTIONS_MAX: usize = 16;
 
+/// How a line is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Condition {
+    is_up: bool,
+    /// How often all its connections were ended.
+    ends: u64,
+}
+
 /// What cuts and mends a line. Clones are for the same line.
 #[derive(Debug, Clone)]
 pub struct Link {
     address: SocketAddr,
-    up: Arc<watch::Sender<bool>>,
+    condition: Arc<watch::Sender<Condition>>,
 }
 
 /// The line itself, to be run.
@@ -24,7 +32,7 @@ pub struct Link {
 pub struct Relay {
     listener: TcpListener,
     target: String,
-    up: watch::Receiver<bool>,
+    condition: watch::Receiver<Condition>,
 }
 
 impl Link {
@@ -35,8 +43,8 @@ impl Link {
     pub async fn lay(target: &str) -> std::io::Result<(Self, Relay)> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
-        let (sender, up) = watch::channel(true);
-        Ok((Self { address, up: Arc::new(sender) }, Relay { listener, target: target.to_owned(), up }))
+        let (sender, condition) = watch::channel(Condition { is_up: true, ends: 0 });
+        Ok((Self { address, condition: Arc::new(sender) }, Relay { listener, target: target.to_owned(), condition }))
     }
 
     /// Where the box connects to.
@@ -47,18 +55,23 @@ impl Link {
 
     /// Ends all connections, and every new one at once.
     pub fn cut(&self) {
-        self.up.send_replace(false);
+        self.condition.send_modify(|condition| *condition = Condition { is_up: false, ends: condition.ends + 1 });
+    }
+
+    /// Ends all connections; new ones come through if the line is up, and each box greets the head office again.
+    pub fn blink(&self) {
+        self.condition.send_modify(|condition| condition.ends += 1);
     }
 
     /// Lets connections through again.
     pub fn mend(&self) {
-        self.up.send_replace(true);
+        self.condition.send_modify(|condition| condition.is_up = true);
     }
 
     /// Whether it carries anything.
     #[must_use]
     pub fn is_up(&self) -> bool {
-        *self.up.borrow()
+        self.condition.borrow().is_up
     }
 }
 
@@ -76,7 +89,7 @@ impl Relay {
                     // A connection that was gone before it was taken is no reason to stop.
                     let Ok((client, _peer)) = accepted else { continue };
                     if connections.len() < CONNECTIONS_MAX {
-                        connections.spawn(carry_one(client, self.target.clone(), self.up.clone()));
+                        connections.spawn(carry_one(client, self.target.clone(), self.condition.clone()));
                     }
                 }
                 Some(_ended) = connections.join_next() => {}
@@ -85,14 +98,12 @@ impl Relay {
     }
 }
 
-async fn carry_one(mut client: TcpStream, target: String, mut up: watch::Receiver<bool>) {
-    if !*up.borrow() {
-        return;
-    }
+async fn carry_one(mut client: TcpStream, target: String, mut condition: watch::Receiver<Condition>) {
+    let Condition { is_up: true, ends } = *condition.borrow() else { return };
     let Ok(mut server) = TcpStream::connect(target).await else { return };
     tokio::select! {
         _ended = tokio::io::copy_bidirectional(&mut client, &mut server) => {}
-        _cut = up.wait_for(|up| !*up) => {}
+        _ended = condition.wait_for(|present| present.ends != ends) => {}
     }
 }
 
@@ -132,5 +143,9 @@ mod tests {
         link.mend();
         let mut after = TcpStream::connect(link.address()).await.unwrap();
         assert!(link.is_up() && echoes(&mut after).await);
+        link.blink();
+        assert!(!echoes(&mut after).await, "a line that blinks lets go of what it carried");
+        let mut again = TcpStream::connect(link.address()).await.unwrap();
+        assert!(link.is_up() && echoes(&mut again).await);
     }
 }

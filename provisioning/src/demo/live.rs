@@ -143,10 +143,11 @@ impl Show<'_> {
 }
 
 fn shop_light(seen: ShopPulse, is_cut: bool) -> Light {
-    match (seen.answers, seen.is_linked && !is_cut) {
-        (false, _) => Light::Down,
-        (true, false) => Light::Cut,
-        (true, true) => Light::Up,
+    match (seen.answers, is_cut, seen.is_linked) {
+        (false, ..) => Light::Down,
+        (true, true, _) => Light::Cut,
+        (true, false, false) => Light::Alone,
+        (true, false, true) => Light::Up,
     }
 }
 
@@ -175,7 +176,7 @@ mod tests {
         let seen = |answers, is_linked| ShopPulse { answers, is_linked, kept: 0 };
         assert_eq!(shop_light(seen(true, true), false), Light::Up);
         assert_eq!(shop_light(seen(true, true), true), Light::Cut, "the line is cut before the box knows");
-        assert_eq!(shop_light(seen(true, false), false), Light::Cut);
+        assert_eq!(shop_light(seen(true, false), false), Light::Alone, "it is the head office that is not there");
         assert_eq!(shop_light(seen(false, false), false), Light::Down);
     }
 }

@@ -79,13 +79,15 @@ impl Folder {
     fn farewell(&self, outcome: &Result<Exit, Failure>) -> String {
         let fate = match self {
             Self::Kept(path) => format!("everything is kept in {}", path.display()),
-            Self::Scratch(_) => "nothing is kept; with --data DIR all files and logs are".to_owned(),
+            Self::Scratch(_) => "nothing is kept (--data DIR keeps all files and logs)".to_owned(),
         };
-        let again = match (outcome, self) {
+        let advice = match (outcome, self) {
             (Ok(Exit::Done), _) | (_, Self::Kept(_)) => "",
-            (Ok(_) | Err(_), Self::Scratch(_)) => ": run it so to look into this",
+            (Ok(_) | Err(_), Self::Scratch(_)) => {
+                "\n  to look into it, run it again with --data DIR and read the logs there"
+            }
         };
-        format!("stopping the servers, the shops first; {fate}{again}")
+        format!("  stopping the servers, the shops first; {fate}{advice}")
     }
 
     fn path(&self) -> &Path {
@@ -108,6 +110,10 @@ pub async fn run(options: &DemoOptions, json: bool, screen: &mut Screen) -> Resu
         outcome = whole(options, folder.path(), &tasks, (trouble, json), screen) => outcome,
         failure = first_trouble(troubled) => Err(failure),
     };
+    if screen.progress.has_bars() {
+        // A person's Ctrl-C stands in this line.
+        screen.progress.say("");
+    }
     screen.progress.say(&folder.farewell(&outcome));
     if !tasks.stop(Duration::from_millis(STOP_MS_MAX)).await.is_clean() {
         screen.progress.say("  some servers did not end in time and were killed");

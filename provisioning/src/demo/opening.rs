@@ -53,7 +53,7 @@ pub async fn open(options: &DemoOptions, folder: &Path, tasks: &TaskGroup, scree
     let opening = screen.progress.spinner("opening the head office");
     let (server, office) = shops::open_office(folder, options, &clock).await.map_err(failed)?;
     drop(opening);
-    screen.progress.say(&format!("  the office page: {}", office.page()));
+    screen.progress.say(&format!("  The office page, live:\n  {}", office.page()));
     screen.progress.say_without_bars("opening the shops");
     let links = lay_lines(&office, chain.stores.len(), tasks).await.map_err(failed)?;
     let opened = shops::open_shops(folder, &chain, &links, &clock, screen).await.map_err(failed)?;

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use super::act::{ActError, Stage};
 use super::cost::{duration, line_cut};
+use super::crew::Again;
 use super::floor::Floor;
 use super::play::{act_failed, examine, retire_copies};
 use super::rush::TERMINALS;
@@ -109,7 +110,7 @@ impl Lines {
 /// Where to look and what to try, with the processes of this moment.
 #[must_use]
 pub fn invitation(stage: &Stage) -> String {
-    let mut text = format!("\n  The chain stays up. The office page, live: {}\n", stage.office.page());
+    let mut text = format!("\n  The chain stays up. The office page, live:\n  {}\n", stage.office.page());
     text.push_str("  Kill what you like; it is started again, as another process, and nothing is lost:\n\n");
     let office = (stage.crew.pid(Who::Office), "head office".to_owned());
     let shops = stage.shops.iter().map(|shop| {
@@ -127,7 +128,7 @@ pub fn invitation(stage: &Stage) -> String {
         text.push('\n');
     }
     text.push_str(
-        "\n  Or say it here: cut 2, sell 2, mend 2, kill 3, kill hub, clone 4, audit, help, quit (or Ctrl-C)\n",
+        "\n  Or say it here: cut 2, sell 2, mend 2, kill 3, kill office, clone 4, audit, help, quit (or Ctrl-C)\n",
     );
     text
 }
@@ -139,19 +140,20 @@ fn help(stage: &Stage) -> String {
     cut 2      cut the line between shop 2 and the head office; the shop sells on
     sell 2     sell ten tickets in shop 2
     mend 2     mend the line, and see how long it takes until all is at the head office
-    kill 3     kill shop 3's box; kill hub kills the head office
+    kill 3     kill shop 3's box; kill office kills the head office
     clone 4    copy shop 4's disk as it is, run a second box on it, and let both sell
-    audit      read all journals anew on both sides, and prove that nothing is lost, doubled or changed
+    audit      read all journals anew on both sides: nothing lost, doubled or changed
     quit       end; Ctrl-C does the same
 ",
     );
     if let Some(shop) = stage.shops.first() {
         let (http, token) = (&shop.endpoints.http, shop.data.join("token"));
         text.push_str(&format!(
-            "\n  A till's request, as a program sends it; the API is described at http://{http}/openapi.json:\n\n    \
-             curl -s -X POST http://{http}/v1/tickets -H \"Authorization: Bearer $(cat {})\" \\\n      \
+            "\n  A till's request, as a program sends it (http://{http}/openapi.json describes all):\n\n    \
+             curl -s -X POST http://{http}/v1/tickets \\\n      \
+             -H \"Authorization: Bearer $(cat {})\" \\\n      \
              -H \"Idempotency-Key: $RANDOM\" -H \"Content-Type: application/json\" \\\n      \
-             -d '{{\"terminal\":\"T1\", \"currency\":\"USD\", \"lines\":[{{\"item\":101, \"quantity\":2}}], \
+             -d '{{\"terminal\":\"T1\", \"currency\":\"USD\", \"lines\":[{{\"item\":101, \"quantity\":2}}],\n           \
              \"tenders\":[{{\"kind\":\"cash\", \"amount_minor\":2000}}]}}'\n",
             token.display(),
         ));
@@ -178,7 +180,7 @@ impl Prompt<'_> {
     /// [`Failure`] if the chain breaks, or the output is gone.
     pub async fn serve(&self, lines: &mut Lines, screen: &mut Screen) -> Result<(), Failure> {
         let gone = |error: io::Error| Failure::new(Exit::Failed, error);
-        let mut sales = 0;
+        let mut turn = 0;
         loop {
             screen.write("\n> ").map_err(gone)?;
             let Some(line) = lines.next().await else { return Ok(()) };
@@ -191,8 +193,10 @@ impl Prompt<'_> {
                     screen.write(&text).map_err(gone)?;
                 }
                 Ok(Some(word)) => {
-                    sales += 1;
-                    self.act(word, sales).await?;
+                    turn += 1;
+                    if let Err(error) = self.act(word, turn).await {
+                        screen.line(&format!("  {error}")).map_err(gone)?;
+                    }
                 }
                 Err(advice) => screen.line(&format!("  {advice}")).map_err(gone)?,
             }
@@ -206,7 +210,7 @@ impl Prompt<'_> {
             Word::Mend(shop) => self.mend(at(shop)).await.map_err(act_failed)?,
             Word::Sell(shop) => self.sell(at(shop), turn).await.map_err(act_failed)?,
             Word::Kill(shop) => {
-                self.stage.kill_shop(at(shop)).await.map_err(act_failed)?;
+                self.stage.kill_shop(at(shop), Again::AtOnce).await.map_err(act_failed)?;
                 self.tell_process(Who::Shop(shop));
             }
             Word::KillOffice => {
@@ -214,7 +218,8 @@ impl Prompt<'_> {
                 self.tell_process(Who::Office);
             }
             Word::Clone(shop) => {
-                self.stage.clone_disk(at(shop)).await.map_err(act_failed)?;
+                let till = self.till(at(shop), turn);
+                self.stage.clone_disk(at(shop), till.as_ref()).await.map_err(act_failed)?;
                 retire_copies(self.stage).await?;
                 self.stage.diary.note("the copy", "ended; the shop's book has what it sold");
             }
@@ -248,18 +253,23 @@ impl Prompt<'_> {
         Ok(())
     }
 
-    async fn sell(&self, at: usize, turn: u32) -> Result<(), ActError> {
-        let (Some(shop), [(terminal, _), ..]) = (self.stage.shops.get(at), TERMINALS) else { return Ok(()) };
-        let tickets = self.stage.tickets(at, SELL_TICKETS);
+    /// A till of a shop, with keys that no ticket had before.
+    fn till(&self, at: usize, turn: u32) -> Option<Till> {
+        let (shop, (terminal, _)) = (self.stage.shops.get(at)?, TERMINALS.first()?);
         let till = self.floor.till(shop, terminal);
-        let till = Till { keys: format!("{}-more-{turn}", till.keys), ..till };
+        Some(Till { keys: format!("{}-more-{turn}", till.keys), ..till })
+    }
+
+    async fn sell(&self, at: usize, turn: u32) -> Result<(), ActError> {
+        let Some(till) = self.till(at, turn) else { return Ok(()) };
+        let tickets = self.stage.tickets(at, SELL_TICKETS);
         let begin = monotonic_now();
         let books = self.stage.sell(&till, &tickets).await?;
         let took_ms = u64::try_from((monotonic_now() - begin).as_millis()).unwrap_or(u64::MAX);
         let amount = money(Minor::new(books.sales.total_minor), self.currency);
         let sold = counted(books.sales.tickets, "ticket", "tickets");
         let cost = format!("{sold}, {amount} with tax, in {}", duration(took_ms));
-        self.stage.diary.note(&format!("{}: sold", shop.store.name), &cost);
+        self.stage.diary.note(&format!("{}: sold", till.name), &cost);
         Ok(())
     }
 }

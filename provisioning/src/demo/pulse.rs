@@ -86,7 +86,7 @@ async fn look(stage: &Stage, day: &str, last: Pulse) -> Pulse {
     for (store, seen) in asking.join_all().await {
         let before = pulse.shops.entry(store).or_default();
         if seen.answers {
-            pulse.lost += answered.get(&store).map_or(0, |answered| (answered - seen.kept).max(0));
+            pulse.lost += beyond(answered.get(&store).copied().unwrap_or(0), seen.kept);
             *before = seen;
         } else {
             *before = ShopPulse { kept: before.kept, ..seen };
@@ -105,6 +105,11 @@ async fn look(stage: &Stage, day: &str, last: Pulse) -> Pulse {
         pulse.journal = journals.iter().map(|journal| journal.contig).sum();
     }
     pulse
+}
+
+/// By how much a count is beyond its limit.
+fn beyond(count: i64, limit: i64) -> i64 {
+    (count - limit).max(0)
 }
 
 async fn look_at_shop(shop: Shop, day: String) -> (u32, ShopPulse) {

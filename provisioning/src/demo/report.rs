@@ -136,8 +136,7 @@ impl DemoReport {
         let net = money(Minor::new(self.total(|store| store.at_hub.unwrap_or_default()).net_minor), self.currency);
         let mut sentences = vec![
             format!(
-                "{tickets} on {} in {}; all was at the head office {} later: {net} before tax.",
-                self.day,
+                "{tickets} in {}; all was at the head office {} later: {net} before tax.",
                 seconds(self.rush_ms),
                 seconds(self.settle_ms)
             ),
@@ -268,7 +267,7 @@ mod tests {
 
   06:45  Midtown: line cut               97 sold offline, all there 0.4 s after mending
 
-  203 tickets on 2026-11-23 in 30.0 s; all was at the head office 0.3 s later: $2,467.09 before tax.
+  203 tickets in 30.0 s; all was at the head office 0.3 s later: $2,467.09 before tax.
   A till waited 10.0 ms for a receipt, one in a hundred 19.8 ms or more; each sale was on disk first.
   1 ticket was sent twice on purpose and counted once; 4 practice tickets are in no total.
   80 figures of stock compared: all agree.

@@ -16,8 +16,8 @@ use crate::exit::Failure;
 const STALL_MS_MAX: u64 = 60_000;
 /// Pause between two looks at how far it has got, in milliseconds.
 const LOOK_EVERY_MS: u64 = 50;
-/// How long a box may take to hear what its copy wrote before its line blinks, in milliseconds.
-const BLINK_AFTER_MS: u64 = 1_500;
+/// How long a box may take to hear of its copy before their line blinks.
+pub(super) const BLINK_AFTER: Duration = Duration::from_millis(1_500);
 /// Pause between two readings of all journals of a box, in milliseconds.
 const READ_EVERY_MS: u64 = 150;
 
@@ -74,20 +74,16 @@ async fn behind(office: &Office, shops: &[Shop]) -> Result<u64, ShopsError> {
 /// [`Failure`] if a server is gone for good.
 pub async fn unite(office: &Office, original: &Shop, link: &Link) -> Result<(), Failure> {
     let begin = monotonic_now();
-    let mut has_blinked = false;
+    let mut blink = Some(link);
     loop {
         let audit = audit::of_store(&office.hub, &original.node).await?;
         let waited = monotonic_now().saturating_sub(begin);
         if audit.findings.is_empty() || waited >= Duration::from_millis(STALL_MS_MAX) {
             return Ok(());
         }
-        if !has_blinked && waited >= Duration::from_millis(BLINK_AFTER_MS) {
-            link.cut();
-            has_blinked = true;
+        if let Some(link) = blink.take_if(|_| waited >= BLINK_AFTER) {
+            link.blink();
         }
         tokio::time::sleep(Duration::from_millis(READ_EVERY_MS)).await;
-        if has_blinked {
-            link.mend();
-        }
     }
 }
