@@ -9,7 +9,7 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 help: ## List the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/make \1@\2/p' $(MAKEFILE_LIST) | awk -F@ '{ printf "%-20s %s\n", $$1, $$2 }'
 
-demo: ## Run a hub and ten shops on this machine, play a rush, and compare the books (ARGS=--exit to end by itself)
+demo: ## Run a head office and ten shops on this machine through one bad morning, and compare the books (ARGS=--exit to end by itself)
 	@scripts/setup.sh
 	@scripts/build.sh
 	@$(TARGET_DIR)/debug/provision demo $(ARGS)

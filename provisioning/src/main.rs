@@ -12,7 +12,7 @@ use provisioning::import;
 use provisioning::import::options::ImportOptions;
 use provisioning::screen::Screen;
 
-/// Sets up and checks the stores and the hub of a chain of coffee shops
+/// Sets up and checks the stores and the head office of a chain of coffee shops
 #[derive(Debug, Parser)]
 #[command(name = "provision", version, after_help = EXIT_CODES)]
 struct Cli {

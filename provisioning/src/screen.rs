@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal as _, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use console::Term;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::table::Paint;
@@ -117,6 +118,16 @@ impl Progress {
         notes.write_all(text.as_bytes()).and_then(|()| notes.flush()).unwrap_or_default();
     }
 
+    /// A canvas for a picture of so many columns and rows that is drawn again and again; none where nobody looks on, or
+    /// where the terminal is much too small for it.
+    #[must_use]
+    pub fn canvas(&self, (columns, rows): (usize, usize)) -> Option<Canvas> {
+        self.bars.as_ref()?;
+        let canvas = Canvas::new(Term::buffered_stderr());
+        let (has_rows, has_columns) = canvas.size();
+        (has_columns >= columns * 4 / 5 && has_rows >= rows * 2 / 3).then_some(canvas)
+    }
+
     /// A bar of so many steps.
     #[must_use]
     pub fn bar(&self, prefix: &str, steps: u64) -> Bar {
@@ -136,6 +147,63 @@ impl Progress {
         bar.set_style(style.progress_chars(BAR_CHARACTERS));
         bar.enable_steady_tick(Duration::from_millis(TICK_MS));
         Bar(bar)
+    }
+}
+
+/// A part of the terminal that is drawn again and again, in place.
+#[derive(Debug)]
+pub struct Canvas {
+    term: Term,
+    /// How many lines are drawn.
+    drawn: usize,
+    /// Tells tones apart by colour, or not at all.
+    pub paint: Paint,
+}
+
+impl Canvas {
+    fn new(term: Term) -> Self {
+        term.hide_cursor().unwrap_or_default();
+        Self { term, drawn: 0, paint: Paint::new(console::colors_enabled_stderr()) }
+    }
+
+    fn size(&self) -> (usize, usize) {
+        let (rows, columns) = self.term.size();
+        (rows.into(), columns.into())
+    }
+
+    /// How many lines fit.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        // The cursor stands below the last line.
+        self.size().0.saturating_sub(1)
+    }
+
+    /// Draws lines over those of before. A listener that has gone away changes nothing.
+    pub fn draw(&mut self, lines: &[String]) {
+        self.try_draw(lines).unwrap_or_default();
+    }
+
+    fn try_draw(&mut self, lines: &[String]) -> io::Result<()> {
+        let columns = self.size().1;
+        self.term.move_cursor_up(self.drawn)?;
+        for line in lines {
+            self.term.clear_line()?;
+            self.term.write_line(&console::truncate_str(line, columns, "…"))?;
+        }
+        self.term.clear_to_end_of_screen()?;
+        self.drawn = lines.len();
+        self.term.flush()
+    }
+
+    /// Leaves nothing of what was drawn.
+    pub fn clear(&mut self) {
+        self.draw(&[]);
+    }
+}
+
+impl Drop for Canvas {
+    fn drop(&mut self) {
+        self.term.show_cursor().and_then(|()| self.term.flush()).unwrap_or_default();
     }
 }
 
@@ -163,5 +231,29 @@ impl Bar {
 impl Drop for Bar {
     fn drop(&mut self) {
         self.0.finish_and_clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::OpenOptions;
+
+    use super::*;
+
+    #[test]
+    fn a_picture_is_drawn_over_the_one_of_before_and_the_cursor_comes_back() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("terminal");
+        let open = || OpenOptions::new().create(true).truncate(false).read(true).append(true).open(&path).unwrap();
+        let picture = |lines: &[&str]| lines.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>();
+        let mut canvas = Canvas::new(Term::read_write_pair(open(), open()));
+        canvas.draw(&picture(&["first", "second"]));
+        canvas.draw(&picture(&["third"]));
+        canvas.clear();
+        drop(canvas);
+        let written = std::fs::read_to_string(&path).unwrap();
+        let visible = written.replace('\u{1b}', "^").replace('\r', "<");
+        let expected = "^[?25l<^[2Kfirst\n<^[2Ksecond\n<^[0J^[2A<^[2Kthird\n<^[0J^[1A<^[0J^[?25h";
+        assert_eq!(visible, expected);
     }
 }

@@ -28,6 +28,8 @@ pub enum Tone {
     Soft,
     /// All is well.
     Good,
+    /// On its way.
+    Waiting,
     /// Something differs.
     Bad,
 }
@@ -53,7 +55,8 @@ impl Paint {
             Tone::Plain => return text.to_owned(),
             Tone::Strong => style.bold(),
             Tone::Soft => style.dim(),
-            Tone::Good => style.green().bold(),
+            Tone::Good => style.green(),
+            Tone::Waiting => style.yellow(),
             Tone::Bad => style.red().bold(),
         };
         style.apply_to(text).to_string()

@@ -34,7 +34,7 @@ fn verdict(output: &Output) -> Result<Value> {
 async fn the_demo_ends_with_a_verdict_and_leaves_no_process_behind() -> Result<()> {
     let scratch = tempfile::tempdir()?;
     let folder = scratch.path().join("demo");
-    let arguments = ["--stores", "3", "--tickets", "40", "--seconds", "2", "--json"];
+    let arguments = ["--calm", "--stores", "3", "--tickets", "40", "--seconds", "2", "--json"];
     let output = run(demo(&folder, &arguments)?, async { Ok(()) }).await?;
     let report = verdict(&output)?;
     ensure!(output.status.success(), "{report}");
@@ -92,7 +92,7 @@ async fn kill_in_the_rush(folder: &Path, server: &str) -> Result<()> {
 async fn servers_killed_during_the_demo_are_started_again_and_the_books_agree() -> Result<()> {
     let scratch = tempfile::tempdir()?;
     let folder = scratch.path().join("demo");
-    let arguments = ["--stores", "2", "--tickets", "150", "--seconds", "6", "--json"];
+    let arguments = ["--calm", "--stores", "2", "--tickets", "150", "--seconds", "6", "--json"];
     let kills = async {
         kill_in_the_rush(&folder, "hub").await?;
         kill_in_the_rush(&folder, "store-01").await
@@ -102,5 +102,52 @@ async fn servers_killed_during_the_demo_are_started_again_and_the_books_agree() 
     ensure!(output.status.success(), "{report}");
     assert_eq!(number(&report, "/rush/server_restarts")?, 2, "the kills were seen");
     assert_eq!(number(&report, "/totals/hub_says/tickets")?, 300);
+    Ok(())
+}
+
+/// An act of the morning by its kind.
+fn act(report: &Value, kind: &str) -> Result<Value> {
+    let acts = list(report, "/acts")?;
+    let found = acts.iter().find(|act| text(act, "/kind").is_ok_and(|found| found == kind));
+    found.cloned().with_context(|| format!("no {kind} among {acts:?}"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_bad_morning_loses_and_doubles_nothing_and_every_trouble_really_came() -> Result<()> {
+    let scratch = tempfile::tempdir()?;
+    let folder = scratch.path().join("demo");
+    let arguments = ["--stores", "4", "--tickets", "60", "--seconds", "8", "--json"];
+    let output = run(demo(&folder, &arguments)?, async { Ok(()) }).await?;
+    let report = verdict(&output)?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{report}\n{said}");
+    assert_eq!((text(&report, "/outcome")?, text(&report, "/audit/outcome")?), ("agree".into(), "proven".into()));
+    assert_eq!(list(&report, "/acts")?.len(), 4, "{report}");
+
+    let cut = act(&report, "line_cut")?;
+    ensure!(number(&cut, "/store")? == 2 && number(&cut, "/cost/sold_offline")? > 0, "it sold without a line: {cut}");
+    let killed = act(&report, "shop_killed")?;
+    ensure!(
+        number(&killed, "/store")? == 4 && number(&killed, "/cost/taps_repeated")? > 0,
+        "a tap was in vain: {killed}"
+    );
+    let office = act(&report, "office_killed")?;
+    ensure!(number(&office, "/cost/sold_meanwhile")? > 0, "the shops sold without a head office: {office}");
+    assert_eq!(number(&report, "/rush/server_restarts")?, 2, "a box and the head office were started again");
+    let cloned = act(&report, "disk_cloned")?;
+    let copied = number(&cloned, "/cost/sold_by_copy")?;
+    ensure!(copied > 0 && text(&cloned, "/cost/lives/0")? != text(&cloned, "/cost/lives/1")?, "told apart: {cloned}");
+
+    assert_eq!(number(&report, "/totals/tills/tickets")?, 240 + copied, "the copy's sales are in the books");
+    for who in ["store_says", "hub_says"] {
+        assert_eq!(report.pointer(&format!("/totals/{who}")), report.pointer("/totals/tills"), "{report}");
+    }
+    for what in ["Midtown: line cut", "Old Fourth Ward: box killed", "head office: killed", "Inman Park: disk cloned"] {
+        ensure!(said.contains(what), "a line for {what}: {said}");
+    }
+    let log = std::fs::read_to_string(folder.join("store-02").join("log.txt"))?;
+    for text in [&*said, &log] {
+        ensure!(!text.contains('\u{1b}'), "no colours and no cursor where no terminal is: {text}");
+    }
     Ok(())
 }

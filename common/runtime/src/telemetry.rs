@@ -1,6 +1,6 @@
 //! Logs to stderr, metrics for Prometheus. Set up once, by the program, before anything that measures is made.
 
-use std::io;
+use std::io::{self, IsTerminal as _};
 use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -80,6 +80,8 @@ pub fn init_logs(format: LogFormat, level: &str) -> Result<(), TelemetryError> {
     let filter =
         EnvFilter::builder().parse(level).map_err(|source| TelemetryError::Level { text: level.to_owned(), source })?;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Lossy(io::stderr()));
+    // On a terminal the library shows colours, unless the person has asked for none; a file gets none.
+    let lines = if io::stderr().is_terminal() { lines } else { lines.with_ansi(false) };
     match format {
         LogFormat::Human => lines.finish().try_init(),
         LogFormat::Json => lines.json().finish().try_init(),

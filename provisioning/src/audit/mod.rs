@@ -39,29 +39,47 @@ pub async fn run(options: &AuditOptions, json: bool, screen: &mut Screen) -> Res
         }
     };
     let hub = Hub::new(client(&hub)?);
+    let nodes = nodes.iter().map(|option| Ok(Node::new(client(option)?))).collect::<Result<Vec<_>, Failure>>()?;
     let asking = screen.progress.bar("reading the journals", nodes.len() as u64);
-    let mut report = AuditReport::default();
-    let mut asked = Vec::new();
-    for (at, option) in (1..).zip(&nodes) {
-        let node = Node::new(client(option)?);
-        let state = ask(|_| node.state()).await?;
-        asked.push(state.node);
-        if options.store.is_none_or(|only| only == state.store.id) {
-            let statement = ask(|_| node.audit()).await?;
-            let evidence = evidence(&hub, &state.store.name, statement).await?;
-            let findings = compare(&evidence);
-            report.stores.push(StoreAudit { evidence, findings });
-        }
-        asking.at(at);
-    }
+    let report = examine(&hub, &nodes, options.store, |asked| asking.at(asked)).await?;
     drop(asking);
-    if options.store.is_none() {
-        let known = ask(|_| hub.nodes()).await?;
-        report.not_asked = known.iter().filter(|known| !asked.contains(&known.node)).map(|known| known.store).collect();
-    }
     let text = if json { format!("{}\n", report.to_json()) } else { report.to_text(screen.paint) };
     screen.write(&text).map_err(|error| Failure::new(Exit::Failed, error))?;
     Ok(report.exit())
+}
+
+/// Audits these stores, or only one of them, and tells after each how many were asked.
+///
+/// # Errors
+/// [`Failure`] with [`Exit::ServerFailed`] if a side cannot be asked: nothing is proven then.
+pub async fn examine(hub: &Hub, nodes: &[Node], only: Option<u32>, told: impl Fn(u64)) -> Result<AuditReport, Failure> {
+    let mut report = AuditReport::default();
+    let mut asked = Vec::new();
+    for (at, node) in (1..).zip(nodes) {
+        let state = ask(|_| node.state()).await?;
+        asked.push(state.node);
+        if only.is_none_or(|only| only == state.store.id) {
+            report.stores.push(of_store(hub, node).await?);
+        }
+        told(at);
+    }
+    if only.is_none() {
+        let known = ask(|_| hub.nodes()).await?;
+        report.not_asked = known.iter().filter(|known| !asked.contains(&known.node)).map(|known| known.store).collect();
+    }
+    Ok(report)
+}
+
+/// Audits one store.
+///
+/// # Errors
+/// As [`examine`].
+pub async fn of_store(hub: &Hub, node: &Node) -> Result<StoreAudit, Failure> {
+    let name = ask(|_| node.state()).await?.store.name;
+    let statement = ask(|_| node.audit()).await?;
+    let evidence = evidence(hub, &name, statement).await?;
+    let findings = compare(&evidence);
+    Ok(StoreAudit { evidence, findings })
 }
 
 async fn ask<T, F: Future<Output = Result<T, ClientError>>>(attempt: impl FnMut(u32) -> F) -> Result<T, Failure> {

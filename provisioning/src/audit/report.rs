@@ -54,10 +54,22 @@ impl AuditReport {
             return format!("NOT proven: {}.", counted(signed(self.finding_count()), "finding", "findings"));
         }
         format!(
-            "Proven: {} of {}, from the first to the last, the same on both sides, nothing missing, nothing changed.",
+            "Proven: {} of {} are the same on both sides: nothing missing, nothing changed.",
             counted(self.entries(), "entry", "entries"),
             counted(signed(self.stores.len()), "store", "stores")
         )
+    }
+
+    /// What does not hold, a sentence each.
+    #[must_use]
+    pub fn findings(&self) -> Vec<String> {
+        let found = self.stores.iter().flat_map(|store| {
+            store.findings.iter().map(|found| format!("{}: {}", store.evidence.name, found.sentence))
+        });
+        let not_asked = self.not_asked.iter().map(|store| {
+            format!("Store {store}: head office knows it, and nobody has asked its box. Name it with --node.")
+        });
+        found.chain(not_asked).collect()
     }
 
     /// A table, the findings, and the verdict.
@@ -88,15 +100,8 @@ impl AuditReport {
             ]);
         }
         let mut text = format!("\n{}\n", table.render(paint));
-        for store in &self.stores {
-            for found in &store.findings {
-                text.push_str(&format!("  {}: {}\n", store.evidence.name, found.sentence));
-            }
-        }
-        for store in &self.not_asked {
-            text.push_str(&format!(
-                "  Store {store}: head office knows it, and nobody has asked its box. Name it with --node.\n"
-            ));
+        for sentence in self.findings() {
+            text.push_str(&format!("  {sentence}\n"));
         }
         let tone = if self.is_proven() { Tone::Good } else { Tone::Bad };
         text.push_str(&format!("  {}\n", paint.tone(&self.verdict(), tone)));
@@ -126,13 +131,18 @@ fn entries(store: &StoreAudit) -> i64 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::super::compare::{compare, tests::sound};
     use super::*;
 
     fn audit(evidence: StoreEvidence) -> AuditReport {
         let findings = compare(&evidence);
         AuditReport { stores: vec![StoreAudit { evidence, findings }], not_asked: Vec::new() }
+    }
+
+    /// A chain of one store in which all is proven.
+    pub(crate) fn proven() -> AuditReport {
+        audit(sound())
     }
 
     #[test]
@@ -143,7 +153,7 @@ mod tests {
   ───────  ───────  ────  ────────  ───────────  ──────
   Midtown        5     1         4            1  proven
 
-  Proven: 5 entries of 1 store, from the first to the last, the same on both sides, nothing missing, nothing changed.
+  Proven: 5 entries of 1 store are the same on both sides: nothing missing, nothing changed.
 ";
         assert_eq!(report.to_text(Paint::new(false)), expected);
         assert_eq!((report.exit(), &report.to_json()["outcome"]), (Exit::Done, &json!("proven")));

@@ -22,6 +22,9 @@ pub struct NodeState {
     pub store: StoreState,
     /// Life of its database.
     pub incarnation: String,
+    /// `up`, `down` or `refused`.
+    #[serde(default)]
+    pub link: String,
     /// Its journals.
     pub streams: Vec<StreamState>,
 }

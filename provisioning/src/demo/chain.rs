@@ -93,6 +93,14 @@ impl DayProfile {
         self.hours.first().map_or(0, |share| share.hour)
     }
 
+    /// The part of the day before this hour.
+    #[must_use]
+    pub fn until(mut self, hour: u32) -> Self {
+        self.hours.retain(|share| share.hour < hour);
+        self.lines_counted = self.hours.iter().map(|share| share.lines).sum();
+        self
+    }
+
     /// The hour at which they close.
     #[must_use]
     pub fn closes(&self) -> u32 {
@@ -124,5 +132,8 @@ mod tests {
         assert_eq!((chain.day.opens(), chain.day.closes()), (6, 21));
         assert!(chain.day.hours.windows(2).all(|two| two[1].hour == two[0].hour + 1));
         assert_eq!(chain.day.hours.iter().map(|share| share.lines).sum::<u64>(), chain.day.lines_counted);
+        let morning = chain.day.clone().until(11);
+        assert_eq!((morning.opens(), morning.closes()), (6, 11));
+        assert_eq!(morning.hours.iter().map(|share| share.lines).sum::<u64>(), morning.lines_counted);
     }
 }

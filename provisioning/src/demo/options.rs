@@ -6,14 +6,13 @@ use clap::Args;
 
 use super::chain::DemoChain;
 
-/// Run a whole chain on this machine: a hub and up to ten shops, each a program of its own.
+/// Run a whole chain on this machine through one bad morning: a head office and up to ten shops, each a program of its own.
 ///
-/// The shops sell through one trading day, planned by the hours at which people really buy coffee, in a few seconds. Then
-/// what the tills rang up, what the shops say and what the head office says is compared. At a terminal the chain stays up
-/// afterwards, to be looked at, until Ctrl-C. Everything is on the loopback and in one scratch folder.
-///
-/// Kill a server while it runs, if you like: it is started again, as the system's service manager would, and the books
-/// must still agree.
+/// The shops sell from six to eleven, planned by the hours at which people really buy coffee, in half a minute. Meanwhile
+/// a shop's line is cut, another's box is killed in the middle of the rush, the head office goes down, and a disk is
+/// cloned. Then what the tills rang up, what the shops say and what the head office says is compared, to the cent, and
+/// the journals are audited. At a terminal the chain stays up afterwards, with a prompt to try more, until Ctrl-C.
+/// Everything is on the loopback and in one folder.
 #[derive(Debug, Clone, Args)]
 pub struct DemoOptions {
     /// How many shops, the first of the chain
@@ -23,10 +22,10 @@ pub struct DemoOptions {
     /// How many tickets a shop sells, on average
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..=20_000))]
     pub tickets: u64,
-    /// How many seconds the day takes; if the tickets take longer, it is later when the doors close
+    /// How many seconds the morning takes; if the tickets take longer, it is later when the doors close
     #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3_600))]
     pub seconds: u32,
-    /// Chance: the same number plans the same day
+    /// Chance: the same number plans the same morning
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
     /// Keep everything in this folder, which must be new or empty; else it is a temporary one, removed at the end
@@ -35,6 +34,9 @@ pub struct DemoOptions {
     /// The office page's port on the loopback; 0 takes a free one
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     pub office_port: u16,
+    /// No trouble: the shops sell, and that is all
+    #[arg(long)]
+    pub calm: bool,
     /// End when the books are compared, at a terminal too
     #[arg(long)]
     pub exit: bool,

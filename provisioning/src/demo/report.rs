@@ -4,11 +4,17 @@ use percolate_common::money::{Currency, Minor};
 use serde_json::{Value, json};
 
 use super::books::{JournalPair, Place, StoreBooks, verdict};
+use super::clock::wall_time;
+use super::cost::Act;
 use super::till::{TillBooks, add};
+use crate::audit::report::AuditReport;
 use crate::client::Measures;
 use crate::exit::Exit;
 use crate::figures::{capitalised, counted, grouped, in_words, money, seconds, signed};
 use crate::table::{Cell, Paint, Side, Table, Tone};
+
+/// Width of what happened.
+const ACT: usize = 30;
 
 /// What the demo showed.
 #[derive(Debug, Clone)]
@@ -17,8 +23,14 @@ pub struct DemoReport {
     pub stores: Vec<StoreBooks>,
     /// What all tills rang up.
     pub tills: TillBooks,
+    /// What went wrong on purpose, in order.
+    pub acts: Vec<Act>,
+    /// What all journals come to, read anew.
+    pub audit: AuditReport,
     /// The business day.
     pub day: String,
+    /// The hour at which the doors opened.
+    pub opens: u32,
     /// The seed of the plan.
     pub seed: u64,
     /// How long the rush took, in milliseconds.
@@ -37,7 +49,7 @@ impl DemoReport {
     /// How the program ends.
     #[must_use]
     pub fn exit(&self) -> Exit {
-        if verdict(&self.stores, self.currency).agrees { Exit::Done } else { Exit::Disagreement }
+        if verdict(&self.stores, self.currency).agrees { self.audit.exit() } else { Exit::Disagreement }
     }
 
     fn total(&self, part: impl Fn(&StoreBooks) -> Measures) -> Measures {
@@ -50,55 +62,66 @@ impl DemoReport {
     #[must_use]
     pub fn to_text(&self, paint: Paint) -> String {
         let mut text = format!("\n{}\n", self.table().render(paint));
+        for act in &self.acts {
+            let at = paint.tone(&wall_time(self.opens, act.second), Tone::Soft);
+            text.push_str(&format!("  {at}  {:<ACT$}  {}\n", act.what(), act.cost.in_words()));
+        }
+        if !self.acts.is_empty() {
+            text.push('\n');
+        }
         for sentence in self.sentences() {
             text.push_str(&format!("  {sentence}\n"));
         }
         text.push('\n');
         let verdict = verdict(&self.stores, self.currency);
-        let tone = if verdict.agrees { Tone::Good } else { Tone::Bad };
+        let tone = |good: bool| if good { Tone::Good } else { Tone::Bad };
         for sentence in verdict.sentences {
-            text.push_str(&format!("  {}\n", paint.tone(&sentence, tone)));
+            text.push_str(&format!("  {}\n", paint.tone(&sentence, tone(verdict.agrees))));
         }
+        let proven = self.audit.exit() == Exit::Done;
+        for sentence in self.audit.findings() {
+            text.push_str(&format!("  {}\n", paint.tone(&sentence, Tone::Bad)));
+        }
+        text.push_str(&format!("  {}\n", paint.tone(&self.audit.verdict(), tone(proven))));
         text
     }
 
+    /// The three books side by side. Amounts are with tax.
     fn table(&self) -> Table {
         let mut table = Table::new(&[
-            ("Store", Side::Left),
+            ("Amounts with tax", Side::Left),
             ("Tickets", Side::Right),
             ("Units", Side::Right),
-            ("Store says", Side::Right),
-            ("Head office says", Side::Right),
-            ("Sales journal, store", Side::Left),
-            ("head office", Side::Left),
+            ("Tills", Side::Right),
+            ("Shop", Side::Right),
+            ("Head office", Side::Right),
+            ("Journal of sales", Side::Left),
             ("", Side::Left),
         ]);
         let cents = |sums: &Measures| money(Minor::new(sums.total_minor), self.currency);
         for store in &self.stores {
-            let pair = store.sales_journal();
             let agrees = store.differences(self.currency).is_empty();
             let sign = if agrees { Cell::from("agree").tone(Tone::Good) } else { Cell::from("DIFFER").tone(Tone::Bad) };
             table.row(vec![
                 store.name.as_str().into(),
                 grouped(store.at_store.tickets).into(),
                 grouped(store.at_store.units).into(),
+                cents(&store.tills).into(),
                 cents(&store.at_store).into(),
                 store.at_hub.as_ref().map_or_else(|| "—".to_owned(), cents).into(),
-                Cell::from(pair.map(|pair| pair.at_store.short()).unwrap_or_default()).tone(Tone::Soft),
-                Cell::from(pair.and_then(|pair| pair.at_hub.as_ref()).map(Place::short).unwrap_or_default())
-                    .tone(Tone::Soft),
+                Cell::from(store.sales_journal().map(heads).unwrap_or_default()).tone(Tone::Soft),
                 sign,
             ]);
         }
         let at_store = self.total(|store| store.at_store);
-        let at_hub = self.total(|store| store.at_hub.unwrap_or_default());
         let stores = if self.stores.len() == 1 { "store" } else { "stores" };
         table.totals(vec![
             format!("{} {stores}", capitalised(&in_words(self.stores.len()))).into(),
             grouped(at_store.tickets).into(),
             grouped(at_store.units).into(),
+            cents(&self.tills.sales).into(),
             cents(&at_store).into(),
-            cents(&at_hub).into(),
+            cents(&self.total(|store| store.at_hub.unwrap_or_default())).into(),
         ]);
         table
     }
@@ -110,10 +133,10 @@ impl DemoReport {
         let items: usize = self.stores.iter().map(|store| store.stock_items).sum();
         let off: usize = self.stores.iter().map(|store| store.stock_differences.len()).sum();
         let stock = if off == 0 { "all agree".to_owned() } else { format!("{off} differ") };
+        let net = money(Minor::new(self.total(|store| store.at_hub.unwrap_or_default()).net_minor), self.currency);
         let mut sentences = vec![
             format!(
-                "{tickets} on {} in {}; the head office had counted the last one {} later.",
-                self.day,
+                "{tickets} in {}; all was at the head office {} later: {net} before tax.",
                 seconds(self.rush_ms),
                 seconds(self.settle_ms)
             ),
@@ -121,9 +144,9 @@ impl DemoReport {
                 "A till waited {middle} for a receipt, one in a hundred {worst} or more; each sale was on disk first."
             ),
             format!(
-                "{} sent twice on purpose and counted once; {} rung up and in no total.",
+                "{} sent twice on purpose and counted once; {} in no total.",
                 counted(*resent, "ticket was", "tickets were"),
-                counted(*training, "practice ticket was", "practice tickets were"),
+                counted(*training, "practice ticket is", "practice tickets are"),
             ),
             format!("{} of stock compared: {stock}.", counted(signed(items), "figure", "figures")),
         ];
@@ -168,6 +191,8 @@ impl DemoReport {
             "outcome": if verdict.agrees { "agree" } else { "differ" }, "exit_code": self.exit().code(),
             "verdict": verdict.sentences.join(" "), "currency": self.currency.to_string(), "seed": self.seed,
             "business_day": self.day, "office": self.office,
+            "acts": self.acts.iter().map(|act| act.to_json(self.opens)).collect::<Vec<_>>(),
+            "audit": self.audit.to_json(),
             "stores": self.stores.iter().map(store).collect::<Vec<_>>(),
             "totals": {
                 "tills": sums(&self.tills.sales), "store_says": sums(&self.total(|store| store.at_store)),
@@ -183,6 +208,16 @@ impl DemoReport {
     }
 }
 
+/// A journal's head, once if both sides have the same.
+fn heads(pair: &JournalPair) -> String {
+    let store = pair.at_store.short();
+    match &pair.at_hub {
+        Some(at_hub) if *at_hub == pair.at_store => store,
+        Some(at_hub) => format!("{store}, there {}", at_hub.short()),
+        None => format!("{store}, there none"),
+    }
+}
+
 fn milliseconds(micros: u64) -> String {
     format!("{}.{} ms", micros / 1_000, micros % 1_000 / 100)
 }
@@ -190,7 +225,9 @@ fn milliseconds(micros: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::books::tests::agreeing;
+    use super::super::cost::Cost;
     use super::*;
+    use crate::audit::report::tests::proven;
 
     fn report() -> DemoReport {
         let stores = vec![agreeing(1, "Virginia-Highland"), agreeing(2, "Midtown")];
@@ -201,10 +238,14 @@ mod tests {
             ..TillBooks::default()
         };
         stores.iter().for_each(|store| add(&mut tills.sales, &store.tills));
+        let cut = Cost::LineCut { lasted_ms: 6_000, sold_offline: 97, there_ms: 410 };
         DemoReport {
             stores,
             tills,
+            acts: vec![Act { store: Some((2, "Midtown".to_owned())), second: 2_700, cost: cut }],
+            audit: proven(),
             day: "2026-11-23".to_owned(),
+            opens: 6,
             seed: 1,
             rush_ms: 30_040,
             settle_ms: 310,
@@ -215,24 +256,38 @@ mod tests {
     }
 
     #[test]
-    fn the_table_shows_both_books_side_by_side_and_a_verdict_below() {
+    fn the_three_books_stand_side_by_side_with_what_went_wrong_and_the_verdicts_below() {
         let expected = "
-  Store              Tickets  Units  Store says  Head office says  Sales journal, store  head office
-  ─────────────────  ───────  ─────  ──────────  ────────────────  ────────────────────  ─────────────  ─────
-  Virginia-Highland      101    202   $1,234.56         $1,234.56  #105 00000000         #105 00000000  agree
-  Midtown                102    204   $1,234.56         $1,234.56  #105 00000000         #105 00000000  agree
-  ─────────────────  ───────  ─────  ──────────  ────────────────  ────────────────────  ─────────────  ─────
-  Two stores             203    406   $2,469.12         $2,469.12
+  Amounts with tax   Tickets  Units      Tills       Shop  Head office  Journal of sales
+  ─────────────────  ───────  ─────  ─────────  ─────────  ───────────  ────────────────  ─────
+  Virginia-Highland      101    202  $1,234.56  $1,234.56    $1,234.56  #105 00000000     agree
+  Midtown                102    204  $1,234.56  $1,234.56    $1,234.56  #105 00000000     agree
+  ─────────────────  ───────  ─────  ─────────  ─────────  ───────────  ────────────────  ─────
+  Two stores             203    406  $2,469.12  $2,469.12    $2,469.12
 
-  203 tickets on 2026-11-23 in 30.0 s; the head office had counted the last one 0.3 s later.
+  06:45  Midtown: line cut               97 sold offline, all there 0.4 s after mending
+
+  203 tickets in 30.0 s; all was at the head office 0.3 s later: $2,467.09 before tax.
   A till waited 10.0 ms for a receipt, one in a hundred 19.8 ms or more; each sale was on disk first.
-  1 ticket was sent twice on purpose and counted once; 4 practice tickets were rung up and in no total.
+  1 ticket was sent twice on purpose and counted once; 4 practice tickets are in no total.
   80 figures of stock compared: all agree.
 
   Every ticket is at the head office, once. 2 of 2 stores agree to the cent.
+  Proven: 5 entries of 1 store are the same on both sides: nothing missing, nothing changed.
 ";
         assert_eq!(report().to_text(Paint::new(false)), expected);
         assert_eq!(report().exit(), Exit::Done);
+    }
+
+    #[test]
+    fn books_that_agree_are_not_enough_where_the_audit_proves_nothing() {
+        let mut report = report();
+        report.audit = AuditReport { not_asked: vec![7], ..report.audit };
+        let text = report.to_text(Paint::new(false));
+        assert!(text.contains("2 of 2 stores agree") && text.contains("Store 7: head office knows it"), "{text}");
+        assert!(text.ends_with("NOT proven: 1 finding.\n"), "{text}");
+        assert_eq!((report.exit(), &report.to_json()["exit_code"]), (Exit::Disagreement, &json!(5)));
+        assert_eq!(report.to_json()["audit"]["outcome"], "not_proven");
     }
 
     #[test]
@@ -242,7 +297,7 @@ mod tests {
         let text = report.to_text(Paint::new(false));
         let line = text.lines().find(|line| line.contains("Midtown ")).unwrap();
         assert!(line.contains("—") && line.ends_with("DIFFER"), "{line}");
-        assert!(text.ends_with("\n  Midtown: the head office has never heard of it.\n"), "{text}");
+        assert!(text.contains("\n  Midtown: the head office has never heard of it.\n"), "{text}");
         assert_eq!(report.exit(), Exit::Disagreement);
         report.restarts = 2;
         assert!(report.to_text(Paint::new(false)).contains("\n  2 times a server had ended in the middle of its work"));
@@ -255,6 +310,8 @@ mod tests {
     #[test]
     fn the_object_has_whole_numbers_and_whole_hashes() {
         let json = report().to_json();
+        assert_eq!((&json["acts"][0]["kind"], &json["acts"][0]["at"]), (&json!("line_cut"), &json!("06:45")));
+        assert_eq!((&json["audit"]["outcome"], &json["audit"]["entries"]), (&json!("proven"), &json!(5)));
         assert_eq!(json["totals"]["hub_says"]["total_minor"], json!(246_912));
         assert_eq!(json["stores"][0]["journals"][0]["store"]["head"].as_str().unwrap().len(), 64);
         assert_eq!(json["rush"]["answer_us_max"], json!(20_000));

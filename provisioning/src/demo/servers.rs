@@ -1,36 +1,33 @@
-//! The demo's servers: programs of their own, started again when they end, and ended with the demo.
+//! The demo's servers: programs of their own, each with a data folder and a log, and where they listen.
 
 use std::fs::{File, OpenOptions};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use percolate_runtime::system::monotonic_now;
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
 use tokio::process::{Child, Command};
-use tokio_util::sync::CancellationToken;
-
-use crate::screen::Progress;
 
 /// How long a server may take from its start until it listens, in milliseconds: machines are busy.
 const START_MS_MAX: u64 = 60_000;
 /// Pause between two looks at whether a server listens, or still lives, in milliseconds.
-const LOOK_EVERY_MS: u64 = 50;
-/// How often a server is started again before the demo gives up on it.
-const RESTARTS_MAX: u32 = 20;
+pub(super) const LOOK_EVERY_MS: u64 = 50;
+/// A server that ran this long had started well, in milliseconds.
+const HEALTHY_MS_MIN: u64 = 5_000;
+/// How often in a row a server may end sooner than that before the demo gives up on it.
+const EARLY_ENDS_MAX: u32 = 20;
 /// How long a server may take to stop in order, in milliseconds; then it is killed.
 const STOP_MS_MAX: u64 = 10_000;
 /// How much of a log's end is shown, in lines and in bytes.
 const LOG_TAIL_LINES: usize = 8;
 const LOG_TAIL_BYTES: u64 = 16 * 1024;
 /// The log of a server, in its data folder.
-const LOG_FILE: &str = "log.txt";
+pub(super) const LOG_FILE: &str = "log.txt";
 /// Where a server writes its addresses.
-const ENDPOINTS_FILE: &str = "endpoints.json";
+pub(super) const ENDPOINTS_FILE: &str = "endpoints.json";
 
 /// A server that cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -69,7 +66,7 @@ pub enum ServerError {
         log: String,
     },
     /// It ends again and again.
-    #[error("{name} has ended {RESTARTS_MAX} times; its log ends with:\n{log}")]
+    #[error("{name} has ended {EARLY_ENDS_MAX} times soon after its start; its log ends with:\n{log}")]
     KeepsEnding {
         /// Which server.
         name: String,
@@ -89,9 +86,28 @@ pub struct Endpoints {
     pub pid: u32,
 }
 
-/// A program and its arguments. `{http}` and `{mqtt}` stand for addresses: free ports at first, then always the same.
+/// Which server of the chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Who {
+    /// The head office.
+    Office,
+    /// A shop's box, by the store's number.
+    Shop(u32),
+    /// A copy of a shop's box.
+    Copy {
+        /// The store's number.
+        store: u32,
+        /// Which copy, from 1.
+        number: u32,
+    },
+}
+
+/// A program and its arguments. `{data}` stands for the data folder, `{http}` and `{mqtt}` for addresses: free ports at
+/// first, then always the same.
 #[derive(Debug, Clone)]
 pub struct ServerSpec {
+    /// Which server it is.
+    pub who: Who,
     /// What people call it.
     pub name: String,
     /// Which of our programs.
@@ -109,9 +125,10 @@ pub struct ServerSpec {
 /// A server that runs. Dropped, it is killed.
 #[derive(Debug)]
 pub struct Server {
-    spec: ServerSpec,
+    pub(super) spec: ServerSpec,
     child: Child,
-    restarts: u32,
+    started: Duration,
+    early_ends: u32,
     /// Where it listens.
     pub endpoints: Endpoints,
 }
@@ -122,78 +139,59 @@ impl Server {
     /// # Errors
     /// [`ServerError`].
     pub async fn start(mut spec: ServerSpec) -> Result<Self, ServerError> {
+        let started = monotonic_now();
         let mut child = spawn(&spec)?;
         let endpoints = listening(&spec, &mut child).await?;
         spec.http.clone_from(&endpoints.http);
         if let Some(mqtt) = &endpoints.mqtt {
             spec.mqtt.clone_from(mqtt);
         }
-        Ok(Self { spec, child, restarts: 0, endpoints })
+        Ok(Self { spec, child, started, early_ends: 0, endpoints })
     }
 
-    /// Starts it again if it has ended; whether it had.
-    fn revive(&mut self) -> Result<Option<ExitStatus>, ServerError> {
-        let Ok(Some(status)) = self.child.try_wait() else { return Ok(None) };
-        if self.restarts == RESTARTS_MAX {
+    /// The number of its present process; none once it has ended.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.child.id()
+    }
+
+    /// Sends a signal to its present process; one that has ended hears nothing.
+    pub(super) fn signal(&self, signal: Signal) {
+        if let Some(pid) = self.pid().and_then(|pid| Pid::from_raw(pid.cast_signed())) {
+            kill_process(pid, signal).unwrap_or_default();
+        }
+    }
+
+    /// How it has ended, if it has.
+    pub(super) fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().ok().flatten()
+    }
+
+    /// Starts it again.
+    pub(super) fn revive(&mut self) -> Result<(), ServerError> {
+        let now = monotonic_now();
+        self.early_ends = if now.saturating_sub(self.started) < Duration::from_millis(HEALTHY_MS_MIN) {
+            self.early_ends + 1
+        } else {
+            0
+        };
+        if self.early_ends > EARLY_ENDS_MAX {
             return Err(ServerError::KeepsEnding { name: self.spec.name.clone(), log: log_tail(&self.spec.data) });
         }
-        self.restarts += 1;
+        self.started = now;
         self.child = spawn(&self.spec)?;
-        Ok(Some(status))
+        Ok(())
     }
 
     /// Ends it in order, or else at once.
-    async fn stop(mut self) {
-        if let Some(pid) = self.child.id().and_then(|pid| Pid::from_raw(pid.cast_signed())) {
-            kill_process(pid, Signal::TERM).unwrap_or_default();
-        }
+    pub(super) async fn stop(mut self) {
+        self.signal(Signal::TERM);
+        // One that stands still would not hear it.
+        self.signal(Signal::CONT);
         if tokio::time::timeout(Duration::from_millis(STOP_MS_MAX), self.child.wait()).await.is_err() {
             self.child.kill().await.unwrap_or_default();
         }
     }
-}
-
-/// Looks after servers until told to stop, counts how often one was started again, then ends them all, the first one last.
-///
-/// # Errors
-/// [`ServerError`] if one cannot be kept up; the others are ended then.
-pub async fn keep_up(
-    mut servers: Vec<Server>,
-    (progress, restarts): (Progress, Arc<AtomicU64>),
-    stop: CancellationToken,
-) -> Result<(), ServerError> {
-    let outcome = loop {
-        let pause = Duration::from_millis(LOOK_EVERY_MS);
-        if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
-            break Ok(());
-        }
-        if let Err(error) = revive_all(&mut servers, &progress, &restarts) {
-            break Err(error);
-        }
-    };
-    // Shops first: their last words still reach the hub. All at once, for each may take a moment.
-    let hub = (!servers.is_empty()).then(|| servers.remove(0));
-    let mut stopping = tokio::task::JoinSet::new();
-    for server in servers {
-        stopping.spawn(server.stop());
-    }
-    stopping.join_all().await;
-    if let Some(hub) = hub {
-        hub.stop().await;
-    }
-    outcome
-}
-
-fn revive_all(servers: &mut [Server], progress: &Progress, restarts: &AtomicU64) -> Result<(), ServerError> {
-    for server in servers {
-        if let Some(status) = server.revive()? {
-            restarts.fetch_add(1, Ordering::Relaxed);
-            let pid = server.child.id().unwrap_or_default();
-            progress
-                .say(&format!("  {} has ended ({status}); it was started again as process {pid}", server.spec.name));
-        }
-    }
-    Ok(())
 }
 
 /// The programs lie beside this one.
@@ -213,10 +211,11 @@ fn spawn(spec: &ServerSpec) -> Result<Child, ServerError> {
             Ok(()) | Err(_) => {}
         }
         let log = OpenOptions::new().create(true).append(true).open(spec.data.join(LOG_FILE))?;
-        let arguments =
-            spec.arguments.iter().map(|word| word.replace("{http}", &spec.http).replace("{mqtt}", &spec.mqtt));
+        let data = spec.data.to_string_lossy();
+        let place =
+            |word: &String| word.replace("{http}", &spec.http).replace("{mqtt}", &spec.mqtt).replace("{data}", &data);
         Command::new(program)
-            .args(arguments)
+            .args(spec.arguments.iter().map(place))
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
@@ -245,13 +244,6 @@ async fn listening(spec: &ServerSpec, child: &mut Child) -> Result<Endpoints, Se
         }
         tokio::time::sleep(Duration::from_millis(LOOK_EVERY_MS)).await;
     }
-}
-
-/// The number of the process that serves from a folder now; it changes when a server is started again.
-#[must_use]
-pub fn present_pid(data: &Path) -> Option<u32> {
-    let text = std::fs::read(data.join(ENDPOINTS_FILE)).ok()?;
-    serde_json::from_slice::<Endpoints>(&text).ok().map(|endpoints| endpoints.pid)
 }
 
 fn log_tail(data: &Path) -> String {

@@ -11,19 +11,20 @@ use tokio::task::JoinSet;
 use super::books::{StoreBooks, compare_stock, pair_journals};
 use super::chain::{DemoChain, DemoStore, MENU};
 use super::clock::DemoClock;
+use super::link::Link;
 use super::options::DemoOptions;
 use super::rush::PlannedTicket;
-use super::servers::{Endpoints, Server, ServerError, ServerSpec};
+use super::servers::{Endpoints, Server, ServerError, ServerSpec, Who};
 use super::till::{TillBooks, stock_needed};
 use crate::client::{Client, ClientError, DayBooks, Hub, Measures, Node, retry};
 use crate::screen::Screen;
 
 /// How long a server may be busy or out of reach before the demo gives up on it, in milliseconds.
 pub const PATIENCE_MS: u64 = 60_000;
-/// How long the head office may make no headway before the books are compared as they are, in milliseconds.
-const STALL_MS_MAX: u64 = 60_000;
 /// Pause between two looks at how far it has got, in milliseconds.
 const LOOK_EVERY_MS: u64 = 50;
+/// A free port of the loopback.
+const ANY_PORT: &str = "127.0.0.1:0";
 /// How much more than the day needs is delivered: a tenth.
 const SPARE_DIVISOR: i64 = 10;
 
@@ -51,6 +52,9 @@ pub enum ShopsError {
         #[source]
         source: std::io::Error,
     },
+    /// A line to the head office cannot be laid.
+    #[error("could not lay a line to the head office")]
+    Line(#[source] std::io::Error),
 }
 
 /// A shop that is open.
@@ -86,7 +90,7 @@ impl Office {
     }
 }
 
-fn client_error(name: &str) -> impl Fn(ClientError) -> ShopsError + use<'_> {
+pub(super) fn client_error(name: &str) -> impl Fn(ClientError) -> ShopsError + use<'_> {
     move |source| ShopsError::Client { name: name.to_owned(), source: Box::new(source) }
 }
 
@@ -114,19 +118,20 @@ pub async fn open_office(
     let data = folder.join("hub");
     let menu = folder.join("menu.json");
     std::fs::write(&menu, MENU).map_err(|source| ShopsError::File { path: menu.clone(), source })?;
-    let (data_text, menu_text, clock) = (data.to_string_lossy(), menu.to_string_lossy(), clock.argument());
-    let serve = ["serve", "--data", &data_text, "--menu", &menu_text, "--simulated-clock", &clock];
+    let (menu_text, clock) = (menu.to_string_lossy(), clock.argument());
+    let serve = ["serve", "--data", "{data}", "--menu", &menu_text, "--simulated-clock", &clock];
     let spec = ServerSpec {
-        name: "the hub".to_owned(),
+        who: Who::Office,
+        name: "the head office".to_owned(),
         program: "cloud-hub",
         arguments: words(&[&serve[..], &["--http", "{http}", "--mqtt", "{mqtt}"]].concat()),
         data: data.clone(),
         http: format!("127.0.0.1:{}", options.office_port),
-        mqtt: "127.0.0.1:0".to_owned(),
+        mqtt: ANY_PORT.to_owned(),
     };
     let server = Server::start(spec).await?;
     let (endpoints, token) = (server.endpoints.clone(), token(&data)?);
-    let client = Client::new(&endpoints.http, Some(&token)).map_err(client_error("the hub"))?;
+    let client = Client::new(&endpoints.http, Some(&token)).map_err(client_error("the head office"))?;
     Ok((server, Office { hub: Hub::new(client), endpoints, data, token }))
 }
 
@@ -137,14 +142,14 @@ pub async fn open_office(
 pub async fn open_shops(
     folder: &Path,
     chain: &DemoChain,
-    hub_mqtt: &str,
+    lines: &[Link],
     clock: &DemoClock,
     screen: &Screen,
 ) -> Result<Vec<(Server, Shop)>, ShopsError> {
     let bar = screen.progress.bar("opening the shops", chain.stores.len() as u64);
     let mut opening = JoinSet::new();
-    for store in &chain.stores {
-        let spec = shop_spec(folder, store, hub_mqtt, clock);
+    for (store, line) in chain.stores.iter().zip(lines) {
+        let spec = shop_spec(folder, store, &line.address(), clock);
         opening.spawn(open_shop(spec, store.clone()));
     }
     let mut shops = Vec::new();
@@ -162,16 +167,17 @@ pub async fn open_shops(
 fn shop_spec(folder: &Path, store: &DemoStore, hub_mqtt: &str, clock: &DemoClock) -> ServerSpec {
     let data = folder.join(format!("store-{:02}", store.id));
     let (id, node, cutover) = (store.id.to_string(), store.node.to_string(), store.cutover_hour.to_string());
-    let (data_text, clock) = (data.to_string_lossy(), clock.argument());
-    let who = ["serve", "--data", &data_text, "--store", &id, "--node", &node, "--name", &store.name];
+    let clock = clock.argument();
+    let who = ["serve", "--data", "{data}", "--store", &id, "--node", &node, "--name", &store.name];
     let place = ["--zone", &store.zone, "--currency", &store.currency, "--cutover-hour", &cutover];
     let links = ["--hub-mqtt", hub_mqtt, "--simulated-clock", &clock, "--http", "{http}"];
     ServerSpec {
+        who: Who::Shop(store.id),
         name: store.name.clone(),
         program: "store-node",
         arguments: words(&[&who[..], &place[..], &links[..]].concat()),
-        data: data.clone(),
-        http: "127.0.0.1:0".to_owned(),
+        data,
+        http: ANY_PORT.to_owned(),
         mqtt: String::new(),
     }
 }
@@ -185,8 +191,26 @@ async fn open_shop(spec: ServerSpec, store: DemoStore) -> Result<(Server, Shop),
     Ok((server, Shop { node: Node::new(client), endpoints, data, store }))
 }
 
+/// Starts a second box on a copy of a shop's disk.
+///
+/// # Errors
+/// [`ShopsError`].
+pub async fn open_copy(
+    original: ServerSpec,
+    who: Who,
+    shop: &Shop,
+    data: PathBuf,
+) -> Result<(Server, Shop), ShopsError> {
+    let name = format!("{}, the copy", original.name);
+    let spec = ServerSpec { who, name, data, http: ANY_PORT.to_owned(), ..original };
+    open_shop(spec, shop.store.clone()).await
+}
+
 /// Waits until a server can do its work: a shop, once it has the menu.
-async fn ready(client: &Client, name: &str) -> Result<(), ShopsError> {
+///
+/// # Errors
+/// [`ShopsError`] if it cannot after [`PATIENCE_MS`].
+pub async fn ready(client: &Client, name: &str) -> Result<(), ShopsError> {
     let deadline = monotonic_now() + Duration::from_millis(PATIENCE_MS);
     loop {
         match client.ready().await {
@@ -236,59 +260,13 @@ impl Shop {
     }
 }
 
-/// Waits until the head office holds and counts everything that the shops have written, or makes no headway any more.
-///
-/// # Errors
-/// [`ShopsError`] if a server is gone for good.
-pub async fn settle(office: &Office, shops: &[Shop], screen: &Screen) -> Result<(), ShopsError> {
-    let waiting = screen.progress.spinner("waiting for the head office");
-    let mut deadline = monotonic_now() + Duration::from_millis(STALL_MS_MAX);
-    let mut least_left = u64::MAX;
-    loop {
-        let left = behind(office, shops).await?;
-        if left == 0 {
-            return Ok(());
-        }
-        waiting.message(&format!("waiting for the head office: {left} events to go"));
-        if left < least_left {
-            least_left = left;
-            deadline = monotonic_now() + Duration::from_millis(STALL_MS_MAX);
-        }
-        if monotonic_now() >= deadline {
-            return Ok(());
-        }
-        tokio::time::sleep(Duration::from_millis(LOOK_EVERY_MS)).await;
-    }
-}
-
-/// Events that are written in a shop and not acknowledged, or not counted in the reports.
-async fn behind(office: &Office, shops: &[Shop]) -> Result<u64, ShopsError> {
-    let patience = Duration::from_millis(PATIENCE_MS);
-    let mut left = 0;
-    let mut written = std::collections::BTreeMap::new();
-    for shop in shops {
-        let state = retry(patience, |_| shop.node.state()).await.map_err(client_error(&shop.store.name))?;
-        for stream in &state.streams {
-            left += stream.last_seq.saturating_sub(stream.acked_seq);
-            written.insert((state.node, state.incarnation.clone(), stream.stream.clone()), stream.last_seq);
-        }
-    }
-    let report = retry(patience, |_| office.hub.sales_by_store()).await.map_err(client_error("the hub"))?;
-    for through in report.completeness.iter().flat_map(|mark| &mark.complete_through) {
-        let key = (through.node, through.incarnation.clone(), through.stream.clone());
-        left += written.get(&key).map_or(0, |last| last.saturating_sub(through.seq));
-    }
-    left += report.completeness.iter().map(|mark| mark.behind_events).sum::<u64>();
-    Ok(left)
-}
-
 /// Asks shops and head office for their books of the day.
 ///
 /// # Errors
 /// [`ShopsError`].
 pub async fn compare(office: &Office, shops: &[(Shop, TillBooks)], day: &str) -> Result<Vec<StoreBooks>, ShopsError> {
     let patience = Duration::from_millis(PATIENCE_MS);
-    let hub_error = client_error("the hub");
+    let hub_error = client_error("the head office");
     let sales = retry(patience, |_| office.hub.sales_by_store()).await.map_err(&hub_error)?;
     let stock = retry(patience, |_| office.hub.stock()).await.map_err(&hub_error)?;
     let journals = retry(patience, |_| office.hub.journals()).await.map_err(&hub_error)?;

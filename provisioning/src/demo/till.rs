@@ -1,5 +1,6 @@
 //! A till: it sells the planned tickets in their order, keeps its own books, and sends again what it got no answer to.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use percolate_common::domain::catalog::Catalog;
@@ -11,6 +12,8 @@ use serde::Serialize;
 
 use super::clock::DemoClock;
 use super::rush::{Payment, PlannedClass, PlannedTicket};
+use super::servers::Who;
+use super::tally::Tally;
 use crate::client::{Answer, ClientError, Measures, Node, Sold, retry};
 use crate::figures::signed;
 
@@ -26,7 +29,7 @@ pub enum TillError {
         /// Store name.
         store: String,
         /// Terminal.
-        terminal: &'static str,
+        terminal: String,
         /// The ticket's number in the plan.
         number: u32,
         /// Why.
@@ -108,19 +111,21 @@ pub fn add(sums: &mut Measures, more: &Measures) {
 pub struct Till {
     /// The shop's node.
     pub node: Node,
-    /// The shop's number.
-    pub store: u32,
+    /// Whose till it is.
+    pub who: Who,
     /// The shop's name.
     pub name: String,
     /// The terminal's name.
-    pub terminal: &'static str,
-    /// The seed of the plan; part of every key.
-    pub seed: u64,
+    pub terminal: String,
+    /// What all its idempotency keys begin with.
+    pub keys: String,
+    /// Where it tells what it does.
+    pub tally: Arc<Tally>,
 }
 
 #[derive(Debug, Serialize)]
-struct TicketBody {
-    terminal: &'static str,
+struct TicketBody<'t> {
+    terminal: &'t str,
     currency: String,
     lines: Vec<LineBody>,
     tenders: Vec<TenderBody>,
@@ -160,7 +165,7 @@ fn tenders(payment: Payment, total: Minor, reference: u32) -> Vec<TenderBody> {
 }
 
 impl Till {
-    /// Sells tickets, each at its time, and tells each sale's total to `sold`.
+    /// Sells tickets, each at its time.
     ///
     /// # Errors
     /// [`TillError`] for the first sale that did not go as it must.
@@ -169,27 +174,22 @@ impl Till {
         tickets: Vec<PlannedTicket>,
         catalog: &Catalog,
         (clock, wall): (&DemoClock, &dyn Clock),
-        sold: impl Fn(&Measures),
     ) -> Result<TillBooks, TillError> {
         let mut books = TillBooks::default();
         for ticket in tickets {
             clock.wait_until(ticket.at_s, wall).await;
-            let sums = self.sell(&ticket, catalog, &mut books).await?;
-            sold(&sums);
+            self.sell(&ticket, catalog, &mut books).await?;
         }
         Ok(books)
     }
 
-    /// Sells one ticket; the sums are empty for practice.
-    async fn sell(
-        &self,
-        ticket: &PlannedTicket,
-        catalog: &Catalog,
-        books: &mut TillBooks,
-    ) -> Result<Measures, TillError> {
+    async fn sell(&self, ticket: &PlannedTicket, catalog: &Catalog, books: &mut TillBooks) -> Result<(), TillError> {
         let priced = price(catalog, &ticket.lines)?;
         let body = self.body(ticket, catalog, &priced);
-        let key = format!("demo-{}-{}-{}", self.seed, self.store, ticket.number);
+        let key = format!("{}-{}", self.keys, ticket.number);
+        if ticket.class == PlannedClass::Sale {
+            self.tally.asked(self.who);
+        }
         let begin = monotonic_now();
         let first = self.send(ticket, &key, &body).await?;
         books.answers_us.push(u64::try_from((monotonic_now() - begin).as_micros()).unwrap_or(u64::MAX));
@@ -199,21 +199,30 @@ impl Till {
             self.same(ticket, &first.body, &second)?;
             books.resent += 1;
         }
-        let sums = match ticket.class {
-            PlannedClass::Training => Measures::default(),
-            PlannedClass::Sale => measures(&priced),
-        };
-        books.training += i64::from(ticket.class == PlannedClass::Training);
-        add(&mut books.sales, &sums);
-        Ok(sums)
+        match ticket.class {
+            PlannedClass::Training => books.training += 1,
+            PlannedClass::Sale => {
+                let sums = measures(&priced);
+                add(&mut books.sales, &sums);
+                self.tally.sold(self.who, &sums);
+            }
+        }
+        Ok(())
     }
 
     async fn send(&self, ticket: &PlannedTicket, key: &str, body: &[u8]) -> Result<Answer<Sold>, TillError> {
         let patience = Duration::from_millis(STORE_PATIENCE_MS);
-        let sold = retry(patience, |_| self.node.sell(key, body.to_vec())).await;
+        let attempt = |failures| async move {
+            let answer = self.node.sell(key, body.to_vec()).await;
+            if failures == 0 && answer.as_ref().is_err_and(ClientError::is_passing) {
+                self.tally.repeated(self.who);
+            }
+            answer
+        };
+        let sold = retry(patience, attempt).await;
         sold.map_err(|source| TillError::Store {
             store: self.name.clone(),
-            terminal: self.terminal,
+            terminal: self.terminal.clone(),
             number: ticket.number,
             source: Box::new(source),
         })
@@ -221,7 +230,7 @@ impl Till {
 
     fn body(&self, ticket: &PlannedTicket, catalog: &Catalog, priced: &Priced) -> Vec<u8> {
         let body = TicketBody {
-            terminal: self.terminal,
+            terminal: &self.terminal,
             currency: catalog.revision.currency.to_string(),
             lines: ticket
                 .lines

@@ -29,7 +29,7 @@ pub struct ImportOptions {
     /// Which shop of the file is which store here: 3=1
     #[arg(long = "map", value_name = "FILE_STORE=STORE", required = true)]
     pub map: Vec<MapOption>,
-    /// Wait until the hub has acknowledged everything
+    /// Wait until the head office has acknowledged everything
     #[arg(long)]
     pub wait: bool,
 }
