@@ -11,8 +11,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::{counter, gauge};
-use percolate_common::crdt::stock::StockTotal;
-use percolate_common::ids::StockItemId;
 use percolate_common::journal::{Head, JournalId, StreamKind};
 use percolate_runtime::backoff;
 use percolate_runtime::migrate::Migration;
@@ -22,7 +20,7 @@ use rusqlite::named_params;
 use tokio_util::sync::CancellationToken;
 
 use crate::kernel::db::{Db, hash_from_column, journal_columns, journal_from_columns, seq_column, seq_from_column};
-use crate::kernel::journal::{Entry, Journal, entry_list, hash_fetch, stock_total_list, stream_list};
+use crate::kernel::journal::{Entry, Journal, entry_list, hash_fetch, stream_list};
 
 /// Entries of one slice.
 pub const SLICE_ENTRIES_MAX: usize = 1_000;
@@ -67,8 +65,6 @@ pub struct Slice {
     pub journal: JournalId,
     /// The entries in order; never empty.
     pub entries: Vec<Entry>,
-    /// The author's totals of the stock items that these entries or later ones touch, no older than the last of these.
-    pub stock_totals: Vec<(StockItemId, StockTotal)>,
 }
 
 /// Why a slice was not folded.
@@ -327,9 +323,8 @@ fn slice_list(tx: &ReadTx<'_>, due: &[(JournalId, Head)]) -> Result<Vec<(Slice, 
     let mut slices = Vec::with_capacity(due.len());
     for (journal, position) in due {
         let entries = entry_list(tx, journal, position.seq, SLICE_ENTRIES_MAX)?;
-        let stock_totals = stock_total_list(tx, journal, position.seq)?;
         if !entries.is_empty() {
-            slices.push((Slice { journal: *journal, entries, stock_totals }, *position));
+            slices.push((Slice { journal: *journal, entries }, *position));
         }
     }
     Ok(slices)

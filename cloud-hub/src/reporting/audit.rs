@@ -7,16 +7,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use metrics::gauge;
+use percolate_common::crdt::stock::StockTotal;
 use percolate_common::ids::{StockItemId, StoreId};
 use percolate_common::journal::JournalId;
 use percolate_runtime::sqlite::{ReadTx, StorageError};
 use tokio_util::sync::CancellationToken;
 
-use super::reports::stock_differences;
+use super::reports::amount;
 use super::store;
 use super::{NAME, Reporting};
 use crate::kernel::TaskFailure;
-use crate::kernel::journal::StreamState;
+use crate::kernel::journal::{LifeTotal, StreamState, stock_total_list};
 use crate::kernel::projection::position_list;
 
 /// The shortest time between two looks.
@@ -53,11 +54,12 @@ pub(super) async fn run(reporting: Reporting, stop: CancellationToken) -> Result
 /// What differs now, and how much of it differed by the same amount before. Blocks.
 pub(super) fn look(reporting: &Reporting, before: &Differences) -> Result<(Differences, u32), StorageError> {
     // The figures first: what the journal says after them shows whether they were complete.
-    let (differences, positions, stores) = reporting.db.read(|tx| {
+    let (figures, positions, stores) = reporting.db.read(|tx| {
         let positions: BTreeMap<JournalId, u64> =
             position_list(tx, NAME)?.into_iter().map(|(journal, head)| (journal, head.seq)).collect();
-        Ok::<_, StorageError>((stock_differences(tx)?, positions, stores_by_journal(tx)?))
+        Ok::<_, StorageError>((Figures::read(tx)?, positions, stores_by_journal(tx)?))
     })?;
+    let differences = figures.differences(&reporting.journal.db().read(stock_total_list)?, &stores);
     let incomplete = incomplete_stores(&reporting.journal.streams()?, &positions, &stores);
     let mut found: Differences =
         differences.into_iter().filter(|((place, _), _)| !incomplete.contains(place)).collect();
@@ -65,6 +67,42 @@ pub(super) fn look(reporting: &Reporting, before: &Differences) -> Result<(Diffe
     found.extend(before.iter().filter(|((place, _), _)| incomplete.contains(place)).map(|(key, by)| (*key, *by)));
     let confirmed = found.iter().filter(|(key, by)| before.get(key) == Some(*by)).count();
     Ok((found, u32::try_from(confirmed).unwrap_or(u32::MAX)))
+}
+
+/// Stock as it was folded.
+struct Figures {
+    folded: BTreeMap<(StoreId, StockItemId), StockTotal>,
+    /// What the authors' totals count twice.
+    doubled: BTreeMap<(StoreId, StockItemId), StockTotal>,
+}
+
+impl Figures {
+    fn read(tx: &ReadTx<'_>) -> Result<Self, StorageError> {
+        Ok(Self { folded: store::stock_fold_map(tx, None)?, doubled: store::stock_alias_map(tx, None)? })
+    }
+
+    /// Where they differ from the authors' totals, less what these count twice: by how much.
+    fn differences(&self, totals: &[LifeTotal], stores: &BTreeMap<JournalId, StoreId>) -> Differences {
+        let mut by: Differences = BTreeMap::new();
+        let places: BTreeMap<_, _> =
+            stores.iter().map(|(journal, place)| ((journal.author, journal.incarnation), *place)).collect();
+        for LifeTotal { author, incarnation, item, total } in totals {
+            if let Some(place) = places.get(&(*author, *incarnation)) {
+                let sum = by.entry((*place, *item)).or_default();
+                *sum = sum.saturating_add(net(*total));
+            }
+        }
+        for (key, total) in self.folded.iter().chain(&self.doubled) {
+            let sum = by.entry(*key).or_default();
+            *sum = sum.saturating_sub(net(*total));
+        }
+        by.retain(|_, by| *by != 0);
+        by
+    }
+}
+
+fn net(total: StockTotal) -> i64 {
+    amount(total.received).saturating_sub(amount(total.used))
 }
 
 fn stores_by_journal(tx: &ReadTx<'_>) -> Result<BTreeMap<JournalId, StoreId>, StorageError> {
@@ -89,7 +127,6 @@ fn incomplete_stores(
 
 #[cfg(test)]
 mod tests {
-    use percolate_common::crdt::stock::StockTotal;
     use percolate_common::domain::event::{ClockQuality, Event, Header};
     use percolate_common::domain::stock::{MovementLine, MovementReason, StockMoved};
     use percolate_common::hlc::Hlc;
@@ -102,7 +139,7 @@ mod tests {
     use tempfile::TempDir;
 
     use crate::kernel::db::Db;
-    use crate::kernel::journal::{Arrival, Journal, batch_apply};
+    use crate::kernel::journal::{Arrival, Journal, batch_apply, entry_list};
     use crate::kernel::projection::ProjectionRunner;
     use crate::reporting::MIGRATIONS;
     use crate::reporting::projection::SalesProjection;
@@ -164,6 +201,29 @@ mod tests {
             self.head = self.head.after(&bytes);
         }
 
+        /// The last entry comes again, with what the node has received by then.
+        async fn repeat(&self, stated: u64) {
+            let (id, head) = (self.id, self.head);
+            let arrival = self.reporting.journal.db().read(|tx| {
+                let entries = entry_list(tx, &id, 0, 100)?;
+                let before = entries.iter().rev().nth(1).map_or_else(|| id.genesis().hash, |entry| entry.hash);
+                Ok::<_, StorageError>(Arrival::new(Batch {
+                    journal: id,
+                    seq_lo: head.seq,
+                    hash_before: before.short(),
+                    events: entries.into_iter().last().map(|entry| entry.bytes).into_iter().collect(),
+                    stock_totals: vec![(BEANS.1, StockTotal { received: stated, used: 0 })],
+                    sent_at: NOW,
+                    session: 1,
+                    last_seq: head.seq,
+                }))
+            });
+            let arrival = arrival.unwrap();
+            let taken: Result<_, StorageError> =
+                self.reporting.journal.db().write("take", move |tx| batch_apply(tx, &arrival, NOW)).await;
+            taken.unwrap();
+        }
+
         async fn fold(&self) {
             self.runner.catch_up().await.unwrap();
         }
@@ -200,6 +260,17 @@ mod tests {
         bench.receive(8, 518).await;
         bench.fold().await;
         assert_eq!(bench.look(&eight).await, (Differences::new(), 0), "it has come");
+    }
+
+    #[tokio::test]
+    async fn totals_that_come_without_a_new_entry_are_seen_at_once() {
+        let mut bench = Bench::new();
+        bench.receive(500, 505).await;
+        bench.fold().await;
+        assert_eq!(bench.look(&Differences::new()).await.0, Differences::from([(BEANS, 5)]));
+        bench.repeat(507).await;
+        bench.fold().await;
+        assert_eq!(bench.look(&Differences::new()).await.0, Differences::from([(BEANS, 7)]));
     }
 
     #[tokio::test]

@@ -31,6 +31,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration::new(1, "reporting", include_str!("../../migrations/reporting/0001_reporting.sql")),
     kernel_projection::migration(2),
     Migration::new(3, "stock_alias", include_str!("../../migrations/reporting/0002_stock_alias.sql")),
+    Migration::new(4, "no_stock_cell", include_str!("../../migrations/reporting/0003_no_stock_cell.sql")),
 ];
 
 /// What stands behind the routes.

@@ -53,7 +53,7 @@ impl Projection for SalesProjection {
             let folded = if entry.alias { fold.alias(&recorded) } else { fold.event(&recorded) };
             folded.map_err(at_entry)?;
         }
-        Ok(fold.finish(&slice.stock_totals)?)
+        Ok(fold.finish()?)
     }
 
     fn clear(&self, tx: &WriteTx<'_>) -> Result<(), ProjectionError> {
@@ -267,7 +267,7 @@ impl<'a, 'c> Fold<'a, 'c> {
         }
     }
 
-    fn finish(self, totals: &[(StockItemId, StockTotal)]) -> Result<(), StorageError> {
+    fn finish(self) -> Result<(), StorageError> {
         for (key, measures) in self.rollups.into_rows() {
             store::rollup_add(self.tx, &key, &measures)?;
         }
@@ -282,9 +282,6 @@ impl<'a, 'c> Fold<'a, 'c> {
         }
         for ((place, item), total) in &self.alias_stock {
             store::stock_alias_add(self.tx, *place, *item, *total)?;
-        }
-        for (item, total) in totals {
-            store::stock_cell_join(self.tx, &self.journal, *item, *total)?;
         }
         store::mark_upsert(self.tx, &self.journal, &self.mark)
     }

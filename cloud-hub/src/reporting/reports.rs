@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use percolate_common::crdt::stock::{StockOnHand, StockTotal};
-use percolate_common::ids::{StockItemId, StoreId};
+use percolate_common::ids::StoreId;
 use percolate_common::time::BusinessDay;
 use percolate_runtime::sqlite::{ReadTx, StorageError};
 use serde::{Deserialize, Serialize};
@@ -276,12 +275,8 @@ pub(crate) fn stock(tx: &ReadTx<'_>, known: &Known, only: Option<StoreId>) -> Re
     let completeness = marks(tx, known, only)?;
     known_store(&completeness, only)?;
     let folded = store::stock_fold_map(tx, only)?;
-    let joined = store::stock_joined(tx, only)?;
-    let in_totals = joined.iter().flat_map(|(place, stock)| stock.items().map(|item| (*place, item)));
-    let keys: BTreeSet<(StoreId, StockItemId)> = folded.keys().copied().chain(in_totals).collect();
-    let mut rows = Vec::with_capacity(keys.len());
-    for (place, item) in keys {
-        let total = folded.get(&(place, item)).copied().unwrap_or_default();
+    let mut rows = Vec::with_capacity(folded.len());
+    for ((place, item), total) in folded {
         let named = store::name_fetch(tx, &format!("s:{item}"))?;
         let (name, unit) = named.unwrap_or_else(|| (format!("Stock item {item}"), String::new()));
         rows.push(StockReportRow {
@@ -297,32 +292,6 @@ pub(crate) fn stock(tx: &ReadTx<'_>, known: &Known, only: Option<StoreId>) -> Re
     Ok(StockReport { rows, completeness })
 }
 
-/// The authors' totals, joined, less what they count twice.
-fn on_hand(
-    joined: &BTreeMap<StoreId, StockOnHand>,
-    doubled: &BTreeMap<(StoreId, StockItemId), StockTotal>,
-    (place, item): (StoreId, StockItemId),
-) -> i64 {
-    let StockTotal { received, used } = doubled.get(&(place, item)).copied().unwrap_or_default();
-    let stock = joined.get(&place).map_or(0, |stock| stock.on_hand(item).get());
-    stock.saturating_sub(amount(received).saturating_sub(amount(used)))
-}
-
-fn amount(total: u64) -> i64 {
+pub(super) fn amount(total: u64) -> i64 {
     i64::try_from(total).unwrap_or(i64::MAX)
-}
-
-/// Where stock as folded from the events differs from the authors' totals, joined: by how much, by store and item.
-pub(crate) fn stock_differences(tx: &ReadTx<'_>) -> Result<BTreeMap<(StoreId, StockItemId), i64>, StorageError> {
-    let folded = store::stock_fold_map(tx, None)?;
-    let joined = store::stock_joined(tx, None)?;
-    let doubled = store::stock_alias_map(tx, None)?;
-    let in_totals = joined.iter().flat_map(|(place, stock)| stock.items().map(|item| (*place, item)));
-    let keys: BTreeSet<(StoreId, StockItemId)> = folded.keys().copied().chain(in_totals).collect();
-    let difference = |(place, item): (StoreId, StockItemId)| {
-        let StockTotal { received, used } = folded.get(&(place, item)).copied().unwrap_or_default();
-        let on_hand = on_hand(&joined, &doubled, (place, item));
-        on_hand.saturating_sub(amount(received).saturating_sub(amount(used)))
-    };
-    Ok(keys.into_iter().map(|key| (key, difference(key))).filter(|(_key, by)| *by != 0).collect())
 }

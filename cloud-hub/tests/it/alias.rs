@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use cloud_hub::kernel::ServiceContext;
 use cloud_hub::kernel::db::{Db, Engine};
-use cloud_hub::kernel::journal::{Arrival, Journal, Outcome, Receipt, batch_apply, entry_list};
+use cloud_hub::kernel::journal::{
+    Arrival, Journal, LifeTotal, Outcome, Receipt, batch_apply, entry_list, stock_total_list,
+};
 use cloud_hub::kernel::projection::ProjectionRunner;
 use cloud_hub::reporting;
 use percolate_common::crdt::stock::StockTotal;
@@ -104,12 +106,14 @@ impl Ledger {
             Ok((
                 number("SELECT coalesce(sum(tickets), 0) FROM rollup WHERE scope = 0 AND kind = 1")?,
                 number("SELECT coalesce(sum(used - received), 0) FROM stock_fold")?,
-                number("SELECT coalesce(sum(used - received), 0) FROM stock_cell")?
-                    - number("SELECT coalesce(sum(used - received), 0) FROM stock_alias")?,
+                number("SELECT coalesce(sum(used - received), 0) FROM stock_alias")?,
             ))
         });
-        let (tickets, folded, joined) = sums.unwrap();
-        (tickets.unsigned_abs(), folded.unsigned_abs(), joined.unsigned_abs())
+        let totals = self.journal.db().read(stock_total_list).unwrap();
+        let net = |of: &LifeTotal| i64::try_from(of.total.used).unwrap() - i64::try_from(of.total.received).unwrap();
+        let joined: i64 = totals.iter().map(net).sum();
+        let (tickets, folded, doubled) = sums.unwrap();
+        (tickets.unsigned_abs(), folded.unsigned_abs(), (joined - doubled).unsigned_abs())
     }
 
     fn assert_sold(&self, tickets: u64) {

@@ -20,7 +20,7 @@ use tokio::sync::watch;
 
 pub use append::{batch_apply, entries_unpark, stream_announce, stream_end, stream_fork};
 pub use read::{
-    author_stream_list, entry_list, hash_fetch, node_list, parked_list, stock_total_list, stream_fetch,
+    LifeTotal, author_stream_list, entry_list, hash_fetch, node_list, parked_list, stock_total_list, stream_fetch,
     stream_id_fetch, stream_list,
 };
 

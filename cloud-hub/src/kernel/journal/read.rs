@@ -13,6 +13,9 @@ use crate::kernel::db::{hash_from_column, journal_columns, journal_from_columns,
 /// Journals that one listing holds: 20,000 stores with four streams each, and then some.
 const STREAMS_MAX: i64 = 100_000;
 
+/// Totals that one listing holds: 20,000 stores with a hundred stock items each.
+const TOTALS_MAX: i64 = 2_000_000;
+
 /// Most bytes of events that one reading takes, so that a slice of large events stays small in memory.
 const READ_BYTES_MAX: usize = 4 * 1024 * 1024;
 
@@ -75,28 +78,39 @@ pub fn entry_list(
     Ok(entries)
 }
 
-/// The author's totals that came with the entry at `from_seq` or with later ones.
+/// What a life of an author has moved of a stock item since it began, by its own word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LifeTotal {
+    /// Who.
+    pub author: AuthorId,
+    /// In which life.
+    pub incarnation: Incarnation,
+    /// Of what.
+    pub item: StockItemId,
+    /// How much.
+    pub total: StockTotal,
+}
+
+/// The totals of all authors, whichever journal they came with: joined by maximum.
 ///
 /// # Errors
 /// [`StorageError`] if the query fails.
-pub fn stock_total_list(
-    tx: &ReadTx<'_>,
-    journal: &JournalId,
-    from_seq: u64,
-) -> Result<Vec<(StockItemId, StockTotal)>, StorageError> {
-    let (author, incarnation, stream) = journal_columns(journal);
+pub fn stock_total_list(tx: &ReadTx<'_>) -> Result<Vec<LifeTotal>, StorageError> {
     tx.query_list(
-        "SELECT stock_item, received, used FROM stock_total JOIN journal_stream ON id = stream_id
-         WHERE author = :author AND incarnation = :incarnation AND stream = :stream AND stock_total.seq >= :from
-         ORDER BY stock_item LIMIT :limit",
-        named_params! {
-            ":author": author, ":incarnation": incarnation, ":stream": stream, ":from": seq_column(from_seq),
-            ":limit": STREAMS_MAX,
-        },
+        "SELECT author, incarnation, stock_item, max(received) AS received, max(used) AS used
+         FROM stock_total JOIN journal_stream ON id = stream_id
+         GROUP BY author, incarnation, stock_item ORDER BY author, incarnation, stock_item LIMIT :limit",
+        named_params! {":limit": TOTALS_MAX},
         |row| {
-            let total =
-                StockTotal { received: seq_from_column(row.get("received")?), used: seq_from_column(row.get("used")?) };
-            Ok((StockItemId::new(row.get("stock_item")?), total))
+            Ok(LifeTotal {
+                author: AuthorId::from_number(row.get("author")?),
+                incarnation: Incarnation::new(row.get::<_, i64>("incarnation")?.cast_unsigned()),
+                item: StockItemId::new(row.get("stock_item")?),
+                total: StockTotal {
+                    received: seq_from_column(row.get("received")?),
+                    used: seq_from_column(row.get("used")?),
+                },
+            })
         },
     )
 }

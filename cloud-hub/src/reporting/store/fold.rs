@@ -164,24 +164,3 @@ pub(crate) fn stock_alias_add(
     )?;
     Ok(())
 }
-
-/// Joins an author's totals by maximum.
-pub(crate) fn stock_cell_join(
-    tx: &WriteTx<'_>,
-    journal: &JournalId,
-    item: StockItemId,
-    total: StockTotal,
-) -> Result<(), StorageError> {
-    let (author, incarnation, _stream) = journal_columns(journal);
-    tx.execute(
-        "INSERT INTO stock_cell (author, incarnation, stock_item, received, used)
-         VALUES (:author, :incarnation, :item, :received, :used)
-         ON CONFLICT (author, incarnation, stock_item) DO UPDATE SET
-            received = max(received, excluded.received), used = max(used, excluded.used)",
-        named_params! {
-            ":author": author, ":incarnation": incarnation, ":item": item.get(),
-            ":received": seq_column(total.received), ":used": seq_column(total.used),
-        },
-    )?;
-    Ok(())
-}

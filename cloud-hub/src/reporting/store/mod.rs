@@ -13,12 +13,12 @@ use percolate_runtime::sqlite::{ReadTx, StorageError};
 use rusqlite::Row;
 
 pub(crate) use fold::{
-    clear, import_line_insert, mark_upsert, name_upsert, rollup_add, stock_alias_add, stock_cell_join, stock_fold_add,
-    store_upsert, ticket_add, ticket_insert,
+    clear, import_line_insert, mark_upsert, name_upsert, rollup_add, stock_alias_add, stock_fold_add, store_upsert,
+    ticket_add, ticket_insert,
 };
 pub(crate) use read::{
     import_keys, mark_fetch, mark_map, name_fetch, newest_day, rollup_by_day, rollup_by_key, rollup_stores,
-    rollup_total, stock_alias_map, stock_fold_map, stock_joined, store_list, ticket_exists, ticket_list, ticket_recent,
+    rollup_total, stock_alias_map, stock_fold_map, store_list, ticket_exists, ticket_list, ticket_recent,
 };
 
 use super::measures::Measures;
@@ -28,8 +28,8 @@ use crate::kernel::db::seq_from_column;
 pub(crate) const REPORT_ROWS_MAX: i64 = 400_000;
 
 /// Every table that is folded.
-const TABLES: [&str; 9] =
-    ["ticket", "import_line", "rollup", "name", "store", "source_mark", "stock_fold", "stock_cell", "stock_alias"];
+const TABLES: [&str; 8] =
+    ["ticket", "import_line", "rollup", "name", "store", "source_mark", "stock_fold", "stock_alias"];
 
 /// A ticket as it is listed.
 #[derive(Debug, Clone)]

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use percolate_common::crdt::stock::{StockOnHand, StockTotal};
+use percolate_common::crdt::stock::StockTotal;
 use percolate_common::ids::{StockItemId, StoreId, TicketId};
-use percolate_common::journal::{AuthorId, Incarnation, JournalId};
+use percolate_common::journal::JournalId;
 use percolate_common::time::{BusinessDay, UtcMillis};
 use percolate_runtime::sqlite::{ReadTx, StorageError};
 use rusqlite::named_params;
@@ -231,32 +231,4 @@ pub(crate) fn stock_alias_map(
         },
     )?;
     Ok(rows.into_iter().collect())
-}
-
-/// Stock by store as the authors' own totals say, joined.
-pub(crate) fn stock_joined(
-    tx: &ReadTx<'_>,
-    only: Option<StoreId>,
-) -> Result<BTreeMap<StoreId, StockOnHand>, StorageError> {
-    let cells = tx.query_list(
-        "SELECT mark.store AS store, stock_item, cell.author AS author, cell.incarnation AS incarnation, received, used
-         FROM (SELECT DISTINCT store, author, incarnation FROM source_mark) AS mark
-            JOIN stock_cell AS cell ON cell.author = mark.author AND cell.incarnation = mark.incarnation
-         WHERE mark.store BETWEEN :first AND :last LIMIT :limit",
-        named_params! {
-            ":first": only.map_or(0, StoreId::get), ":last": only.map_or(u32::MAX, StoreId::get),
-            ":limit": REPORT_ROWS_MAX,
-        },
-        |row| {
-            let author = AuthorId::from_number(row.get("author")?);
-            let incarnation = Incarnation::new(row.get::<_, i64>("incarnation")?.cast_unsigned());
-            let item = StockItemId::new(row.get("stock_item")?);
-            Ok((StoreId::new(row.get("store")?), item, (author, incarnation), stock_total(row)?))
-        },
-    )?;
-    let mut by_store: BTreeMap<StoreId, StockOnHand> = BTreeMap::new();
-    for (store, item, actor, total) in cells {
-        by_store.entry(store).or_default().join_total(item, actor, total);
-    }
-    Ok(by_store)
 }
