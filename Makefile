@@ -4,7 +4,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test prove kills fmt check lint deny clean-scratch
+.PHONY: help demo test prove kills sim planted fmt check lint deny clean-scratch
 
 help: ## List the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/make \1@\2/p' $(MAKEFILE_LIST) | awk -F@ '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -28,6 +28,15 @@ kills: ## The kill harness: SIGKILL of a selling shop and of the hub, again and 
 	@scripts/build.sh
 	@cargo build --quiet --package system-tests --bin kills --locked
 	@$(TARGET_DIR)/debug/kills $(ARGS)
+
+sim: ## Simulate chains with everything going wrong (SEEDS=200 FROM=1 DAYS=1 STORES=3 PROFILE=everything SECONDS=0)
+	@scripts/setup.sh
+	@cargo build --quiet --package system-tests --bin simulate --locked
+	@$(TARGET_DIR)/debug/simulate SEEDS=$(SEEDS) FROM=$(FROM) DAYS=$(DAYS) STORES=$(STORES) PROFILE=$(PROFILE) SECONDS=$(SECONDS)
+
+planted: ## Plant known bugs into a copy of the code, one at a time, and show that the simulator catches each
+	@scripts/setup.sh
+	@scripts/planted.sh
 
 fmt: ## Format the code
 	@cargo fmt --all

@@ -60,6 +60,7 @@ pub(super) struct HubDisk {
     pub(super) on_hand: BTreeMap<(i64, i64), i64>,
 }
 
+#[expect(clippy::disallowed_methods, reason = "a witness reads the files with nothing of the product's")]
 fn open(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     Connection::open_with_flags(path, flags).with_context(|| format!("opening {}", path.display()))
@@ -267,6 +268,20 @@ impl HubDisk {
     pub(super) fn of(&self, author: AuthorId) -> impl Iterator<Item = &Entry> {
         self.entries.iter().filter(move |entry| entry.journal.author == author)
     }
+}
+
+/// How far the hub holds a node's journals, as the node has understood it.
+pub(super) fn acked(folder: &Path, node: NodeId) -> Result<Vec<(JournalId, u64)>> {
+    let db = open(&folder.join("node.db"))?;
+    let found = rows(
+        &db,
+        "SELECT l.incarnation, r.stream, r.acked_seq FROM reader r JOIN author_life l USING (life)",
+        |row| {
+            let id = journal(i64::from(AuthorId::node(node).number()), row.get(0)?, row.get(1)?);
+            Ok((id, number(row.get(2)?)))
+        },
+    )?;
+    Ok(found.into_iter().filter_map(|(id, seq)| Some((id?, seq))).collect())
 }
 
 /// The keys of tickets that a node's disk holds, set aside or not.

@@ -196,6 +196,7 @@ impl World {
     /// Somebody copies a box's disk, and the hub's.
     pub(super) fn backup(&mut self) -> Result<()> {
         self.soon(BACKUP_WAIT.0, BACKUP_WAIT.1, Event::Backup);
+        self.check_believed()?;
         let bx = self.dice.index(self.boxes.len());
         let to = self.folders.fresh();
         if let Some(found) = self.boxes.get(bx).filter(|found| found.folder.join("node.db").exists()) {
@@ -228,11 +229,9 @@ impl World {
     }
 
     fn put_node_back(&mut self) -> Result<()> {
-        if self.images.is_empty() {
-            return Ok(());
-        }
-        let old = self.images[self.dice.index(self.images.len())].clone();
-        let of_shop: Vec<_> = (0..self.boxes.len()).filter(|bx| self.boxes[*bx].shop == old.shop).collect();
+        let Some(old) = self.images.get(self.dice.index(self.images.len())).cloned() else { return Ok(()) };
+        let boxes = self.boxes.iter().enumerate();
+        let of_shop: Vec<_> = boxes.filter(|(_, found)| found.shop == old.shop).map(|(bx, _)| bx).collect();
         let Some(bx) = of_shop.get(self.dice.index(of_shop.len())).copied() else { return Ok(()) };
         self.reach.met(Met::NodePutBack);
         self.say(|| format!("box {bx} is put back"));
@@ -302,10 +301,8 @@ impl World {
     }
 
     fn put_hub_back(&mut self) -> Result<()> {
-        if self.office.images.is_empty() {
-            return Ok(());
-        }
-        let old = self.office.images[self.dice.index(self.office.images.len())].clone();
+        let images = &self.office.images;
+        let Some(old) = images.get(self.dice.index(images.len())).cloned() else { return Ok(()) };
         let whole = self.dice.per_mille(500);
         let chosen = if whole { 7 } else { self.dice.between(1, 6) };
         self.reach.met(if whole { Met::HubPutBackWhole } else { Met::HubPutBackInPart });

@@ -147,6 +147,7 @@ impl World {
         for bx in 0..self.boxes.len() {
             self.after(1, Event::BoxStart(bx));
         }
+        self.check_believed()?;
         // Boxes on copies of one disk hear of each other when they greet.
         for _greeting in 0..GREETINGS {
             self.run_until(self.now + 10 * MINUTE)?;

@@ -8,7 +8,7 @@ use percolate_common::domain::books::Books;
 use percolate_common::domain::event::Event as Fact;
 use percolate_common::journal::{AuthorId, ChainAudit, EventId, Hash, Incarnation, JournalId, StreamKind};
 
-use super::disk::{Entry, HubDisk, NodeDisk, Total, hub_heads};
+use super::disk::{Entry, HubDisk, NodeDisk, Total, acked, hub_heads};
 use super::reach::Met;
 use super::shop::node_of;
 use super::world::World;
@@ -95,6 +95,23 @@ impl World {
             hold(Oracle::Acknowledged, held >= *acked, || {
                 format!("{journal}: the hub acknowledged entry {acked} and holds {held}")
             })?;
+        }
+        Ok(())
+    }
+
+    /// No node believes that the hub holds more than it does, unless the hub was put back.
+    pub(super) fn check_believed(&self) -> Result<()> {
+        if self.watch.is_blind() || !self.office.folder.join("journal.db").exists() {
+            return Ok(());
+        }
+        let held = hub_heads(&self.office.folder)?;
+        for (bx, found) in self.boxes.iter().enumerate().filter(|(_, found)| found.folder.join("node.db").exists()) {
+            for (journal, acked) in acked(&found.folder, node_of(found.shop))? {
+                let there = held.get(&journal).map_or(0, |head| head.seq);
+                hold(Oracle::Acknowledged, acked <= there, || {
+                    format!("{journal}: box {bx} believes that the hub holds entry {acked}, it holds {there}")
+                })?;
+            }
         }
         Ok(())
     }

@@ -36,11 +36,11 @@ impl World {
                     let rush = self.dice.per_mille(MORNING_PER_MILLE);
                     let (open, close) = if rush { (OPENS, MORNING) } else { (OPENS, CLOSES) };
                     let body = self.sale();
-                    self.order(shop, TICKETS, body, day * DAY, (open, close));
+                    self.order(shop, TICKETS, &body, day * DAY, (open, close));
                 }
                 for _delivery in 0..DELIVERIES_A_DAY {
                     let body = self.movement();
-                    self.order(shop, MOVEMENTS, body, day * DAY, (OPENS, CLOSES));
+                    self.order(shop, MOVEMENTS, &body, day * DAY, (OPENS, CLOSES));
                 }
                 for file in 0..IMPORTS_A_DAY {
                     self.plan_import(shop, day, file);
@@ -49,7 +49,7 @@ impl World {
         }
     }
 
-    fn order(&mut self, shop: usize, path: &'static str, body: Value, day: u64, (open, close): (u64, u64)) {
+    fn order(&mut self, shop: usize, path: &'static str, body: &Value, day: u64, (open, close): (u64, u64)) {
         let at = day + self.dice.between(open, close);
         let key = format!("{shop}-{}", self.model.orders.len());
         let order = Order { shop, path, key, body: body.to_string(), at: None, answered: None };
@@ -91,7 +91,7 @@ impl World {
         for _time in 0..=self.dice.below(2) {
             let baskets: Vec<_> = (0..=self.dice.below(5)).map(basket).collect();
             let body = json!({"source": "old", "baskets": baskets});
-            self.order(shop, IMPORTS, body, day * DAY, (OPENS, CLOSES));
+            self.order(shop, IMPORTS, &body, day * DAY, (OPENS, CLOSES));
         }
     }
 

@@ -59,7 +59,7 @@ impl World {
         let Some(process) = &mut self.office.process else { return Ok(()) };
         let event = if up { LinkEvent::Up } else { LinkEvent::Down { reason: DownReason::Silent } };
         let outcome = process.hub.hear(vec![event], now);
-        self.hub_did(outcome)
+        self.hub_did(&outcome)
     }
 
     pub(super) fn connect(&mut self, bx: usize, process: u64) -> Result<()> {
@@ -79,8 +79,8 @@ impl World {
         let frame = presence(found.shop, running.node.boot(), true)?;
         let outcome = running.node.hear(LinkEvent::Up, moment(now));
         self.say(|| format!("box {bx} connects"));
-        self.send_up(bx, frame)?;
-        self.box_did(bx, outcome)
+        self.send_up(bx, &frame)?;
+        self.box_did(bx, &outcome)
     }
 
     /// A process notices that its connection is gone, and so does the broker.
@@ -98,7 +98,7 @@ impl World {
         let outcome = running.node.hear(LinkEvent::Down { reason: DownReason::Silent }, now);
         self.will(shop, boot)?;
         self.soon(500, 10 * SECOND, Event::Connect { bx, process });
-        self.box_did(bx, outcome)
+        self.box_did(bx, &outcome)
     }
 
     fn will(&mut self, shop: usize, boot: u64) -> Result<()> {
@@ -108,7 +108,7 @@ impl World {
     }
 
     /// After anything that a process of a box did.
-    pub(super) fn box_did<E: std::error::Error>(&mut self, bx: usize, outcome: Result<(), E>) -> Result<()> {
+    pub(super) fn box_did<E: std::error::Error>(&mut self, bx: usize, outcome: &Result<(), E>) -> Result<()> {
         let died = self.boxes.get(bx).and_then(|found| found.process.as_ref()).is_some_and(|p| p.death.has_come());
         if let Err(error) = outcome.as_ref().map_err(|error| source_text(error))
             && !died
@@ -129,7 +129,7 @@ impl World {
         // Whoever dies may have said it just before.
         if !died || self.dice.per_mille(500) {
             for frame in frames {
-                self.send_up(bx, frame)?;
+                self.send_up(bx, &frame)?;
             }
         }
         if died {
@@ -168,7 +168,7 @@ impl World {
         let Some(found) = self.boxes.get_mut(bx).filter(|found| found.alarm == alarm) else { return Ok(()) };
         let Some(running) = &mut found.process else { return Ok(()) };
         let outcome = running.node.wake(now);
-        self.box_did(bx, outcome)
+        self.box_did(bx, &outcome)
     }
 
     pub(super) fn arrive_at_box(&mut self, bx: usize, connection: u64, frame: Frame) -> Result<()> {
@@ -179,7 +179,7 @@ impl World {
         }
         let Some(running) = &mut found.process else { return Ok(()) };
         let outcome = running.node.hear(LinkEvent::Message { topic: frame.topic, payload: frame.payload }, now);
-        self.box_did(bx, outcome)?;
+        self.box_did(bx, &outcome)?;
         self.box_grown(bx)
     }
 
@@ -188,12 +188,12 @@ impl World {
         let now = moment(self.now);
         let Some(running) = self.boxes.get_mut(bx).and_then(|found| found.process.as_mut()) else { return Ok(()) };
         let outcome = running.node.grown(now);
-        self.box_did(bx, outcome)
+        self.box_did(bx, &outcome)
     }
 
     /// Puts a frame of a box on its way to the hub.
-    fn send_up(&mut self, bx: usize, frame: Frame) -> Result<()> {
-        self.watch.from_node(&frame, &mut self.reach)?;
+    fn send_up(&mut self, bx: usize, frame: &Frame) -> Result<()> {
+        self.watch.node_says(frame, &mut self.reach)?;
         let Some(open) = self.boxes.get(bx).filter(|found| found.is_connected()).and_then(|found| found.connection)
         else {
             return Ok(());
@@ -267,10 +267,10 @@ impl World {
         let Some(process) = &mut self.office.process else { return Ok(()) };
         let message = |frame: Frame| LinkEvent::Message { topic: frame.topic, payload: frame.payload };
         let outcome = process.hub.hear(frames.into_iter().map(message).collect(), now);
-        self.hub_did(outcome)
+        self.hub_did(&outcome)
     }
 
-    pub(super) fn hub_did<E: std::error::Error>(&mut self, outcome: Result<(), E>) -> Result<()> {
+    pub(super) fn hub_did<E: std::error::Error>(&mut self, outcome: &Result<(), E>) -> Result<()> {
         let died = self.office.process.as_ref().is_some_and(|process| process.death.has_come());
         if let Err(error) = outcome.as_ref().map_err(|error| source_text(error))
             && !died
@@ -286,7 +286,7 @@ impl World {
         let (frames, died, due) = (process.mailbox.take(), process.death.has_come(), process.hub.next_due());
         if !died || self.dice.per_mille(500) {
             for frame in frames {
-                self.watch.from_hub(&frame, &mut self.reach)?;
+                self.watch.hub_says(&frame, &mut self.reach)?;
                 let readers = readers(&frame);
                 for bx in 0..self.boxes.len() {
                     if readers.is_none_or(|shop| self.boxes.get(bx).is_some_and(|found| found.shop == shop)) {
@@ -333,7 +333,7 @@ impl World {
         let now = moment(self.now);
         let Some(process) = self.office.process.as_mut().filter(|_| self.office.alarm == alarm) else { return Ok(()) };
         let outcome = process.hub.wake(now);
-        self.hub_did(outcome)
+        self.hub_did(&outcome)
     }
 
     pub(super) fn nudge(&mut self) -> Result<()> {
@@ -341,14 +341,14 @@ impl World {
         let now = moment(self.now);
         let Some(process) = &mut self.office.process else { return Ok(()) };
         let outcome = process.hub.nudge(now);
-        self.hub_did(outcome)
+        self.hub_did(&outcome)
     }
 
     pub(super) fn project(&mut self) -> Result<()> {
         self.soon(10 * SECOND, 10 * MINUTE, Event::Project);
         let Some(process) = &self.office.process else { return Ok(()) };
         let outcome = process.hub.project();
-        self.hub_did(outcome)
+        self.hub_did(&outcome)
     }
 
     pub(super) fn publish_menu(&mut self) -> Result<()> {
@@ -361,7 +361,7 @@ impl World {
             self.reach.met(Met::MenuPublished);
             self.say(|| format!("menu {edition} is published"));
         }
-        self.hub_did(outcome)
+        self.hub_did(&outcome)
     }
 }
 

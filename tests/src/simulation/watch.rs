@@ -39,6 +39,11 @@ impl Watch {
         self.acked.clear();
     }
 
+    /// Whether the hub was put back in this world.
+    pub(super) const fn is_blind(&self) -> bool {
+        self.blind
+    }
+
     /// How far the hub has said that it holds journals.
     pub(super) const fn acked(&self) -> &BTreeMap<JournalId, u64> {
         &self.acked
@@ -49,20 +54,14 @@ impl Watch {
     }
 
     /// The hub says something.
-    pub(super) fn from_hub(&mut self, frame: &Frame, reach: &mut Reach) -> Result<()> {
+    pub(super) fn hub_says(&mut self, frame: &Frame, reach: &mut Reach) -> Result<()> {
         match frame.topic.parse() {
             Ok(Topic::DownSession(node)) => match FromHub::decode(&frame.payload)? {
                 FromHub::Welcome(welcome) => self.welcomed(node, &welcome, reach),
                 FromHub::Ack(ack) => return self.acknowledged(node, &ack, reach),
                 FromHub::Resend(_) => reach.met(Met::HubAsked),
-                FromHub::Rehello { session } => {
-                    reach.met(Met::Rehello);
-                    for ((of, _), standing) in &mut self.lives {
-                        if *of == node && standing.session == session {
-                            standing.session = 0;
-                        }
-                    }
-                }
+                // It asks for a greeting; whether the session is over by it is the hub's to know.
+                FromHub::Rehello { .. } => reach.met(Met::Rehello),
                 FromHub::Contested { .. } => reach.met(Met::Contested),
             },
             Ok(Topic::Down(_, stream)) => {
@@ -110,7 +109,7 @@ impl Watch {
     }
 
     /// A node says something.
-    pub(super) fn from_node(&mut self, frame: &Frame, reach: &mut Reach) -> Result<()> {
+    pub(super) fn node_says(&mut self, frame: &Frame, reach: &mut Reach) -> Result<()> {
         match frame.topic.parse() {
             Ok(Topic::UpSession(node)) => match FromNode::decode(&frame.payload)? {
                 FromNode::Hello(hello) => {
