@@ -8,6 +8,7 @@ pub mod harness;
 pub mod imports;
 pub mod kills;
 pub mod past_sales;
+pub mod planted;
 pub mod prove;
 pub mod put_back;
 pub mod simulation;

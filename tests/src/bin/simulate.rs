@@ -1,4 +1,4 @@
-//! `simulate [SEEDS=200] [FROM=1] [DAYS=1] [STORES=3] [PROFILE=everything] [SECONDS=0]`: runs worlds, two at a time.
+//! `simulate [SEEDS=200] [FROM=1] [DAYS=1] [STORES=3] [PROFILE=everything] [SECONDS=0] [FIRST=0]`: runs worlds, two at a time.
 //!
 //! Ends with a table of what was met. Exit 1 if a promise was broken, or if in 200 seeds or more something was never met.
 
@@ -28,6 +28,8 @@ struct Wanted {
     plan: Plan,
     /// No new world is begun after it; 0 for no limit.
     limit: Duration,
+    /// No new world is begun once a promise was broken.
+    first_only: bool,
 }
 
 impl Wanted {
@@ -44,13 +46,13 @@ impl Wanted {
         };
         let (seeds, from) = (take("SEEDS", SEEDS_FOR_ALL)?, take("FROM", 1)?);
         let (days, stores) = (u32::try_from(take("DAYS", 1)?)?, usize::try_from(take("STORES", 3)?)?);
-        let limit = Duration::from_secs(take("SECONDS", 0)?);
+        let (limit, first_only) = (Duration::from_secs(take("SECONDS", 0)?), take("FIRST", 0)? == 1);
         let profile: Profile =
             named.remove("PROFILE").filter(|word| !word.is_empty()).as_deref().unwrap_or("everything").parse()?;
         if let Some(name) = named.keys().next() {
-            bail!("{name} is not known: SEEDS, FROM, DAYS, STORES, PROFILE and SECONDS are");
+            bail!("{name} is not known: SEEDS, FROM, DAYS, STORES, PROFILE, SECONDS and FIRST are");
         }
-        Ok(Self { seeds, from, plan: Plan { seed: 0, days, stores, profile }, limit })
+        Ok(Self { seeds, from, plan: Plan { seed: 0, days, stores, profile }, limit, first_only })
     }
 }
 
@@ -70,24 +72,27 @@ fn tell(plan: Plan, outcome: &Outcome, word: &str) {
 }
 
 fn work(wanted: &Wanted) -> Result<Sum> {
-    let (next, sum, failed) = (AtomicU64::new(wanted.from), Mutex::new(Sum::default()), AtomicBool::new(false));
+    let (next, sum, is_over) = (AtomicU64::new(wanted.from), Mutex::new(Sum::default()), AtomicBool::new(false));
     let begin = monotonic_now();
     let word = format!("{:?}", wanted.plan.profile).to_lowercase();
     let worker = || -> Result<()> {
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
             let late = !wanted.limit.is_zero() && monotonic_now().saturating_sub(begin) > wanted.limit;
-            if seed >= wanted.from + wanted.seeds || late || failed.load(Ordering::Relaxed) {
+            if seed >= wanted.from + wanted.seeds || late || is_over.load(Ordering::Relaxed) {
                 return Ok(());
             }
             let plan = Plan { seed, ..wanted.plan };
-            let outcome = run(plan).inspect_err(|_error| failed.store(true, Ordering::Relaxed))?;
+            let outcome = run(plan).inspect_err(|_error| is_over.store(true, Ordering::Relaxed))?;
             let mut sum = sum.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             sum.worlds += 1;
             sum.reach.merge(&outcome.reach);
             if outcome.violation.is_some() {
                 sum.broken.push(seed);
                 tell(plan, &outcome, &word);
+                if wanted.first_only {
+                    is_over.store(true, Ordering::Relaxed);
+                }
             }
         }
     };
