@@ -116,7 +116,7 @@ pub fn planted_files(root: &Path, edits: &[Edit]) -> Result<BTreeMap<PathBuf, St
     Ok(files)
 }
 
-/// Copies a work tree with all bugs planted, and the simulator under a name of its own.
+/// Copies a work tree with all bugs planted.
 ///
 /// # Errors
 /// If something cannot be read, written or planted.
@@ -131,9 +131,7 @@ pub fn copy_with_bugs(root: &Path, to: &Path, edits: &[Edit]) -> Result<()> {
     std::fs::write(to.join("common/src/planted.rs"), OVERLAY)?;
     let library = to.join("common/src/lib.rs");
     let text = std::fs::read_to_string(&library)?;
-    std::fs::write(&library, format!("{text}\npub mod planted;\n"))?;
-    let programs = to.join("tests/src/bin");
-    Ok(std::fs::rename(programs.join("simulate.rs"), programs.join("simulate-planted.rs"))?)
+    Ok(std::fs::write(&library, format!("{text}\npub mod planted;\n"))?)
 }
 
 fn copy_tree(from: &Path, to: &Path) -> Result<()> {

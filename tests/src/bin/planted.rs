@@ -31,16 +31,17 @@ fn simulate(program: &PathBuf, bug: u32, seeds: u32) -> Result<Option<Catch>> {
 fn main() -> Result<ExitCode> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize()?;
     let program = std::env::current_exe()?;
-    let built = program.parent().context("where this program lies")?;
-    let copy = built.parent().context("the build folder")?.join("planted");
+    let target = program.ancestors().nth(2).context("the build folder")?;
+    // A build folder of its own: what is built from the copy must never be taken for the product.
+    let (copy, built) = (target.join("planted"), target.join("planted-build"));
     let edits = edits(&root)?;
     copy_with_bugs(&root, &copy, &edits)?;
-    println!("building a copy with {} bugs planted …", edits.len());
+    println!("building a copy with {} bugs planted; the first time with everything that it stands on …", edits.len());
     let mut build = Command::new("cargo");
-    build.current_dir(&copy).env("CARGO_TARGET_DIR", built.parent().context("the build folder")?);
-    build.args(["build", "--quiet", "--locked", "--package", "system-tests", "--bin", "simulate-planted"]);
+    build.current_dir(&copy).env("CARGO_TARGET_DIR", &built);
+    build.args(["build", "--quiet", "--locked", "--package", "system-tests", "--bin", "simulate"]);
     ensure!(build.status()?.success(), "the copy in {} does not build", copy.display());
-    let simulator = built.join("simulate-planted");
+    let simulator = built.join("debug/simulate");
 
     let clean = simulate(&simulator, 0, CLEAN_SEEDS)?;
     println!(
