@@ -63,7 +63,7 @@ pub struct Config {
     /// Free bytes on the disk that are kept for closing the day; new sales are refused below.
     #[arg(long, default_value_t = 64 * 1024 * 1024)]
     pub disk_reserve_bytes: u64,
-    /// START_MS,ANCHOR_MS,RATE[,UNTIL_MS]: a clock for demos and tests.
+    /// `START_MS,ANCHOR_MS,RATE[,UNTIL_MS]`: a clock for demos and tests.
     #[arg(long)]
     pub simulated_clock: Option<String>,
     /// How the log is written.

@@ -1,6 +1,6 @@
 //! `provision audit`: the proof that nothing is lost, doubled or changed.
 //!
-//! [`options`] → [`statement`] from both sides → [`compare`] → [`report`]. Each side reads its own file anew; here nothing is
+//! [`options`] → [`statement`] from both sides → [`mod@compare`] → [`report`]. Each side reads its own file anew; here nothing is
 //! believed that the two do not state alike.
 
 pub mod compare;

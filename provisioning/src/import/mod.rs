@@ -1,6 +1,6 @@
 //! `provision import`: past sales from a file into the running store nodes.
 //!
-//! [`lines`] → [`record`] → [`header`], [`row`] → [`plan`] → [`chunk`] → [`send`] → [`quarantine`] → [`report`]. Up to the
+//! [`lines`] → [`record`] → [`header`], [`row`] → [`plan`] → [`chunk`] → [`mod@send`] → [`mod@quarantine`] → [`report`]. Up to the
 //! plan nothing is sent; what is sent may be sent again.
 
 pub mod chunk;
