@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use percolate_runtime::system::monotonic_now;
-use system_tests::simulation::{Met, Outcome, Plan, Profile, Reach, run};
+use system_tests::simulation::{Met, Outcome, Plan, Profile, Reach, run, sweep};
 
 /// Worlds at a time: the machines that this runs on have two cores.
 const WORKERS: usize = 2;
@@ -107,6 +107,7 @@ fn work(wanted: &Wanted) -> Result<Sum> {
 
 fn main() -> Result<ExitCode> {
     let wanted = Wanted::read(std::env::args().skip(1))?;
+    sweep()?;
     let begin = monotonic_now();
     let sum = work(&wanted)?;
     let took_ms = u64::try_from((monotonic_now() - begin).as_millis())?.max(1);

@@ -104,18 +104,34 @@ impl Outlet for Mailbox {
     }
 }
 
+/// What the folders of a simulation are called, before the number of its process.
+const SCRATCH_PREFIX: &str = "percolate-sim-";
+
 /// Where a simulation keeps its files: in memory where there is such a place, since nobody waits for a disk here.
+fn scratch_root() -> PathBuf {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() }
+}
+
+fn scratch() -> io::Result<TempDir> {
+    let prefix = format!("{SCRATCH_PREFIX}{}-", std::process::id());
+    tempfile::Builder::new().prefix(&prefix).tempdir_in(scratch_root())
+}
+
+/// Removes what simulations have left that were ended from outside: folders of processes that are no more.
 ///
 /// # Errors
-/// If no folder can be made.
-pub(super) fn scratch() -> io::Result<TempDir> {
-    let memory = Path::new("/dev/shm");
-    let builder = || {
-        let mut builder = tempfile::Builder::new();
-        builder.prefix("percolate-sim-");
-        builder
-    };
-    if memory.is_dir() { builder().tempdir_in(memory) } else { builder().tempdir() }
+/// If the folder of folders cannot be read.
+pub fn sweep() -> io::Result<()> {
+    for entry in std::fs::read_dir(scratch_root())? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let Some(process) = name.strip_prefix(SCRATCH_PREFIX).and_then(|rest| rest.split('-').next()) else { continue };
+        if process.parse::<u32>().is_ok() && !Path::new("/proc").join(process).exists() {
+            std::fs::remove_dir_all(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// Copies databases with their logs and keys as they are, in the middle of whatever happens: what a disk shows after the

@@ -22,6 +22,7 @@ use std::str::FromStr;
 
 use anyhow::Result;
 
+pub use ground::sweep;
 pub use oracle::{Oracle, Violation};
 pub use reach::{Met, Reach};
 
