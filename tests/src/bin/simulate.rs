@@ -10,7 +10,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use percolate_runtime::system::monotonic_now;
 use system_tests::simulation::{Met, Outcome, Plan, Profile, Reach, run, sweep};
 
@@ -18,6 +18,11 @@ use system_tests::simulation::{Met, Outcome, Plan, Profile, Reach, run, sweep};
 const WORKERS: usize = 2;
 /// From so many seeds on everything must have been met.
 const SEEDS_FOR_ALL: u64 = 200;
+/// Days and stores of one world.
+const DAYS_MAX: u32 = 31;
+const STORES_MAX: usize = 50;
+/// Exit code for arguments that are not understood.
+const USAGE: u8 = 2;
 /// Seconds of an hour.
 const HOUR_S: u64 = 3_600;
 
@@ -46,6 +51,8 @@ impl Wanted {
         };
         let (seeds, from) = (take("SEEDS", SEEDS_FOR_ALL)?, take("FROM", 1)?);
         let (days, stores) = (u32::try_from(take("DAYS", 1)?)?, usize::try_from(take("STORES", 3)?)?);
+        ensure!(seeds > 0 && (1..=DAYS_MAX).contains(&days), "SEEDS must be 1 or more, DAYS 1 to {DAYS_MAX}");
+        ensure!((1..=STORES_MAX).contains(&stores), "STORES must be 1 to {STORES_MAX}");
         let (limit, first_only) = (Duration::from_secs(take("SECONDS", 0)?), take("FIRST", 0)? == 1);
         let profile: Profile =
             named.remove("PROFILE").filter(|word| !word.is_empty()).as_deref().unwrap_or("everything").parse()?;
@@ -106,7 +113,13 @@ fn work(wanted: &Wanted) -> Result<Sum> {
 }
 
 fn main() -> Result<ExitCode> {
-    let wanted = Wanted::read(std::env::args().skip(1))?;
+    let wanted = match Wanted::read(std::env::args().skip(1)) {
+        Ok(wanted) => wanted,
+        Err(error) => {
+            println!("{error:#}");
+            return Ok(ExitCode::from(USAGE));
+        }
+    };
     sweep()?;
     let begin = monotonic_now();
     let sum = work(&wanted)?;
