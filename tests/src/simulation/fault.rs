@@ -240,8 +240,12 @@ impl World {
         let to = self.folders.fresh();
         image(&old.folder, &to, |_file| true)?;
         self.new_disk(bx, to)?;
+        // What it sells before it hears of it is what makes a past of its own.
+        let silent = if self.dice.per_mille(500) { self.dice.between(MINUTE, 2 * HOUR) } else { 0 };
+        let until = self.now + silent;
         if let Some(found) = self.boxes.get_mut(bx) {
             found.machine = old.machine;
+            found.line_down_until = until;
         }
         Ok(())
     }
@@ -278,7 +282,10 @@ impl World {
         Ok(())
     }
 
+    /// Rather one that was not heard for a while: what it has to say is then said from elsewhere.
     fn move_box(&mut self, bx: usize) -> Result<()> {
+        let silent = self.boxes.iter().position(|found| found.line_down_until > self.now && found.history > 0);
+        let bx = silent.unwrap_or(bx);
         self.reach.met(Met::Moved);
         self.box_down(bx)?;
         if let Some(found) = self.boxes.get_mut(bx) {

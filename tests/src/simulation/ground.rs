@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use anyhow::Result;
 use bytes::Bytes;
 use percolate_common::time::{Clock, UtcMillis};
+use percolate_runtime::files::DataDir;
 use percolate_runtime::mqtt::{Outlet, PublishError};
 use percolate_runtime::writer::{CommitHook, CommitPoint, Go};
 use tempfile::TempDir;
@@ -104,7 +106,7 @@ impl Outlet for Mailbox {
     }
 }
 
-/// What the folders of a simulation are called, before the number of its process.
+/// What the folders of a simulation are called.
 const SCRATCH_PREFIX: &str = "percolate-sim-";
 
 /// Where a simulation keeps its files: in memory where there is such a place, since nobody waits for a disk here.
@@ -113,21 +115,16 @@ fn scratch_root() -> PathBuf {
     if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() }
 }
 
-fn scratch() -> io::Result<TempDir> {
-    let prefix = format!("{SCRATCH_PREFIX}{}-", std::process::id());
-    tempfile::Builder::new().prefix(&prefix).tempdir_in(scratch_root())
-}
-
-/// Removes what simulations have left that were ended from outside: folders of processes that are no more.
+/// Removes what simulations have left that were ended from outside: folders that no process holds.
 ///
 /// # Errors
 /// If the folder of folders cannot be read.
 pub fn sweep() -> io::Result<()> {
     for entry in std::fs::read_dir(scratch_root())? {
         let entry = entry?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let Some(process) = name.strip_prefix(SCRATCH_PREFIX).and_then(|rest| rest.split('-').next()) else { continue };
-        if process.parse::<u32>().is_ok() && !Path::new("/proc").join(process).exists() {
+        let is_ours = entry.file_name().to_string_lossy().starts_with(SCRATCH_PREFIX);
+        // Numbers of processes say nothing: the one that holds it may be in a container that shares the memory.
+        if is_ours && DataDir::open(&entry.path()).is_ok() {
             std::fs::remove_dir_all(entry.path())?;
         }
     }
@@ -157,16 +154,35 @@ pub(super) fn image(from: &Path, to: &Path, wanted: impl Fn(&str) -> bool) -> io
 pub(super) struct Folders {
     root: TempDir,
     next: u32,
+    /// Says that the folder is in use.
+    _held: DataDir,
 }
 
 impl Folders {
-    pub(super) fn new() -> io::Result<Self> {
-        Ok(Self { root: scratch()?, next: 0 })
+    pub(super) fn new() -> Result<Self> {
+        let root = tempfile::Builder::new().prefix(SCRATCH_PREFIX).tempdir_in(scratch_root())?;
+        let held = DataDir::open(root.path())?;
+        Ok(Self { root, next: 0, _held: held })
     }
 
     /// The path of a folder that does not exist yet.
     pub(super) fn fresh(&mut self) -> PathBuf {
         self.next += 1;
         self.root.path().join(self.next.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_in_use_is_not_swept_and_what_was_left_is() {
+        let mut used = Folders::new().unwrap();
+        let within = used.fresh();
+        std::fs::create_dir(&within).unwrap();
+        let left = tempfile::Builder::new().prefix(SCRATCH_PREFIX).tempdir_in(scratch_root()).unwrap().keep();
+        sweep().unwrap();
+        assert!(within.exists() && !left.exists());
     }
 }
