@@ -1,6 +1,6 @@
 //! Tickets, their numbers, and the answers that were given.
 
-use percolate_common::domain::tickets::receipt::{ReceiptNumber, Series, TerminalName};
+use percolate_common::domain::tickets::receipt::{ReceiptNumber, TerminalName};
 use percolate_common::ids::TicketId;
 use percolate_common::money::Minor;
 use percolate_common::time::BusinessDay;
@@ -234,7 +234,7 @@ pub(crate) fn receipt_take(
     let (text, number) = known.unwrap_or_default();
     let series = match text.parse() {
         Ok(series) => series,
-        Err(_none_yet) if training => Series::training(),
+        Err(_none_yet) if training => lives::label_fetch(tx, life)?.training(),
         Err(_none_yet) => lives::label_fetch(tx, life)?,
     };
     let number = number.max(1);

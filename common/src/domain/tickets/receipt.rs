@@ -12,14 +12,14 @@ use crate::journal::Incarnation;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TerminalName(String);
 
-/// A series: 1 to 4 capital letters, as in `A`, or `BKQX` after a new life; `TRN` is practice.
+/// A series: 1 to 7 capital letters, as in `A`, or `BKQX` after a new life; `TRN` and `TRNBKQX` are practice.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Series(String);
 
 /// Longest terminal name, in characters.
 pub const TERMINAL_CHARS_MAX: usize = 8;
 /// Longest series name, in characters.
-pub const SERIES_CHARS_MAX: usize = 4;
+pub const SERIES_CHARS_MAX: usize = 7;
 
 /// Letters of the alphabet.
 const LETTERS: u64 = 26;
@@ -88,10 +88,11 @@ impl Series {
         Self(letters.into_iter().collect())
     }
 
-    /// The series of practice tickets.
+    /// The series of practice tickets in the life whose real ones are of this series.
     #[must_use]
-    pub fn training() -> Self {
-        Self("TRN".to_owned())
+    pub fn training(&self) -> Self {
+        let life = if *self == Self::first() { "" } else { &self.0 };
+        Self(format!("TRN{life}"))
     }
 }
 
@@ -145,9 +146,12 @@ mod tests {
             .map(|(number, code)| Series::of_life(number, Incarnation::new(code)).to_string());
         assert_eq!(series[..5], ["BAAA", "BZAA", "BABA", "BZZZ", "CAAA"]);
         for text in series {
-            assert_eq!(text.parse::<Series>().unwrap().to_string(), text);
-            assert_ne!(text, Series::training().to_string());
+            let series = text.parse::<Series>().unwrap();
+            assert_eq!(series.to_string(), text);
+            assert_eq!(series.training().to_string().parse(), Ok(series.training()));
+            assert_eq!(series.training().to_string(), format!("TRN{text}"));
         }
+        assert_eq!(Series::first().training().to_string(), "TRN");
     }
 
     #[test]
@@ -155,7 +159,7 @@ mod tests {
         for bad in ["", "t1", "TERMINAL9", "T-1", "T 1", "T\u{e9}"] {
             assert!(bad.parse::<TerminalName>().is_err(), "{bad:?}");
         }
-        for bad in ["", "a", "ABCDE", "A1"] {
+        for bad in ["", "a", "ABCDEFGH", "A1"] {
             assert!(bad.parse::<Series>().is_err(), "{bad:?}");
         }
         for bad in ["T1", "T1-A", "T1-A-x", "T1-A-1-2"] {

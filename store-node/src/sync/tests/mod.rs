@@ -68,6 +68,16 @@ fn a_moved_disk_begins_a_life_of_its_own_and_still_sends_what_the_old_one_had_no
     assert_eq!(again.sell("later").receipt.unwrap(), first.replace("-1", "-2"));
 }
 
+#[test]
+fn practice_in_another_life_has_receipts_of_its_own() {
+    let shop = Shop::new(1);
+    assert_eq!(shop.practise("before").receipt.as_deref(), Some("T1-TRN-1"));
+    let moved = Shop::open(shop.image(), 2, 2);
+    let practised = moved.practise("after").receipt.unwrap();
+    let sold = moved.sell("real").receipt.unwrap();
+    assert_eq!(practised, sold.replace("T1-", "T1-TRN"));
+}
+
 /// A shop that was put back to a copy from the day before, and sells before it hears of it.
 fn put_back(meanwhile: u32) -> (Shop, Hub) {
     let mut hub = Hub::default();

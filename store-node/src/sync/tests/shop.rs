@@ -180,15 +180,23 @@ impl Shop {
     }
 
     pub(super) fn try_sell(&self, key: &str) -> Result<Answer, AppError> {
+        self.try_sell_as(TicketClass::Sale, key)
+    }
+
+    fn try_sell_as(&self, class: TicketClass, key: &str) -> Result<Answer, AppError> {
         let (app, key) = (self.app.clone(), request(key));
         let command = SellTicket {
-            class: TicketClass::Sale,
+            class,
             currency: Currency::USD,
             lines: vec![LineRequest { item: ItemId::new(1), quantity: 1 }],
             tenders: vec![Tender { kind: TenderKind::Cash, amount: Minor::new(1_000) }],
         };
         let terminal = "T1".parse().unwrap();
         self.app.writer.run_blocking("sell", move |tx| sell(&app, tx, &catalog(), &terminal, &command, &key))
+    }
+
+    pub(super) fn practise(&self, key: &str) -> TicketAnswer {
+        serde_json::from_str(&self.try_sell_as(TicketClass::Training, key).unwrap().json).unwrap()
     }
 
     pub(super) fn sell(&self, key: &str) -> TicketAnswer {
