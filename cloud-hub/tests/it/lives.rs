@@ -83,9 +83,8 @@ async fn marks_find_a_common_place_that_is_true_and_no_later_than_the_fork() {
     assert_eq!(honest.verdict, Verdict::Forked { stream: 1 }, "another head at the same place is another past");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_node_that_is_ahead_of_another_past_shows_it_by_its_marks() {
-    let hub = TestHub::start().await;
+/// Two pasts that part after entry 2: the first, of three entries, is held by the hub; the second has seven.
+async fn two_pasts(hub: &TestHub) -> (Written, Written) {
     let mut first = sold(2);
     let mut second = first.clone();
     sell(&mut first, [101]);
@@ -93,7 +92,13 @@ async fn a_node_that_is_ahead_of_another_past_shows_it_by_its_marks() {
     let mut original = Process::in_session(1, first.clone(), hub.broker_port()).await;
     original.send(&first, 1, 3).await;
     original.acked(&first, 3).await;
+    (first, second)
+}
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_is_ahead_of_another_past_shows_it_by_its_marks() {
+    let hub = TestHub::start().await;
+    let (first, second) = two_pasts(&hub).await;
     let mut copy = Process::start(2, second.clone(), hub.broker_port()).await;
     let welcome = copy.introduce(None).await;
     assert_eq!(welcome.verdict, Verdict::Welcome, "the hub cannot know yet");
@@ -114,14 +119,7 @@ async fn held_and_announced(hub: &TestHub) -> (u64, u64) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_life_that_ends_where_both_agree_owes_nothing_more() {
     let hub = TestHub::start().await;
-    let mut first = sold(2);
-    let mut second = first.clone();
-    sell(&mut first, [101]);
-    sell(&mut second, 201..=205);
-    let mut original = Process::in_session(1, first.clone(), hub.broker_port()).await;
-    original.send(&first, 1, 3).await;
-    original.acked(&first, 3).await;
-
+    let (first, second) = two_pasts(&hub).await;
     let mut copy = Process::start(2, second.clone(), hub.broker_port()).await;
     assert_eq!(copy.introduce(None).await.verdict, Verdict::Welcome);
     assert_eq!(held_and_announced(&hub).await, (3, 7), "the hub cannot know yet that 4 to 7 will never come");
