@@ -33,6 +33,9 @@ const PACKET_BYTES_MAX: usize = 512 * 1024;
 /// The longest a connection may take to be made, and a packet to be written, in seconds.
 const CONNECTION_TIMEOUT_S: u64 = 30;
 
+/// A link that was up for so long was a good one: the wait before the next try begins small again.
+const LASTED_MIN: Duration = Duration::from_secs(1);
+
 /// How many events wait for the reader; at the limit the link stops reading, for at most half a keep-alive.
 const EVENTS_MAX: usize = 256;
 
@@ -257,27 +260,24 @@ impl Link {
     async fn run_forever(&self) {
         let mut failures = 0;
         loop {
-            let begin = monotonic_now();
-            let ended = self.run_connection().await;
+            let mut up_since = None;
+            let ended = self.run_connection(&mut up_since).await;
             self.set(None);
             let Err(End::Down(reason)) = ended else { return };
             tracing::warn!(client.id = self.config.client_id, %reason, "the link of {} is down", self.config.client_id);
             if self.events.send(LinkEvent::Down { reason }).await.is_err() {
                 return;
             }
-            if monotonic_now().saturating_sub(begin) > self.config.keep_alive {
-                failures = 0;
-            }
+            failures = failures_before(failures, up_since.map(|since| monotonic_now().saturating_sub(since)));
             tokio::time::sleep(jittered_delay(failures, &*self.entropy)).await;
             failures = failures.saturating_add(1);
         }
     }
 
     /// One connection from its making to its end. It never ends well.
-    async fn run_connection(&self) -> Result<(), End> {
+    async fn run_connection(&self, up_since: &mut Option<Duration>) -> Result<(), End> {
         let (client, mut event_loop) = self.connect();
         let silence_max = self.config.keep_alive * 5 / 2;
-        let mut up = false;
         let mut silent_at = deadline_in(silence_max.max(Duration::from_secs(CONNECTION_TIMEOUT_S)));
         loop {
             let event = tokio::time::timeout_at(silent_at, event_loop.poll())
@@ -288,11 +288,11 @@ impl Link {
             silent_at = deadline_in(silence_max);
             #[expect(clippy::wildcard_enum_match_arm, reason = "the other packets are the client's own affair")]
             match packet {
-                Packet::ConnAck(_) if self.config.subscriptions.is_empty() => self.come_up(&client, &mut up).await?,
+                Packet::ConnAck(_) if self.config.subscriptions.is_empty() => self.come_up(&client, up_since).await?,
                 Packet::ConnAck(_) => self.subscribe(&client)?,
                 Packet::SubAck(answer) => {
                     check_subscriptions(&self.config.subscriptions, &answer)?;
-                    self.come_up(&client, &mut up).await?;
+                    self.come_up(&client, up_since).await?;
                 }
                 Packet::Publish(frame) => self.hand_over(frame).await?,
                 _ => {}
@@ -325,10 +325,11 @@ impl Link {
         client.try_subscribe_many(filters).map_err(|error| DownReason::Lost { detail: error.to_string() })
     }
 
-    async fn come_up(&self, client: &AsyncClient, up: &mut bool) -> Result<(), End> {
-        if std::mem::replace(up, true) {
+    async fn come_up(&self, client: &AsyncClient, up_since: &mut Option<Duration>) -> Result<(), End> {
+        if up_since.is_some() {
             return Ok(());
         }
+        *up_since = Some(monotonic_now());
         if let Some(online) = &self.config.online {
             client
                 .try_publish(&online.topic, QoS::AtLeastOnce, true, online.payload.clone())
@@ -364,6 +365,12 @@ impl Link {
     }
 }
 
+/// How many failures count before the next try: none once a link was up for a while. One that is ended as soon as it is
+/// up is a failure like any other, so that a broker which will not keep us is not besieged.
+fn failures_before(failures: u32, up_for: Option<Duration>) -> u32 {
+    if up_for.is_some_and(|lasted| lasted >= LASTED_MIN) { 0 } else { failures }
+}
+
 enum End {
     Down(DownReason),
     NobodyListens,
@@ -396,5 +403,17 @@ fn down_reason(error: &ConnectionError) -> DownReason {
         | ConnectionError::Io(_) => DownReason::Unreachable { detail },
         ConnectionError::ConnectionRefused(_) => DownReason::Refused { detail },
         _ => DownReason::Lost { detail },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_that_was_up_for_a_while_is_tried_again_at_once() {
+        assert_eq!(failures_before(5, Some(LASTED_MIN)), 0);
+        assert_eq!(failures_before(5, Some(LASTED_MIN / 2)), 5, "it was ended as soon as it was up");
+        assert_eq!(failures_before(5, None), 5, "it never came up, however long that took");
     }
 }

@@ -220,6 +220,18 @@ pub async fn shutdown_signal() -> io::Result<&'static str> {
     })
 }
 
+/// As [`shutdown_signal`], and SIGHUP: for a program that belongs to a terminal, and ends when that is closed.
+///
+/// # Errors
+/// If the handlers cannot be installed.
+pub async fn shutdown_or_hangup_signal() -> io::Result<&'static str> {
+    let mut hang_up = signal(SignalKind::hangup())?;
+    tokio::select! {
+        told = shutdown_signal() => told,
+        _ = hang_up.recv() => Ok("SIGHUP"),
+    }
+}
+
 enum Failure<E> {
     Error(E),
     Panic(Box<dyn Any + Send>),

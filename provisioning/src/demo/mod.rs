@@ -36,7 +36,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use percolate_runtime::tasks::{TaskGroup, shutdown_signal};
+use percolate_runtime::tasks::{TaskGroup, shutdown_or_hangup_signal};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
@@ -139,7 +139,7 @@ async fn whole(
     let interrupted = || Failure::new(Exit::Interrupted, anyhow::anyhow!("interrupted"));
     let opened = tokio::select! {
         opened = open(options, folder, tasks, screen) => opened?,
-        _signal = shutdown_signal() => return Err(interrupted()),
+        _signal = shutdown_or_hangup_signal() => return Err(interrupted()),
     };
     let crew = opened.stage.crew.clone();
     tasks.spawn("servers", move |stop| async move {
@@ -148,7 +148,7 @@ async fn whole(
     });
     let report = tokio::select! {
         report = play::play(&opened, options, &screen.progress) => report?,
-        _signal = shutdown_signal() => return Err(interrupted()),
+        _signal = shutdown_or_hangup_signal() => return Err(interrupted()),
     };
     let failed = |error: std::io::Error| Failure::new(Exit::Failed, error);
     let text = if json { format!("{}\n", report.to_json()) } else { report.to_text(screen.paint) };
@@ -157,7 +157,7 @@ async fn whole(
         screen.write(&invitation(&opened.stage)).map_err(failed)?;
         tokio::select! {
             asked = ask(&opened, screen) => asked?,
-            signal = shutdown_signal() => drop(signal.map_err(failed)?),
+            signal = shutdown_or_hangup_signal() => drop(signal.map_err(failed)?),
         }
     }
     Ok(report.exit())
