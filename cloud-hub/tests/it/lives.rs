@@ -119,7 +119,7 @@ async fn held_and_announced(hub: &TestHub) -> (u64, u64) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_life_that_ends_where_both_agree_owes_nothing_more() {
     let hub = TestHub::start().await;
-    let (first, second) = two_pasts(&hub).await;
+    let (_held, second) = two_pasts(&hub).await;
     let mut copy = Process::start(2, second.clone(), hub.broker_port()).await;
     assert_eq!(copy.introduce(None).await.verdict, Verdict::Welcome);
     assert_eq!(held_and_announced(&hub).await, (3, 7), "the hub cannot know yet that 4 to 7 will never come");
