@@ -19,6 +19,18 @@ pub struct Cli {
 pub enum Command {
     /// Serve the shop until told to stop.
     Serve(Config),
+    /// Say that the database was put back from a backup: it begins a new life at its next start.
+    ///
+    /// Nothing is deleted. What was sold after the backup was made comes back from head office.
+    PutBack(PutBack),
+}
+
+/// Where the database is that was put back.
+#[derive(Debug, Clone, Args)]
+pub struct PutBack {
+    /// Folder of the database.
+    #[arg(long)]
+    pub data: PathBuf,
 }
 
 /// How the log is written.
@@ -60,6 +72,10 @@ pub struct Config {
     /// The hub's broker, as host:port.
     #[arg(long, default_value = "127.0.0.1:1883")]
     pub hub_mqtt: String,
+    /// A file on another disk that notes how far the database was written, so that an older copy that is put back is
+    /// noticed at its start, without head office.
+    #[arg(long)]
+    pub guard: Option<PathBuf>,
     /// Free bytes on the disk that are kept for closing the day; new sales are refused below.
     #[arg(long, default_value_t = 64 * 1024 * 1024)]
     pub disk_reserve_bytes: u64,

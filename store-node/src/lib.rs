@@ -8,10 +8,11 @@
 
 mod app;
 pub mod config;
+mod guard;
 mod http;
 pub mod inline;
 mod node;
 mod store;
 mod sync;
 
-pub use node::{Node, StartError};
+pub use node::{Node, StartError, say_put_back};

@@ -1,13 +1,15 @@
 //! The `store-node` program.
 
+use std::io::{self, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser as _;
 use percolate_runtime::tasks::shutdown_signal;
 use percolate_runtime::telemetry::{LogFormat, init_logs};
-use store_node::Node;
-use store_node::config::{Cli, Command, Config, LogWords};
+use store_node::config::{Cli, Command, Config, LogWords, PutBack};
+use store_node::{Node, say_put_back};
 
 async fn serve(config: &Config) -> Result<ExitCode> {
     let told = shutdown_signal();
@@ -28,9 +30,23 @@ async fn serve(config: &Config) -> Result<ExitCode> {
     Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+fn put_back(data: &Path) -> ExitCode {
+    let said = match say_put_back(data).map_err(anyhow::Error::from) {
+        Ok(()) => writeln!(
+            io::stdout(),
+            "Noted. Start the box again: it begins a new life, and gets what it lacks back from head office."
+        ),
+        Err(error) => writeln!(io::stderr(), "store-node put-back: {error:#}").and(Err(io::ErrorKind::Other.into())),
+    };
+    said.map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS)
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Command::Serve(config) = Cli::parse().command;
+    let config = match Cli::parse().command {
+        Command::Serve(config) => config,
+        Command::PutBack(PutBack { data }) => return put_back(&data),
+    };
     let format = match config.log_format {
         LogWords::Human => LogFormat::Human,
         LogWords::Json => LogFormat::Json,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use percolate_common::time::{Clock, StoreCalendar};
 use percolate_common::wire::session::Presence as PresenceMessage;
 use percolate_common::wire::topic::{Topic, node_subscriptions, process_client_id};
 use percolate_runtime::database::{Database, DatabaseOptions};
-use percolate_runtime::files::{DataDir, read_text, write_secret};
+use percolate_runtime::files::{DataDir, read_text, write_atomic, write_secret};
 use percolate_runtime::http::auth::TokenAuth;
 use percolate_runtime::http::health::{Check, Health};
 use percolate_runtime::http::server::{BoundServer, Endpoints};
@@ -25,8 +26,10 @@ use percolate_runtime::tasks::{self, StopReport, TaskGroup};
 use percolate_runtime::telemetry::{install_metrics, metrics_upkeep, record_build};
 use percolate_runtime::writer::{Writer, WriterOptions};
 
-use crate::app::{App, Identity, Present, catalog, describe, life};
+use crate::app::life::{self, Told};
+use crate::app::{App, Identity, Present, catalog, describe};
 use crate::config::Config;
+use crate::guard::{self, Guard};
 use crate::http;
 use crate::store::MIGRATIONS;
 use crate::sync::session::Machine;
@@ -72,6 +75,20 @@ const READERS: usize = 4;
 const STOP_TIME_MAX: Duration = Duration::from_secs(15);
 const KEY_FILE: &str = "node-key.pem";
 const DATABASE_FILE: &str = "node.db";
+/// Says that the database was put back.
+const PUT_BACK_FILE: &str = "put-back";
+
+/// Leaves word in a data folder that its database was put back.
+///
+/// # Errors
+/// [`StartError`] if there is no database in it, or it cannot be written.
+pub fn say_put_back(data: &Path) -> Result<()> {
+    let database = data.join(DATABASE_FILE);
+    if !database.exists() {
+        return Err(config_error(format!("there is no {}: nothing was put back there", database.display())));
+    }
+    write_atomic(&data.join(PUT_BACK_FILE), b"").part("leaving word")
+}
 
 pub(crate) fn signing_key(data: &DataDir, entropy: &dyn Entropy) -> Result<SigningKey> {
     let path = data.file(KEY_FILE);
@@ -173,8 +190,15 @@ pub(crate) fn open(
         key,
     };
     let living = app.clone();
-    let begun = app.writer.run_blocking("begin_life", move |tx| life::begin(&living, tx));
+    let put_back = data.file(PUT_BACK_FILE);
+    let told = Told { by_operator: put_back.exists(), note: config.guard.as_deref().and_then(guard::read) };
+    let by_operator = told.by_operator;
+    let begun = app.writer.run_blocking("begin_life", move |tx| life::begin(&living, tx, &told));
     let _present = begun.part("beginning the life of the database")?;
+    if by_operator {
+        // Only now: a start that fails before begins the life the next time.
+        std::fs::remove_file(&put_back).part("taking note of what was put back")?;
+    }
     let describing = app.clone();
     app.writer.run_blocking("describe", move |tx| describe(&describing, tx)).part("describing the store")?;
     catalog::refresh(&app).part("reading the menu")?;
@@ -280,6 +304,10 @@ impl Node {
         tasks.spawn("feed", |stop| feed.run(stop));
         let (link, publisher, events) = Link::new(link_config, entropy);
         let sync = SyncTask::new(app.clone(), machine, publisher);
+        if let Some(path) = &config.guard {
+            let guard = Guard::new(app.clone(), path.clone());
+            tasks.spawn("guard", |stop| guard.run(stop));
+        }
         tasks.spawn("sync", |stop| sync.run(events, stop));
         tasks.spawn("link", |stop| link.run(stop));
         tasks.spawn("http", |stop| async move {

@@ -4,10 +4,11 @@ use metrics::{counter, gauge};
 use percolate_common::ids::NodeId;
 use percolate_common::journal::{AuthorId, JournalId, StreamKind};
 use percolate_common::time::UtcMillis;
-use percolate_common::wire::session::{ACK_PARKED_MAX, Ack, FromHub, Hello, Position, Presence, Resend, Verdict};
+use percolate_common::wire::session::{ACK_PARKED_MAX, Ack, FromHub, Hello, Mark, Position, Presence, Resend, Verdict};
 use percolate_runtime::sqlite::{ReadTx, StorageError, WriteTx};
 
 use super::ingest::DownlinkEvent;
+use super::mark;
 use super::message::{Message, Unreadable, is_of_service};
 use super::session::greet;
 use super::store::{
@@ -50,6 +51,7 @@ pub(super) fn apply(tx: &WriteTx<'_>, input: Input, fresh: u64, now: UtcMillis) 
         Input::Message(Message::Presence(node, presence)) => apply_presence(tx, node, &presence, now),
         Input::Message(Message::Ack(node, ack)) => apply_ack(tx, node, ack, now),
         Input::Message(Message::Resend(node, resend)) => apply_resend(tx, node, resend),
+        Input::Message(Message::Mark(node, mark)) => apply_mark(tx, node, &mark, now),
         Input::Message(Message::Unreadable(letter)) => apply_unreadable(tx, &letter, now),
     }
 }
@@ -228,6 +230,12 @@ fn apply_resend(tx: &WriteTx<'_>, node: NodeId, Resend { position, session }: Re
         return Ok(Answer::Say { node, messages: vec![message], downlink: None });
     }
     Ok(Answer::Tell(DownlinkEvent::Resend { node, session, position }))
+}
+
+fn apply_mark(tx: &WriteTx<'_>, node: NodeId, mark: &Mark, now: UtcMillis) -> Answered {
+    let Some(life) = life_in_session(tx, node, mark.session)? else { return Ok(rehello(node, mark.session)) };
+    let messages = mark::take(tx, node, &life, mark, now)?;
+    Ok(if messages.is_empty() { Answer::Nothing } else { Answer::Say { node, messages, downlink: None } })
 }
 
 /// What the hub holds of a journal of the node's own past, if that is another one than the node says.

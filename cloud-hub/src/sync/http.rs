@@ -189,6 +189,10 @@ struct NodeRow {
     welcomed_at_ms: i64,
     /// How far its clock was ahead of the hub's then, in milliseconds.
     skew_ms: i64,
+    /// When its stock totals were last compared with those of the hub, which both had for the same journals.
+    stock_compared_at_ms: Option<i64>,
+    /// Whether they were others then: a defect, or somebody's hand.
+    stock_differs: bool,
     /// How far it has read the hub's journals.
     down: Vec<DownRow>,
 }
@@ -226,6 +230,8 @@ impl NodeRow {
             online_changed_at_ms: state.online_changed_at.map(|at| at.get()),
             welcomed_at_ms: state.welcomed_at.get(),
             skew_ms: state.skew_ms,
+            stock_compared_at_ms: state.stock_compared_at.map(|at| at.get()),
+            stock_differs: state.stock_differs,
             down: down.collect(),
         }
     }

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use percolate_common::ids::NodeId;
 use percolate_common::journal::{AuthorId, JournalId, Service, StreamKind};
 use percolate_common::wire::envelope::Batch;
-use percolate_common::wire::session::{Ack, FromNode, Hello, Presence, Resend};
+use percolate_common::wire::session::{Ack, FromNode, Hello, Mark, Presence, Resend};
 use percolate_common::wire::topic::Topic;
 
 use crate::kernel::journal::Arrival;
@@ -23,6 +23,8 @@ pub(super) enum Message {
     Ack(NodeId, Ack),
     /// It asks for a journal of the hub again.
     Resend(NodeId, Resend),
+    /// It vouches for its journals and its stock.
+    Mark(NodeId, Mark),
     /// It is connected, or gone.
     Presence(NodeId, Presence),
     /// Nothing that can be read.
@@ -73,6 +75,7 @@ fn read_checked(topic: &str, frame: &[u8]) -> Result<Message, String> {
             FromNode::Hello(hello) => Message::Hello(node, Box::new(hello)),
             FromNode::Ack(ack) => Message::Ack(node, ack),
             FromNode::Resend(resend) => Message::Resend(node, resend),
+            FromNode::Mark(mark) => Message::Mark(node, mark),
         }),
         Topic::Presence(node) => {
             Presence::decode(frame).map(|presence| Message::Presence(node, presence)).map_err(|error| error.to_string())
@@ -138,6 +141,7 @@ mod tests {
             | Message::Hello(..)
             | Message::Ack(..)
             | Message::Resend(..)
+            | Message::Mark(..)
             | Message::Presence(..) => None,
         }
     }

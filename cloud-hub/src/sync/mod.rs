@@ -9,6 +9,7 @@ pub mod ingest;
 mod apply;
 mod audit;
 pub(crate) mod intake;
+mod mark;
 mod message;
 pub(crate) mod outgoing;
 pub(crate) mod readers;

@@ -12,7 +12,8 @@ use percolate_common::ids::NodeId;
 use percolate_common::journal::{AuthorId, Head, Incarnation, JournalId, PublicKey, ShortHash, StreamKind};
 use percolate_common::time::UtcMillis;
 use percolate_common::wire::session::{
-    GREETING_MARKS_MAX, GREETING_STREAMS_MAX, Hello, Position, SignedHead, Verdict, WELCOME_POSITIONS_MAX, Welcome,
+    ACK_PARKED_MAX, GREETING_MARKS_MAX, GREETING_STREAMS_MAX, Hello, Parked, Position, SignedHead, Verdict,
+    WELCOME_POSITIONS_MAX, Welcome,
 };
 use percolate_common::wire::{WIRE_VERSION, WIRE_VERSION_MIN};
 use percolate_runtime::sqlite::{ReadTx, StorageError, WriteTx};
@@ -20,7 +21,9 @@ use percolate_runtime::sqlite::{ReadTx, StorageError, WriteTx};
 use super::store::{
     Life, boot_is_known, key_is_trusted, life_close, life_fetch, life_open, session_upsert, signed_head_keep,
 };
-use crate::kernel::journal::{author_stream_list, hash_fetch, stream_announce, stream_end, stream_fetch, stream_fork};
+use crate::kernel::journal::{
+    StreamState, author_stream_list, hash_fetch, parked_latest, stream_announce, stream_end, stream_fetch, stream_fork,
+};
 
 /// Longest program version that a greeting may carry, in bytes.
 const VERSION_BYTES_MAX: usize = 64;
@@ -139,7 +142,18 @@ fn answer(
         agreed,
         incarnation: Some(hello.incarnation),
         number: hello.number,
+        parked: parked(tx, &all)?,
     })
+}
+
+/// The events of these journals that cannot be read, if there are any.
+fn parked(tx: &ReadTx<'_>, streams: &[StreamState]) -> Result<Option<Vec<Parked>>, StorageError> {
+    let mut parked = Vec::new();
+    for state in streams.iter().filter(|state| state.parked_events > 0) {
+        let latest = parked_latest(tx, &state.journal, ACK_PARKED_MAX)?;
+        parked.push(Parked::new(&state.journal, state.parked_events, latest));
+    }
+    Ok((!parked.is_empty()).then_some(parked))
 }
 
 /// The key of a greeting that can be believed, or why it cannot.

@@ -30,6 +30,7 @@ mod inline;
 mod journal;
 #[cfg(test)]
 mod lives;
+mod marks;
 #[cfg(test)]
 mod openapi;
 #[cfg(test)]

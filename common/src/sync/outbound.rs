@@ -180,6 +180,12 @@ impl Outbound {
         self.lanes.values().filter_map(Lane::next_due).min()
     }
 
+    /// Whether the reader has everything that is known to be there.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.lanes.values().all(|lane| lane.acked == lane.last)
+    }
+
     /// The last acknowledged sequence number of a journal, while in session.
     #[must_use]
     pub fn acked_seq(&self, journal: JournalId) -> Option<u64> {

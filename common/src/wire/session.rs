@@ -14,8 +14,10 @@ pub const GREETING_STREAMS_MAX: usize = 64;
 pub const GREETING_MARKS_MAX: usize = 256;
 /// Journals of a node that an answer to its greeting lists; the newest if there are more.
 pub const WELCOME_POSITIONS_MAX: usize = 64;
-/// Sequence numbers of parked events that one acknowledgement lists.
+/// Sequence numbers of parked events that one acknowledgement lists, and one row of an answer to a greeting.
 pub const ACK_PARKED_MAX: usize = 32;
+/// Lives whose stock one mark states; the present one and the newest of the others if there are more.
+pub const MARK_LIVES_MAX: usize = 32;
 
 /// A journal's head as its author vouches for it.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -230,6 +232,49 @@ pub struct Welcome {
     /// The number of the greeting that is answered.
     #[n(7)]
     pub number: Option<u64>,
+    /// Events of the node that the hub holds and cannot read, by journal; absent if there are none.
+    #[n(8)]
+    pub parked: Option<Vec<Parked>>,
+}
+
+/// Events of one journal that a reader holds and cannot read yet.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Parked {
+    #[n(0)]
+    incarnation: u64,
+    #[n(1)]
+    stream: u8,
+    #[n(2)]
+    count: u64,
+    #[n(3)]
+    latest: Vec<u64>,
+}
+
+impl Parked {
+    /// States how many there are, and the latest of them in ascending order, at most [`ACK_PARKED_MAX`].
+    #[must_use]
+    pub fn new(journal: &JournalId, count: u64, latest: Vec<u64>) -> Self {
+        Self { incarnation: journal.incarnation.get(), stream: journal.stream.number(), count, latest }
+    }
+
+    /// The journal of `author`, if this program knows its stream.
+    #[must_use]
+    pub fn journal(&self, author: AuthorId) -> Option<JournalId> {
+        let stream = StreamKind::from_number(self.stream)?;
+        Some(JournalId { author, incarnation: Incarnation::new(self.incarnation), stream })
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub const fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The sequence numbers of the latest.
+    #[must_use]
+    pub fn latest(&self) -> &[u64] {
+        &self.latest
+    }
 }
 
 /// A reader acknowledges what it has committed.
@@ -262,6 +307,38 @@ pub struct Resend {
     pub session: u64,
 }
 
+/// A life's stock totals as its node counts them, at a place of its journals.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct LifeStock {
+    /// The life.
+    #[n(0)]
+    pub incarnation: u64,
+    /// The last entry of its sales that the totals count.
+    #[n(1)]
+    pub sales_seq: u64,
+    /// The last entry of its movements that the totals count.
+    #[n(2)]
+    pub stock_seq: u64,
+    /// The digest of the totals.
+    #[n(3)]
+    pub digest: u64,
+}
+
+/// A node vouches for its journals and its stock while a session lasts: once all is acknowledged, and from time to time.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Mark {
+    /// The session it belongs to.
+    #[n(0)]
+    pub session: u64,
+    /// The heads of the journals of the present life.
+    #[n(1)]
+    pub heads: Vec<SignedHead>,
+    /// The stock of the lives of which the hub has everything; at most [`MARK_LIVES_MAX`].
+    #[n(2)]
+    pub stock: Vec<LifeStock>,
+}
+
 /// What a node says on its session topic.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub enum FromNode {
@@ -274,6 +351,9 @@ pub enum FromNode {
     /// It asks for a journal that the hub may hold, after a position: one of the hub's, or one of its own past.
     #[n(2)]
     Resend(#[n(0)] Resend),
+    /// It vouches for what it has written.
+    #[n(3)]
+    Mark(#[n(0)] Mark),
 }
 
 /// What the hub says on a node's session topic.
@@ -301,6 +381,16 @@ pub enum FromHub {
         /// What the hub holds of it.
         #[n(0)]
         position: Position,
+        /// The session it belongs to.
+        #[n(1)]
+        session: u64,
+    },
+    /// The stock totals of a life are others at the hub, though both sides hold the same journals: state them all again.
+    #[n(5)]
+    TotalsDiffer {
+        /// The life.
+        #[n(0)]
+        incarnation: u64,
         /// The session it belongs to.
         #[n(1)]
         session: u64,
@@ -430,6 +520,7 @@ mod tests {
             agreed: Some(vec![place(3)]),
             incarnation: Some(7),
             number: Some(2),
+            parked: None,
         };
         let contested = FromHub::Contested { position: place(9), session: 42 };
         for (message, golden) in [

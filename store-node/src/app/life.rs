@@ -7,18 +7,29 @@ use percolate_runtime::sqlite::WriteTx;
 
 use super::App;
 use super::error::AppError;
+use crate::guard::{self, Note};
 use crate::store::journal;
 use crate::store::lives::{self, Life, NewLife};
 
 const STORE_KEY: &str = "store";
 const NODE_KEY: &str = "node";
 
+/// What is known at a start besides the database.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    /// A person says that the database was put back.
+    pub(crate) by_operator: bool,
+    /// How far the database was written, by a note on another disk.
+    pub(crate) note: Option<Note>,
+}
+
 /// Begins or continues the life of a database. One that wakes up on another machine begins a new life: the disk that it
-/// was copied from may go on elsewhere. What it had not sent yet stays in the old life's journals, and is sent as such.
+/// was copied from may go on elsewhere. So does one that was put back to an older copy. What it had not sent yet stays in
+/// the old life's journals, and is sent as such.
 ///
 /// # Errors
 /// [`AppError::OtherNode`] if it belongs to another store or node.
-pub(crate) fn begin(app: &App, tx: &WriteTx<'_>) -> Result<Life, AppError> {
+pub(crate) fn begin(app: &App, tx: &WriteTx<'_>, told: &Told) -> Result<Life, AppError> {
     for (key, ours) in [(STORE_KEY, app.identity.store.to_string()), (NODE_KEY, app.identity.node.to_string())] {
         match journal::meta_fetch(tx, key)? {
             Some(theirs) if theirs != ours => return Err(AppError::OtherNode { what: key, theirs, ours }),
@@ -27,17 +38,23 @@ pub(crate) fn begin(app: &App, tx: &WriteTx<'_>) -> Result<Life, AppError> {
         }
     }
     let Some(present) = lives::present_or_none(tx)? else { return mint(app, tx, None, LifeReason::New) };
-    match (lives::beginning(tx, present)?.machine, app.machine) {
-        (Some(before), Some(now)) if before != now => {
-            tracing::warn!("this database has come from another machine, and begins a new life");
-            mint(app, tx, Some(present), LifeReason::Moved)
-        }
-        (None, Some(now)) => {
-            lives::machine_put(tx, present, now)?;
-            Ok(present)
-        }
-        (Some(_) | None, _) => Ok(present),
+    let before = lives::beginning(tx, present)?.machine;
+    let reason = if told.by_operator {
+        Some(LifeReason::Operator)
+    } else if before.zip(app.machine).is_some_and(|(before, now)| before != now) {
+        Some(LifeReason::Moved)
+    } else {
+        let put_back = told.note.as_ref().map(|note| guard::is_put_back(app, tx, present, note)).transpose()?;
+        (put_back == Some(true)).then_some(LifeReason::Restored)
+    };
+    if let Some(reason) = reason {
+        tracing::warn!(?reason, "this database may not go on as it is, and begins a new life");
+        return mint(app, tx, Some(present), reason);
     }
+    if let (None, Some(now)) = (before, app.machine) {
+        lives::machine_put(tx, present, now)?;
+    }
+    Ok(present)
 }
 
 /// Begins a life, which says so in its first event if it is not the first.

@@ -7,16 +7,15 @@ pub(crate) mod error;
 pub(crate) mod imports;
 pub(crate) mod life;
 pub(crate) mod movements;
+pub(crate) mod present;
 pub(crate) mod repair;
 pub(crate) mod reports;
 pub(crate) mod take_back;
 pub(crate) mod tickets;
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
-use percolate_common::domain::catalog::Catalog;
 use percolate_common::domain::event::{ClockQuality, Event, Header, StoreDescribed};
 use percolate_common::entropy::Entropy;
 use percolate_common::hlc::Hlc;
@@ -27,157 +26,22 @@ use percolate_common::wire::event::encode;
 use percolate_runtime::read_pool::ReadPool;
 use percolate_runtime::sqlite::{ReadTx, StorageError, WriteTx};
 use percolate_runtime::writer::Writer;
-use tokio::sync::broadcast;
 
 use crate::store::journal;
 use crate::store::lives::{self, Life};
 use error::AppError;
+pub(crate) use present::{Halted, LinkState, Notice, Present};
 
 /// A wall clock this far behind what was already written is not believed, in milliseconds.
 const BEHIND_MS_MAX: i64 = 2_000;
 /// A clock this far from the hub's is suspect, in milliseconds.
 const SKEW_MS_MAX: i64 = 120_000;
-/// Notices that wait for a slow listener; the oldest are dropped for it, and it is told.
-const NOTICES_MAX: usize = 256;
-
 /// Who this node is and where it stands.
 #[derive(Debug, Clone)]
 pub(crate) struct Identity {
     pub(crate) store: StoreId,
     pub(crate) node: NodeId,
     pub(crate) described: StoreDescribed,
-}
-
-/// Something that a screen in the shop may want to know at once.
-#[derive(Debug, Clone)]
-pub(crate) enum Notice {
-    /// A ticket was sold; as JSON, as it was answered.
-    Ticket(String),
-    /// Another revision of the menu is sold.
-    Catalog(u32),
-    /// The link to the hub changed.
-    Link(LinkState),
-}
-
-/// The link to the hub.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub(crate) enum LinkState {
-    Down = 0,
-    Up = 1,
-    Refused = 2,
-}
-
-impl LinkState {
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Down => "down",
-            Self::Up => "up",
-            Self::Refused => "refused",
-        }
-    }
-}
-
-/// Why the node has stopped sending; it goes on selling.
-#[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
-pub(crate) struct Halted {
-    /// For programs.
-    #[schema(value_type = String)]
-    pub(crate) code: &'static str,
-    /// For a person.
-    pub(crate) detail: String,
-}
-
-/// What changes while the node runs and is not in the database.
-#[derive(Debug)]
-pub(crate) struct Present {
-    catalog: RwLock<Option<Arc<Catalog>>>,
-    halted: RwLock<Option<Halted>>,
-    link: AtomicU8,
-    compared: AtomicBool,
-    skew_ms: AtomicI64,
-    /// Greetings of this process so far.
-    greetings: AtomicU64,
-    /// Absent once the node stops.
-    notices: RwLock<Option<broadcast::Sender<Notice>>>,
-}
-
-impl Default for Present {
-    fn default() -> Self {
-        Self {
-            catalog: RwLock::default(),
-            halted: RwLock::default(),
-            link: AtomicU8::new(LinkState::Down as u8),
-            compared: AtomicBool::new(false),
-            skew_ms: AtomicI64::new(0),
-            greetings: AtomicU64::new(0),
-            notices: RwLock::new(Some(broadcast::Sender::new(NOTICES_MAX))),
-        }
-    }
-}
-
-impl Present {
-    pub(crate) fn catalog(&self) -> Option<Arc<Catalog>> {
-        self.catalog.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    pub(crate) fn set_catalog(&self, catalog: Option<Catalog>) {
-        *self.catalog.write().unwrap_or_else(PoisonError::into_inner) = catalog.map(Arc::new);
-    }
-
-    pub(crate) fn halted(&self) -> Option<Halted> {
-        self.halted.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    pub(crate) fn set_halted(&self, halted: Option<Halted>) {
-        *self.halted.write().unwrap_or_else(PoisonError::into_inner) = halted;
-    }
-
-    pub(crate) fn link(&self) -> LinkState {
-        match self.link.load(Ordering::Relaxed) {
-            1 => LinkState::Up,
-            2 => LinkState::Refused,
-            _down => LinkState::Down,
-        }
-    }
-
-    pub(crate) fn set_link(&self, link: LinkState) {
-        if self.link.swap(link as u8, Ordering::Relaxed) != link as u8 {
-            self.tell(Notice::Link(link));
-        }
-    }
-
-    /// The hub's clock less ours, once compared.
-    pub(crate) fn skew_ms(&self) -> Option<i64> {
-        self.compared.load(Ordering::Relaxed).then(|| self.skew_ms.load(Ordering::Relaxed))
-    }
-
-    pub(crate) fn set_skew_ms(&self, skew_ms: i64) {
-        self.skew_ms.store(skew_ms, Ordering::Relaxed);
-        self.compared.store(true, Ordering::Relaxed);
-    }
-
-    /// The number of the next greeting: 1, 2, 3 …
-    pub(crate) fn next_greeting(&self) -> u64 {
-        self.greetings.fetch_add(1, Ordering::Relaxed) + 1
-    }
-
-    /// Tells whoever listens; nobody may.
-    pub(crate) fn tell(&self, notice: Notice) {
-        let notices = self.notices.read().unwrap_or_else(PoisonError::into_inner);
-        let _listeners = notices.as_ref().map_or(0, |notices| notices.send(notice).unwrap_or(0));
-    }
-
-    /// What happens from now on, until the node stops.
-    pub(crate) fn listen(&self) -> broadcast::Receiver<Notice> {
-        let notices = self.notices.read().unwrap_or_else(PoisonError::into_inner);
-        notices.as_ref().map_or_else(|| broadcast::channel(1).1, broadcast::Sender::subscribe)
-    }
-
-    /// Ends what listeners hear: a screen that is open must not hold up a node that stops.
-    pub(crate) fn close(&self) {
-        drop(self.notices.write().unwrap_or_else(PoisonError::into_inner).take());
-    }
 }
 
 /// The node as its commands see it. A clone is the same node.

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use percolate_common::domain::catalog::Catalog;
 use percolate_common::ids::TicketId;
-use percolate_common::journal::StreamKind;
+use percolate_common::journal::{JournalId, StreamKind};
 use percolate_common::time::BusinessDay;
 use percolate_runtime::http::auth::Actor;
 use percolate_runtime::http::extract::{PathParams, QueryParams};
@@ -16,6 +16,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::error::refused;
 use crate::app::audit::{self, AuditAnswer};
 use crate::app::error::AppError;
+use crate::app::present::ParkedThere;
 use crate::app::reports::{self, DayAnswer, StockRow};
 use crate::app::tickets::TicketAnswer;
 use crate::app::{App, Halted};
@@ -57,6 +58,9 @@ pub(super) struct NodeAnswer {
     clock_skew_ms: Option<i64>,
     /// Its journals.
     streams: Vec<StreamAnswer>,
+    /// What head office holds of its journals and cannot read yet, because its program is older than this one. Nothing is
+    /// lost by that; it counts once head office is updated.
+    parked: Vec<ParkedAnswer>,
     /// How far the repair of a fork is, while there is one; it goes on selling.
     repair: Option<RepairAnswer>,
     /// Why it has stopped sending, if it has; it goes on selling.
@@ -68,10 +72,35 @@ pub(super) struct NodeAnswer {
 pub(super) struct LifeAnswer {
     /// Which, 16 hexadecimal digits.
     incarnation: String,
-    /// Why it began: `new`, `moved`, `forked` or `fenced`.
+    /// Why it began: `new`, `moved`, `restored`, `operator`, `forked` or `fenced`.
     reason: String,
     /// When it began, UTC milliseconds.
     since_ms: i64,
+}
+
+/// Entries of one journal that the hub cannot read yet.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ParkedAnswer {
+    /// Life of the journal, 16 hexadecimal digits.
+    incarnation: String,
+    /// Which.
+    #[schema(value_type = String)]
+    stream: &'static str,
+    /// How many.
+    count: u64,
+    /// The sequence numbers of the latest, at most 32.
+    latest: Vec<u64>,
+}
+
+impl ParkedAnswer {
+    fn new((journal, there): (JournalId, ParkedThere)) -> Self {
+        Self {
+            incarnation: journal.incarnation.to_string(),
+            stream: journal.stream.as_str(),
+            count: there.count,
+            latest: there.latest.into_iter().collect(),
+        }
+    }
 }
 
 /// The hub held another past of this node's disk: what it lacked is written again in the present life.
@@ -159,6 +188,7 @@ pub(super) async fn node(State(app): State<App>, _actor: Actor) -> Result<Json<N
         link: app.present.link().as_str(),
         clock_skew_ms: app.present.skew_ms(),
         streams,
+        parked: app.present.parked().into_iter().map(ParkedAnswer::new).collect(),
         repair: (left > 0).then_some(RepairAnswer { left }),
         halted: app.present.halted(),
     }))

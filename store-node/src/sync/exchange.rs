@@ -207,6 +207,14 @@ impl Exchange {
                 Err(_down_or_full) => self.link_full = true,
             }
         }
+        if !self.link_full
+            && let Some(mark) = self.session.mark(&self.app, &self.machine, now)?
+        {
+            self.publish_session(Some(mark))?;
+            if !self.link_full {
+                self.session.marked(now);
+            }
+        }
         Ok(())
     }
 }

@@ -2,6 +2,7 @@
 //! [`task`] lets it.
 
 pub(crate) mod exchange;
+mod mark;
 pub(crate) mod session;
 mod standing;
 pub(crate) mod task;

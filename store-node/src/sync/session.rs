@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 
-use percolate_common::journal::{Head, JournalId, SigningKey};
+use percolate_common::journal::{Head, Incarnation, JournalId, SigningKey};
 use percolate_common::sync::greeting::Greeting;
 use percolate_common::sync::outbound::{Outbound, SendFrom};
 use percolate_common::wire::envelope::Batch;
@@ -11,6 +11,7 @@ use percolate_common::wire::session::{Ack, FromHub, FromNode, Hello, Position, R
 use percolate_common::wire::{BATCH_EVENTS_MAX, BODY_BYTES_MAX, WIRE_VERSION, WIRE_VERSION_MIN};
 use percolate_runtime::sqlite::ReadTx;
 
+use super::mark::Marks;
 use super::standing::{Contested, marks};
 use super::totals::Totals;
 use super::welcome::Asked;
@@ -41,6 +42,7 @@ pub(crate) struct Session {
     pub(super) greeting: Greeting,
     pub(super) outbound: Outbound,
     pub(super) totals: Totals,
+    pub(super) marks: Marks,
     pub(super) asked: Option<Asked>,
     /// Journals whose common past the next greeting asks for.
     pub(super) contested: Vec<Contested>,
@@ -60,6 +62,7 @@ impl Default for Session {
             greeting: Greeting::default(),
             outbound: Outbound::default(),
             totals: Totals::default(),
+            marks: Marks::default(),
             asked: None,
             contested: Vec::new(),
             eager: 0,
@@ -86,6 +89,7 @@ impl Session {
         self.asked = None;
         self.outbound.stop();
         self.totals.clear();
+        self.marks.end();
         self.missing.clear();
         self.asks.clear();
     }
@@ -158,6 +162,11 @@ impl Session {
                     self.contest(id, position.seq(), now);
                 }
             }
+            FromHub::TotalsDiffer { incarnation, session } => {
+                if self.greeting.session() == Some(session) {
+                    self.totals_differ(Incarnation::new(incarnation), now);
+                }
+            }
         }
         Ok(())
     }
@@ -208,6 +217,9 @@ impl Session {
         self.outbound.acked(id, ack.position.seq(), now);
         let seq = self.outbound.acked_seq(id).unwrap_or(before);
         self.totals.acked(id, seq);
+        if let Some(parked) = ack.parked.as_deref().filter(|_| id.author == app.author()) {
+            app.present.add_parked(id, parked);
+        }
         if seq <= before || id.author != app.author() {
             return Ok(());
         }
@@ -302,7 +314,7 @@ impl Session {
 
     /// When to look again, if nothing happens.
     pub(crate) fn next_due(&self) -> Option<Duration> {
-        [self.greeting.next_due(), self.outbound.next_due()].into_iter().flatten().min()
+        [self.greeting.next_due(), self.outbound.next_due(), self.mark_due()].into_iter().flatten().min()
     }
 
     /// What to say about a journal that is read here: how far it is held, or nothing outside a session.
@@ -376,7 +388,7 @@ fn read_down_batch(app: &App, tx: &ReadTx<'_>, send: SendFrom, session: u64) -> 
 #[cfg(test)]
 mod tests {
     use percolate_common::ids::NodeId;
-    use percolate_common::journal::{AuthorId, Incarnation, StreamKind};
+    use percolate_common::journal::{AuthorId, StreamKind};
     use percolate_common::time::UtcMillis;
 
     use super::*;

@@ -17,7 +17,7 @@ use crate::store::lives::Life;
 use crate::store::{journal, stock};
 
 /// The streams whose events move stock.
-const STOCK_STREAMS: [StreamKind; 2] = [StreamKind::Sales, StreamKind::Stock];
+pub(super) const STOCK_STREAMS: [StreamKind; 2] = [StreamKind::Sales, StreamKind::Stock];
 
 /// What the hub has still to be told of a life's totals.
 #[derive(Debug, Default)]
@@ -113,6 +113,23 @@ impl Totals {
     pub(super) fn owing(&self) -> impl Iterator<Item = Incarnation> + '_ {
         let owes = |owed: &Owed| owed.offered.is_none() && (!owed.told || !owed.touched.is_empty());
         self.lives.iter().filter(move |(_, owed)| owes(owed)).map(|(incarnation, _)| *incarnation)
+    }
+
+    /// All totals of a life are to be told once more.
+    pub(super) fn tell_again(&mut self, incarnation: Incarnation) {
+        if let Some(owed) = self.lives.get_mut(&incarnation) {
+            owed.told = false;
+        }
+    }
+
+    /// Whether the hub has been told everything, and has taken it.
+    pub(super) fn is_settled(&self) -> bool {
+        self.lives.values().all(|owed| owed.told && owed.offered.is_none() && owed.touched.is_empty())
+    }
+
+    /// The lives of which totals are told in this session.
+    pub(super) fn lives(&self) -> impl Iterator<Item = Incarnation> + '_ {
+        self.lives.keys().copied()
     }
 
     /// The last entry of a journal, to be sent once more for the totals' sake: where both streams came to an end at the

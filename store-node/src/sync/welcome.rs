@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 use percolate_common::domain::event::LifeReason;
 use percolate_common::journal::{JournalId, StreamKind};
 use percolate_common::wire::WIRE_VERSION;
-use percolate_common::wire::session::{Position, Verdict, Welcome};
+use percolate_common::wire::session::{ACK_PARKED_MAX, Position, Verdict, Welcome};
 
 use super::session::Session;
 use super::standing::{Contested, Relation, Standing, Survey, survey as survey_of};
 use crate::app::error::AppError;
+use crate::app::present::ParkedThere;
 use crate::app::repair::{self, Contest};
 use crate::app::{App, Halted, LinkState, life};
 use crate::store::journal;
@@ -60,6 +61,7 @@ impl Session {
             }
         };
         app.present.set_skew_ms(welcome.hub_ms.saturating_sub(app.clock.now().get()));
+        app.present.set_parked(parked_there(app, welcome));
         let mut survey = app.readers.read(|tx| survey_of(app, tx, &welcome.positions))?;
         if !survey.unknown.is_empty() {
             let (adopting, unknown) = (app.clone(), std::mem::take(&mut survey.unknown));
@@ -173,10 +175,21 @@ impl Session {
             }
         }
         self.greeting.welcomed(session);
+        self.marks.begin(now);
         app.present.set_halted(None);
         app.present.set_link(LinkState::Up);
         Ok(())
     }
+}
+
+/// What the hub cannot read of the node's journals.
+fn parked_there(app: &App, welcome: &Welcome) -> BTreeMap<JournalId, ParkedThere> {
+    let rows = welcome.parked.iter().flatten();
+    rows.filter_map(|row| {
+        let latest = row.latest().iter().rev().take(ACK_PARKED_MAX).copied().collect();
+        Some((row.journal(app.author())?, ParkedThere { count: row.count(), latest }))
+    })
+    .collect()
 }
 
 /// The places of the node's journals of which the hub says that it holds them.

@@ -192,6 +192,7 @@ async fn a_session_that_the_hub_does_not_know_is_begun_anew() {
         agreed: None,
         incarnation: None,
         number: None,
+        parked: None,
     };
     hub.say(&FromHub::Welcome(stranger)).await;
     hub.answer(Verdict::Welcome).await;

@@ -10,7 +10,7 @@ use crate::support::eventually;
 use crate::support::hub::{Heard, TestHub, position};
 use crate::support::menu::{BEANS, ESPRESSO};
 use crate::support::node::{TestNode, Till, ticket};
-use crate::support::program::open_database;
+use crate::support::program::{copy_database, open_database, put_database_back};
 
 async fn sell(till: &Till, keys: std::ops::RangeInclusive<u32>) -> Vec<String> {
     let mut receipts = Vec::new();
@@ -78,30 +78,6 @@ fn first_number(node: &Value) -> String {
     incarnation.get().to_string()
 }
 
-/// Copies the database of a node that does not run.
-fn copy_database(node: &TestNode, to: &std::path::Path) {
-    for suffix in ["db", "db-wal"] {
-        let file = node.database().with_extension(suffix);
-        if file.exists() {
-            std::fs::copy(&file, to.join(file.file_name().unwrap())).unwrap();
-        }
-    }
-}
-
-/// Puts the copy back.
-fn put_back(node: &TestNode, from: &std::path::Path) {
-    for suffix in ["db", "db-wal", "db-shm"] {
-        let file = node.database().with_extension(suffix);
-        if file.exists() {
-            std::fs::remove_file(&file).unwrap();
-        }
-        let kept = from.join(file.file_name().unwrap());
-        if kept.exists() {
-            std::fs::copy(kept, &file).unwrap();
-        }
-    }
-}
-
 /// A shop that was put back to two sales, whose hub holds four and a delivery; the hub has its greeting.
 async fn put_back_to_two(sold_meanwhile: u32) -> (TestNode, TestHub, tempfile::TempDir) {
     let (mut node, mut hub) = TestNode::selling().await;
@@ -109,7 +85,7 @@ async fn put_back_to_two(sold_meanwhile: u32) -> (TestNode, TestHub, tempfile::T
     hub.take_until(StreamKind::Sales, 3).await;
     node.stop().await;
     let copy = tempfile::TempDir::new().unwrap();
-    copy_database(&node, copy.path());
+    copy_database(&node.database(), copy.path());
     hub.hang_up();
     node.open().await;
     hub.greet().await;
@@ -118,7 +94,7 @@ async fn put_back_to_two(sold_meanwhile: u32) -> (TestNode, TestHub, tempfile::T
     node.till().move_stock("delivery", "received", &[(BEANS, 1_000_000)]).await.ok();
     hub.take_until(StreamKind::Stock, 1).await;
     node.stop().await;
-    put_back(&node, copy.path());
+    put_database_back(&node.database(), copy.path());
     hub.hang_up();
     node.open().await;
     for number in 0..sold_meanwhile {
@@ -158,6 +134,7 @@ async fn a_copy_that_was_put_back_sells_on_in_a_new_life_and_gets_back_what_it_h
         match hub.reply().await {
             FromNode::Hello(_) => hub.answer(Verdict::Welcome).await,
             FromNode::Resend(asked) => hub.give_back(&asked).await,
+            FromNode::Mark(_) => {}
             FromNode::Ack(ack) => drop(returned.insert(ack.position.journal().unwrap().stream)),
         }
     }
@@ -210,6 +187,7 @@ async fn an_answer_to_an_earlier_greeting_means_nothing() {
         agreed: None,
         incarnation: Some(hello.incarnation),
         number: hello.number.map(|number| number - 1),
+        parked: None,
     };
     hub.say(&percolate_common::wire::session::FromHub::Welcome(late)).await;
     hub.answer(Verdict::Welcome).await;

@@ -21,7 +21,11 @@ mod folders;
 #[cfg(test)]
 mod groups;
 #[cfg(test)]
+mod guard;
+#[cfg(test)]
 mod lives;
+#[cfg(test)]
+mod marks;
 #[cfg(test)]
 mod menu;
 #[cfg(test)]

@@ -51,6 +51,8 @@ pub(super) struct HubDisk {
     pub(super) entries: Vec<Entry>,
     pub(super) heads: BTreeMap<JournalId, Head>,
     pub(super) totals: BTreeMap<(JournalId, i64), Total>,
+    /// The lives whose stock was compared, and whether it was other than stated.
+    pub(super) compared: BTreeMap<(i64, Incarnation), bool>,
     pub(super) dead_letters: Vec<String>,
     /// Tickets of the reports: store, day, sum with tax.
     pub(super) tickets: BTreeMap<Vec<u8>, (i64, i64, i64)>,
@@ -246,6 +248,12 @@ impl HubDisk {
             },
         )?;
         disk.totals = totals.into_iter().filter_map(|(id, item, total)| Some(((id?, item), total))).collect();
+        let compared = rows(
+            &db,
+            "SELECT node, incarnation, stock_differs FROM node_life WHERE stock_compared_at_ms IS NOT NULL",
+            |row| Ok(((row.get(0)?, Incarnation::new(row.get::<_, i64>(1)?.cast_unsigned())), row.get(2)?)),
+        )?;
+        disk.compared = compared.into_iter().collect();
         disk.dead_letters = rows(&db, "SELECT topic || ': ' || reason FROM dead_letter", |row| row.get(0))?;
         let db = open(&folder.join("reporting.db"))?;
         let tickets = rows(&db, "SELECT id, store, day, total_minor FROM ticket", |row| {

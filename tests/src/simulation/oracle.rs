@@ -157,6 +157,10 @@ impl World {
         }
         check_places(&hub, &disks)?;
         check_cells(&hub)?;
+        let differs: Vec<_> = hub.compared.iter().filter(|(_, differs)| **differs).collect();
+        hold(Oracle::Totals, differs.is_empty(), || {
+            format!("the hub found the stock of {differs:?} other than stated")
+        })?;
         for shop in 0..self.plan.stores {
             self.check_books(shop, &hub, &disks)?;
         }
@@ -166,6 +170,7 @@ impl World {
     }
 
     fn meet(&mut self, hub: &HubDisk, disks: &[(usize, NodeDisk)]) {
+        self.reach.add(Met::StockCompared, hub.compared.len() as u64);
         self.reach.add(Met::Alias, hub.entries.iter().filter(|entry| entry.alias).count() as u64);
         for (_, disk) in disks {
             self.reach.add(Met::SetAside, disk.set_aside);

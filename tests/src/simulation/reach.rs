@@ -77,6 +77,10 @@ pub enum Met {
     TakenBack,
     /// A batch carried totals.
     Totals,
+    /// A node vouched for its journals and its stock.
+    Vouched,
+    /// The hub has compared a life's stock with what its node stated.
+    StockCompared,
     /// An acknowledgement named parked events.
     Parked,
     /// A batch of a session that is over arrived.
@@ -97,7 +101,7 @@ pub enum Met {
 
 impl Met {
     /// All of them.
-    pub const ALL: [Self; 44] = [
+    pub const ALL: [Self; 46] = [
         Self::Sold,
         Self::Replayed,
         Self::Refused,
@@ -134,6 +138,8 @@ impl Met {
         Self::GivenBack,
         Self::TakenBack,
         Self::Totals,
+        Self::Vouched,
+        Self::StockCompared,
         Self::Parked,
         Self::StaleBatch,
         Self::Alias,

@@ -89,6 +89,7 @@ impl ShopBox {
             cutover_hour: 4,
             http: ([127, 0, 0, 1], 0).into(),
             hub_mqtt: "127.0.0.1:1".to_owned(),
+            guard: None,
             disk_reserve_bytes: 0,
             simulated_clock: None,
             log_format: LogWords::Human,

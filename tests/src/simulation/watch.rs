@@ -63,6 +63,11 @@ impl Watch {
                 // It asks for a greeting; whether the session is over by it is the hub's to know.
                 FromHub::Rehello { .. } => reach.met(Met::Rehello),
                 FromHub::Contested { .. } => reach.met(Met::Contested),
+                FromHub::TotalsDiffer { incarnation, .. } => {
+                    let text =
+                        format!("the hub found the stock of {incarnation:016x} of {node} other than it was stated");
+                    return Err(violation(Oracle::Totals, text));
+                }
             },
             Ok(Topic::Down(_, stream)) => {
                 let batch = Batch::decode(&frame.payload)?;
@@ -120,6 +125,7 @@ impl Watch {
                 }
                 FromNode::Resend(_) => reach.met(Met::NodeAsked),
                 FromNode::Ack(_) => {}
+                FromNode::Mark(_) => reach.met(Met::Vouched),
             },
             Ok(Topic::Up(node, _)) => {
                 let batch = Batch::decode(&frame.payload)?;

@@ -20,8 +20,8 @@ use tokio::sync::watch;
 
 pub use append::{batch_apply, entries_unpark, stream_announce, stream_end, stream_fork};
 pub use read::{
-    LifeTotal, author_stream_list, entry_list, hash_fetch, node_list, parked_list, stock_total_list, stream_fetch,
-    stream_id_fetch, stream_list,
+    LifeTotal, author_stream_list, entry_list, hash_fetch, life_total_list, node_list, parked_latest, parked_list,
+    stock_total_list, stream_fetch, stream_id_fetch, stream_list,
 };
 
 use crate::kernel::db::{Db, Engine};
@@ -32,6 +32,7 @@ pub const NAME: &str = "journal";
 const MIGRATIONS: &[Migration] = &[
     Migration::new(1, "journal", include_str!("../../../migrations/journal/0001_journal.sql")),
     Migration::new(2, "lives", include_str!("../../../migrations/journal/0002_lives.sql")),
+    Migration::new(3, "marks", include_str!("../../../migrations/journal/0003_marks.sql")),
 ];
 
 /// The journal's database. A clone is the same journal.
@@ -94,6 +95,10 @@ pub struct NodeState {
     pub online: bool,
     /// When that last changed.
     pub online_changed_at: Option<UtcMillis>,
+    /// When the stock totals of one of its lives were last compared with what it states.
+    pub stock_compared_at: Option<UtcMillis>,
+    /// Whether those of one of its lives were others then.
+    pub stock_differs: bool,
 }
 
 /// What a batch was to the journal.

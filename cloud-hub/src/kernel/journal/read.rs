@@ -115,6 +115,46 @@ pub fn stock_total_list(tx: &ReadTx<'_>) -> Result<Vec<LifeTotal>, StorageError>
     )
 }
 
+/// The totals of one life, whichever of its journals they came with: joined by maximum.
+///
+/// # Errors
+/// [`StorageError`] if the query fails.
+pub fn life_total_list(
+    tx: &ReadTx<'_>,
+    author: AuthorId,
+    incarnation: Incarnation,
+) -> Result<Vec<(StockItemId, StockTotal)>, StorageError> {
+    tx.query_list(
+        "SELECT stock_item, max(received) AS received, max(used) AS used
+         FROM stock_total JOIN journal_stream ON id = stream_id
+         WHERE author = :author AND incarnation = :incarnation
+         GROUP BY stock_item ORDER BY stock_item LIMIT :limit",
+        named_params! {
+            ":author": author.number(), ":incarnation": incarnation.get().cast_signed(), ":limit": TOTALS_MAX,
+        },
+        |row| {
+            let total =
+                StockTotal { received: seq_from_column(row.get("received")?), used: seq_from_column(row.get("used")?) };
+            Ok((StockItemId::new(row.get("stock_item")?), total))
+        },
+    )
+}
+
+/// The sequence numbers of a journal's latest parked entries, in ascending order.
+///
+/// # Errors
+/// [`StorageError`] if the query fails.
+pub fn parked_latest(tx: &ReadTx<'_>, journal: &JournalId, limit: usize) -> Result<Vec<u64>, StorageError> {
+    let Some(stream_id) = stream_id_fetch(tx, journal)? else { return Ok(Vec::new()) };
+    let mut latest = tx.query_list(
+        "SELECT seq FROM journal_entry WHERE stream_id = :stream AND parked = 1 ORDER BY seq DESC LIMIT :limit",
+        named_params! {":stream": stream_id, ":limit": i64::try_from(limit).unwrap_or(i64::MAX)},
+        |row| Ok(seq_from_column(row.get("seq")?)),
+    )?;
+    latest.reverse();
+    Ok(latest)
+}
+
 /// Parked entries with their journals, by journal and sequence number, after a place in that order.
 ///
 /// # Errors
@@ -160,7 +200,11 @@ pub fn author_stream_list(tx: &ReadTx<'_>, author: AuthorId, limit: usize) -> Re
 pub fn node_list(tx: &ReadTx<'_>) -> Result<Vec<NodeState>, StorageError> {
     tx.query_list(
         "SELECT node_session.node AS node, store, incarnation, version, skew_ms, welcomed_at_ms,
-                coalesce(online, 0) AS online, changed_at_ms
+                coalesce(online, 0) AS online, changed_at_ms,
+                (SELECT max(stock_compared_at_ms) FROM node_life
+                 WHERE node_life.node = node_session.node) AS stock_compared_at_ms,
+                (SELECT coalesce(max(stock_differs), 0) FROM node_life
+                 WHERE node_life.node = node_session.node) AS stock_differs
          FROM node_session LEFT JOIN node_presence ON node_presence.node = node_session.node
          ORDER BY node_session.node LIMIT :limit",
         named_params! {":limit": STREAMS_MAX},
@@ -174,6 +218,8 @@ pub fn node_list(tx: &ReadTx<'_>) -> Result<Vec<NodeState>, StorageError> {
                 welcomed_at: UtcMillis::new(row.get("welcomed_at_ms")?),
                 online: row.get("online")?,
                 online_changed_at: row.get::<_, Option<i64>>("changed_at_ms")?.map(UtcMillis::new),
+                stock_compared_at: row.get::<_, Option<i64>>("stock_compared_at_ms")?.map(UtcMillis::new),
+                stock_differs: row.get("stock_differs")?,
             })
         },
     )

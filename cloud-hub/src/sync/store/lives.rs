@@ -171,6 +171,27 @@ pub fn life_close(
     Ok(())
 }
 
+/// Takes note of how a life's stock totals compared with what its node states.
+///
+/// # Errors
+/// [`StorageError`] if it cannot be written.
+pub fn stock_compared(
+    tx: &WriteTx<'_>,
+    node: NodeId,
+    incarnation: Incarnation,
+    differs: bool,
+    now: UtcMillis,
+) -> Result<(), StorageError> {
+    tx.execute(
+        "UPDATE node_life SET stock_compared_at_ms = :now, stock_differs = :differs
+         WHERE node = :node AND incarnation = :incarnation",
+        named_params! {
+            ":now": now.get(), ":differs": differs, ":node": node.get(), ":incarnation": incarnation.get().cast_signed(),
+        },
+    )?;
+    Ok(())
+}
+
 /// Keeps how far an author vouches for its journal; an older word changes nothing.
 ///
 /// # Errors

@@ -12,7 +12,7 @@ use rusqlite::named_params;
 
 pub use lives::{
     Life, boot_is_known, life_close, life_fetch, life_in_session, life_open, sessions_of_boot, sessions_of_others,
-    signed_head_keep,
+    signed_head_keep, stock_compared,
 };
 
 use crate::kernel::db::{journal_from_columns, seq_column, seq_from_column};
@@ -119,6 +119,19 @@ pub fn key_is_trusted(
         named_params! {":node": node.get(), ":incarnation": incarnation, ":key": &key.as_bytes()[..], ":now": now.get()},
     )?;
     Ok(true)
+}
+
+/// The key that a life of a node came with, if it was ever heard.
+///
+/// # Errors
+/// [`StorageError`] if the query fails.
+pub fn key_fetch(tx: &ReadTx<'_>, node: NodeId, incarnation: Incarnation) -> Result<Option<PublicKey>, StorageError> {
+    let known: Option<Vec<u8>> = tx.query_optional(
+        "SELECT public_key FROM node_key WHERE node = :node AND incarnation = :incarnation",
+        named_params! {":node": node.get(), ":incarnation": incarnation.get().cast_signed()},
+        |row| row.get("public_key"),
+    )?;
+    Ok(known.and_then(|bytes| PublicKey::from_slice(&bytes)))
 }
 
 /// Takes note of whether a node is connected, and tells whether it is.

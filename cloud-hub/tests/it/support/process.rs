@@ -22,6 +22,9 @@ use super::events::{NOON_MS, Written};
 /// Which node all of them are.
 const NODE: NodeId = NodeId::new(11);
 
+/// The random bytes of its key.
+pub(crate) const KEY: [u8; 32] = [12; 32];
+
 /// Wait for the answer to a greeting before the next one, at first; it doubles.
 const HELLO_RETRY: Duration = Duration::from_millis(300);
 
@@ -54,7 +57,7 @@ impl Process {
     /// Connects on a disk that holds these sales, without a greeting.
     pub(crate) async fn start(boot: u64, sales: Written, broker_port: u16) -> Self {
         let (publisher, events, tasks) = link(boot, broker_port);
-        let key = SigningKey::from_random(&[12; 32]).unwrap();
+        let key = SigningKey::from_random(&KEY).unwrap();
         let mut process = Self { boot, sales, session: 0, number: 0, key, publisher, events, _tasks: tasks };
         process.hear("the link", |heard| matches!(heard, Heard::Up).then_some(())).await;
         process
@@ -188,7 +191,9 @@ impl Process {
                 FromHub::Welcome(_) => return None,
                 FromHub::Ack(ack) => ack.session,
                 FromHub::Resend(resend) => resend.session,
-                FromHub::Rehello { session } | FromHub::Contested { session, .. } => *session,
+                FromHub::Rehello { session }
+                | FromHub::Contested { session, .. }
+                | FromHub::TotalsDiffer { session, .. } => *session,
             };
             (session == own).then(|| answer.clone())
         })

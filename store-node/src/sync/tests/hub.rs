@@ -2,15 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use percolate_common::crdt::stock::StockTotal;
+use percolate_common::crdt::stock::{StockDigest, StockTotal};
 use percolate_common::domain::event::Event;
-use percolate_common::ids::{NodeId, TicketId};
+use percolate_common::ids::{NodeId, StockItemId, TicketId};
 use percolate_common::journal::{AuthorId, EventId, Head, Incarnation, JournalId, StreamKind};
 use percolate_common::sync::inbound::{Judgement, judge};
 use percolate_common::time::UtcMillis;
 use percolate_common::wire::envelope::Batch;
 use percolate_common::wire::event::{decode, origin};
-use percolate_common::wire::session::{Ack, FromHub, Hello, Position, Resend, Verdict, Welcome};
+use percolate_common::wire::session::{Ack, FromHub, Hello, Mark, Position, Resend, Verdict, Welcome};
 
 use super::shop::NODE;
 use crate::app::books;
@@ -129,7 +129,23 @@ impl Hub {
             agreed: (!welcome || !marks.is_empty()).then(|| agreed.into_values().collect()),
             incarnation: Some(incarnation),
             number: hello.number,
+            parked: None,
         })
+    }
+
+    /// What the node vouches for must be what is held.
+    pub(super) fn compare(&self, mark: &Mark) {
+        assert!(self.lives.values().any(|life| life.session == mark.session), "a mark of a session");
+        assert!(!mark.stock.is_empty());
+        for stock in &mark.stock {
+            let incarnation = Incarnation::new(stock.incarnation);
+            for (stream, seq) in [(StreamKind::Sales, stock.sales_seq), (StreamKind::Stock, stock.stock_seq)] {
+                assert_eq!(self.head(&JournalId { author: author(), incarnation, stream }).seq, seq);
+            }
+            let cells = self.cells.iter().filter(|((of, _), _)| *of == incarnation);
+            let held = StockDigest::of(cells.map(|((_, item), total)| (StockItemId::new(*item), *total)));
+            assert_eq!(held.number(), stock.digest, "the stock of {incarnation}");
+        }
     }
 
     /// What a batch is answered with.

@@ -156,7 +156,7 @@ impl Shop {
             key: SigningKey::from_random(&[7; 32]).unwrap(),
         };
         let living = app.clone();
-        app.writer.run_blocking("begin", move |tx| life::begin(&living, tx)).unwrap();
+        app.writer.run_blocking("begin", move |tx| life::begin(&living, tx, &life::Told::default())).unwrap();
         let describing = app.clone();
         app.writer.run_blocking("describe", move |tx| describe(&describing, tx)).unwrap();
         let machine = Machine { key: app.key.clone(), boot: entropy.next_u64() };
@@ -262,6 +262,12 @@ impl Shop {
             self.session.sent(&batch, self.now);
             let answer = hub.take(&batch);
             self.hear(answer)?;
+        }
+        if let Some(FromNode::Mark(mark)) = self.session.mark(&self.app, &self.machine, self.now)? {
+            // It vouches when nothing is left to be said.
+            self.session.marked(self.now);
+            hub.compare(&mark);
+            return Ok(said);
         }
         if !said {
             // Batches are collected for a moment, and greetings that were too many wait.

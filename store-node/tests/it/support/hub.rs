@@ -99,6 +99,7 @@ impl TestHub {
             agreed,
             incarnation,
             number,
+            parked: None,
         };
         self.say(&FromHub::Welcome(welcome)).await;
     }
@@ -220,6 +221,7 @@ impl TestHub {
     /// The next thing that the node says about journals.
     pub(crate) async fn reply(&mut self) -> FromNode {
         self.hear("a reply", |heard| match heard {
+            Heard::Session(FromNode::Mark(_)) => None,
             Heard::Session(reply) => Some(reply.clone()),
             _ => None,
         })

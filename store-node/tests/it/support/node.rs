@@ -168,6 +168,7 @@ pub(crate) fn config(data: &Path, hub_mqtt: &str) -> Config {
         cutover_hour: 4,
         http: "127.0.0.1:0".parse().unwrap(),
         hub_mqtt: hub_mqtt.to_owned(),
+        guard: None,
         disk_reserve_bytes: 0,
         simulated_clock: None,
         log_format: LogWords::Human,

@@ -64,6 +64,30 @@ pub(crate) fn put_menu(path: &Path, menu: &MenuJournal) {
     open_database(path).write("put_menu", put).unwrap();
 }
 
+/// Copies the database of a node that does not run.
+pub(crate) fn copy_database(database: &Path, to: &Path) {
+    for suffix in ["db", "db-wal"] {
+        let file = database.with_extension(suffix);
+        if file.exists() {
+            std::fs::copy(&file, to.join(file.file_name().unwrap())).unwrap();
+        }
+    }
+}
+
+/// Puts the copy back.
+pub(crate) fn put_database_back(database: &Path, from: &Path) {
+    for suffix in ["db", "db-wal", "db-shm"] {
+        let file = database.with_extension(suffix);
+        if file.exists() {
+            std::fs::remove_file(&file).unwrap();
+        }
+        let kept = from.join(file.file_name().unwrap());
+        if kept.exists() {
+            std::fs::copy(kept, &file).unwrap();
+        }
+    }
+}
+
 /// The node as a process of its own. It does not outlive its owner.
 pub(crate) struct Program {
     child: Child,

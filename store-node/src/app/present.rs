@@ -1,0 +1,211 @@
+//! What is known while the node runs and is not in its database.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use percolate_common::domain::catalog::Catalog;
+use percolate_common::journal::JournalId;
+use percolate_common::wire::session::ACK_PARKED_MAX;
+use tokio::sync::broadcast;
+
+/// Notices that wait for a slow listener; the oldest are dropped for it, and it is told.
+const NOTICES_MAX: usize = 256;
+
+/// Something that a screen in the shop may want to know at once.
+#[derive(Debug, Clone)]
+pub(crate) enum Notice {
+    /// A ticket was sold; as JSON, as it was answered.
+    Ticket(String),
+    /// Another revision of the menu is sold.
+    Catalog(u32),
+    /// The link to the hub changed.
+    Link(LinkState),
+}
+
+/// The link to the hub.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum LinkState {
+    Down = 0,
+    Up = 1,
+    Refused = 2,
+}
+
+impl LinkState {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Down => "down",
+            Self::Up => "up",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// Why the node has stopped sending; it goes on selling.
+#[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
+pub(crate) struct Halted {
+    /// For programs.
+    #[schema(value_type = String)]
+    pub(crate) code: &'static str,
+    /// For a person.
+    pub(crate) detail: String,
+}
+
+/// Events of one of the node's journals that the hub holds and cannot read yet: its program is older than the node's.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct ParkedThere {
+    pub(crate) count: u64,
+    /// The sequence numbers of the latest.
+    pub(crate) latest: BTreeSet<u64>,
+}
+
+/// What changes while the node runs and is not in the database.
+#[derive(Debug)]
+pub(crate) struct Present {
+    catalog: RwLock<Option<Arc<Catalog>>>,
+    halted: RwLock<Option<Halted>>,
+    link: AtomicU8,
+    compared: AtomicBool,
+    skew_ms: AtomicI64,
+    parked: RwLock<BTreeMap<JournalId, ParkedThere>>,
+    /// Greetings of this process so far.
+    greetings: AtomicU64,
+    /// Absent once the node stops.
+    notices: RwLock<Option<broadcast::Sender<Notice>>>,
+}
+
+impl Default for Present {
+    fn default() -> Self {
+        Self {
+            catalog: RwLock::default(),
+            halted: RwLock::default(),
+            link: AtomicU8::new(LinkState::Down as u8),
+            compared: AtomicBool::new(false),
+            skew_ms: AtomicI64::new(0),
+            parked: RwLock::default(),
+            greetings: AtomicU64::new(0),
+            notices: RwLock::new(Some(broadcast::Sender::new(NOTICES_MAX))),
+        }
+    }
+}
+
+impl Present {
+    pub(crate) fn catalog(&self) -> Option<Arc<Catalog>> {
+        self.catalog.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_catalog(&self, catalog: Option<Catalog>) {
+        *self.catalog.write().unwrap_or_else(PoisonError::into_inner) = catalog.map(Arc::new);
+    }
+
+    pub(crate) fn halted(&self) -> Option<Halted> {
+        self.halted.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_halted(&self, halted: Option<Halted>) {
+        *self.halted.write().unwrap_or_else(PoisonError::into_inner) = halted;
+    }
+
+    pub(crate) fn link(&self) -> LinkState {
+        match self.link.load(Ordering::Relaxed) {
+            1 => LinkState::Up,
+            2 => LinkState::Refused,
+            _down => LinkState::Down,
+        }
+    }
+
+    pub(crate) fn set_link(&self, link: LinkState) {
+        if self.link.swap(link as u8, Ordering::Relaxed) != link as u8 {
+            self.tell(Notice::Link(link));
+        }
+    }
+
+    /// The hub's clock less ours, once compared.
+    pub(crate) fn skew_ms(&self) -> Option<i64> {
+        self.compared.load(Ordering::Relaxed).then(|| self.skew_ms.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn set_skew_ms(&self, skew_ms: i64) {
+        self.skew_ms.store(skew_ms, Ordering::Relaxed);
+        self.compared.store(true, Ordering::Relaxed);
+    }
+
+    /// What the hub cannot read of the node's journals, as it last said.
+    pub(crate) fn parked(&self) -> BTreeMap<JournalId, ParkedThere> {
+        self.parked.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The hub has said all that it cannot read.
+    pub(crate) fn set_parked(&self, parked: BTreeMap<JournalId, ParkedThere>) {
+        gauge_parked(&parked);
+        *self.parked.write().unwrap_or_else(PoisonError::into_inner) = parked;
+    }
+
+    /// The hub cannot read these either. One that it says again is not counted again.
+    pub(crate) fn add_parked(&self, journal: JournalId, seqs: &[u64]) {
+        let mut all = self.parked.write().unwrap_or_else(PoisonError::into_inner);
+        let there = all.entry(journal).or_default();
+        for seq in seqs {
+            there.count += u64::from(there.latest.insert(*seq));
+        }
+        while there.latest.len() > ACK_PARKED_MAX {
+            there.latest.pop_first();
+        }
+        gauge_parked(&all);
+    }
+
+    /// The number of the next greeting: 1, 2, 3 …
+    pub(crate) fn next_greeting(&self) -> u64 {
+        self.greetings.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Tells whoever listens; nobody may.
+    pub(crate) fn tell(&self, notice: Notice) {
+        let notices = self.notices.read().unwrap_or_else(PoisonError::into_inner);
+        let _listeners = notices.as_ref().map_or(0, |notices| notices.send(notice).unwrap_or(0));
+    }
+
+    /// What happens from now on, until the node stops.
+    pub(crate) fn listen(&self) -> broadcast::Receiver<Notice> {
+        let notices = self.notices.read().unwrap_or_else(PoisonError::into_inner);
+        notices.as_ref().map_or_else(|| broadcast::channel(1).1, broadcast::Sender::subscribe)
+    }
+
+    /// Ends what listeners hear: a screen that is open must not hold up a node that stops.
+    pub(crate) fn close(&self) {
+        drop(self.notices.write().unwrap_or_else(PoisonError::into_inner).take());
+    }
+}
+
+fn gauge_parked(parked: &BTreeMap<JournalId, ParkedThere>) {
+    let count: u64 = parked.values().map(|there| there.count).sum();
+    metrics::gauge!("node_events_parked").set(f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
+}
+
+#[cfg(test)]
+mod tests {
+    use percolate_common::ids::NodeId;
+    use percolate_common::journal::{AuthorId, Incarnation, StreamKind};
+
+    use super::*;
+
+    #[test]
+    fn an_event_that_the_hub_cannot_read_is_counted_once_and_until_the_hub_says_otherwise() {
+        let journal = JournalId {
+            author: AuthorId::node(NodeId::new(11)),
+            incarnation: Incarnation::new(7),
+            stream: StreamKind::Sales,
+        };
+        let present = Present::default();
+        present.add_parked(journal, &[3, 5]);
+        present.add_parked(journal, &[5, 6]);
+        let there = present.parked().remove(&journal).unwrap();
+        assert_eq!((there.count, there.latest.into_iter().collect::<Vec<_>>()), (3, vec![3, 5, 6]));
+        present.add_parked(journal, &(10..100).collect::<Vec<_>>());
+        let there = present.parked().remove(&journal).unwrap();
+        assert_eq!((there.count, there.latest.len(), there.latest.first().copied()), (93, ACK_PARKED_MAX, Some(68)));
+        present.set_parked(BTreeMap::new());
+        assert!(present.parked().is_empty());
+    }
+}

@@ -1,0 +1,168 @@
+//! A note, on another disk than the database's, of how far the database was written. A database that knows less than its
+//! note was put back from a copy: it begins a new life before it sells anything, even when nobody can be asked. Without a
+//! note the hub notices the same at the next greeting.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use percolate_common::journal::{Head, Incarnation, StreamKind};
+use percolate_runtime::files::{FileError, read_text, write_atomic};
+use percolate_runtime::sqlite::ReadTx;
+use percolate_runtime::tasks::blocking;
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+use crate::app::error::AppError;
+use crate::store::journal;
+use crate::store::lives::{self, Life};
+
+/// Time after a commit until it is noted; what is written in between can be lost by a copy without the note seeing it.
+const NOTE_AFTER: Duration = Duration::from_secs(10);
+
+/// How far a database was written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Note {
+    /// Whose database it was.
+    node: u32,
+    /// The life that was written, 16 hexadecimal digits.
+    incarnation: String,
+    /// The last entry of each of its journals.
+    written: BTreeMap<String, u64>,
+}
+
+impl Note {
+    fn new(node: u32, incarnation: Incarnation, heads: &[(StreamKind, Head)]) -> Self {
+        let written = heads.iter().map(|(stream, head)| (stream.as_str().to_owned(), head.seq)).collect();
+        Self { node, incarnation: incarnation.to_string(), written }
+    }
+
+    /// Whether a database was put back: the note's life is one that it has not come to yet, or is longer than it knows.
+    fn is_ahead(&self, node: u32, lives: &[Incarnation], present: Incarnation, heads: &[(StreamKind, Head)]) -> bool {
+        if self.node != node {
+            return false;
+        }
+        if self.incarnation != present.to_string() {
+            return lives.iter().all(|life| life.to_string() != self.incarnation);
+        }
+        let known = |stream: &str| heads.iter().find(|(of, _)| of.as_str() == stream).map_or(0, |(_, head)| head.seq);
+        self.written.iter().any(|(stream, seq)| *seq > known(stream))
+    }
+}
+
+/// Why a note was not taken.
+#[derive(Debug, thiserror::Error)]
+enum GuardError {
+    #[error("the database could not be read")]
+    App(#[from] AppError),
+    #[error("the file failed")]
+    File(#[from] FileError),
+    #[error("the note could not be made")]
+    Json(#[from] serde_json::Error),
+}
+
+/// The note that was left, if it can be read: one that cannot tells nothing, and the node serves without.
+pub(crate) fn read(path: &Path) -> Option<Note> {
+    let text = match read_text(path) {
+        Ok(text) => text?,
+        Err(error) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the guard file cannot be read");
+            return None;
+        }
+    };
+    let note = serde_json::from_str(&text);
+    note.map_err(|error| tracing::warn!(error = &error as &dyn std::error::Error, "the guard file is not one")).ok()
+}
+
+/// Whether this database, whose present life this is, knows less than the note.
+pub(crate) fn is_put_back(app: &App, tx: &ReadTx<'_>, present: Life, note: &Note) -> Result<bool, AppError> {
+    let lives: Vec<_> = lives::list(tx)?.into_iter().map(|life| life.incarnation).collect();
+    Ok(note.is_ahead(app.identity.node.get(), &lives, present.incarnation, &heads(tx, present)?))
+}
+
+fn heads(tx: &ReadTx<'_>, life: Life) -> Result<Vec<(StreamKind, Head)>, AppError> {
+    Ok(journal::head_list(tx, life)?.into_iter().map(|head| (head.stream, head.head)).collect())
+}
+
+/// Keeps the note true, a little behind what is written.
+pub(crate) struct Guard {
+    app: App,
+    path: PathBuf,
+}
+
+impl Guard {
+    pub(crate) const fn new(app: App, path: PathBuf) -> Self {
+        Self { app, path }
+    }
+
+    /// Notes at the start, after commits, and at the end.
+    pub(crate) async fn run(self, stop: CancellationToken) {
+        let mut commits = self.app.writer.commits();
+        loop {
+            self.note().await;
+            tokio::select! {
+                () = stop.cancelled() => break,
+                changed = commits.changed() => if changed.is_err() { break },
+            }
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = tokio::time::sleep(NOTE_AFTER) => {}
+            }
+        }
+        self.note().await;
+    }
+
+    async fn note(&self) {
+        let (app, path) = (self.app.clone(), self.path.clone());
+        let noted = blocking(move || write(&app, &path)).await;
+        if let Err(error) =
+            noted.map_err(|panicked| panicked.to_string()).and_then(|done| done.map_err(|e| e.to_string()))
+        {
+            metrics::counter!("node_guard_failures_total").increment(1);
+            tracing::warn!(error, "the guard file cannot be written: {error}");
+        }
+    }
+}
+
+fn write(app: &App, path: &Path) -> Result<(), GuardError> {
+    let note = app.readers.read(|tx| {
+        let present = lives::present(tx)?;
+        Ok::<_, AppError>(Note::new(app.identity.node.get(), present.incarnation, &heads(tx, present)?))
+    })?;
+    write_atomic(path, &serde_json::to_vec(&note)?)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use percolate_common::journal::Hash;
+
+    use super::*;
+
+    fn heads(sales: u64, stock: u64) -> Vec<(StreamKind, Head)> {
+        let head = |seq| Head { seq, hash: Hash::from_bytes([0; 32]) };
+        vec![(StreamKind::Sales, head(sales)), (StreamKind::Stock, head(stock))]
+    }
+
+    #[test]
+    fn a_database_that_knows_less_than_its_note_was_put_back() {
+        let (first, second) = (Incarnation::new(7), Incarnation::new(8));
+        let note = Note::new(11, first, &heads(100, 4));
+        let put_back = |lives: &[Incarnation], present, now: &[_]| note.is_ahead(11, lives, present, now);
+        assert!(!put_back(&[first], first, &heads(100, 4)), "just as it was");
+        assert!(!put_back(&[first], first, &heads(101, 4)), "the note is always a little behind");
+        assert!(put_back(&[first], first, &heads(99, 4)));
+        assert!(put_back(&[first], first, &heads(101, 3)), "one journal is enough");
+        assert!(!put_back(&[first, second], second, &heads(1, 0)), "a life that began after the note");
+        assert!(put_back(&[second], second, &heads(500, 9)), "a life that this copy has not come to");
+        assert!(!note.is_ahead(12, &[second], second, &heads(1, 0)), "the note of another box");
+    }
+
+    #[test]
+    fn a_note_survives_its_file() {
+        let note = Note::new(11, Incarnation::new(7), &heads(100, 4));
+        assert_eq!(serde_json::from_slice::<Note>(&serde_json::to_vec(&note).unwrap()).unwrap(), note);
+    }
+}

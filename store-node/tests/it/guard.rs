@@ -1,0 +1,78 @@
+//! A disk that is put back while nobody can be asked: the guard file knows, or a person says so.
+
+use serde_json::Value;
+use store_node::say_put_back;
+
+use crate::support::menu::ESPRESSO;
+use crate::support::node::{TestNode, Till, ticket};
+use crate::support::program::{copy_database, put_database_back};
+
+async fn sell(till: &Till, key: &str) -> String {
+    till.sold(key, &ticket("T1", &[(ESPRESSO, 1)])).await
+}
+
+async fn life(node: &TestNode) -> (Value, Value) {
+    let shown = node.till().get("/v1/node").await;
+    (shown["life"]["reason"].clone(), shown["incarnation"].clone())
+}
+
+/// A shop with a guard file that sold twice, was copied, and sold once more; it does not run, and the hub is away.
+async fn copied() -> (TestNode, tempfile::TempDir) {
+    let (mut node, mut hub) = TestNode::prepare_with_hub().await;
+    let other_disk = tempfile::TempDir::new().unwrap();
+    node.config.guard = Some(other_disk.path().join("guard.json"));
+    node.open_selling(&mut hub).await;
+    sell(&node.till(), "sale-1").await;
+    sell(&node.till(), "sale-2").await;
+    node.stop().await;
+    copy_database(&node.database(), other_disk.path());
+    drop(hub);
+    node.open().await;
+    assert_eq!(life(&node).await.0, "new", "the note is what the database knows");
+    assert_eq!(sell(&node.till(), "sale-3").await, "T1-A-3");
+    node.stop().await;
+    (node, other_disk)
+}
+
+#[tokio::test]
+async fn a_copy_that_is_put_back_begins_a_life_before_it_sells_without_asking_anybody() {
+    let (mut node, other_disk) = copied().await;
+    put_database_back(&node.database(), other_disk.path());
+    node.open().await;
+    let (reason, incarnation) = life(&node).await;
+    assert_eq!(reason, "restored");
+    let receipt = sell(&node.till(), "sale-4").await;
+    assert!(receipt.starts_with("T1-B") && receipt.ends_with("-1"), "{receipt}");
+    node.restart().await;
+    assert_eq!(life(&node).await, ("restored".into(), incarnation), "once");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn without_a_note_the_copy_goes_on_until_the_hub_sees_it_and_a_note_that_is_none_harms_nobody() {
+    let (mut node, other_disk) = copied().await;
+    put_database_back(&node.database(), other_disk.path());
+    std::fs::write(other_disk.path().join("guard.json"), b"{\"node\":").unwrap();
+    node.open().await;
+    assert_eq!(life(&node).await.0, "new");
+    assert_eq!(sell(&node.till(), "sale-4").await, "T1-A-3", "the number is given again: only the hub could know");
+    node.stop().await;
+    let note: Value = serde_json::from_slice(&std::fs::read(other_disk.path().join("guard.json")).unwrap()).unwrap();
+    assert_eq!(note["written"]["sales"], 4, "the note is a note again");
+}
+
+#[tokio::test]
+async fn a_person_says_that_the_database_was_put_back_and_it_begins_a_life_once() {
+    let (mut node, other_disk) = copied().await;
+    put_database_back(&node.database(), other_disk.path());
+    std::fs::remove_file(other_disk.path().join("guard.json")).unwrap();
+    let refused = say_put_back(other_disk.path().join("nowhere").as_path()).unwrap_err();
+    assert!(refused.to_string().contains("nothing was put back there"), "{refused}");
+    say_put_back(&node.config.data).unwrap();
+    node.open().await;
+    let (reason, incarnation) = life(&node).await;
+    assert_eq!(reason, "operator");
+    node.restart().await;
+    assert_eq!(life(&node).await, ("operator".into(), incarnation), "once");
+    node.stop().await;
+}
