@@ -145,6 +145,12 @@ fn derived_from_key(context: &str, author: u32, key: &str) -> blake3::Hash {
     hasher.finalize()
 }
 
+fn second_half(bytes: [u8; 16]) -> [u8; 8] {
+    let mut half = [0_u8; 8];
+    half.copy_from_slice(bytes.split_at(8).1);
+    half
+}
+
 impl TicketId {
     /// The id of a sale: UUIDv7 whose random part is derived from the author and the idempotency key, so that the
     /// key travels with the ticket: through restores too, for the life of the author's database does not matter.
@@ -156,9 +162,7 @@ impl TicketId {
     /// The part of a sale's id that its key alone decides; the same for every ticket that was sold under the key.
     #[must_use]
     pub fn key_part(self) -> [u8; 8] {
-        let mut part = [0_u8; 8];
-        part.copy_from_slice(self.to_bytes().split_at(8).1);
-        part
+        second_half(self.to_bytes())
     }
 
     /// The id of an imported ticket: UUIDv8 from the source, the store and the basket's local date and time.
@@ -183,6 +187,12 @@ impl MovementId {
     #[must_use]
     pub fn moved(at_ms: i64, author: u32, key: &str) -> Self {
         Self::from_bytes(version_7(at_ms, derived_from_key(MOVED_CONTEXT, author, key)))
+    }
+
+    /// The part that the key alone decides, as of a ticket.
+    #[must_use]
+    pub fn key_part(self) -> [u8; 8] {
+        second_half(self.to_bytes())
     }
 }
 

@@ -128,11 +128,8 @@ pub(crate) fn book_returned(
             sales::amendment_add(tx, day, count, units, net)?;
             known_lines(tx, (&amended.source, &calendar.local_text(header.at)), &amended.lines)?;
         }
-        Event::SeriesOpened(_)
-        | Event::StockMoved(_)
-        | Event::StoreDescribed(_)
-        | Event::LifeBegan(_)
-        | Event::Catalog(_) => {}
+        Event::StockMoved(moved) => stock::movement_returned(tx, moved.id.key_part(), place(life, seq))?,
+        Event::SeriesOpened(_) | Event::StoreDescribed(_) | Event::LifeBegan(_) | Event::Catalog(_) => {}
     }
     Ok(())
 }
@@ -157,7 +154,7 @@ pub(crate) fn move_stock_effects(tx: &WriteTx<'_>, event: &Event, from: Life, to
     Ok(())
 }
 
-/// The place of a sales entry.
+/// The place of an entry.
 pub(crate) const fn place(life: Life, seq: u64) -> Place {
     Place { life: life.number, seq }
 }

@@ -4,6 +4,8 @@ use percolate_common::domain::catalog::Catalog;
 use percolate_common::domain::event::Event;
 use percolate_common::domain::stock::{MovementLine, MovementReason, move_stock};
 use percolate_common::ids::MovementId;
+use percolate_common::journal::StreamKind;
+use percolate_common::wire::event::decode;
 use percolate_runtime::sqlite::WriteTx;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -11,7 +13,7 @@ use utoipa::ToSchema;
 use super::App;
 use super::error::AppError;
 use super::tickets::{Answer, KIND_MOVEMENT, RequestKey, give, given};
-use crate::store::stock;
+use crate::store::{journal, stock};
 
 /// A booked movement.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -26,6 +28,21 @@ pub(crate) struct MovementAnswer {
     pub(crate) seq: u64,
 }
 
+/// The movement that was booked under this key by a disk that was lost, and came back from the hub.
+fn booked_before(app: &App, tx: &WriteTx<'_>, key: &RequestKey) -> Result<Option<MovementAnswer>, AppError> {
+    let key_part = MovementId::moved(0, app.author().number(), &key.text).key_part();
+    let Some(place) = stock::movement_by_key(tx, key_part)? else { return Ok(None) };
+    let bytes = journal::entry_fetch(tx, place.life, StreamKind::Stock, place.seq)?;
+    let Some(recorded) = bytes.and_then(|bytes| decode(&bytes).ok()) else { return Ok(None) };
+    let Event::StockMoved(moved) = recorded.event else { return Ok(None) };
+    Ok(Some(MovementAnswer {
+        movement_id: moved.id.to_string(),
+        business_day: recorded.header.business_day.to_string(),
+        at_ms: recorded.header.at.get(),
+        seq: place.seq,
+    }))
+}
+
 /// Books a movement.
 pub(crate) fn book(
     app: &App,
@@ -37,6 +54,9 @@ pub(crate) fn book(
 ) -> Result<Answer, AppError> {
     if let Some(answer) = given(tx, key, KIND_MOVEMENT)? {
         return Ok(answer);
+    }
+    if let Some(answer) = booked_before(app, tx, key)? {
+        return give(tx, key, KIND_MOVEMENT, &answer).map(|given| Answer { replayed: true, ..given });
     }
     let stamp = app.stamp(tx)?;
     let id = MovementId::moved(stamp.at.get(), app.author().number(), &key.text);

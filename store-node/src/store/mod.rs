@@ -17,6 +17,7 @@ use percolate_runtime::migrate::Migration;
 pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration::new(1, "node", include_str!("../../migrations/0001_node.sql")),
     Migration::new(2, "lives", include_str!("../../migrations/0002_lives.sql")),
+    Migration::new(3, "returned_movements", include_str!("../../migrations/0003_returned_movements.sql")),
 ];
 
 /// Rows of any list that has no limit of its own.

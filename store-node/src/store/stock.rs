@@ -9,6 +9,7 @@ use percolate_runtime::sqlite::{ReadTx, StorageError, WriteTx};
 use rusqlite::named_params;
 
 use super::lives::Life;
+use super::sales::Place;
 use super::{LIST_ROWS_MAX, column, count};
 
 pub(crate) fn total_fetch(tx: &ReadTx<'_>, life: Life, item: StockItemId) -> Result<StockTotal, StorageError> {
@@ -86,6 +87,25 @@ pub(crate) fn alias_add(tx: &WriteTx<'_>, item: StockItemId, twice: StockTotal) 
         named_params! {":item": item.get(), ":received": column(twice.received), ":used": column(twice.used)},
     )?;
     Ok(())
+}
+
+/// Takes note of a movement that came back, by its key. Of two under one key the first stays.
+pub(crate) fn movement_returned(tx: &WriteTx<'_>, key_part: [u8; 8], at: Place) -> Result<(), StorageError> {
+    tx.execute(
+        "INSERT INTO movement_returned (key_part, life, seq) VALUES (:key_part, :life, :seq)
+         ON CONFLICT (key_part) DO NOTHING",
+        named_params! {":key_part": key_part, ":life": at.life, ":seq": column(at.seq)},
+    )?;
+    Ok(())
+}
+
+/// Where the movement stands that was booked under a key and came back.
+pub(crate) fn movement_by_key(tx: &ReadTx<'_>, key_part: [u8; 8]) -> Result<Option<Place>, StorageError> {
+    tx.query_optional(
+        "SELECT life, seq FROM movement_returned WHERE key_part = :key_part",
+        named_params! {":key_part": key_part},
+        |row| Ok(Place { life: row.get("life")?, seq: count(row.get("seq")?) }),
+    )
 }
 
 /// What all totals together count twice, by item.

@@ -68,7 +68,7 @@ async fn a_database_of_a_newer_program_is_refused() {
     node.stop().await;
     upgrade_database(&node.database());
     let newer = refusal(&mut node, |_| {}).await;
-    assert!(newer.contains("the database has schema 3, this program knows 2: use the newer program"), "{newer}");
+    assert!(newer.contains("the database has schema 4, this program knows 3: use the newer program"), "{newer}");
 }
 
 #[tokio::test]

@@ -254,6 +254,33 @@ fn a_key_that_was_used_in_a_life_that_was_lost_gives_the_old_ticket() {
 }
 
 #[test]
+fn a_delivery_that_came_back_is_not_booked_again_under_its_key() {
+    let mut hub = Hub::default();
+    let mut shop = Shop::new(1);
+    assert!(!shop.was_delivered("before", 1_000));
+    shop.talk(&mut hub);
+    let image = shop.image();
+    assert!(!shop.was_delivered("lost", 500));
+    shop.talk(&mut hub);
+    drop(shop);
+    let mut shop = Shop::open(image, 1, 2);
+    shop.talk(&mut hub);
+    let movements = hub.journals.iter().filter(|(id, _)| id.stream == StreamKind::Stock);
+    let written: usize = movements.map(|(_, entries)| entries.len()).sum();
+    assert!(
+        shop.was_delivered("lost", 500) && shop.was_delivered("lost", 500),
+        "it was booked before the disk was lost"
+    );
+    assert!(shop.was_delivered("before", 1_000));
+    assert!(!shop.was_delivered("new", 1));
+    shop.talk(&mut hub);
+    let movements = hub.journals.iter().filter(|(id, _)| id.stream == StreamKind::Stock);
+    assert_eq!(movements.map(|(_, entries)| entries.len()).sum::<usize>(), written + 1);
+    agree(&shop, &hub);
+    shop.check();
+}
+
+#[test]
 fn two_boxes_on_copies_of_one_disk_both_keep_all_that_they_sold() {
     let mut hub = Hub::default();
     let mut first = Shop::new(1);

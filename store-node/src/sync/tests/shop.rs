@@ -208,12 +208,17 @@ impl Shop {
     }
 
     pub(super) fn deliver(&self, key: &str, quantity: i64) {
+        let _given_before = self.was_delivered(key, quantity);
+    }
+
+    /// Books a delivery; tells whether that key was answered before.
+    pub(super) fn was_delivered(&self, key: &str, quantity: i64) -> bool {
         let (app, key) = (self.app.clone(), request(key));
         let lines = [MovementLine { stock_item: StockItemId::new(BEANS), quantity: Quantity::new(quantity) }];
         let book = move |tx: &percolate_runtime::sqlite::WriteTx<'_>| {
             movements::book(&app, tx, &catalog(), MovementReason::Received, &lines, &key)
         };
-        self.app.writer.run_blocking("move", book).unwrap();
+        self.app.writer.run_blocking("move", book).unwrap().replayed
     }
 
     /// Talks to the hub until nothing is left to be said.

@@ -20,11 +20,16 @@ use super::{eventually, in_time};
 const MIGRATIONS: &[Migration] = &[
     Migration::new(1, "node", include_str!("../../../migrations/0001_node.sql")),
     Migration::new(2, "lives", include_str!("../../../migrations/0002_lives.sql")),
+    Migration::new(3, "returned_movements", include_str!("../../../migrations/0003_returned_movements.sql")),
 ];
 
 /// What a later program might bring.
-const NEWER_MIGRATIONS: &[Migration] =
-    &[MIGRATIONS[0], MIGRATIONS[1], Migration::new(3, "later", "CREATE TABLE later (number INTEGER NOT NULL) STRICT")];
+const NEWER_MIGRATIONS: &[Migration] = &[
+    MIGRATIONS[0],
+    MIGRATIONS[1],
+    MIGRATIONS[2],
+    Migration::new(4, "later", "CREATE TABLE later (number INTEGER NOT NULL) STRICT"),
+];
 
 /// Opens a node's database as a later program does, and leaves it so.
 pub(crate) fn upgrade_database(path: &Path) {
