@@ -46,6 +46,12 @@ impl Exit {
             Self::Interrupted => 130,
         }
     }
+
+    /// This, or the other if this one is well.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        if self == Self::Done { other } else { self }
+    }
 }
 
 /// An error, and how the program ends on it.

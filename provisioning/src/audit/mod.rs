@@ -1,9 +1,10 @@
 //! `provision audit`: the proof that nothing is lost, doubled or changed.
 //!
-//! [`options`] → [`statement`] from both sides → [`mod@compare`] → [`report`]. Each side reads its own file anew; here nothing is
-//! believed that the two do not state alike.
+//! [`options`] → [`statement`] from both sides → [`mod@compare`]: each [`finding`] → [`report`]. Each side reads its own file
+//! anew; here nothing is believed that the two do not state alike.
 
 pub mod compare;
+pub mod finding;
 pub mod options;
 pub mod report;
 pub mod statement;

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::compare::{Finding, StoreEvidence};
+use super::compare::StoreEvidence;
+use super::finding::Finding;
 use crate::exit::Exit;
 use crate::figures::{counted, grouped, signed};
 use crate::table::{Cell, Paint, Side, Table, Tone};

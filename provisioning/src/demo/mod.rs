@@ -156,7 +156,7 @@ async fn whole(
     if screen.is_terminal && !options.exit && !json {
         screen.write(&invitation(&opened.stage)).map_err(failed)?;
         tokio::select! {
-            asked = ask(&opened, screen) => asked?,
+            asked = ask(&opened, screen) => return Ok(report.exit().or(asked?)),
             signal = shutdown_or_hangup_signal() => drop(signal.map_err(failed)?),
         }
     }
@@ -164,7 +164,7 @@ async fn whole(
 }
 
 /// Lets a person try things until they have had enough.
-async fn ask(opened: &Opened, screen: &mut Screen) -> Result<(), Failure> {
+async fn ask(opened: &Opened, screen: &mut Screen) -> Result<Exit, Failure> {
     let stage = &*opened.stage;
     let mut lines = Lines::of_process().map_err(|error| Failure::new(Exit::Failed, error))?;
     let floor =

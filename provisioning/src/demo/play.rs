@@ -110,11 +110,15 @@ async fn suffer(stage: &Arc<Stage>, troubles: Vec<morning::PlannedTrouble>) -> R
     Ok(acts)
 }
 
-/// Ends the copies, once the head office holds all that they wrote, and waits until the shops' own boxes do, too.
+/// Ends the copies, once the head office holds all that they wrote, and waits until the shops' own boxes do, too. What is
+/// found to be wrong meanwhile is said at once.
+///
+/// Whether all of it was united.
 ///
 /// # Errors
 /// [`Failure`] if a server is gone for good.
-pub async fn retire_copies(stage: &Stage) -> Result<(), Failure> {
+pub async fn retire_copies(stage: &Stage) -> Result<bool, Failure> {
+    let mut united = true;
     let running: Vec<_> = stage.copies().iter().filter(|copy| !copy.retired).cloned().collect();
     for copy in running {
         settle(&stage.office, std::slice::from_ref(&copy.shop)).await.map_err(failed)?;
@@ -124,10 +128,13 @@ pub async fn retire_copies(stage: &Stage) -> Result<(), Failure> {
         }
         let of_copy = |(shop, _): &(&Shop, &Link)| shop.store.id == copy.shop.store.id;
         if let Some((original, link)) = stage.shops.iter().zip(&stage.links).find(of_copy) {
-            unite(&stage.office, original, link).await?;
+            for found in unite(&stage.office, original, link).await? {
+                united = false;
+                stage.diary.note(&format!("{}: audit", original.store.name), &found.sentence);
+            }
         }
     }
-    Ok(())
+    Ok(united)
 }
 
 fn till_failed(error: TillError) -> Failure {

@@ -174,28 +174,31 @@ pub struct Prompt<'s> {
 }
 
 impl Prompt<'_> {
-    /// Does what a person asks for, until they have had enough.
+    /// Does what a person asks for, until they have had enough; how the program ends by it: what was
+    /// wrong counts until an audit proves all.
     ///
     /// # Errors
     /// [`Failure`] if the chain breaks, or the output is gone.
-    pub async fn serve(&self, lines: &mut Lines, screen: &mut Screen) -> Result<(), Failure> {
+    pub async fn serve(&self, lines: &mut Lines, screen: &mut Screen) -> Result<Exit, Failure> {
         let gone = |error: io::Error| Failure::new(Exit::Failed, error);
-        let mut turn = 0;
+        let (mut turn, mut outcome) = (0, Exit::Done);
         loop {
             screen.write("\n> ").map_err(gone)?;
-            let Some(line) = lines.next().await else { return Ok(()) };
+            let Some(line) = lines.next().await else { return Ok(outcome) };
             match parse(&line, self.stage.shops.len()) {
                 Ok(None) => {}
-                Ok(Some(Word::Quit)) => return Ok(()),
+                Ok(Some(Word::Quit)) => return Ok(outcome),
                 Ok(Some(Word::Help)) => screen.write(&help(self.stage)).map_err(gone)?,
                 Ok(Some(Word::Audit)) => {
-                    let text = examine(self.stage).await?.to_text(screen.paint);
-                    screen.write(&text).map_err(gone)?;
+                    let report = examine(self.stage).await?;
+                    outcome = report.exit();
+                    screen.write(&report.to_text(screen.paint)).map_err(gone)?;
                 }
                 Ok(Some(word)) => {
                     turn += 1;
-                    if let Err(error) = self.act(word, turn).await {
-                        screen.line(&format!("  {error}")).map_err(gone)?;
+                    match self.act(word, turn).await {
+                        Ok(exit) => outcome = outcome.or(exit),
+                        Err(error) => screen.line(&format!("  {error}")).map_err(gone)?,
                     }
                 }
                 Err(advice) => screen.line(&format!("  {advice}")).map_err(gone)?,
@@ -203,7 +206,7 @@ impl Prompt<'_> {
         }
     }
 
-    async fn act(&self, word: Word, turn: u32) -> Result<(), Failure> {
+    async fn act(&self, word: Word, turn: u32) -> Result<Exit, Failure> {
         let at = |shop: u32| usize::try_from(shop.saturating_sub(1)).unwrap_or(usize::MAX);
         match word {
             Word::Cut(shop) => self.cut(at(shop)),
@@ -220,12 +223,15 @@ impl Prompt<'_> {
             Word::Clone(shop) => {
                 let till = self.till(at(shop), turn);
                 self.stage.clone_disk(at(shop), till.as_ref()).await.map_err(act_failed)?;
-                retire_copies(self.stage).await?;
-                self.stage.diary.note("the copy", "ended; the shop's book has what it sold");
+                if retire_copies(self.stage).await? {
+                    self.stage.diary.note("the copy", "ended; the shop's book has what it sold");
+                } else {
+                    return Ok(Exit::Disagreement);
+                }
             }
             Word::Audit | Word::Help | Word::Quit => {}
         }
-        Ok(())
+        Ok(Exit::Done)
     }
 
     fn tell_process(&self, who: Who) {
