@@ -66,6 +66,10 @@ pub struct Config {
     /// `START_MS,ANCHOR_MS,RATE[,UNTIL_MS]`: a clock for demos and tests.
     #[arg(long)]
     pub simulated_clock: Option<String>,
+    /// Stop in order, as on SIGTERM, when the standard input ends: for a server that belongs to the process which started
+    /// it and holds the other end of a pipe, however that one ends.
+    #[arg(long)]
+    pub stop_with_parent: bool,
     /// How the log is written.
     #[arg(long, value_enum, default_value_t = LogWords::Human)]
     pub log_format: LogWords,

@@ -5,8 +5,9 @@ use std::process::{Output, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 use rusqlite::Connection;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use system_tests::books::{list, text};
+use system_tests::books::{list, number, text};
 use system_tests::harness::{eventually, program};
 use tokio::process::Command;
 
@@ -52,5 +53,63 @@ async fn what_the_audit_finds_in_the_cloned_shop_is_said_at_once_and_in_its_own_
     let findings = list(stores.get(2).context("the third store")?, "/findings")?;
     let first = findings.first().with_context(|| report.to_string())?;
     assert_eq!(text(first, "/code")?, "day_differs_from_journal");
+    Ok(())
+}
+
+/// The processes of a demo's servers, killed with the test if they are left behind.
+struct Processes {
+    folder: PathBuf,
+    all: Vec<Pid>,
+}
+
+impl Processes {
+    /// Reads their numbers, once all of them serve.
+    async fn of(folder: &Path, servers: &[&str]) -> Result<Self> {
+        eventually("all servers to serve", || async {
+            let pid = |server: &&str| -> Result<Pid> {
+                let endpoints: Value =
+                    serde_json::from_slice(&std::fs::read(folder.join(server).join("endpoints.json"))?)?;
+                Pid::from_raw(i32::try_from(number(&endpoints, "/pid")?)?).context("a process number")
+            };
+            Ok(Self { folder: folder.to_owned(), all: servers.iter().map(pid).collect::<Result<_>>()? })
+        })
+        .await
+    }
+
+    /// Those that still run. One that has ended and that nobody has asked after has no command line.
+    fn running(&self) -> Vec<Pid> {
+        let command = |pid: &Pid| std::fs::read_to_string(format!("/proc/{}/cmdline", pid.as_raw_nonzero()));
+        let folder = self.folder.to_string_lossy();
+        self.all.iter().filter(|pid| command(pid).is_ok_and(|words| words.contains(&*folder))).copied().collect()
+    }
+}
+
+impl Drop for Processes {
+    fn drop(&mut self) {
+        for pid in self.running() {
+            kill_process(pid, Signal::KILL).unwrap_or_default();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_demo_that_is_killed_leaves_no_server_behind_and_each_stops_in_order() -> Result<()> {
+    let scratch = tempfile::tempdir()?;
+    let folder = scratch.path().join("demo");
+    let mut demo = demo(&folder, &["--stores", "2", "--tickets", "400", "--seconds", "60"])?.spawn()?;
+    let servers = ["hub", "store-01", "store-02"];
+    let processes = Processes::of(&folder, &servers).await?;
+    assert_eq!(processes.running().len(), servers.len());
+    demo.kill().await?;
+    eventually("the servers to end", || async {
+        let left = processes.running();
+        ensure!(left.is_empty(), "still there: {left:?}");
+        Ok(())
+    })
+    .await?;
+    for server in servers {
+        let log = std::fs::read_to_string(folder.join(server).join("log.txt"))?;
+        ensure!(log.contains("end of input"), "{server} was not told: {log}");
+    }
     Ok(())
 }

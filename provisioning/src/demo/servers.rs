@@ -216,7 +216,9 @@ fn spawn(spec: &ServerSpec) -> Result<Child, ServerError> {
             |word: &String| word.replace("{http}", &spec.http).replace("{mqtt}", &spec.mqtt).replace("{data}", &data);
         Command::new(program)
             .args(spec.arguments.iter().map(place))
-            .stdin(Stdio::null())
+            // However the demo ends, its end of this pipe is closed, and the server stops in order.
+            .arg("--stop-with-parent")
+            .stdin(Stdio::piped())
             .stdout(log.try_clone()?)
             .stderr(log)
             // Ctrl-C is for the demo, which then ends its servers in order.
