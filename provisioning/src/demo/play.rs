@@ -148,6 +148,6 @@ pub(super) fn act_failed(error: ActError) -> Failure {
         ActError::Till(error) => till_failed(error),
         ActError::Shops(error) => failed(error),
         ActError::Server(_) | ActError::NotOver { .. } => Failure::new(Exit::ServerFailed, error),
-        ActError::NoShop(_) => Failure::new(Exit::Usage, error),
+        ActError::NoShop(_) | ActError::LineIsCut(_) => Failure::new(Exit::Usage, error),
     }
 }

@@ -7,7 +7,7 @@ use percolate_common::money::{Currency, Minor};
 use percolate_runtime::system::monotonic_now;
 use tokio::sync::mpsc;
 
-use super::act::{ActError, Stage};
+use super::act::{ActError, Due, Stage};
 use super::cost::{duration, line_cut};
 use super::crew::Again;
 use super::floor::Floor;
@@ -253,7 +253,7 @@ impl Prompt<'_> {
         let what = format!("{}: line mended", shop.store.name);
         link.mend();
         let sold = self.stage.tally.in_store(shop.store.id).sold.tickets;
-        let there_ms = self.stage.reported(Some(shop.store.id), sold).await?;
+        let there_ms = self.stage.reported(&Due::from([(shop.store.id, sold)])).await?;
         let all = counted(sold, "ticket", "tickets");
         self.stage.diary.note(&what, &format!("all {all} there in {}", duration(there_ms)));
         Ok(())
