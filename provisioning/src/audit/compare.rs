@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use percolate_common::ids::NodeId;
 use percolate_common::journal::{AuthorId, Hash, Head, Incarnation, JournalId, PublicKey, Signature};
 
-use super::finding::{Finding, Nature};
+use super::finding::{Finding, Nature, by_cause};
 use super::statement::{Day, HubJournal, HubStatement, Journal, NodeJournal, NodeStatement, Sums};
 
 /// Everything that is known of one store.
@@ -21,6 +21,8 @@ pub struct StoreEvidence {
     pub reported_days: BTreeMap<String, Sums>,
     /// Its stock in the reports.
     pub reported_stock: BTreeMap<u32, i64>,
+    /// Entries that the hub knows to exist and has not counted in its reports.
+    pub uncounted: u64,
 }
 
 fn wrong(code: &'static str, sentence: impl Into<String>) -> Finding {
@@ -35,9 +37,13 @@ fn follows(code: &'static str, sentence: impl Into<String>) -> Finding {
     Finding::new(Nature::Follows, code, sentence)
 }
 
-/// What does not hold in one store; nothing if all is proven.
+/// What does not hold in one store, causes first; nothing if all is proven.
 #[must_use]
 pub fn compare(store: &StoreEvidence) -> Vec<Finding> {
+    by_cause(all_findings(store))
+}
+
+fn all_findings(store: &StoreEvidence) -> Vec<Finding> {
     let mut found = Vec::new();
     for journal in &store.node.journals {
         found.extend(read_findings("the shop's file", &journal.read));
@@ -50,6 +56,11 @@ pub fn compare(store: &StoreEvidence) -> Vec<Finding> {
         found.extend(read_findings("head office's file", &journal.read));
     }
     found.extend(journal_findings(&store.node, hub));
+    if store.uncounted > 0 && !found.iter().any(|found| found.nature == Nature::OnItsWay) {
+        let text =
+            format!("Head office holds all of it, and has still to count {} in its reports.", events(store.uncounted));
+        found.push(on_its_way("not_counted", text));
+    }
     found.extend(signature_findings(&store.node, hub));
     found.extend(stock_findings(store));
     found.extend(day_findings(store));
@@ -91,7 +102,7 @@ fn journal_findings(node: &NodeStatement, hub: &HubStatement) -> Vec<Finding> {
     let ours: BTreeMap<JournalKey<'_>, &NodeJournal> = node.journals.iter().map(|j| (key(&j.read), j)).collect();
     let theirs: BTreeMap<JournalKey<'_>, &HubJournal> = hub.journals.iter().map(|j| (key(&j.read), j)).collect();
     let keys: BTreeSet<JournalKey<'_>> = ours.keys().chain(theirs.keys()).copied().collect();
-    let mut found = Vec::new();
+    let (mut found, mut waiting) = (Vec::new(), Vec::new());
     for key in keys {
         let (_life, stream) = key;
         let ours = ours.get(&key).map(|journal| &journal.read);
@@ -99,9 +110,7 @@ fn journal_findings(node: &NodeStatement, hub: &HubStatement) -> Vec<Finding> {
         let shop = ours.map_or(0, |journal| journal.last_seq);
         let office = theirs.map_or(0, |journal| journal.read.last_seq);
         if shop > office {
-            let text =
-                format!("{} of the {stream} journal have not arrived at head office yet.", events(shop - office));
-            found.push(on_its_way("not_delivered", text));
+            waiting.push(format!("{} of the {stream} journal", events(shop - office)));
         } else if shop < office {
             let text = format!(
                 "Head office holds {} of the {stream} journal that the shop's box no longer has: its disk is an older copy.",
@@ -120,6 +129,10 @@ fn journal_findings(node: &NodeStatement, hub: &HubStatement) -> Vec<Finding> {
             let text = format!("Head office cannot read {} of the {stream} journal.", events(parked));
             found.push(wrong("unreadable", text));
         }
+    }
+    if !waiting.is_empty() {
+        let text = format!("Not arrived at head office yet: {}.", waiting.join(", "));
+        found.push(on_its_way("not_delivered", text));
     }
     found
 }
@@ -309,6 +322,7 @@ pub(super) mod tests {
             },
             reported_days: BTreeMap::from([("2026-11-24".to_owned(), sums)]),
             reported_stock: BTreeMap::from([(3, -4)]),
+            uncounted: 0,
         }
     }
 
@@ -345,6 +359,22 @@ pub(super) mod tests {
         assert_eq!(hub(other), ["heads_differ"]);
         assert_eq!(codes(|s| s.hub = None), ["hub_knows_nothing"]);
         assert_eq!(codes(|s| s.hub.as_mut().unwrap().journals.clear()), ["not_delivered"]);
+    }
+
+    #[test]
+    fn what_has_not_arrived_is_said_once_and_what_differs_because_of_it_is_counted() {
+        let mut store = sound();
+        let hub = &mut store.hub.as_mut().unwrap().journals;
+        hub[0].read.last_seq = 4;
+        (store.reported_stock, store.reported_days) = (BTreeMap::from([(3, 0)]), BTreeMap::new());
+        let told: Vec<_> = compare(&store).into_iter().map(|found| found.sentence).collect();
+        let sentence = "Not arrived at head office yet: 1 entry of the sales journal. Until then 2 figures differ.";
+        assert_eq!(told, [sentence]);
+        store.node.journals[0].read.broken_at = Some(3);
+        let codes: Vec<_> = compare(&store).into_iter().map(|found| found.code).collect();
+        assert_eq!(codes, ["not_delivered", "entry_changed"], "what is wrong is said all the same");
+        let lag = |s: &mut StoreEvidence| (s.uncounted, s.reported_stock) = (2, BTreeMap::new());
+        assert_eq!(self::codes(lag), ["not_counted"]);
     }
 
     #[test]

@@ -18,8 +18,8 @@ use anyhow::Context as _;
 use self::compare::{StoreEvidence, compare};
 use self::options::AuditOptions;
 use self::report::{AuditReport, StoreAudit};
-use self::statement::{NodeStatement, Sums};
-use crate::client::{Client, ClientError, Hub, Node, retry};
+use self::statement::Sums;
+use crate::client::{Client, ClientError, Hub, Node, NodeState, retry};
 use crate::exit::{Exit, Failure};
 use crate::import::options::NodeOption;
 use crate::screen::Screen;
@@ -76,9 +76,8 @@ pub async fn examine(hub: &Hub, nodes: &[Node], only: Option<u32>, told: impl Fn
 /// # Errors
 /// As [`examine`].
 pub async fn of_store(hub: &Hub, node: &Node) -> Result<StoreAudit, Failure> {
-    let name = ask(|_| node.state()).await?.store.name;
-    let statement = ask(|_| node.audit()).await?;
-    let evidence = evidence(hub, &name, statement).await?;
+    let state = ask(|_| node.state()).await?;
+    let evidence = evidence(hub, node, state).await?;
     let findings = compare(&evidence);
     Ok(StoreAudit { evidence, findings })
 }
@@ -91,16 +90,19 @@ async fn ask<T, F: Future<Output = Result<T, ClientError>>>(attempt: impl FnMut(
     })
 }
 
-/// What is known of a store beside its own statement.
-async fn evidence(hub: &Hub, name: &str, node: NodeStatement) -> Result<StoreEvidence, Failure> {
-    let held = match hub.audit(node.node).await {
+/// What is known of a store. Head office is asked first: what the shop does meanwhile has not arrived there yet, and nobody
+/// takes it for lost in the shop.
+async fn evidence(hub: &Hub, shop: &Node, state: NodeState) -> Result<StoreEvidence, Failure> {
+    let (node, store) = (state.node, state.store.id);
+    let held = match hub.audit(node).await {
         Err(ClientError::Refused { status: 404, .. }) => None,
         Ok(held) => Some(held),
-        Err(_passing_or_not) => Some(ask(|_| hub.audit(node.node)).await?),
+        Err(_passing_or_not) => Some(ask(|_| hub.audit(node)).await?),
     };
-    let (mut reported_days, mut reported_stock) = (BTreeMap::new(), BTreeMap::new());
+    let (mut reported_days, mut reported_stock, mut uncounted) = (BTreeMap::new(), BTreeMap::new(), 0);
     if held.is_some() {
-        let days = ask(|_| hub.sales_by_day(node.store)).await?;
+        let days = ask(|_| hub.sales_by_day(store)).await?;
+        uncounted = days.completeness.iter().filter(|mark| mark.store == store).map(|mark| mark.behind_events).sum();
         for row in days.rows {
             let sums = row.sums;
             let sums = Sums {
@@ -114,10 +116,11 @@ async fn evidence(hub: &Hub, name: &str, node: NodeStatement) -> Result<StoreEvi
             reported_days.insert(row.key, sums);
         }
         let stock = ask(|_| hub.stock()).await?;
-        let ours = stock.rows.iter().filter(|row| row.store == node.store);
+        let ours = stock.rows.iter().filter(|row| row.store == store);
         reported_stock = ours.map(|row| (row.stock_item, row.on_hand)).collect();
     }
-    Ok(StoreEvidence { name: name.to_owned(), node, hub: held, reported_days, reported_stock })
+    let node = ask(|_| shop.audit()).await?;
+    Ok(StoreEvidence { name: state.store.name, node, hub: held, reported_days, reported_stock, uncounted })
 }
 
 fn client(option: &NodeOption) -> Result<Client, Failure> {

@@ -147,7 +147,7 @@ mod tests {
     const LATER: Duration = Duration::from_secs(100);
 
     fn found(nature: Nature) -> Finding {
-        Finding { code: "code", nature, sentence: "A sentence.".to_owned() }
+        Finding { code: "code", nature, sentence: "A sentence.".to_owned(), follows: 0 }
     }
 
     /// What is seen of the same findings at once, and after a while.
