@@ -27,6 +27,11 @@ use crate::screen::Screen;
 /// How long a server may be busy or out of reach, in milliseconds.
 const PATIENCE_MS: u64 = 10_000;
 
+/// How long a server may take to answer anything at all, in milliseconds.
+const AWAKE_MS_MAX: u64 = 5_000;
+
+const NOTHING_PROVEN: &str = "a side cannot be asked, so nothing is proven";
+
 /// Runs an audit.
 ///
 /// # Errors
@@ -49,14 +54,29 @@ pub async fn run(options: &AuditOptions, json: bool, screen: &mut Screen) -> Res
     Ok(report.exit())
 }
 
+/// Makes sure that a server is awake: one whose process stands still takes a question and never answers.
+async fn is_awake(name: &str, client: &Client) -> Result<(), Failure> {
+    match tokio::time::timeout(Duration::from_millis(AWAKE_MS_MAX), client.answers()).await {
+        // One that is starting again is asked again below.
+        Ok(Ok(()) | Err(_)) => Ok(()),
+        Err(_elapsed) => {
+            let (address, limit) = (client.address(), AWAKE_MS_MAX / 1_000);
+            let silent = anyhow::anyhow!("{name} at {address} says nothing for {limit} s: its process stands still");
+            Err(Failure::new(Exit::ServerFailed, silent.context(NOTHING_PROVEN)))
+        }
+    }
+}
+
 /// Audits these stores, or only one of them, and tells after each how many were asked.
 ///
 /// # Errors
 /// [`Failure`] with [`Exit::ServerFailed`] if a side cannot be asked: nothing is proven then.
 pub async fn examine(hub: &Hub, nodes: &[Node], only: Option<u32>, told: impl Fn(u64)) -> Result<AuditReport, Failure> {
+    is_awake("the head office", hub.client()).await?;
     let mut report = AuditReport::default();
     let mut asked = Vec::new();
     for (at, node) in (1..).zip(nodes) {
+        is_awake("the shop's box", node.client()).await?;
         let state = ask(|_| node.state()).await?;
         asked.push(state.node);
         if only.is_none_or(|only| only == state.store.id) {
@@ -84,10 +104,7 @@ pub async fn of_store(hub: &Hub, node: &Node) -> Result<StoreAudit, Failure> {
 
 async fn ask<T, F: Future<Output = Result<T, ClientError>>>(attempt: impl FnMut(u32) -> F) -> Result<T, Failure> {
     let asked = retry(Duration::from_millis(PATIENCE_MS), attempt).await;
-    asked.map_err(|error| {
-        let nothing = "a side cannot be asked, so nothing is proven";
-        Failure::new(Exit::ServerFailed, anyhow::Error::new(error).context(nothing))
-    })
+    asked.map_err(|error| Failure::new(Exit::ServerFailed, anyhow::Error::new(error).context(NOTHING_PROVEN)))
 }
 
 /// What is known of a store. Head office is asked first: what the shop does meanwhile has not arrived there yet, and nobody

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io;
+use std::time::Duration;
 
 use percolate_common::money::{Currency, Minor};
 use percolate_runtime::system::monotonic_now;
@@ -23,6 +24,10 @@ use crate::screen::Screen;
 const LINES_MAX: usize = 4;
 /// What one `sell` sells.
 const SELL_TICKETS: usize = 10;
+/// How long an audit may take, in milliseconds: a person waits for the prompt.
+const AUDIT_MS_MAX: u64 = 30_000;
+/// What helps a process that stands still.
+const HELD: &str = "a process that was stopped goes on with kill -CONT and its number; kill office starts another one";
 /// Columns of the list of processes.
 const PIDS_A_LINE: usize = 2;
 
@@ -190,9 +195,9 @@ impl Prompt<'_> {
                 Ok(Some(Word::Quit)) => return Ok(outcome),
                 Ok(Some(Word::Help)) => screen.write(&help(self.stage)).map_err(gone)?,
                 Ok(Some(Word::Audit)) => {
-                    let report = examine(self.stage).await?;
-                    outcome = report.exit();
-                    screen.write(&report.to_text(screen.paint)).map_err(gone)?;
+                    let (exit, text) = self.audit(screen).await;
+                    outcome = exit;
+                    screen.write(&text).map_err(gone)?;
                 }
                 Ok(Some(word)) => {
                     turn += 1;
@@ -202,6 +207,27 @@ impl Prompt<'_> {
                     }
                 }
                 Err(advice) => screen.line(&format!("  {advice}")).map_err(gone)?,
+            }
+        }
+    }
+
+    /// Audits the chain; how it went, and what is said about it.
+    async fn audit(&self, screen: &Screen) -> (Exit, String) {
+        let (shops, limit) = (self.stage.shops.len(), AUDIT_MS_MAX / 1_000);
+        screen.progress.say(&format!("  reading all journals anew on both sides; at most {limit} s"));
+        let bar = screen.progress.bar("reading the journals", shops as u64);
+        let read = |shop| {
+            bar.at(shop);
+            bar.message(&format!("{shop} of {shops} shops"));
+        };
+        let audited = tokio::time::timeout(Duration::from_millis(AUDIT_MS_MAX), examine(self.stage, read)).await;
+        drop(bar);
+        match audited {
+            Ok(Ok(report)) => (report.exit(), report.to_text(screen.paint)),
+            Ok(Err(failure)) => (failure.exit, format!("  {failure}\n  {HELD}\n")),
+            Err(_elapsed) => {
+                let text = format!("  the audit did not end within {limit} s, so nothing is proven\n  {HELD}\n");
+                (Exit::ServerFailed, text)
             }
         }
     }
