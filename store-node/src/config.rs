@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use percolate_runtime::mqtt::RETRY_MAX;
 
 /// The server of one shop.
 #[derive(Debug, Parser)]
@@ -60,6 +61,10 @@ pub struct Config {
     /// The hub's broker, as host:port.
     #[arg(long, default_value = "127.0.0.1:1883")]
     pub hub_mqtt: String,
+    /// The longest wait between two tries to reach the hub, in seconds, 1 to 3600: a line that is mended carries again after
+    /// at most so long. Each wait is by chance between half of what it could be and all of it.
+    #[arg(long, default_value_t = RETRY_MAX.as_secs(), value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    pub hub_retry_s_max: u64,
     /// Free bytes on the disk that are kept for closing the day; new sales are refused below.
     #[arg(long, default_value_t = 64 * 1024 * 1024)]
     pub disk_reserve_bytes: u64,

@@ -25,6 +25,8 @@ pub const PATIENCE_MS: u64 = 60_000;
 const LOOK_EVERY_MS: u64 = 50;
 /// A free port of the loopback.
 const ANY_PORT: &str = "127.0.0.1:0";
+/// The longest wait of a box between two tries to reach the head office, in seconds: a person looks on.
+const HUB_RETRY_S_MAX: &str = "2";
 /// How much more than the day needs is delivered: a tenth.
 const SPARE_DIVISOR: i64 = 10;
 
@@ -167,7 +169,7 @@ fn shop_spec(folder: &Path, store: &DemoStore, hub_mqtt: &str, clock: &DemoClock
     let clock = clock.argument();
     let who = ["serve", "--store", &id, "--node", &node, "--name", &store.name];
     let place = ["--zone", &store.zone, "--currency", &store.currency, "--cutover-hour", &cutover];
-    let links = ["--hub-mqtt", hub_mqtt, "--simulated-clock", &clock];
+    let links = ["--hub-mqtt", hub_mqtt, "--hub-retry-s-max", HUB_RETRY_S_MAX, "--simulated-clock", &clock];
     let [data_name, http_name] = ["--data", "--http"].map(|name| words(&[name]));
     let fixed = words(&[&who[..], &place[..], &links[..]].concat());
     ServerSpec {

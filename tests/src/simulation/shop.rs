@@ -91,6 +91,7 @@ impl ShopBox {
             hub_mqtt: "127.0.0.1:1".to_owned(),
             disk_reserve_bytes: 0,
             simulated_clock: None,
+            hub_retry_s_max: 15,
             stop_with_parent: false,
             log_format: LogWords::Human,
             log: "info".to_owned(),
