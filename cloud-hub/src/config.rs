@@ -23,4 +23,8 @@ pub struct HubConfig {
     /// Another time than the machine's, for demos and tests: now = START + (wall - ANCHOR) * RATE
     #[arg(long, value_name = "START_MS,ANCHOR_MS,RATE[,UNTIL_MS]")]
     pub simulated_clock: Option<String>,
+    /// Stop in order, as on SIGTERM, when the standard input ends: for a server that belongs to the process which started
+    /// it and holds the other end of a pipe, however that one ends
+    #[arg(long)]
+    pub stop_with_parent: bool,
 }

@@ -16,7 +16,7 @@ use percolate_runtime::files::{DataDir, FileError};
 use percolate_runtime::http::auth::{TokenAuth, TokenError};
 use percolate_runtime::http::health::{Check, Health, ReadyChecks};
 use percolate_runtime::http::server::{BoundServer, Endpoints, ServerError};
-use percolate_runtime::mqtt::{KEEP_ALIVE, Link, LinkConfig};
+use percolate_runtime::mqtt::{KEEP_ALIVE, Link, LinkConfig, RETRY_MAX};
 use percolate_runtime::sqlite::StorageError;
 use percolate_runtime::system::{OsEntropy, SimulatedClockError, clock_from_option};
 use percolate_runtime::tasks::{StopReport, TaskGroup};
@@ -241,6 +241,7 @@ fn start_sync(
         will: None,
         online: None,
         keep_alive: KEEP_ALIVE,
+        retry_max: RETRY_MAX,
     };
     let (link, publisher, events) = Link::new(config, context.entropy.clone());
     tasks.spawn("hub_link", |stop| link.run(stop));

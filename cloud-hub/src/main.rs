@@ -9,7 +9,7 @@ use cloud_hub::config::HubConfig;
 use cloud_hub::hub::Hub;
 use cloud_hub::reporting;
 use percolate_runtime::files::DataDir;
-use percolate_runtime::tasks::{self, shutdown_signal};
+use percolate_runtime::tasks::{self, StopOn, told_to_stop};
 use percolate_runtime::telemetry::{LogFormat, init_logs};
 
 /// The cloud hub of a chain: broker, journal, reports and menu in one process
@@ -86,8 +86,9 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
 }
 
 async fn serve(config: HubConfig) -> anyhow::Result<ExitCode> {
+    let stop_on = if config.stop_with_parent { StopOn::SignalsAndParent } else { StopOn::Signals };
     let hub = Hub::start(config).await.context("the hub did not start")?;
-    let signal = shutdown_signal().await.context("signals cannot be heard")?;
+    let signal = told_to_stop(stop_on).await.context("signals cannot be heard")?;
     tracing::info!(signal, "the hub stops");
     let report = hub.stop().await;
     Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

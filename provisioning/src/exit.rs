@@ -17,6 +17,8 @@ pub enum Exit {
     ServerFailed,
     /// What was compared does not agree.
     Disagreement,
+    /// The folder of the files cannot be written, or has too little room.
+    FolderUnusable,
     /// Interrupted by a person before the end.
     Interrupted,
 }
@@ -30,6 +32,7 @@ Exit codes:
   3    import: some rows were set aside, the rest is in
   4    a server could not be started or reached, or refused
   5    what was compared does not agree, or was not acknowledged in time
+  6    demo: its folder is read-only, not this user's to write, or on a disk with too little room
   130  interrupted before the end";
 
 impl Exit {
@@ -43,8 +46,15 @@ impl Exit {
             Self::RowsSetAside => 3,
             Self::ServerFailed => 4,
             Self::Disagreement => 5,
+            Self::FolderUnusable => 6,
             Self::Interrupted => 130,
         }
+    }
+
+    /// This, or the other if this one is well.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        if self == Self::Done { other } else { self }
     }
 }
 
@@ -92,6 +102,7 @@ mod tests {
             Exit::RowsSetAside,
             Exit::ServerFailed,
             Exit::Disagreement,
+            Exit::FolderUnusable,
             Exit::Interrupted,
         ];
         for exit in all {

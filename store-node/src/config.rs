@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use percolate_runtime::mqtt::RETRY_MAX;
 
 /// The server of one shop.
 #[derive(Debug, Parser)]
@@ -76,12 +77,20 @@ pub struct Config {
     /// noticed at its start, without head office.
     #[arg(long)]
     pub guard: Option<PathBuf>,
+    /// The longest wait between two tries to reach the hub, in seconds, 1 to 3600: a line that is mended carries again after
+    /// at most so long. Each wait is by chance between half of what it could be and all of it.
+    #[arg(long, default_value_t = RETRY_MAX.as_secs(), value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    pub hub_retry_s_max: u64,
     /// Free bytes on the disk that are kept for closing the day; new sales are refused below.
     #[arg(long, default_value_t = 64 * 1024 * 1024)]
     pub disk_reserve_bytes: u64,
     /// `START_MS,ANCHOR_MS,RATE[,UNTIL_MS]`: a clock for demos and tests.
     #[arg(long)]
     pub simulated_clock: Option<String>,
+    /// Stop in order, as on SIGTERM, when the standard input ends: for a server that belongs to the process which started
+    /// it and holds the other end of a pipe, however that one ends.
+    #[arg(long)]
+    pub stop_with_parent: bool,
     /// How the log is written.
     #[arg(long, value_enum, default_value_t = LogWords::Human)]
     pub log_format: LogWords,

@@ -6,13 +6,13 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser as _;
-use percolate_runtime::tasks::shutdown_signal;
+use percolate_runtime::tasks::{StopOn, told_to_stop};
 use percolate_runtime::telemetry::{LogFormat, init_logs};
 use store_node::config::{Cli, Command, Config, LogWords, PutBack};
 use store_node::{Node, say_put_back};
 
 async fn serve(config: &Config) -> Result<ExitCode> {
-    let told = shutdown_signal();
+    let told = told_to_stop(if config.stop_with_parent { StopOn::SignalsAndParent } else { StopOn::Signals });
     tokio::pin!(told);
     // Signals are listened to before anybody can know that the node runs.
     let node = tokio::select! {

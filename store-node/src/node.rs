@@ -145,6 +145,7 @@ fn link_config(config: &Config, boot: u64) -> Result<LinkConfig> {
         will: Some(presence(false)?),
         online: Some(presence(true)?),
         keep_alive: KEEP_ALIVE,
+        retry_max: Duration::from_secs(config.hub_retry_s_max),
     })
 }
 

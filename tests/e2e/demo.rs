@@ -33,7 +33,7 @@ fn verdict(output: &Output) -> Result<Value> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_demo_ends_with_a_verdict_and_leaves_no_process_behind() -> Result<()> {
     let scratch = tempfile::tempdir()?;
-    let folder = scratch.path().join("demo");
+    let folder = scratch.path().join("{http} is the name of a folder, and so is {data}");
     let arguments = ["--calm", "--stores", "3", "--tickets", "40", "--seconds", "2", "--json"];
     let output = run(demo(&folder, &arguments)?, async { Ok(()) }).await?;
     let report = verdict(&output)?;

@@ -3,6 +3,8 @@
 mod bad_days;
 mod chain;
 mod demo;
+mod demo_meddled;
+mod demo_prompt;
 mod kills;
 mod past_sales;
 mod prove;

@@ -47,6 +47,7 @@ pub(crate) async fn bare() -> Bare {
         will: None,
         online: None,
         keep_alive: Duration::from_secs(10),
+        retry_max: percolate_runtime::mqtt::RETRY_MAX,
     };
     let (link, publisher, events) = Link::new(config, Arc::new(SeededEntropy::new(1)));
     tasks.spawn("link", |stop| link.run(stop));

@@ -17,10 +17,11 @@ pub fn delay(failures: u32) -> Duration {
     Duration::from_millis(doubled_ms.min(DELAY_MS_MAX))
 }
 
-/// Between half of the wait and all of it, so that a chain of shops does not call a restarted hub at one instant.
+/// Between half of the wait and all of it, so that a chain of shops does not call a restarted hub at one instant. The wait
+/// is never longer than `longest`.
 #[must_use]
-pub fn jittered_delay(failures: u32, entropy: &dyn Entropy) -> Duration {
-    let half = delay(failures) / 2;
+pub fn jittered_delay(failures: u32, longest: Duration, entropy: &dyn Entropy) -> Duration {
+    let half = delay(failures).min(longest) / 2;
     let half_ms = u64::try_from(half.as_millis()).unwrap_or(DELAY_MS_MAX);
     half + Duration::from_millis(entropy.next_u64() % (half_ms + 1))
 }
@@ -42,8 +43,17 @@ mod tests {
     #[test]
     fn jitter_keeps_at_least_half_and_spreads() {
         let entropy = SeededEntropy::new(7);
-        let waits: Vec<u128> = (0..200).map(|_| jittered_delay(3, &entropy).as_millis()).collect();
+        let waits: Vec<u128> = (0..200).map(|_| jittered_delay(3, Duration::MAX, &entropy).as_millis()).collect();
         assert!(waits.iter().all(|wait| (1_000..=2_000).contains(wait)));
         assert!(waits.iter().any(|wait| *wait < 1_250) && waits.iter().any(|wait| *wait > 1_750));
+    }
+
+    #[test]
+    fn no_wait_is_longer_than_the_longest_and_the_longest_is_spread_too() {
+        let (entropy, longest) = (SeededEntropy::new(7), Duration::from_secs(2));
+        let waits: Vec<u128> = (0..200).map(|_| jittered_delay(30, longest, &entropy).as_millis()).collect();
+        assert!(waits.iter().all(|wait| (1_000..=2_000).contains(wait)));
+        assert!(waits.iter().any(|wait| *wait < 1_250) && waits.iter().any(|wait| *wait > 1_750));
+        assert!(jittered_delay(0, longest, &entropy) <= delay(0), "the first wait is as short as ever");
     }
 }

@@ -27,6 +27,9 @@ pub const FRAME_BYTES_MAX: usize = 96 * 1024;
 /// How often a link that has nothing to say shows that it lives, where its configuration says nothing else.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(30);
 
+/// The longest wait between two tries to connect, where its configuration says nothing else.
+pub const RETRY_MAX: Duration = Duration::from_secs(15);
+
 /// The largest packet either way, in bytes; the client drops the connection above it.
 const PACKET_BYTES_MAX: usize = 512 * 1024;
 
@@ -71,6 +74,9 @@ pub struct LinkConfig {
     pub online: Option<Presence>,
     /// How often a quiet link shows that it lives: at least a second, usually [`KEEP_ALIVE`].
     pub keep_alive: Duration,
+    /// The longest wait between two tries to connect, usually [`RETRY_MAX`]: a line that is mended is noticed after at most
+    /// so long.
+    pub retry_max: Duration,
 }
 
 /// What a link tells its owner, in order.
@@ -215,7 +221,7 @@ impl Link {
     ///
     /// ```no_run
     /// # use std::sync::Arc;
-    /// # use percolate_runtime::{mqtt::{KEEP_ALIVE, Link, LinkConfig}, system::OsEntropy, tasks::TaskGroup};
+    /// # use percolate_runtime::{mqtt::{KEEP_ALIVE, Link, LinkConfig, RETRY_MAX}, system::OsEntropy, tasks::TaskGroup};
     /// # fn example(tasks: &TaskGroup) {
     /// let config = LinkConfig {
     ///     host: "127.0.0.1".to_owned(),
@@ -225,6 +231,7 @@ impl Link {
     ///     will: None,
     ///     online: None,
     ///     keep_alive: KEEP_ALIVE,
+    ///     retry_max: RETRY_MAX,
     /// };
     /// let (link, publisher, events) = Link::new(config, Arc::new(OsEntropy));
     /// tasks.spawn("mqtt-link", |stop| link.run(stop));
@@ -269,7 +276,7 @@ impl Link {
                 return;
             }
             failures = failures_before(failures, up_since.map(|since| monotonic_now().saturating_sub(since)));
-            tokio::time::sleep(jittered_delay(failures, &*self.entropy)).await;
+            tokio::time::sleep(jittered_delay(failures, self.config.retry_max, &*self.entropy)).await;
             failures = failures.saturating_add(1);
         }
     }

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use metrics::counter;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -220,6 +221,41 @@ pub async fn shutdown_signal() -> io::Result<&'static str> {
     })
 }
 
+/// What tells a server to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopOn {
+    /// SIGINT and SIGTERM.
+    Signals,
+    /// These, and the end of its input: the process that started it holds the other end, and has ended somehow.
+    SignalsAndParent,
+}
+
+/// Waits for what tells a server to stop, and says what it was.
+///
+/// # Errors
+/// If it cannot be listened to.
+pub async fn told_to_stop(on: StopOn) -> io::Result<&'static str> {
+    match on {
+        StopOn::Signals => shutdown_signal().await,
+        StopOn::SignalsAndParent => tokio::select! {
+            signal = shutdown_signal() => signal,
+            ended = end_of_input() => ended,
+        },
+    }
+}
+
+/// Waits for the end of the process's input, in a thread of its own, which ends with the process: an executor would wait
+/// for a read that never comes back.
+async fn end_of_input() -> io::Result<&'static str> {
+    let (ended, is_over) = oneshot::channel::<()>();
+    std::thread::Builder::new().name("input".to_owned()).spawn(move || {
+        // An input that cannot be read is over, too.
+        drop((io::copy(&mut io::stdin(), &mut io::sink()), ended));
+    })?;
+    is_over.await.unwrap_or_default();
+    Ok("end of input")
+}
+
 /// As [`shutdown_signal`], and SIGHUP: for a program that belongs to a terminal, and ends when that is closed.
 ///
 /// # Errors
@@ -276,7 +312,7 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    use tokio::sync::{mpsc, oneshot};
+    use tokio::sync::mpsc;
 
     use super::*;
 

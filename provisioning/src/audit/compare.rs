@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use percolate_common::ids::NodeId;
 use percolate_common::journal::{AuthorId, Hash, Head, Incarnation, JournalId, PublicKey, Signature};
 
+use super::finding::{Finding, Nature, by_cause};
 use super::statement::{Day, HubJournal, HubStatement, Journal, NodeJournal, NodeStatement, Sums};
 
 /// Everything that is known of one store.
@@ -20,36 +21,46 @@ pub struct StoreEvidence {
     pub reported_days: BTreeMap<String, Sums>,
     /// Its stock in the reports.
     pub reported_stock: BTreeMap<u32, i64>,
+    /// Entries that the hub knows to exist and has not counted in its reports.
+    pub uncounted: u64,
 }
 
-/// Something that is not as it must be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
-    /// For programs.
-    pub code: &'static str,
-    /// For people, as a whole sentence.
-    pub sentence: String,
+fn wrong(code: &'static str, sentence: impl Into<String>) -> Finding {
+    Finding::new(Nature::Wrong, code, sentence)
 }
 
-fn finding(code: &'static str, sentence: impl Into<String>) -> Finding {
-    Finding { code, sentence: sentence.into() }
+fn on_its_way(code: &'static str, sentence: impl Into<String>) -> Finding {
+    Finding::new(Nature::OnItsWay, code, sentence)
 }
 
-/// What does not hold in one store; nothing if all is proven.
+fn follows(code: &'static str, sentence: impl Into<String>) -> Finding {
+    Finding::new(Nature::Follows, code, sentence)
+}
+
+/// What does not hold in one store, causes first; nothing if all is proven.
 #[must_use]
 pub fn compare(store: &StoreEvidence) -> Vec<Finding> {
+    by_cause(all_findings(store))
+}
+
+fn all_findings(store: &StoreEvidence) -> Vec<Finding> {
     let mut found = Vec::new();
     for journal in &store.node.journals {
         found.extend(read_findings("the shop's file", &journal.read));
     }
     let Some(hub) = &store.hub else {
-        found.push(finding("hub_knows_nothing", "Head office has never heard of this box."));
+        found.push(on_its_way("hub_knows_nothing", "Head office has never heard of this box."));
         return found;
     };
     for journal in &hub.journals {
         found.extend(read_findings("head office's file", &journal.read));
     }
     found.extend(journal_findings(&store.node, hub));
+    if store.uncounted > 0 && !found.iter().any(|found| found.nature == Nature::OnItsWay) {
+        let text =
+            format!("Head office holds all of it, and has still to count {} in its reports.", events(store.uncounted));
+        found.push(on_its_way("not_counted", text));
+    }
     found.extend(signature_findings(&store.node, hub));
     found.extend(stock_findings(store));
     found.extend(day_findings(store));
@@ -65,18 +76,18 @@ fn read_findings(whose: &str, journal: &Journal) -> Vec<Finding> {
         let text = format!(
             "Entry {seq} of the {stream} journal in {whose} was changed after it was written: it does not fit the seal on it."
         );
-        found.push(finding("entry_changed", text));
+        found.push(wrong("entry_changed", text));
     }
     if let Some(seq) = journal.gap_at {
         let text = format!("Entry {seq} of the {stream} journal is missing in {whose}; numbers are never skipped.");
-        found.push(finding("entry_missing", text));
+        found.push(wrong("entry_missing", text));
     }
     let whole = journal.broken_at.is_none() && journal.gap_at.is_none();
     if whole && journal.computed_head != journal.head {
         let text = format!(
             "The {stream} journal in {whose} does not end where it is said to: its end was cut off or changed."
         );
-        found.push(finding("head_changed", text));
+        found.push(wrong("head_changed", text));
     }
     found
 }
@@ -91,7 +102,7 @@ fn journal_findings(node: &NodeStatement, hub: &HubStatement) -> Vec<Finding> {
     let ours: BTreeMap<JournalKey<'_>, &NodeJournal> = node.journals.iter().map(|j| (key(&j.read), j)).collect();
     let theirs: BTreeMap<JournalKey<'_>, &HubJournal> = hub.journals.iter().map(|j| (key(&j.read), j)).collect();
     let keys: BTreeSet<JournalKey<'_>> = ours.keys().chain(theirs.keys()).copied().collect();
-    let mut found = Vec::new();
+    let (mut found, mut waiting) = (Vec::new(), Vec::new());
     for key in keys {
         let (_life, stream) = key;
         let ours = ours.get(&key).map(|journal| &journal.read);
@@ -99,27 +110,29 @@ fn journal_findings(node: &NodeStatement, hub: &HubStatement) -> Vec<Finding> {
         let shop = ours.map_or(0, |journal| journal.last_seq);
         let office = theirs.map_or(0, |journal| journal.read.last_seq);
         if shop > office {
-            let text =
-                format!("{} of the {stream} journal have not arrived at head office yet.", events(shop - office));
-            found.push(finding("not_delivered", text));
+            waiting.push(format!("{} of the {stream} journal", events(shop - office)));
         } else if shop < office {
             let text = format!(
                 "Head office holds {} of the {stream} journal that the shop's box no longer has: its disk is an older copy.",
                 events(office - shop)
             );
-            found.push(finding("box_behind", text));
+            found.push(on_its_way("box_behind", text));
         } else if let (Some(ours), Some(theirs)) = (ours, theirs)
             && ours.head != theirs.read.head
         {
             let text = format!(
                 "Shop and head office hold different {stream} journals up to entry {shop}: one was changed or copied."
             );
-            found.push(finding("heads_differ", text));
+            found.push(wrong("heads_differ", text));
         }
         if let Some(parked) = theirs.map(|journal| journal.parked).filter(|parked| *parked > 0) {
             let text = format!("Head office cannot read {} of the {stream} journal.", events(parked));
-            found.push(finding("unreadable", text));
+            found.push(wrong("unreadable", text));
         }
+    }
+    if !waiting.is_empty() {
+        let text = format!("Not arrived at head office yet: {}.", waiting.join(", "));
+        found.push(on_its_way("not_delivered", text));
     }
     found
 }
@@ -151,7 +164,7 @@ fn signature_findings(node: &NodeStatement, hub: &HubStatement) -> Vec<Finding> 
                 "The end of the {stream} journal is not signed by the key that head office knows this box by: another \
                  program wrote it, or the whole chain was sealed anew."
             );
-            found.push(finding("signature_wrong", text));
+            found.push(wrong("signature_wrong", text));
         }
     }
     found
@@ -184,12 +197,12 @@ fn stock_findings(store: &StoreEvidence) -> Vec<Finding> {
                 "Stock item {number}: the shop goes by {}, its journals come to {}.",
                 item.on_hand, item.folded
             );
-            found.push(finding("stock_differs_from_journal", text));
+            found.push(wrong("stock_differs_from_journal", text));
         }
         let reported = store.reported_stock.get(&number).copied().unwrap_or(0);
         if reported != item.on_hand {
             let text = format!("Stock item {number}: the shop goes by {}, head office by {reported}.", item.on_hand);
-            found.push(finding("stock_differs_from_hub", text));
+            found.push(follows("stock_differs_from_hub", text));
         }
     }
     found
@@ -201,7 +214,7 @@ fn day_findings(store: &StoreEvidence) -> Vec<Finding> {
         if kept != folded {
             let text =
                 format!("{day}: the shop's totals are not what its journals come to ({}).", difference(kept, folded));
-            found.push(finding("day_differs_from_journal", text));
+            found.push(wrong("day_differs_from_journal", text));
         }
         let reported = store.reported_days.get(day).copied().unwrap_or_default();
         if reported != *folded {
@@ -209,14 +222,14 @@ fn day_findings(store: &StoreEvidence) -> Vec<Finding> {
                 "{day}: head office's report is not what the shop's journals come to ({}).",
                 difference(&reported, folded)
             );
-            found.push(finding("day_differs_from_report", text));
+            found.push(follows("day_differs_from_report", text));
         }
     }
     let known: BTreeSet<&str> = store.node.days.iter().map(|day| day.day.as_str()).collect();
     for (day, sums) in store.reported_days.iter().filter(|(day, _)| !known.contains(day.as_str())) {
         if *sums != Sums::default() {
             let text = format!("{day}: head office reports {} tickets, the shop knows of none.", sums.tickets);
-            found.push(finding("day_unknown_to_shop", text));
+            found.push(follows("day_unknown_to_shop", text));
         }
     }
     found
@@ -241,11 +254,11 @@ fn receipt_findings(node: &NodeStatement) -> Vec<Finding> {
     for series in &node.receipts {
         if let Some(number) = series.gap_at {
             let text = format!("Receipt {}-{number} is missing, and later ones are there.", series.series);
-            found.push(finding("receipt_missing", text));
+            found.push(wrong("receipt_missing", text));
         }
         for number in &series.doubled {
             let text = format!("Receipt {}-{number} was given to two sales; both are counted.", series.series);
-            found.push(finding("receipt_given_twice", text));
+            found.push(wrong("receipt_given_twice", text));
         }
     }
     found
@@ -309,6 +322,7 @@ pub(super) mod tests {
             },
             reported_days: BTreeMap::from([("2026-11-24".to_owned(), sums)]),
             reported_stock: BTreeMap::from([(3, -4)]),
+            uncounted: 0,
         }
     }
 
@@ -345,6 +359,22 @@ pub(super) mod tests {
         assert_eq!(hub(other), ["heads_differ"]);
         assert_eq!(codes(|s| s.hub = None), ["hub_knows_nothing"]);
         assert_eq!(codes(|s| s.hub.as_mut().unwrap().journals.clear()), ["not_delivered"]);
+    }
+
+    #[test]
+    fn what_has_not_arrived_is_said_once_and_what_differs_because_of_it_is_counted() {
+        let mut store = sound();
+        let hub = &mut store.hub.as_mut().unwrap().journals;
+        hub[0].read.last_seq = 4;
+        (store.reported_stock, store.reported_days) = (BTreeMap::from([(3, 0)]), BTreeMap::new());
+        let told: Vec<_> = compare(&store).into_iter().map(|found| found.sentence).collect();
+        let sentence = "Not arrived at head office yet: 1 entry of the sales journal. Until then 2 figures differ.";
+        assert_eq!(told, [sentence]);
+        store.node.journals[0].read.broken_at = Some(3);
+        let codes: Vec<_> = compare(&store).into_iter().map(|found| found.code).collect();
+        assert_eq!(codes, ["not_delivered", "entry_changed"], "what is wrong is said all the same");
+        let lag = |s: &mut StoreEvidence| (s.uncounted, s.reported_stock) = (2, BTreeMap::new());
+        assert_eq!(self::codes(lag), ["not_counted"]);
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! `provision audit`: the proof that nothing is lost, doubled or changed.
 //!
-//! [`options`] → [`statement`] from both sides → [`mod@compare`] → [`report`]. Each side reads its own file anew; here nothing is
-//! believed that the two do not state alike.
+//! [`options`] → [`statement`] from both sides → [`mod@compare`]: each [`finding`] → [`report`]. Each side reads its own file
+//! anew; here nothing is believed that the two do not state alike.
 
 pub mod compare;
+pub mod finding;
 pub mod options;
 pub mod report;
 pub mod statement;
@@ -17,14 +18,19 @@ use anyhow::Context as _;
 use self::compare::{StoreEvidence, compare};
 use self::options::AuditOptions;
 use self::report::{AuditReport, StoreAudit};
-use self::statement::{NodeStatement, Sums};
-use crate::client::{Client, ClientError, Hub, Node, retry};
+use self::statement::Sums;
+use crate::client::{Client, ClientError, Hub, Node, NodeState, retry};
 use crate::exit::{Exit, Failure};
 use crate::import::options::NodeOption;
 use crate::screen::Screen;
 
 /// How long a server may be busy or out of reach, in milliseconds.
 const PATIENCE_MS: u64 = 10_000;
+
+/// How long a server may take to answer anything at all, in milliseconds.
+const AWAKE_MS_MAX: u64 = 5_000;
+
+const NOTHING_PROVEN: &str = "a side cannot be asked, so nothing is proven";
 
 /// Runs an audit.
 ///
@@ -48,14 +54,29 @@ pub async fn run(options: &AuditOptions, json: bool, screen: &mut Screen) -> Res
     Ok(report.exit())
 }
 
+/// Makes sure that a server is awake: one whose process stands still takes a question and never answers.
+async fn is_awake(name: &str, client: &Client) -> Result<(), Failure> {
+    match tokio::time::timeout(Duration::from_millis(AWAKE_MS_MAX), client.answers()).await {
+        // One that is starting again is asked again below.
+        Ok(Ok(()) | Err(_)) => Ok(()),
+        Err(_elapsed) => {
+            let (address, limit) = (client.address(), AWAKE_MS_MAX / 1_000);
+            let silent = anyhow::anyhow!("{name} at {address} says nothing for {limit} s: its process stands still");
+            Err(Failure::new(Exit::ServerFailed, silent.context(NOTHING_PROVEN)))
+        }
+    }
+}
+
 /// Audits these stores, or only one of them, and tells after each how many were asked.
 ///
 /// # Errors
 /// [`Failure`] with [`Exit::ServerFailed`] if a side cannot be asked: nothing is proven then.
 pub async fn examine(hub: &Hub, nodes: &[Node], only: Option<u32>, told: impl Fn(u64)) -> Result<AuditReport, Failure> {
+    is_awake("the head office", hub.client()).await?;
     let mut report = AuditReport::default();
     let mut asked = Vec::new();
     for (at, node) in (1..).zip(nodes) {
+        is_awake("the shop's box", node.client()).await?;
         let state = ask(|_| node.state()).await?;
         asked.push(state.node);
         if only.is_none_or(|only| only == state.store.id) {
@@ -75,31 +96,30 @@ pub async fn examine(hub: &Hub, nodes: &[Node], only: Option<u32>, told: impl Fn
 /// # Errors
 /// As [`examine`].
 pub async fn of_store(hub: &Hub, node: &Node) -> Result<StoreAudit, Failure> {
-    let name = ask(|_| node.state()).await?.store.name;
-    let statement = ask(|_| node.audit()).await?;
-    let evidence = evidence(hub, &name, statement).await?;
+    let state = ask(|_| node.state()).await?;
+    let evidence = evidence(hub, node, state).await?;
     let findings = compare(&evidence);
     Ok(StoreAudit { evidence, findings })
 }
 
 async fn ask<T, F: Future<Output = Result<T, ClientError>>>(attempt: impl FnMut(u32) -> F) -> Result<T, Failure> {
     let asked = retry(Duration::from_millis(PATIENCE_MS), attempt).await;
-    asked.map_err(|error| {
-        let nothing = "a side cannot be asked, so nothing is proven";
-        Failure::new(Exit::ServerFailed, anyhow::Error::new(error).context(nothing))
-    })
+    asked.map_err(|error| Failure::new(Exit::ServerFailed, anyhow::Error::new(error).context(NOTHING_PROVEN)))
 }
 
-/// What is known of a store beside its own statement.
-async fn evidence(hub: &Hub, name: &str, node: NodeStatement) -> Result<StoreEvidence, Failure> {
-    let held = match hub.audit(node.node).await {
+/// What is known of a store. Head office is asked first: what the shop does meanwhile has not arrived there yet, and nobody
+/// takes it for lost in the shop.
+async fn evidence(hub: &Hub, shop: &Node, state: NodeState) -> Result<StoreEvidence, Failure> {
+    let (node, store) = (state.node, state.store.id);
+    let held = match hub.audit(node).await {
         Err(ClientError::Refused { status: 404, .. }) => None,
         Ok(held) => Some(held),
-        Err(_passing_or_not) => Some(ask(|_| hub.audit(node.node)).await?),
+        Err(_passing_or_not) => Some(ask(|_| hub.audit(node)).await?),
     };
-    let (mut reported_days, mut reported_stock) = (BTreeMap::new(), BTreeMap::new());
+    let (mut reported_days, mut reported_stock, mut uncounted) = (BTreeMap::new(), BTreeMap::new(), 0);
     if held.is_some() {
-        let days = ask(|_| hub.sales_by_day(node.store)).await?;
+        let days = ask(|_| hub.sales_by_day(store)).await?;
+        uncounted = days.completeness.iter().filter(|mark| mark.store == store).map(|mark| mark.behind_events).sum();
         for row in days.rows {
             let sums = row.sums;
             let sums = Sums {
@@ -113,10 +133,11 @@ async fn evidence(hub: &Hub, name: &str, node: NodeStatement) -> Result<StoreEvi
             reported_days.insert(row.key, sums);
         }
         let stock = ask(|_| hub.stock()).await?;
-        let ours = stock.rows.iter().filter(|row| row.store == node.store);
+        let ours = stock.rows.iter().filter(|row| row.store == store);
         reported_stock = ours.map(|row| (row.stock_item, row.on_hand)).collect();
     }
-    Ok(StoreEvidence { name: name.to_owned(), node, hub: held, reported_days, reported_stock })
+    let node = ask(|_| shop.audit()).await?;
+    Ok(StoreEvidence { name: state.store.name, node, hub: held, reported_days, reported_stock, uncounted })
 }
 
 fn client(option: &NodeOption) -> Result<Client, Failure> {

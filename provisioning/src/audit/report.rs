@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::compare::{Finding, StoreEvidence};
+use super::compare::StoreEvidence;
+use super::finding::{Finding, Nature};
 use crate::exit::Exit;
 use crate::figures::{counted, grouped, signed};
 use crate::table::{Cell, Paint, Side, Table, Tone};
@@ -14,6 +15,16 @@ pub struct StoreAudit {
     pub evidence: StoreEvidence,
     /// What does not hold.
     pub findings: Vec<Finding>,
+}
+
+impl StoreAudit {
+    fn awaits(&self) -> bool {
+        self.findings.iter().any(|found| found.nature == Nature::OnItsWay)
+    }
+
+    fn wrong_count(&self) -> usize {
+        self.findings.iter().filter(|found| found.nature != Nature::OnItsWay).count()
+    }
 }
 
 /// The outcome.
@@ -33,11 +44,14 @@ impl AuditReport {
     }
 
     fn is_proven(&self) -> bool {
-        !self.stores.is_empty() && self.finding_count() == 0
+        !self.stores.is_empty()
+            && self.not_asked.is_empty()
+            && self.stores.iter().all(|store| store.findings.is_empty())
     }
 
-    fn finding_count(&self) -> usize {
-        self.stores.iter().map(|store| store.findings.len()).sum::<usize>() + self.not_asked.len()
+    /// Findings that no delivery mends.
+    fn wrong_count(&self) -> usize {
+        self.stores.iter().map(StoreAudit::wrong_count).sum::<usize>() + self.not_asked.len()
     }
 
     fn entries(&self) -> i64 {
@@ -51,7 +65,15 @@ impl AuditReport {
             return "NOT proven: no store was asked.".to_owned();
         }
         if !self.is_proven() {
-            return format!("NOT proven: {}.", counted(signed(self.finding_count()), "finding", "findings"));
+            let awaiting = self.stores.iter().filter(|store| store.awaits()).count();
+            let shops = counted(signed(awaiting), "store", "stores");
+            let way = format!("something of {shops} is still on its way");
+            let wrong = match (self.wrong_count(), awaiting) {
+                (0, _) => return format!("NOT proven yet: {way}, nothing else was found. Ask again in a moment."),
+                (wrong, 0) => return format!("NOT proven: {}.", counted(signed(wrong), "finding", "findings")),
+                (wrong, _) => counted(signed(wrong), "finding", "findings"),
+            };
+            return format!("NOT proven: {wrong}, and {way}.");
         }
         format!(
             "Proven: {} of {} are the same on both sides: nothing missing, nothing changed.",
@@ -86,7 +108,8 @@ impl AuditReport {
         for store in &self.stores {
             let node = &store.evidence.node;
             let receipts: u64 = node.receipts.iter().map(|series| series.last).sum();
-            let sign = match store.findings.len() {
+            let sign = match store.wrong_count() {
+                0 if store.awaits() => Cell::from("on its way").tone(Tone::Waiting),
                 0 => Cell::from("proven").tone(Tone::Good),
                 count => Cell::from(counted(signed(count), "finding", "findings")).tone(Tone::Bad),
             };
@@ -111,7 +134,7 @@ impl AuditReport {
     /// The outcome as one object.
     #[must_use]
     pub fn to_json(&self) -> Value {
-        let found = |found: &Finding| json!({"code": found.code, "sentence": found.sentence});
+        let found = |found: &Finding| json!({"code": found.code, "sentence": found.sentence, "follows": found.follows});
         let store = |store: &StoreAudit| {
             json!({
                 "store": store.evidence.node.store, "node": store.evidence.node.node, "name": store.evidence.name,
@@ -169,6 +192,22 @@ pub(crate) mod tests {
         assert!(text.ends_with("\n  NOT proven: 1 finding.\n"), "{text}");
         assert_eq!(report.exit(), Exit::Disagreement);
         assert_eq!(report.to_json()["stores"][0]["findings"][0]["code"], "entry_changed");
+    }
+
+    #[test]
+    fn what_is_still_on_its_way_is_told_apart_from_what_is_wrong() {
+        let mut evidence = sound();
+        evidence.hub.as_mut().unwrap().journals[0].read.last_seq = 4;
+        evidence.reported_days.clear();
+        let report = audit(evidence.clone());
+        let text = report.to_text(Paint::new(false));
+        assert!(text.contains("  on its way\n\n  Midtown: Not arrived at head office yet: 1 entry"), "{text}");
+        let last =
+            "NOT proven yet: something of 1 store is still on its way, nothing else was found. Ask again in a moment.";
+        assert_eq!((report.verdict().as_str(), report.exit()), (last, Exit::Disagreement));
+        evidence.node.journals[0].read.broken_at = Some(3);
+        let verdict = audit(evidence).verdict();
+        assert_eq!(verdict, "NOT proven: 1 finding, and something of 1 store is still on its way.");
     }
 
     #[test]

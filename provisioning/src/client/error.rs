@@ -33,6 +33,14 @@ pub enum ClientError {
         /// For people.
         detail: String,
     },
+    /// The server is there, and cannot do its work.
+    #[error("{address} is not ready: {reason}")]
+    NotReady {
+        /// Host and port.
+        address: String,
+        /// What is not as it must be.
+        reason: String,
+    },
     /// The answer has another shape than expected: another version, or another program.
     #[error("{address} answered {path} in a shape that this program does not know")]
     Unexpected {
@@ -44,6 +52,28 @@ pub enum ClientError {
         #[source]
         source: serde_json::Error,
     },
+}
+
+/// What `/readyz` answers.
+#[derive(Debug, Default, Deserialize)]
+struct Readiness {
+    #[serde(default)]
+    checks: Vec<Check>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Check {
+    name: String,
+    ok: bool,
+    detail: String,
+}
+
+/// What is not as it must be, in words: `disk: 4096 bytes free`.
+pub(super) fn not_ready_in_words(body: &[u8]) -> String {
+    let readiness: Readiness = serde_json::from_slice(body).unwrap_or_default();
+    let failed = readiness.checks.into_iter().filter(|check| !check.ok);
+    let told: Vec<String> = failed.map(|check| format!("{}: {}", check.name, check.detail)).collect();
+    if told.is_empty() { "it does not say why; its log does".to_owned() } else { told.join("; ") }
 }
 
 /// The parts of a problem (RFC 9457) that are read.
@@ -74,21 +104,24 @@ impl ClientError {
             detail.push_str(&format!(" ({} {})", error.pointer, error.detail));
         }
         if detail.is_empty() {
-            detail = String::from_utf8_lossy(body).chars().take(200).collect();
+            detail = match serde_json::from_slice::<serde_json::Value>(body) {
+                Ok(_without_words) => "it does not say why; its log does".to_owned(),
+                Err(_no_json) => String::from_utf8_lossy(body).chars().take(200).collect(),
+            };
         }
         Self::Refused { address: address.to_owned(), path: path.to_owned(), status, code: problem.code, detail }
     }
 
     /// A server that is there, but says that it cannot do its work, and why.
     pub(crate) fn not_ready(address: &str, reason: &str) -> Self {
-        Self::refused(address, "/readyz", 503, reason.as_bytes())
+        Self::NotReady { address: address.to_owned(), reason: reason.to_owned() }
     }
 
     /// Whether the same request may well succeed a little later: the server is busy, starting, or out of reach.
     #[must_use]
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::Unreachable { .. } => true,
+            Self::Unreachable { .. } | Self::NotReady { .. } => true,
             Self::Refused { status, .. } => matches!(status, 408 | 425 | 429 | 502 | 503 | 504),
             Self::Setup(_) | Self::Unexpected { .. } => false,
         }
@@ -116,5 +149,16 @@ mod tests {
     fn a_refusal_that_is_no_problem_is_quoted() {
         let error = ClientError::refused("h", "/x", 500, b"<html>oops</html>");
         assert!(error.to_string().ends_with("500 : <html>oops</html>"), "{error}");
+        let error = ClientError::refused("h", "/x", 503, br#"{"ready":false,"n":1}"#);
+        assert!(error.to_string().ends_with("503 : it does not say why; its log does"), "{error}");
+    }
+
+    #[test]
+    fn a_server_that_is_not_ready_says_in_words_what_it_lacks() {
+        let body = br#"{"ready":false,"checks":[{"name":"storage","ok":true,"detail":"writable"},
+            {"name":"disk","ok":false,"detail":"4096 bytes free"}]}"#;
+        let error = ClientError::not_ready("127.0.0.1:1", &not_ready_in_words(body));
+        assert_eq!(error.to_string(), "127.0.0.1:1 is not ready: disk: 4096 bytes free");
+        assert!(!not_ready_in_words(b"{}").contains('{'));
     }
 }

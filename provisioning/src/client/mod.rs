@@ -60,6 +60,14 @@ impl Client {
         &self.address
     }
 
+    /// Whether the server answers at all.
+    ///
+    /// # Errors
+    /// [`ClientError::Unreachable`] if it says nothing.
+    pub async fn answers(&self) -> Result<(), ClientError> {
+        self.send(Method::GET, "/livez", None).await.map(drop)
+    }
+
     /// Whether the server says that it is ready, or what it says instead.
     ///
     /// # Errors
@@ -67,8 +75,8 @@ impl Client {
     pub async fn ready(&self) -> Result<Result<(), String>, ClientError> {
         let response = self.send(Method::GET, "/readyz", None).await?;
         let well = response.status().is_success();
-        let text = response.text().await.map_err(|source| self.unreachable("/readyz", source))?;
-        Ok(if well { Ok(()) } else { Err(text) })
+        let body = response.bytes().await.map_err(|source| self.unreachable("/readyz", source))?;
+        Ok(if well { Ok(()) } else { Err(error::not_ready_in_words(&body)) })
     }
 
     /// Gets JSON.

@@ -1,5 +1,6 @@
 //! The troubles, done to the chain as it runs, and what each costs.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -51,6 +52,9 @@ pub enum ActError {
     /// There is no such shop.
     #[error("there is no shop {0}")]
     NoShop(u32),
+    /// What is asked for needs a line that is cut.
+    #[error("the line of shop {0} is cut, so that nobody would hear of a copy: mend {0} first")]
+    LineIsCut(u32),
 }
 
 /// The chain, and all that troubles can be done with.
@@ -79,6 +83,9 @@ pub struct Stage {
     /// Copies of boxes that run, and those that have been retired.
     pub copies: Mutex<Vec<BoxCopy>>,
 }
+
+/// So many tickets by store.
+pub type Due = BTreeMap<u32, i64>;
 
 fn elapsed_ms(begin: Duration) -> u64 {
     u64::try_from(monotonic_now().saturating_sub(begin).as_millis()).unwrap_or(u64::MAX)
@@ -116,24 +123,36 @@ impl Stage {
         self.copies.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How long it takes from now until the reports hold so many tickets, of a store or of all.
+    /// What the shops have sold that can be on its way now: behind a line that is cut nothing is.
+    fn due(&self) -> Due {
+        let up = self.shops.iter().zip(&self.links).filter(|(_, link)| link.is_up());
+        up.map(|(shop, _)| (shop.store.id, self.tally.in_store(shop.store.id).sold.tickets)).collect()
+    }
+
+    /// How long it takes from now until the reports hold what is due.
     ///
     /// # Errors
     /// [`ActError::NotOver`].
-    pub async fn reported(&self, store: Option<u32>, tickets: i64) -> Result<u64, ActError> {
+    pub async fn reported(&self, due: &Due) -> Result<u64, ActError> {
         let begin = monotonic_now();
         loop {
             // Nothing may be wrong but that the head office is not up yet.
             if let Ok(report) = self.office.hub.sales_by_store().await {
-                let key = store.map(|store| store.to_string());
-                let rows = report.rows.iter().filter(|row| key.as_ref().is_none_or(|key| row.key == *key));
-                if rows.map(|row| row.sums.tickets).sum::<i64>() >= tickets {
+                let there = |store: u32| report.rows.iter().find(|row| row.key == store.to_string());
+                if due.iter().all(|(store, tickets)| there(*store).map_or(0, |row| row.sums.tickets) >= *tickets) {
                     return Ok(elapsed_ms(begin));
                 }
             }
             self.patient(begin, "the head office's report")?;
             pause().await;
         }
+    }
+
+    /// What waits for a line to be mended, as the end of a sentence.
+    fn behind_cut_lines(&self) -> String {
+        let cut = self.shops.iter().zip(&self.links).filter(|(_, link)| !link.is_up());
+        let names: Vec<&str> = cut.map(|(shop, _)| shop.store.name.as_str()).collect();
+        if names.is_empty() { String::new() } else { format!("; but {}: line cut", names.join(", ")) }
     }
 
     fn patient(&self, begin: Duration, what: &str) -> Result<(), ActError> {
@@ -158,7 +177,7 @@ impl Stage {
         link.mend();
         let lasted_ms = elapsed_ms(begin);
         let mended = self.diary.open(&format!("{name}: line mended"));
-        let there_ms = self.reported(Some(store), before + sold_offline).await?;
+        let there_ms = self.reported(&Due::from([(store, before + sold_offline)])).await?;
         self.diary.close(mended, &format!("all {} there in {}", grouped(sold_offline), duration(there_ms)));
         let cost = Cost::LineCut { lasted_ms, sold_offline, there_ms };
         Ok(Act { store: Some((store, name.clone())), second, cost })
@@ -197,7 +216,7 @@ impl Stage {
     }
 
     /// Kills the head office, keeps it down until a second of the morning if one is given, and waits until it has caught
-    /// up.
+    /// up with all shops whose line is not cut.
     ///
     /// # Errors
     /// [`ActError`].
@@ -213,11 +232,12 @@ impl Stage {
             pause().await;
         }
         self.started_again(Who::Office, pid, self.office.hub.client()).await?;
-        let (back_ms, sold_meanwhile) = (elapsed_ms(begin), meanwhile());
+        let (back_ms, sold_meanwhile, due) = (elapsed_ms(begin), meanwhile(), self.due());
         self.diary.close(entry, &format!("{} sold meanwhile", grouped(sold_meanwhile)));
         let back = self.diary.open("head office: back");
-        let there_ms = self.reported(None, before + sold_meanwhile).await?;
-        self.diary.close(back, &format!("after {}, all there {} later", duration(back_ms), duration(there_ms)));
+        let there_ms = self.reported(&due).await?;
+        let but = self.behind_cut_lines();
+        self.diary.close(back, &format!("after {}, all there {} later{but}", duration(back_ms), duration(there_ms)));
         Ok(Act { store: None, second, cost: Cost::OfficeKilled { back_ms, sold_meanwhile, there_ms } })
     }
 
@@ -229,6 +249,9 @@ impl Stage {
     pub async fn clone_disk(&self, at: usize, own: Option<&Till>) -> Result<Act, ActError> {
         let shop = self.shop(at)?;
         let (store, name) = (shop.store.id, shop.store.name.clone());
+        if !self.link(at)?.is_up() {
+            return Err(ActError::LineIsCut(store));
+        }
         let second = self.wall.second();
         let entry = self.diary.open(&disk_cloned(&name));
         let number = u32::try_from(self.copies().len() + 1).unwrap_or(u32::MAX);

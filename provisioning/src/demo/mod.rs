@@ -1,6 +1,6 @@
 //! `provision demo`: one bad morning of a whole chain on this machine, and the proof that its books agree.
 //!
-//! [`options`] → [`chain`], [`clock`] → [`opening`]: [`servers`], [`crew`], [`link`], [`shops`] → [`rush`] → [`play`]: on the
+//! [`options`] → [`folder`], [`chain`], [`clock`] → [`opening`]: [`servers`], [`crew`], [`link`], [`shops`] → [`rush`] → [`play`]: on the
 //! [`floor`] each [`till`] sells and keeps a [`tally`], while each [`act`] of the planned [`morning`] is done, with a
 //! [`copy`] of a box and what it is to [`cost`]; [`live`] shows [`pulse`] and [`diary`] on the [`board`] → [`settle`] →
 //! [`books`] → [`report`] → [`prompt`]. All is planned before it begins; the rules of the shop are asked for every price,
@@ -16,6 +16,7 @@ pub mod cost;
 pub mod crew;
 pub mod diary;
 pub mod floor;
+pub mod folder;
 pub mod link;
 pub mod live;
 pub mod morning;
@@ -32,15 +33,14 @@ pub mod shops;
 pub mod tally;
 pub mod till;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use percolate_runtime::tasks::{TaskGroup, shutdown_or_hangup_signal};
-use tempfile::TempDir;
 use tokio::sync::oneshot;
 
 use self::floor::Floor;
+use self::folder::Folder;
 use self::opening::{Opened, open};
 use self::options::DemoOptions;
 use self::prompt::{Lines, Prompt, invitation};
@@ -51,59 +51,12 @@ use crate::screen::Screen;
 /// How long all servers and their lines together may take to end, in milliseconds; the servers get half of it.
 const STOP_MS_MAX: u64 = 45_000;
 
-/// Where the demo's files are.
-#[derive(Debug)]
-enum Folder {
-    Kept(PathBuf),
-    Scratch(TempDir),
-}
-
-impl Folder {
-    fn open(options: &DemoOptions) -> anyhow::Result<Self> {
-        let Some(path) = &options.data else {
-            let scratch = tempfile::Builder::new().prefix("percolate-demo-").tempdir();
-            return Ok(Self::Scratch(scratch.context("could not make a scratch folder")?));
-        };
-        let shown = path.display();
-        std::fs::create_dir_all(path).with_context(|| format!("could not make {shown}"))?;
-        let mut entries = std::fs::read_dir(path).with_context(|| format!("could not read {shown}"))?;
-        anyhow::ensure!(
-            entries.next().is_none(),
-            "{shown} is not empty: name a new folder, for every demo is a new chain"
-        );
-        let whole = path.canonicalize().with_context(|| format!("could not read {shown}"))?;
-        Ok(Self::Kept(whole))
-    }
-
-    /// What is said when all ends: what is kept, and what is not.
-    fn farewell(&self, outcome: &Result<Exit, Failure>) -> String {
-        let fate = match self {
-            Self::Kept(path) => format!("everything is kept in {}", path.display()),
-            Self::Scratch(_) => "nothing is kept (--data DIR keeps all files and logs)".to_owned(),
-        };
-        let advice = match (outcome, self) {
-            (Ok(Exit::Done), _) | (_, Self::Kept(_)) => "",
-            (Ok(_) | Err(_), Self::Scratch(_)) => {
-                "\n  to look into it, run it again with --data DIR and read the logs there"
-            }
-        };
-        format!("  stopping the servers, the shops first; {fate}{advice}")
-    }
-
-    fn path(&self) -> &Path {
-        match self {
-            Self::Kept(path) => path,
-            Self::Scratch(scratch) => scratch.path(),
-        }
-    }
-}
-
 /// Runs the demo.
 ///
 /// # Errors
 /// [`Failure`] if it could not be run to its end. That books differ is no failure, but an exit.
 pub async fn run(options: &DemoOptions, json: bool, screen: &mut Screen) -> Result<Exit, Failure> {
-    let folder = Folder::open(options).map_err(|error| Failure::new(Exit::Usage, error))?;
+    let folder = Folder::open(options).map_err(|error| Failure::new(error.exit(), error))?;
     let tasks = TaskGroup::new();
     let (trouble, troubled) = oneshot::channel();
     let outcome = tokio::select! {
@@ -156,7 +109,7 @@ async fn whole(
     if screen.is_terminal && !options.exit && !json {
         screen.write(&invitation(&opened.stage)).map_err(failed)?;
         tokio::select! {
-            asked = ask(&opened, screen) => asked?,
+            asked = ask(&opened, screen) => return Ok(report.exit().or(asked?)),
             signal = shutdown_or_hangup_signal() => drop(signal.map_err(failed)?),
         }
     }
@@ -164,7 +117,7 @@ async fn whole(
 }
 
 /// Lets a person try things until they have had enough.
-async fn ask(opened: &Opened, screen: &mut Screen) -> Result<(), Failure> {
+async fn ask(opened: &Opened, screen: &mut Screen) -> Result<Exit, Failure> {
     let stage = &*opened.stage;
     let mut lines = Lines::of_process().map_err(|error| Failure::new(Exit::Failed, error))?;
     let floor =

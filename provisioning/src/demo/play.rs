@@ -48,7 +48,7 @@ pub async fn play(opened: &Opened, options: &DemoOptions, progress: &Progress) -
     sold.by_shop.iter().for_each(|(_, books)| tills.add(books));
     Ok(DemoReport {
         stores: shops::compare(&stage.office, &sold.by_shop, &day).await.map_err(failed)?,
-        audit: examine(stage).await?,
+        audit: examine(stage, |_read| {}).await?,
         tills,
         acts: sold.acts,
         day,
@@ -62,13 +62,13 @@ pub async fn play(opened: &Opened, options: &DemoOptions, progress: &Progress) -
     })
 }
 
-/// Audits the whole chain.
+/// Audits the whole chain, and tells how many shops were read.
 ///
 /// # Errors
 /// [`Failure`] if a side cannot be asked.
-pub async fn examine(stage: &Stage) -> Result<AuditReport, Failure> {
+pub async fn examine(stage: &Stage, told: impl Fn(u64)) -> Result<AuditReport, Failure> {
     let nodes: Vec<Node> = stage.shops.iter().map(|shop| shop.node.clone()).collect();
-    audit::examine(&stage.office.hub, &nodes, None, |_asked| {}).await
+    audit::examine(&stage.office.hub, &nodes, None, told).await
 }
 
 async fn sell(opened: &Opened, options: &DemoOptions, progress: &Progress) -> Result<Sold, Failure> {
@@ -110,11 +110,15 @@ async fn suffer(stage: &Arc<Stage>, troubles: Vec<morning::PlannedTrouble>) -> R
     Ok(acts)
 }
 
-/// Ends the copies, once the head office holds all that they wrote, and waits until the shops' own boxes do, too.
+/// Ends the copies, once the head office holds all that they wrote, and waits until the shops' own boxes do, too. What is
+/// found to be wrong meanwhile is said at once.
+///
+/// Whether all of it was united.
 ///
 /// # Errors
 /// [`Failure`] if a server is gone for good.
-pub async fn retire_copies(stage: &Stage) -> Result<(), Failure> {
+pub async fn retire_copies(stage: &Stage) -> Result<bool, Failure> {
+    let mut united = true;
     let running: Vec<_> = stage.copies().iter().filter(|copy| !copy.retired).cloned().collect();
     for copy in running {
         settle(&stage.office, std::slice::from_ref(&copy.shop)).await.map_err(failed)?;
@@ -124,10 +128,13 @@ pub async fn retire_copies(stage: &Stage) -> Result<(), Failure> {
         }
         let of_copy = |(shop, _): &(&Shop, &Link)| shop.store.id == copy.shop.store.id;
         if let Some((original, link)) = stage.shops.iter().zip(&stage.links).find(of_copy) {
-            unite(&stage.office, original, link).await?;
+            for found in unite(&stage.office, original, link).await? {
+                united = false;
+                stage.diary.note(&format!("{}: audit", original.store.name), &found.sentence);
+            }
         }
     }
-    Ok(())
+    Ok(united)
 }
 
 fn till_failed(error: TillError) -> Failure {
@@ -141,6 +148,6 @@ pub(super) fn act_failed(error: ActError) -> Failure {
         ActError::Till(error) => till_failed(error),
         ActError::Shops(error) => failed(error),
         ActError::Server(_) | ActError::NotOver { .. } => Failure::new(Exit::ServerFailed, error),
-        ActError::NoShop(_) => Failure::new(Exit::Usage, error),
+        ActError::NoShop(_) | ActError::LineIsCut(_) => Failure::new(Exit::Usage, error),
     }
 }

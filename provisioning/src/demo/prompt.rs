@@ -2,12 +2,13 @@
 
 use std::fmt::Write as _;
 use std::io;
+use std::time::Duration;
 
 use percolate_common::money::{Currency, Minor};
 use percolate_runtime::system::monotonic_now;
 use tokio::sync::mpsc;
 
-use super::act::{ActError, Stage};
+use super::act::{ActError, Due, Stage};
 use super::cost::{duration, line_cut};
 use super::crew::Again;
 use super::floor::Floor;
@@ -23,6 +24,10 @@ use crate::screen::Screen;
 const LINES_MAX: usize = 4;
 /// What one `sell` sells.
 const SELL_TICKETS: usize = 10;
+/// How long an audit may take, in milliseconds: a person waits for the prompt.
+const AUDIT_MS_MAX: u64 = 30_000;
+/// What helps a process that stands still.
+const HELD: &str = "a process that was stopped goes on with kill -CONT and its number; kill office starts another one";
 /// Columns of the list of processes.
 const PIDS_A_LINE: usize = 2;
 
@@ -174,28 +179,31 @@ pub struct Prompt<'s> {
 }
 
 impl Prompt<'_> {
-    /// Does what a person asks for, until they have had enough.
+    /// Does what a person asks for, until they have had enough; how the program ends by it: what was
+    /// wrong counts until an audit proves all.
     ///
     /// # Errors
     /// [`Failure`] if the chain breaks, or the output is gone.
-    pub async fn serve(&self, lines: &mut Lines, screen: &mut Screen) -> Result<(), Failure> {
+    pub async fn serve(&self, lines: &mut Lines, screen: &mut Screen) -> Result<Exit, Failure> {
         let gone = |error: io::Error| Failure::new(Exit::Failed, error);
-        let mut turn = 0;
+        let (mut turn, mut outcome) = (0, Exit::Done);
         loop {
             screen.write("\n> ").map_err(gone)?;
-            let Some(line) = lines.next().await else { return Ok(()) };
+            let Some(line) = lines.next().await else { return Ok(outcome) };
             match parse(&line, self.stage.shops.len()) {
                 Ok(None) => {}
-                Ok(Some(Word::Quit)) => return Ok(()),
+                Ok(Some(Word::Quit)) => return Ok(outcome),
                 Ok(Some(Word::Help)) => screen.write(&help(self.stage)).map_err(gone)?,
                 Ok(Some(Word::Audit)) => {
-                    let text = examine(self.stage).await?.to_text(screen.paint);
+                    let (exit, text) = self.audit(screen).await;
+                    outcome = exit;
                     screen.write(&text).map_err(gone)?;
                 }
                 Ok(Some(word)) => {
                     turn += 1;
-                    if let Err(error) = self.act(word, turn).await {
-                        screen.line(&format!("  {error}")).map_err(gone)?;
+                    match self.act(word, turn).await {
+                        Ok(exit) => outcome = outcome.or(exit),
+                        Err(error) => screen.line(&format!("  {error}")).map_err(gone)?,
                     }
                 }
                 Err(advice) => screen.line(&format!("  {advice}")).map_err(gone)?,
@@ -203,7 +211,28 @@ impl Prompt<'_> {
         }
     }
 
-    async fn act(&self, word: Word, turn: u32) -> Result<(), Failure> {
+    /// Audits the chain; how it went, and what is said about it.
+    async fn audit(&self, screen: &Screen) -> (Exit, String) {
+        let (shops, limit) = (self.stage.shops.len(), AUDIT_MS_MAX / 1_000);
+        screen.progress.say(&format!("  reading all journals anew on both sides; at most {limit} s"));
+        let bar = screen.progress.bar("reading the journals", shops as u64);
+        let read = |shop| {
+            bar.at(shop);
+            bar.message(&format!("{shop} of {shops} shops"));
+        };
+        let audited = tokio::time::timeout(Duration::from_millis(AUDIT_MS_MAX), examine(self.stage, read)).await;
+        drop(bar);
+        match audited {
+            Ok(Ok(report)) => (report.exit(), report.to_text(screen.paint)),
+            Ok(Err(failure)) => (failure.exit, format!("  {failure}\n  {HELD}\n")),
+            Err(_elapsed) => {
+                let text = format!("  the audit did not end within {limit} s, so nothing is proven\n  {HELD}\n");
+                (Exit::ServerFailed, text)
+            }
+        }
+    }
+
+    async fn act(&self, word: Word, turn: u32) -> Result<Exit, Failure> {
         let at = |shop: u32| usize::try_from(shop.saturating_sub(1)).unwrap_or(usize::MAX);
         match word {
             Word::Cut(shop) => self.cut(at(shop)),
@@ -220,12 +249,15 @@ impl Prompt<'_> {
             Word::Clone(shop) => {
                 let till = self.till(at(shop), turn);
                 self.stage.clone_disk(at(shop), till.as_ref()).await.map_err(act_failed)?;
-                retire_copies(self.stage).await?;
-                self.stage.diary.note("the copy", "ended; the shop's book has what it sold");
+                if retire_copies(self.stage).await? {
+                    self.stage.diary.note("the copy", "ended; the shop's book has what it sold");
+                } else {
+                    return Ok(Exit::Disagreement);
+                }
             }
             Word::Audit | Word::Help | Word::Quit => {}
         }
-        Ok(())
+        Ok(Exit::Done)
     }
 
     fn tell_process(&self, who: Who) {
@@ -247,7 +279,7 @@ impl Prompt<'_> {
         let what = format!("{}: line mended", shop.store.name);
         link.mend();
         let sold = self.stage.tally.in_store(shop.store.id).sold.tickets;
-        let there_ms = self.stage.reported(Some(shop.store.id), sold).await?;
+        let there_ms = self.stage.reported(&Due::from([(shop.store.id, sold)])).await?;
         let all = counted(sold, "ticket", "tickets");
         self.stage.diary.note(&what, &format!("all {all} there in {}", duration(there_ms)));
         Ok(())

@@ -1,5 +1,6 @@
 //! The demo's servers: programs of their own, each with a data folder and a log, and where they listen.
 
+use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -102,8 +103,25 @@ pub enum Who {
     },
 }
 
-/// A program and its arguments. `{data}` stands for the data folder, `{http}` and `{mqtt}` for addresses: free ports at
-/// first, then always the same.
+/// An argument of a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Argument {
+    /// A word as it is.
+    Word(String),
+    /// Its data folder.
+    Data,
+    /// Where it shall answer HTTP.
+    Http,
+    /// Where its broker shall listen.
+    Mqtt,
+}
+
+/// Arguments that are words as they are.
+pub(super) fn words(words: &[&str]) -> Vec<Argument> {
+    words.iter().map(|word| Argument::Word((*word).to_owned())).collect()
+}
+
+/// A program and its arguments. Its addresses are free ports at first, then always the same.
 #[derive(Debug, Clone)]
 pub struct ServerSpec {
     /// Which server it is.
@@ -113,13 +131,24 @@ pub struct ServerSpec {
     /// Which of our programs.
     pub program: &'static str,
     /// Its arguments.
-    pub arguments: Vec<String>,
+    pub arguments: Vec<Argument>,
     /// Its data folder, which gets its log too.
     pub data: PathBuf,
     /// Where it shall answer HTTP.
     pub http: String,
     /// Where its broker shall listen.
     pub mqtt: String,
+}
+
+impl ServerSpec {
+    fn arguments(&self) -> impl Iterator<Item = &OsStr> {
+        self.arguments.iter().map(|argument| match argument {
+            Argument::Word(word) => word.as_ref(),
+            Argument::Data => self.data.as_os_str(),
+            Argument::Http => self.http.as_ref(),
+            Argument::Mqtt => self.mqtt.as_ref(),
+        })
+    }
 }
 
 /// A server that runs. Dropped, it is killed.
@@ -211,12 +240,11 @@ fn spawn(spec: &ServerSpec) -> Result<Child, ServerError> {
             Ok(()) | Err(_) => {}
         }
         let log = OpenOptions::new().create(true).append(true).open(spec.data.join(LOG_FILE))?;
-        let data = spec.data.to_string_lossy();
-        let place =
-            |word: &String| word.replace("{http}", &spec.http).replace("{mqtt}", &spec.mqtt).replace("{data}", &data);
         Command::new(program)
-            .args(spec.arguments.iter().map(place))
-            .stdin(Stdio::null())
+            .args(spec.arguments())
+            // However the demo ends, its end of this pipe is closed, and the server stops in order.
+            .arg("--stop-with-parent")
+            .stdin(Stdio::piped())
             .stdout(log.try_clone()?)
             .stderr(log)
             // Ctrl-C is for the demo, which then ends its servers in order.
@@ -260,4 +288,25 @@ fn log_tail(data: &Path) -> String {
     let text = String::from_utf8_lossy(&bytes);
     let lines: Vec<&str> = text.lines().collect();
     lines.iter().skip(lines.len().saturating_sub(LOG_TAIL_LINES)).map(|line| format!("    {line}\n")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_folder_is_called_changes_no_argument() {
+        let spec = ServerSpec {
+            who: Who::Office,
+            name: "the head office".to_owned(),
+            program: "cloud-hub",
+            arguments: [words(&["--menu", "{http}/{data}"]), vec![Argument::Data, Argument::Http, Argument::Mqtt]]
+                .concat(),
+            data: PathBuf::from("{http}/{mqtt}/{data}"),
+            http: "127.0.0.1:1".to_owned(),
+            mqtt: "127.0.0.1:2".to_owned(),
+        };
+        let arguments: Vec<&OsStr> = spec.arguments().collect();
+        assert_eq!(arguments, ["--menu", "{http}/{data}", "{http}/{mqtt}/{data}", "127.0.0.1:1", "127.0.0.1:2"]);
+    }
 }

@@ -14,7 +14,7 @@ use super::clock::DemoClock;
 use super::link::Link;
 use super::options::DemoOptions;
 use super::rush::PlannedTicket;
-use super::servers::{Endpoints, Server, ServerError, ServerSpec, Who};
+use super::servers::{Argument, Endpoints, Server, ServerError, ServerSpec, Who, words};
 use super::till::{TillBooks, stock_needed};
 use crate::client::{Client, ClientError, DayBooks, Hub, Measures, Node, retry};
 use crate::screen::Screen;
@@ -25,6 +25,8 @@ pub const PATIENCE_MS: u64 = 60_000;
 const LOOK_EVERY_MS: u64 = 50;
 /// A free port of the loopback.
 const ANY_PORT: &str = "127.0.0.1:0";
+/// The longest wait of a box between two tries to reach the head office, in seconds: a person looks on.
+const HUB_RETRY_S_MAX: &str = "2";
 /// How much more than the day needs is delivered: a tenth.
 const SPARE_DIVISOR: i64 = 10;
 
@@ -94,10 +96,6 @@ pub(super) fn client_error(name: &str) -> impl Fn(ClientError) -> ShopsError + u
     move |source| ShopsError::Client { name: name.to_owned(), source: Box::new(source) }
 }
 
-fn words(words: &[&str]) -> Vec<String> {
-    words.iter().map(|word| (*word).to_owned()).collect()
-}
-
 fn token(data: &Path) -> Result<String, ShopsError> {
     let path = data.join("token");
     match std::fs::read_to_string(&path) {
@@ -119,12 +117,13 @@ pub async fn open_office(
     let menu = folder.join("menu.json");
     std::fs::write(&menu, MENU).map_err(|source| ShopsError::File { path: menu.clone(), source })?;
     let (menu_text, clock) = (menu.to_string_lossy(), clock.argument());
-    let serve = ["serve", "--data", "{data}", "--menu", &menu_text, "--simulated-clock", &clock];
+    let serve = words(&["serve", "--menu", &menu_text, "--simulated-clock", &clock, "--data"]);
+    let [http, mqtt] = ["--http", "--mqtt"].map(|name| words(&[name]));
     let spec = ServerSpec {
         who: Who::Office,
         name: "the head office".to_owned(),
         program: "cloud-hub",
-        arguments: words(&[&serve[..], &["--http", "{http}", "--mqtt", "{mqtt}"]].concat()),
+        arguments: [serve, vec![Argument::Data], http, vec![Argument::Http], mqtt, vec![Argument::Mqtt]].concat(),
         data: data.clone(),
         http: format!("127.0.0.1:{}", options.office_port),
         mqtt: ANY_PORT.to_owned(),
@@ -168,14 +167,16 @@ fn shop_spec(folder: &Path, store: &DemoStore, hub_mqtt: &str, clock: &DemoClock
     let data = folder.join(format!("store-{:02}", store.id));
     let (id, node, cutover) = (store.id.to_string(), store.node.to_string(), store.cutover_hour.to_string());
     let clock = clock.argument();
-    let who = ["serve", "--data", "{data}", "--store", &id, "--node", &node, "--name", &store.name];
+    let who = ["serve", "--store", &id, "--node", &node, "--name", &store.name];
     let place = ["--zone", &store.zone, "--currency", &store.currency, "--cutover-hour", &cutover];
-    let links = ["--hub-mqtt", hub_mqtt, "--simulated-clock", &clock, "--http", "{http}"];
+    let links = ["--hub-mqtt", hub_mqtt, "--hub-retry-s-max", HUB_RETRY_S_MAX, "--simulated-clock", &clock];
+    let [data_name, http_name] = ["--data", "--http"].map(|name| words(&[name]));
+    let fixed = words(&[&who[..], &place[..], &links[..]].concat());
     ServerSpec {
         who: Who::Shop(store.id),
         name: store.name.clone(),
         program: "store-node",
-        arguments: words(&[&who[..], &place[..], &links[..]].concat()),
+        arguments: [fixed, data_name, vec![Argument::Data], http_name, vec![Argument::Http]].concat(),
         data,
         http: ANY_PORT.to_owned(),
         mqtt: String::new(),

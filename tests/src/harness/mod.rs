@@ -4,11 +4,13 @@ mod http;
 mod process;
 mod proxy;
 mod relay;
+mod terminal;
 
 pub use http::{Answer, Client};
 pub use process::{Hub, Node, NodeSpec};
 pub use proxy::Proxy;
 pub use relay::{Awaited, Frame, Held, Protocol, Relay, Way};
+pub use terminal::Terminal;
 
 use std::future::Future;
 use std::path::PathBuf;

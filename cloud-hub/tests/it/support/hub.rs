@@ -93,6 +93,7 @@ impl TestHub {
                 mqtt: "127.0.0.1:0".parse().unwrap(),
                 menu: menu.map(|text| written_menu(folder.path(), text)),
                 simulated_clock: None,
+                stop_with_parent: false,
             },
             folder,
             starts: 0,

@@ -240,6 +240,7 @@ fn link(boot: u64, port: u16) -> (Publisher, mpsc::Receiver<LinkEvent>, TaskGrou
         will: Some(presence(false)),
         online: Some(presence(true)),
         keep_alive: Duration::from_secs(10),
+        retry_max: percolate_runtime::mqtt::RETRY_MAX,
     };
     let (link, publisher, events) = Link::new(config, Arc::new(SeededEntropy::new(boot)));
     let tasks = TaskGroup::new();

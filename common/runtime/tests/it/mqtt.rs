@@ -51,6 +51,7 @@ impl Bench {
             will: Some(Presence { topic: "presence".to_owned(), payload: Bytes::from_static(b"gone") }),
             online: Some(Presence { topic: "presence".to_owned(), payload: Bytes::from_static(b"here") }),
             keep_alive,
+            retry_max: percolate_runtime::mqtt::RETRY_MAX,
         };
         let (link, publisher, events) = Link::new(config, Arc::new(SeededEntropy::new(1)));
         let tasks = TaskGroup::new();

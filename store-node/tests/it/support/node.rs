@@ -171,6 +171,8 @@ pub(crate) fn config(data: &Path, hub_mqtt: &str) -> Config {
         guard: None,
         disk_reserve_bytes: 0,
         simulated_clock: None,
+        hub_retry_s_max: 15,
+        stop_with_parent: false,
         log_format: LogWords::Human,
         log: "info".to_owned(),
     }
