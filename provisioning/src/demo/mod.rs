@@ -2,7 +2,7 @@
 //!
 //! [`options`] → [`folder`], [`chain`], [`clock`] → [`opening`]: [`servers`], [`crew`], [`link`], [`shops`] → [`rush`] → [`play`]: on the
 //! [`floor`] each [`till`] sells and keeps a [`tally`], while each [`act`] of the planned [`morning`] is done, with a
-//! [`copy`] of a box and what it is to [`cost`]; [`live`] shows [`pulse`] and [`diary`] on the [`board`] → [`settle`] →
+//! [`copy`] of a box, the [`delivery`] of what waited, and what it is to [`cost`]; [`live`] shows [`pulse`] and [`diary`] on the [`board`] → [`settle`] →
 //! [`books`] → [`report`] → [`prompt`]. All is planned before it begins; the rules of the shop are asked for every price,
 //! so that three books can be compared: the tills', the shops' and the head office's.
 
@@ -14,6 +14,7 @@ pub mod clock;
 pub mod copy;
 pub mod cost;
 pub mod crew;
+pub mod delivery;
 pub mod diary;
 pub mod floor;
 pub mod folder;

@@ -8,7 +8,7 @@ use percolate_common::money::{Currency, Minor};
 use percolate_runtime::system::monotonic_now;
 use tokio::sync::mpsc;
 
-use super::act::{ActError, Due, Stage};
+use super::act::{ActError, Stage};
 use super::cost::{duration, line_cut};
 use super::crew::Again;
 use super::floor::Floor;
@@ -275,13 +275,9 @@ impl Prompt<'_> {
     }
 
     async fn mend(&self, at: usize) -> Result<(), ActError> {
-        let (Some(link), Some(shop)) = (self.stage.links.get(at), self.stage.shops.get(at)) else { return Ok(()) };
-        let what = format!("{}: line mended", shop.store.name);
-        link.mend();
-        let sold = self.stage.tally.in_store(shop.store.id).sold.tickets;
-        let there_ms = self.stage.reported(&Due::from([(shop.store.id, sold)])).await?;
-        let all = counted(sold, "ticket", "tickets");
-        self.stage.diary.note(&what, &format!("all {all} there in {}", duration(there_ms)));
+        let Some(shop) = self.stage.shops.get(at) else { return Ok(()) };
+        let delivered = self.stage.mend_line(at, |_waiting| {}).await?;
+        self.stage.diary.note(&format!("{}: line mended", shop.store.name), &delivered.in_words());
         Ok(())
     }
 

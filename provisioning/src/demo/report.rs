@@ -238,7 +238,7 @@ mod tests {
             ..TillBooks::default()
         };
         stores.iter().for_each(|store| add(&mut tills.sales, &store.tills));
-        let cut = Cost::LineCut { lasted_ms: 6_000, sold_offline: 97, there_ms: 410 };
+        let cut = Cost::LineCut { lasted_ms: 6_000, sold_offline: 97, waited: 99, there_ms: 410 };
         DemoReport {
             stores,
             tills,
@@ -265,7 +265,7 @@ mod tests {
   ─────────────────  ───────  ─────  ─────────  ─────────  ───────────  ────────────────  ─────
   Two stores             203    406  $2,469.12  $2,469.12    $2,469.12
 
-  06:45  Midtown: line cut               97 sold offline, all there 0.4 s after mending
+  06:45  Midtown: line cut               97 sold offline; 99 waited, delivered 0.4 s after mending
 
   203 tickets in 30.0 s; all was at the head office 0.3 s later: $2,467.09 before tax.
   A till waited 10.0 ms for a receipt, one in a hundred 19.8 ms or more; each sale was on disk first.
