@@ -57,6 +57,16 @@ const STOP_MS_MAX: u64 = 45_000;
 /// # Errors
 /// [`Failure`] if it could not be run to its end. That books differ is no failure, but an exit.
 pub async fn run(options: &DemoOptions, json: bool, screen: &mut Screen) -> Result<Exit, Failure> {
+    let before = (!screen.is_terminal && !json).then(|| screen.tell_on_output());
+    let outcome = run_and_stop(options, json, screen).await;
+    if let Some(before) = before {
+        // Errors are told where they always are.
+        screen.progress = before;
+    }
+    outcome
+}
+
+async fn run_and_stop(options: &DemoOptions, json: bool, screen: &mut Screen) -> Result<Exit, Failure> {
     let folder = Folder::open(options).map_err(|error| Failure::new(error.exit(), error))?;
     let tasks = TaskGroup::new();
     let (trouble, troubled) = oneshot::channel();
