@@ -154,8 +154,8 @@ impl Cost {
                 duration(*there_ms)
             ),
             Self::DiskCloned { paused_ms, sold_by_copy, seen_ms, .. } => format!(
-                "box paused {paused_ms} ms; copy sold {}; told apart in {}",
-                grouped(*sold_by_copy),
+                "stood still {paused_ms} ms; copy sold {}; told apart in {}",
+                counted(*sold_by_copy, "ticket", "tickets"),
                 duration(*seen_ms)
             ),
         }
@@ -203,7 +203,7 @@ mod tests {
             "Midtown: line cut: 97 sold offline; 99 waited, delivered 0.4 s after mending",
             "Grant Park: box killed: back in 0.3 s, 1 tap repeated",
             "head office: killed: 1,061 sold meanwhile; back in 2.5 s, all there 0.8 s later",
-            "Inman Park: disk cloned: box paused 9 ms; copy sold 6; told apart in 1.4 s",
+            "Inman Park: disk cloned: stood still 9 ms; copy sold 6 tickets; told apart in 1.4 s",
         ];
         assert_eq!(told, expected);
     }
