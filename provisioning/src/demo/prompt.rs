@@ -144,7 +144,7 @@ fn help(stage: &Stage) -> String {
         "
     cut 2      cut the line between shop 2 and the head office; the shop sells on
     sell 2     sell ten tickets in shop 2
-    mend 2     mend the line, and see how long it takes until all is at the head office
+    mend 2     mend the line, and see how much had waited and how soon it is at head office
     kill 3     kill shop 3's box; kill office kills the head office
     clone 4    copy shop 4's disk as it is, run a second box on it, and let both sell
     audit      read all journals anew on both sides: nothing lost, doubled or changed
