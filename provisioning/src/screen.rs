@@ -47,6 +47,12 @@ impl Screen {
         Self { out, paint: Paint::new(false), is_terminal: false, progress: Progress::plain(notes) }
     }
 
+    /// From now on what is going on is told as plain lines on the output, in the order in which it happens: for one that is
+    /// kept. What told it before is given back.
+    pub fn tell_on_output(&mut self) -> Progress {
+        std::mem::replace(&mut self.progress, Progress::plain(Box::new(io::stdout())))
+    }
+
     /// Writes a text, and makes sure that it is seen.
     ///
     /// # Errors

@@ -126,6 +126,7 @@ async fn one_bad_morning_loses_and_doubles_nothing_and_every_trouble_really_came
 
     let cut = act(&report, "line_cut")?;
     ensure!(number(&cut, "/store")? == 2 && number(&cut, "/cost/sold_offline")? > 0, "it sold without a line: {cut}");
+    ensure!(number(&cut, "/cost/waited")? > 0, "what was sold waited: {cut}");
     let killed = act(&report, "shop_killed")?;
     ensure!(
         number(&killed, "/store")? == 4 && number(&killed, "/cost/taps_repeated")? > 0,

@@ -113,3 +113,21 @@ async fn a_demo_that_is_killed_leaves_no_server_behind_and_each_stops_in_order()
     }
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kept_output_has_every_event_in_order_with_one_time_a_line() -> Result<()> {
+    let scratch = tempfile::tempdir()?;
+    let arguments = ["--stores", "2", "--tickets", "20", "--seconds", "4"];
+    let output = demo(&scratch.path().join("demo"), &arguments)?.output().await?;
+    assert_eq!(said(&output), "", "nothing went wrong");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let places: Vec<Option<usize>> =
+        ["Midtown: line cut\n", "Midtown: line cut, over: ", "had waited, delivered in", "Proven:"]
+            .map(|event| text.find(event))
+            .to_vec();
+    ensure!(places.iter().all(Option::is_some) && places.is_sorted(), "{places:?} in {text}");
+    let is_time = |word: &&str| word.len() == 5 && word.replace(|c: char| c.is_ascii_digit(), "") == ":";
+    let doubled = text.lines().find(|line| line.split_whitespace().filter(is_time).count() > 1);
+    assert_eq!(doubled, None, "{text}");
+    Ok(())
+}

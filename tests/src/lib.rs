@@ -12,3 +12,4 @@ pub mod planted;
 pub mod prove;
 pub mod put_back;
 pub mod simulation;
+pub mod words;

@@ -4,15 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use percolate_common::ids::NodeId;
 use percolate_common::journal::{AuthorId, Hash, Head, Incarnation, JournalId, PublicKey, Signature};
+use percolate_common::money::{Currency, Minor};
 
 use super::finding::{Finding, Nature, by_cause};
 use super::statement::{Day, HubJournal, HubStatement, Journal, NodeJournal, NodeStatement, Sums};
+use crate::figures::{grouped, money};
 
 /// Everything that is known of one store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreEvidence {
     /// Its name.
     pub name: String,
+    /// What it sells in.
+    pub currency: Currency,
     /// The shop's statement.
     pub node: NodeStatement,
     /// The hub's; nothing if it has never heard of the node.
@@ -212,15 +216,17 @@ fn day_findings(store: &StoreEvidence) -> Vec<Finding> {
     let mut found = Vec::new();
     for Day { day, kept, folded } in &store.node.days {
         if kept != folded {
-            let text =
-                format!("{day}: the shop's totals are not what its journals come to ({}).", difference(kept, folded));
+            let text = format!(
+                "{day}: the shop's totals are not what its journals come to ({}).",
+                difference(kept, folded, store.currency)
+            );
             found.push(wrong("day_differs_from_journal", text));
         }
         let reported = store.reported_days.get(day).copied().unwrap_or_default();
         if reported != *folded {
             let text = format!(
                 "{day}: head office's report is not what the shop's journals come to ({}).",
-                difference(&reported, folded)
+                difference(&reported, folded, store.currency)
             );
             found.push(follows("day_differs_from_report", text));
         }
@@ -235,18 +241,31 @@ fn day_findings(store: &StoreEvidence) -> Vec<Finding> {
     found
 }
 
-/// The first figure that differs, in words.
-fn difference(one: &Sums, other: &Sums) -> String {
+/// What a figure counts.
+#[derive(Clone, Copy)]
+enum Kind {
+    Count,
+    Money,
+}
+
+/// The figures that differ, in words.
+fn difference(one: &Sums, other: &Sums, currency: Currency) -> String {
     let pairs = [
-        ("tickets", one.tickets, other.tickets),
-        ("lines", one.lines, other.lines),
-        ("units", one.units, other.units),
-        ("cents before tax", one.net_minor, other.net_minor),
-        ("cents of tax", one.tax_minor, other.tax_minor),
-        ("cents in all", one.total_minor, other.total_minor),
+        (Kind::Count, "tickets", one.tickets, other.tickets),
+        (Kind::Count, "lines", one.lines, other.lines),
+        (Kind::Count, "units", one.units, other.units),
+        (Kind::Money, "before tax", one.net_minor, other.net_minor),
+        (Kind::Money, "of tax", one.tax_minor, other.tax_minor),
+        (Kind::Money, "in all", one.total_minor, other.total_minor),
     ];
-    let differing = pairs.into_iter().filter(|(_, one, other)| one != other);
-    differing.map(|(what, one, other)| format!("{one} {what}, not {other}")).collect::<Vec<_>>().join("; ")
+    let figure = |kind, figure| match kind {
+        Kind::Count => grouped(figure),
+        Kind::Money => money(Minor::new(figure), currency),
+    };
+    let differing = pairs.into_iter().filter(|(_, _, one, other)| one != other);
+    let told =
+        differing.map(|(kind, what, one, other)| format!("{} {what}, not {}", figure(kind, one), figure(kind, other)));
+    told.collect::<Vec<_>>().join("; ")
 }
 
 fn receipt_findings(node: &NodeStatement) -> Vec<Finding> {
@@ -307,6 +326,7 @@ pub(super) mod tests {
         let public_key = hex(key.public_key().as_bytes());
         StoreEvidence {
             name: "Midtown".to_owned(),
+            currency: Currency::USD,
             hub: Some(HubStatement {
                 journals: vec![HubJournal { read: journal.read.clone(), parked: 0 }],
                 keys: vec![Key { incarnation: LIFE.to_owned(), public_key: public_key.clone() }],
@@ -399,6 +419,15 @@ pub(super) mod tests {
             s.reported_days.extend([("2026-11-25".to_owned(), Sums { tickets: 1, ..Sums::default() })]);
         };
         assert_eq!(codes(unknown), ["day_unknown_to_shop"]);
+    }
+
+    #[test]
+    fn amounts_that_differ_are_told_in_dollars() {
+        let mut store = sound();
+        store.node.days[0].kept.total_minor = 123_456;
+        let told: Vec<_> = compare(&store).into_iter().map(|found| found.sentence).collect();
+        let sentence = "2026-11-24: the shop's totals are not what its journals come to ($1,234.56 in all, not $1.09).";
+        assert_eq!(told, [sentence]);
     }
 
     #[test]

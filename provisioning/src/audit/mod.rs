@@ -137,7 +137,8 @@ async fn evidence(hub: &Hub, shop: &Node, state: NodeState) -> Result<StoreEvide
         reported_stock = ours.map(|row| (row.stock_item, row.on_hand)).collect();
     }
     let node = ask(|_| shop.audit()).await?;
-    Ok(StoreEvidence { name: state.store.name, node, hub: held, reported_days, reported_stock, uncounted })
+    let currency = state.store.currency.parse().map_err(|error| Failure::new(Exit::ServerFailed, error))?;
+    Ok(StoreEvidence { name: state.store.name, currency, node, hub: held, reported_days, reported_stock, uncounted })
 }
 
 fn client(option: &NodeOption) -> Result<Client, Failure> {

@@ -62,11 +62,11 @@ impl AuditReport {
     #[must_use]
     pub fn verdict(&self) -> String {
         if self.stores.is_empty() {
-            return "NOT proven: no store was asked.".to_owned();
+            return "NOT proven: no shop was asked.".to_owned();
         }
         if !self.is_proven() {
             let awaiting = self.stores.iter().filter(|store| store.awaits()).count();
-            let shops = counted(signed(awaiting), "store", "stores");
+            let shops = counted(signed(awaiting), "shop", "shops");
             let way = format!("something of {shops} is still on its way");
             let wrong = match (self.wrong_count(), awaiting) {
                 (0, _) => return format!("NOT proven yet: {way}, nothing else was found. Ask again in a moment."),
@@ -78,7 +78,7 @@ impl AuditReport {
         format!(
             "Proven: {} of {} are the same on both sides: nothing missing, nothing changed.",
             counted(self.entries(), "entry", "entries"),
-            counted(signed(self.stores.len()), "store", "stores")
+            counted(signed(self.stores.len()), "shop", "shops")
         )
     }
 
@@ -89,7 +89,7 @@ impl AuditReport {
             store.findings.iter().map(|found| format!("{}: {}", store.evidence.name, found.sentence))
         });
         let not_asked = self.not_asked.iter().map(|store| {
-            format!("Store {store}: head office knows it, and nobody has asked its box. Name it with --node.")
+            format!("Shop {store}: head office knows it, and nobody has asked its box. Name it with --node.")
         });
         found.chain(not_asked).collect()
     }
@@ -98,7 +98,7 @@ impl AuditReport {
     #[must_use]
     pub fn to_text(&self, paint: Paint) -> String {
         let mut table = Table::new(&[
-            ("Store", Side::Left),
+            ("Shop", Side::Left),
             ("Entries", Side::Right),
             ("Days", Side::Right),
             ("Receipts", Side::Right),
@@ -172,11 +172,11 @@ pub(crate) mod tests {
     fn a_proven_chain_is_told_so_in_the_last_line_and_by_exit_0() {
         let report = audit(sound());
         let expected = "
-  Store    Entries  Days  Receipts  Stock items
+  Shop     Entries  Days  Receipts  Stock items
   ───────  ───────  ────  ────────  ───────────  ──────
   Midtown        5     1         4            1  proven
 
-  Proven: 5 entries of 1 store are the same on both sides: nothing missing, nothing changed.
+  Proven: 5 entries of 1 shop are the same on both sides: nothing missing, nothing changed.
 ";
         assert_eq!(report.to_text(Paint::new(false)), expected);
         assert_eq!((report.exit(), &report.to_json()["outcome"]), (Exit::Done, &json!("proven")));
@@ -203,11 +203,11 @@ pub(crate) mod tests {
         let text = report.to_text(Paint::new(false));
         assert!(text.contains("  on its way\n\n  Midtown: Not arrived at head office yet: 1 entry"), "{text}");
         let last =
-            "NOT proven yet: something of 1 store is still on its way, nothing else was found. Ask again in a moment.";
+            "NOT proven yet: something of 1 shop is still on its way, nothing else was found. Ask again in a moment.";
         assert_eq!((report.verdict().as_str(), report.exit()), (last, Exit::Disagreement));
         evidence.node.journals[0].read.broken_at = Some(3);
         let verdict = audit(evidence).verdict();
-        assert_eq!(verdict, "NOT proven: 1 finding, and something of 1 store is still on its way.");
+        assert_eq!(verdict, "NOT proven: 1 finding, and something of 1 shop is still on its way.");
     }
 
     #[test]
@@ -215,7 +215,7 @@ pub(crate) mod tests {
         let mut report = audit(sound());
         report.not_asked = vec![7];
         assert_eq!(report.exit(), Exit::Disagreement);
-        assert!(report.to_text(Paint::new(false)).contains("Store 7: head office knows it"));
+        assert!(report.to_text(Paint::new(false)).contains("Shop 7: head office knows it"));
         assert_eq!(AuditReport::default().exit(), Exit::Disagreement);
     }
 }

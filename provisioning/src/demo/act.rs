@@ -10,6 +10,7 @@ use percolate_runtime::system::{SystemClock, monotonic_now};
 use super::copy::{BoxCopy, copy_disk};
 use super::cost::{Act, Cost, OFFICE_KILLED, disk_cloned, duration, line_cut, shop_killed};
 use super::crew::{Again, Crew};
+use super::delivery::Delivered;
 use super::diary::{Diary, WallClock};
 use super::link::Link;
 use super::morning::{PlannedTrouble, Trouble};
@@ -87,11 +88,11 @@ pub struct Stage {
 /// So many tickets by store.
 pub type Due = BTreeMap<u32, i64>;
 
-fn elapsed_ms(begin: Duration) -> u64 {
+pub(super) fn elapsed_ms(begin: Duration) -> u64 {
     u64::try_from(monotonic_now().saturating_sub(begin).as_millis()).unwrap_or(u64::MAX)
 }
 
-async fn pause() {
+pub(super) async fn pause() {
     tokio::time::sleep(Duration::from_millis(LOOK_EVERY_MS)).await;
 }
 
@@ -110,11 +111,11 @@ impl Stage {
         }
     }
 
-    fn shop(&self, at: usize) -> Result<&Shop, ActError> {
+    pub(super) fn shop(&self, at: usize) -> Result<&Shop, ActError> {
         self.shops.get(at).ok_or(ActError::NoShop(u32::try_from(at + 1).unwrap_or(u32::MAX)))
     }
 
-    fn link(&self, at: usize) -> Result<&Link, ActError> {
+    pub(super) fn link(&self, at: usize) -> Result<&Link, ActError> {
         self.links.get(at).ok_or(ActError::NoShop(u32::try_from(at + 1).unwrap_or(u32::MAX)))
     }
 
@@ -155,7 +156,7 @@ impl Stage {
         if names.is_empty() { String::new() } else { format!("; but {}: line cut", names.join(", ")) }
     }
 
-    fn patient(&self, begin: Duration, what: &str) -> Result<(), ActError> {
+    pub(super) fn patient(&self, begin: Duration, what: &str) -> Result<(), ActError> {
         if elapsed_ms(begin) < OVER_MS_MAX { Ok(()) } else { Err(ActError::NotOver { what: what.to_owned() }) }
     }
 
@@ -174,12 +175,13 @@ impl Stage {
         }
         let sold_offline = offline();
         self.diary.close(entry, &format!("{} sold offline", grouped(sold_offline)));
-        link.mend();
         let lasted_ms = elapsed_ms(begin);
         let mended = self.diary.open(&format!("{name}: line mended"));
-        let there_ms = self.reported(&Due::from([(store, before + sold_offline)])).await?;
-        self.diary.close(mended, &format!("all {} there in {}", grouped(sold_offline), duration(there_ms)));
-        let cost = Cost::LineCut { lasted_ms, sold_offline, there_ms };
+        let waits = |waiting| self.diary.cost(mended, &format!("{} waiting", grouped(waiting)));
+        let delivered = self.mend_line(at, waits).await?;
+        self.diary.close(mended, &delivered.in_words());
+        let Delivered { waited, there_ms } = delivered;
+        let cost = Cost::LineCut { lasted_ms, sold_offline, waited, there_ms };
         Ok(Act { store: Some((store, name.clone())), second, cost })
     }
 

@@ -14,10 +14,16 @@ pub struct Place {
 }
 
 impl Place {
-    /// Number and start of the hash, for people.
+    /// The start of the hash, for people: the seal on everything up to here.
     #[must_use]
-    pub fn short(&self) -> String {
-        format!("#{} {}", self.seq, self.head.get(..8).unwrap_or(&self.head))
+    pub fn seal(&self) -> &str {
+        self.head.get(..8).unwrap_or(&self.head)
+    }
+
+    /// Number and seal, for people.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        format!("entry {} (seal {})", self.seq, self.seal())
     }
 }
 
@@ -26,7 +32,7 @@ impl Place {
 pub struct JournalPair {
     /// Which.
     pub stream: String,
-    /// How far the store has written it.
+    /// How far the shop has written it.
     pub at_store: Place,
     /// How far the head office holds it.
     pub at_hub: Option<Place>,
@@ -41,7 +47,7 @@ pub struct JournalPair {
 pub struct StockDifference {
     /// Stock item number.
     pub stock_item: u32,
-    /// On hand at the store.
+    /// On hand at the shop.
     pub at_store: i64,
     /// On hand as the head office says.
     pub at_hub: Option<i64>,
@@ -56,11 +62,11 @@ pub struct StoreBooks {
     pub name: String,
     /// What its tills rang up.
     pub tills: Measures,
-    /// What the store says.
+    /// What the shop says.
     pub at_store: Measures,
-    /// What the head office says; nothing if it has not heard of the store.
+    /// What the head office says; nothing if it has not heard of the shop.
     pub at_hub: Option<Measures>,
-    /// Practice tickets as the tills know them, and as the store does.
+    /// Practice tickets as the tills know them, and as the shop does.
     pub training: (i64, i64),
     /// The store's journals that hold anything.
     pub journals: Vec<JournalPair>,
@@ -75,19 +81,19 @@ impl StoreBooks {
     #[must_use]
     pub fn differences(&self, currency: Currency) -> Vec<String> {
         let mut found = Vec::new();
-        if let Some(text) = compare(("the store", &self.at_store), ("its tills", &self.tills), currency) {
+        if let Some(text) = compare(("the shop", &self.at_store), ("its tills", &self.tills), currency) {
             found.push(text);
         }
         match &self.at_hub {
             None => found.push("the head office has never heard of it".to_owned()),
             Some(at_hub) => {
-                found.extend(compare(("the head office", at_hub), ("the store", &self.at_store), currency));
+                found.extend(compare(("the head office", at_hub), ("the shop", &self.at_store), currency));
             }
         }
         let (rung, kept) = self.training;
         if rung != kept {
             let tickets = counted(kept, "practice ticket", "practice tickets");
-            found.push(format!("the store knows {tickets}, its tills {rung}"));
+            found.push(format!("the shop knows {tickets}, its tills {rung}"));
         }
         found.extend(self.journals.iter().filter_map(journal_difference));
         found.extend(self.stock_differences.iter().map(stock_difference));
@@ -151,22 +157,22 @@ fn journal_difference(pair: &JournalPair) -> Option<String> {
         return Some(format!("the head office has nothing of its {stream} journal"));
     };
     if at_hub != at_store {
-        let (store, hub) = (at_store.short(), at_hub.short());
-        return Some(format!("its {stream} journal is at {store} in the store and at {hub} at the head office"));
+        let (store, hub) = (at_store.in_words(), at_hub.in_words());
+        return Some(format!("its {stream} journal is at {store} in the shop and at {hub} at the head office"));
     }
     if *parked > 0 {
         let entries = counted(crate::figures::signed(*parked), "entry", "entries");
         return Some(format!("the head office cannot read {entries} of its {stream} journal"));
     }
     let behind = in_reports.as_ref().filter(|counted| *counted != at_store)?;
-    let (store, reports) = (at_store.short(), behind.short());
+    let (store, reports) = (at_store.in_words(), behind.in_words());
     Some(format!("its {stream} journal is at {store}, and counted in the reports up to {reports}"))
 }
 
 fn stock_difference(difference: &StockDifference) -> String {
     let StockDifference { stock_item, at_store, at_hub } = difference;
     let hub = at_hub.map_or_else(|| "nothing".to_owned(), |on_hand| on_hand.to_string());
-    format!("stock item {stock_item}: {at_store} on hand in the store, {hub} at the head office")
+    format!("stock item {stock_item}: {at_store} on hand in the shop, {hub} at the head office")
 }
 
 /// Pairs a store's journals with what the head office holds and counts of them.
@@ -231,13 +237,13 @@ pub fn verdict(books: &[StoreBooks], currency: Currency) -> Verdict {
         .collect();
     let (stores, agreeing) = (books.len(), books.len() - differing.len());
     if differing.is_empty() {
-        let agree = if stores == 1 { "store agrees" } else { "stores agree" };
+        let agree = if stores == 1 { "shop agrees" } else { "shops agree" };
         let all = format!("Every ticket is at the head office, once. {stores} of {stores} {agree} to the cent.");
         return Verdict { agrees: stores > 0, sentences: vec![all] };
     }
     let do_not = if differing.len() == 1 { "does" } else { "do" };
     let mut sentences = vec![format!(
-        "The books do not agree: {} of {stores} stores {do_not} not, {agreeing} agree to the cent.",
+        "The books do not agree: {} of {stores} shops {do_not} not, {agreeing} agree to the cent.",
         capitalised(&in_words(differing.len())).to_lowercase()
     )];
     for (store, differences) in differing {
@@ -295,7 +301,7 @@ pub(super) mod tests {
     fn when_all_agrees_the_owner_is_told_so_in_one_line() {
         assert_eq!(difference(|_| {}), Vec::<String>::new());
         let verdict = verdict(&[agreeing(1, "A"), agreeing(2, "B")], Currency::USD);
-        assert_eq!(verdict.sentences, ["Every ticket is at the head office, once. 2 of 2 stores agree to the cent."]);
+        assert_eq!(verdict.sentences, ["Every ticket is at the head office, once. 2 of 2 shops agree to the cent."]);
         assert!(!super::verdict(&[], Currency::USD).agrees, "nothing compared is nothing proven");
     }
 
@@ -303,12 +309,12 @@ pub(super) mod tests {
     fn a_difference_names_the_store_and_by_how_much() {
         let short = |books: &mut StoreBooks| books.at_hub = Some(measures(99, 123_156));
         let expected = "the head office lacks 2 tickets, 2 lines, 4 units, $2.98 before tax, $0.02 of tax, $3.00 in all, \
-            compared with the store";
+            compared with the shop";
         assert_eq!(difference(short), [expected]);
         let mut books = agreeing(1, "Midtown");
         short(&mut books);
         let verdict = verdict(&[agreeing(2, "Inman Park"), books], Currency::USD);
-        assert_eq!(verdict.sentences[0], "The books do not agree: one of 2 stores does not, 1 agree to the cent.");
+        assert_eq!(verdict.sentences[0], "The books do not agree: one of 2 shops does not, 1 agree to the cent.");
         assert_eq!(verdict.sentences[1], format!("Midtown: {expected}."));
     }
 
@@ -318,28 +324,30 @@ pub(super) mod tests {
             let hub = books.at_hub.as_mut().unwrap();
             (hub.net_minor, hub.tax_minor) = (hub.net_minor + 1, hub.tax_minor - 1);
         });
-        let expected = "the head office lacks $0.01 of tax and has $0.01 before tax too much, compared with the store";
+        let expected = "the head office lacks $0.01 of tax and has $0.01 before tax too much, compared with the shop";
         assert_eq!(more, [expected]);
         assert!(
-            difference(|books| books.tills.units += 1)[0]
-                .starts_with("the store lacks 1 unit, compared with its tills")
+            difference(|books| books.tills.units += 1)[0].starts_with("the shop lacks 1 unit, compared with its tills")
         );
     }
 
     #[test]
     fn every_book_is_compared() {
         assert_eq!(difference(|books| books.at_hub = None), ["the head office has never heard of it"]);
-        assert_eq!(difference(|books| books.training.1 = 0), ["the store knows 0 practice tickets, its tills 2"]);
+        assert_eq!(difference(|books| books.training.1 = 0), ["the shop knows 0 practice tickets, its tills 2"]);
         let journal = |change: fn(&mut JournalPair)| difference(|books| change(&mut books.journals[0])).remove(0);
         assert!(journal(|pair| pair.at_hub = None).contains("nothing of its sales journal"));
-        assert!(journal(|pair| pair.at_hub = Some(place(104))).contains("at #105 00000000 in the store and at #104"));
+        assert!(
+            journal(|pair| pair.at_hub = Some(place(104)))
+                .contains("at entry 105 (seal 00000000) in the shop and at entry 104")
+        );
         let forked = journal(|pair| pair.at_hub = Some(Place { seq: 105, head: "f".repeat(64) }));
-        assert!(forked.contains("#105 ffffffff"), "{forked}");
-        assert!(journal(|pair| pair.counted = Some(place(104))).contains("counted in the reports up to #104"));
+        assert!(forked.contains("entry 105 (seal ffffffff)"), "{forked}");
+        assert!(journal(|pair| pair.counted = Some(place(104))).contains("counted in the reports up to entry 104"));
         assert!(journal(|pair| pair.parked = 1).contains("cannot read 1 entry"));
         let stock = StockDifference { stock_item: 4, at_store: 10, at_hub: Some(12) };
         let found = difference(|books| books.stock_differences.push(stock));
-        assert_eq!(found, ["stock item 4: 10 on hand in the store, 12 at the head office"]);
+        assert_eq!(found, ["stock item 4: 10 on hand in the shop, 12 at the head office"]);
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub enum Cost {
         lasted_ms: u64,
         /// What the shop sold meanwhile.
         sold_offline: i64,
+        /// How many tickets waited for the line in the end.
+        waited: i64,
         /// How long it took after the mending until all of it was in the reports.
         there_ms: u64,
     },
@@ -88,8 +90,8 @@ impl Act {
     #[must_use]
     pub fn to_json(&self, opens: u32) -> Value {
         let cost = match &self.cost {
-            Cost::LineCut { lasted_ms, sold_offline, there_ms } => {
-                json!({"lasted_ms": lasted_ms, "sold_offline": sold_offline, "there_ms": there_ms})
+            Cost::LineCut { lasted_ms, sold_offline, waited, there_ms } => {
+                json!({"lasted_ms": lasted_ms, "sold_offline": sold_offline, "waited": waited, "there_ms": there_ms})
             }
             Cost::ShopKilled { back_ms, taps_repeated } => json!({"back_ms": back_ms, "taps_repeated": taps_repeated}),
             Cost::OfficeKilled { back_ms, sold_meanwhile, there_ms } => {
@@ -135,9 +137,12 @@ impl Cost {
     #[must_use]
     pub fn in_words(&self) -> String {
         match self {
-            Self::LineCut { sold_offline, there_ms, .. } => {
-                format!("{} sold offline, all there {} after mending", grouped(*sold_offline), duration(*there_ms))
-            }
+            Self::LineCut { sold_offline, waited, there_ms, .. } => format!(
+                "{} sold offline; {} waited, delivered {} after mending",
+                grouped(*sold_offline),
+                grouped(*waited),
+                duration(*there_ms)
+            ),
             Self::ShopKilled { back_ms, taps_repeated } => {
                 let taps = counted(*taps_repeated, "tap", "taps");
                 format!("back in {}, {taps} repeated", duration(*back_ms))
@@ -149,8 +154,8 @@ impl Cost {
                 duration(*there_ms)
             ),
             Self::DiskCloned { paused_ms, sold_by_copy, seen_ms, .. } => format!(
-                "box paused {paused_ms} ms; copy sold {}; told apart in {}",
-                grouped(*sold_by_copy),
+                "stood still {paused_ms} ms; copy sold {}; told apart in {}",
+                counted(*sold_by_copy, "ticket", "tickets"),
                 duration(*seen_ms)
             ),
         }
@@ -176,7 +181,11 @@ mod tests {
         };
         let lives = ("00ab".to_owned(), "00cd".to_owned());
         [
-            act(Some((2, "Midtown")), 2_700, Cost::LineCut { lasted_ms: 6_000, sold_offline: 97, there_ms: 410 }),
+            act(
+                Some((2, "Midtown")),
+                2_700,
+                Cost::LineCut { lasted_ms: 6_000, sold_offline: 97, waited: 99, there_ms: 410 },
+            ),
             act(Some((4, "Grant Park")), 7_200, Cost::ShopKilled { back_ms: 312, taps_repeated: 1 }),
             act(None, 9_900, Cost::OfficeKilled { back_ms: 2_500, sold_meanwhile: 1_061, there_ms: 800 }),
             act(
@@ -191,10 +200,10 @@ mod tests {
     fn each_act_says_what_happened_and_what_it_cost() {
         let told = acts().map(|act| format!("{}: {}", act.what(), act.cost.in_words()));
         let expected = [
-            "Midtown: line cut: 97 sold offline, all there 0.4 s after mending",
+            "Midtown: line cut: 97 sold offline; 99 waited, delivered 0.4 s after mending",
             "Grant Park: box killed: back in 0.3 s, 1 tap repeated",
             "head office: killed: 1,061 sold meanwhile; back in 2.5 s, all there 0.8 s later",
-            "Inman Park: disk cloned: box paused 9 ms; copy sold 6; told apart in 1.4 s",
+            "Inman Park: disk cloned: stood still 9 ms; copy sold 6 tickets; told apart in 1.4 s",
         ];
         assert_eq!(told, expected);
     }
@@ -205,7 +214,7 @@ mod tests {
         let kinds = ["line_cut", "shop_killed", "office_killed", "disk_cloned"];
         assert_eq!(objects.each_ref().map(|object| object["kind"].as_str().unwrap()), kinds);
         assert_eq!((&objects[0]["at"], &objects[0]["store"]), (&json!("06:45"), &json!(2)));
-        assert_eq!(objects[0]["cost"], json!({"lasted_ms": 6_000, "sold_offline": 97, "there_ms": 410}));
+        assert_eq!(objects[0]["cost"], json!({"lasted_ms": 6_000, "sold_offline": 97, "waited": 99, "there_ms": 410}));
         assert_eq!((&objects[2]["store"], &objects[2]["name"]), (&Value::Null, &Value::Null));
         assert_eq!(objects[3]["cost"]["lives"], json!(["00ab", "00cd"]));
     }

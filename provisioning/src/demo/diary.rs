@@ -20,10 +20,19 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// The entry as it is told once it is over.
-    fn line(&self, now: &str) -> String {
-        let Self { at, what, cost } = self;
-        if at == now { format!("  {at}  {what}: {cost}") } else { format!("  {now}  {what} at {at}: {cost}") }
+    /// The entry as it is told when it begins.
+    fn begun(&self) -> String {
+        format!("  {}  {}", self.at, self.what)
+    }
+
+    /// The entry as it is told once it is over, if it was told when it began.
+    fn over(&self, now: &str) -> String {
+        format!("  {now}  {}, over: {}", self.what, self.cost)
+    }
+
+    /// The entry as it is told if it was over as it began.
+    fn whole(&self) -> String {
+        format!("{}: {}", self.begun(), self.cost)
     }
 }
 
@@ -83,11 +92,24 @@ impl Diary {
         self.on_board.store(on_board, Ordering::Relaxed);
     }
 
-    /// Something happens now.
+    /// Something begins now.
     pub fn open(&self, what: &str) -> Open {
+        let entry = Entry { at: self.wall.time(), what: what.to_owned(), cost: String::new() };
+        self.tell(&entry.begun());
+        self.add(entry)
+    }
+
+    fn add(&self, entry: Entry) -> Open {
         let mut entries = self.lock();
-        entries.push(Entry { at: self.wall.time(), what: what.to_owned(), cost: String::new() });
+        entries.push(entry);
         Open(entries.len() - 1)
+    }
+
+    /// A line where no board shows the entries.
+    fn tell(&self, line: &str) {
+        if !self.on_board.load(Ordering::Relaxed) {
+            self.progress.say(line);
+        }
     }
 
     /// What it costs so far.
@@ -100,16 +122,17 @@ impl Diary {
     /// What it has cost in the end.
     pub fn close(&self, open: Open, cost: &str) {
         self.cost(open, cost);
-        let Some(entry) = self.lock().get(open.0).cloned() else { return };
-        if !self.on_board.load(Ordering::Relaxed) {
-            self.progress.say(&entry.line(&self.wall.time()));
+        let entry = self.lock().get(open.0).cloned();
+        if let Some(entry) = entry {
+            self.tell(&entry.over(&self.wall.time()));
         }
     }
 
     /// Something has happened.
     pub fn note(&self, what: &str, cost: &str) {
-        let open = self.open(what);
-        self.close(open, cost);
+        let entry = Entry { at: self.wall.time(), what: what.to_owned(), cost: cost.to_owned() };
+        self.tell(&entry.whole());
+        self.add(entry);
     }
 
     /// All entries.
@@ -128,9 +151,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_entry_is_told_when_it_is_over_and_says_when_it_began() {
+    fn an_entry_is_told_when_it_begins_and_when_it_is_over_each_with_one_time() {
         let entry = Entry { at: "06:45".to_owned(), what: "line cut".to_owned(), cost: "46 sold".to_owned() };
-        assert_eq!(entry.line("06:45"), "  06:45  line cut: 46 sold");
-        assert_eq!(entry.line("07:45"), "  07:45  line cut at 06:45: 46 sold");
+        assert_eq!(entry.begun(), "  06:45  line cut");
+        assert_eq!(entry.over("07:45"), "  07:45  line cut, over: 46 sold");
+        assert_eq!(entry.whole(), "  06:45  line cut: 46 sold");
     }
 }

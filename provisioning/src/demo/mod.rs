@@ -1,10 +1,10 @@
 //! `provision demo`: one bad morning of a whole chain on this machine, and the proof that its books agree.
 //!
-//! [`options`] → [`folder`], [`chain`], [`clock`] → [`opening`]: [`servers`], [`crew`], [`link`], [`shops`] → [`rush`] → [`play`]: on the
-//! [`floor`] each [`till`] sells and keeps a [`tally`], while each [`act`] of the planned [`morning`] is done, with a
-//! [`copy`] of a box and what it is to [`cost`]; [`live`] shows [`pulse`] and [`diary`] on the [`board`] → [`settle`] →
-//! [`books`] → [`report`] → [`prompt`]. All is planned before it begins; the rules of the shop are asked for every price,
-//! so that three books can be compared: the tills', the shops' and the head office's.
+//! [`options`] → [`folder`], [`chain`], [`clock`] → [`opening`]: [`servers`], [`crew`], [`link`], [`shops`] → [`rush`] →
+//! [`play`]: on the [`floor`] each [`till`] sells and keeps a [`tally`], while each [`act`] of the planned [`morning`] is
+//! done, with a [`copy`] of a box, the [`delivery`] of what waited, and what it is to [`cost`]; [`live`] shows [`pulse`] and
+//! [`diary`] on the [`board`] → [`settle`] → [`books`] → [`report`] → [`prompt`]. All is planned before it begins; the rules
+//! of the shop are asked for every price, so that three books can be compared: the tills', the shops' and the head office's.
 
 pub mod act;
 pub mod board;
@@ -14,6 +14,7 @@ pub mod clock;
 pub mod copy;
 pub mod cost;
 pub mod crew;
+pub mod delivery;
 pub mod diary;
 pub mod floor;
 pub mod folder;
@@ -56,6 +57,16 @@ const STOP_MS_MAX: u64 = 45_000;
 /// # Errors
 /// [`Failure`] if it could not be run to its end. That books differ is no failure, but an exit.
 pub async fn run(options: &DemoOptions, json: bool, screen: &mut Screen) -> Result<Exit, Failure> {
+    let before = (!screen.is_terminal && !json).then(|| screen.tell_on_output());
+    let outcome = run_and_stop(options, json, screen).await;
+    if let Some(before) = before {
+        // Errors are told where they always are.
+        screen.progress = before;
+    }
+    outcome
+}
+
+async fn run_and_stop(options: &DemoOptions, json: bool, screen: &mut Screen) -> Result<Exit, Failure> {
     let folder = Folder::open(options).map_err(|error| Failure::new(error.exit(), error))?;
     let tasks = TaskGroup::new();
     let (trouble, troubled) = oneshot::channel();

@@ -8,7 +8,7 @@ use percolate_common::money::{Currency, Minor};
 use percolate_runtime::system::monotonic_now;
 use tokio::sync::mpsc;
 
-use super::act::{ActError, Due, Stage};
+use super::act::{ActError, Stage};
 use super::cost::{duration, line_cut};
 use super::crew::Again;
 use super::floor::Floor;
@@ -144,7 +144,7 @@ fn help(stage: &Stage) -> String {
         "
     cut 2      cut the line between shop 2 and the head office; the shop sells on
     sell 2     sell ten tickets in shop 2
-    mend 2     mend the line, and see how long it takes until all is at the head office
+    mend 2     mend the line, and see how much had waited and how soon it is at head office
     kill 3     kill shop 3's box; kill office kills the head office
     clone 4    copy shop 4's disk as it is, run a second box on it, and let both sell
     audit      read all journals anew on both sides: nothing lost, doubled or changed
@@ -275,13 +275,9 @@ impl Prompt<'_> {
     }
 
     async fn mend(&self, at: usize) -> Result<(), ActError> {
-        let (Some(link), Some(shop)) = (self.stage.links.get(at), self.stage.shops.get(at)) else { return Ok(()) };
-        let what = format!("{}: line mended", shop.store.name);
-        link.mend();
-        let sold = self.stage.tally.in_store(shop.store.id).sold.tickets;
-        let there_ms = self.stage.reported(&Due::from([(shop.store.id, sold)])).await?;
-        let all = counted(sold, "ticket", "tickets");
-        self.stage.diary.note(&what, &format!("all {all} there in {}", duration(there_ms)));
+        let Some(shop) = self.stage.shops.get(at) else { return Ok(()) };
+        let delivered = self.stage.mend_line(at, |_waiting| {}).await?;
+        self.stage.diary.note(&format!("{}: line mended", shop.store.name), &delivered.in_words());
         Ok(())
     }
 

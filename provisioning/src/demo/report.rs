@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::books::{JournalPair, Place, StoreBooks, verdict};
 use super::clock::wall_time;
-use super::cost::Act;
+use super::cost::{Act, Cost};
 use super::till::{TillBooks, add};
 use crate::audit::report::AuditReport;
 use crate::client::Measures;
@@ -15,6 +15,14 @@ use crate::table::{Cell, Paint, Side, Table, Tone};
 
 /// Width of what happened.
 const ACT: usize = 30;
+
+/// What a column of the table means.
+const ENTRY_AND_SEAL: [&str; 2] = [
+    "Last entry: every ticket, practice too, is a numbered entry in its shop's journal of sales.",
+    "Seal: the first digits of a hash over all entries so far; shop and head office compare it.",
+];
+const CLONED: &str =
+    "A shop whose disk was cloned goes on in a new journal from entry 1; its earlier entries are kept.";
 
 /// What the demo showed.
 #[derive(Debug, Clone)]
@@ -95,7 +103,7 @@ impl DemoReport {
             ("Tills", Side::Right),
             ("Shop", Side::Right),
             ("Head office", Side::Right),
-            ("Journal of sales", Side::Left),
+            ("Last entry, seal", Side::Left),
             ("", Side::Left),
         ]);
         let cents = |sums: &Measures| money(Minor::new(sums.total_minor), self.currency);
@@ -114,9 +122,9 @@ impl DemoReport {
             ]);
         }
         let at_store = self.total(|store| store.at_store);
-        let stores = if self.stores.len() == 1 { "store" } else { "stores" };
+        let shops = if self.stores.len() == 1 { "shop" } else { "shops" };
         table.totals(vec![
-            format!("{} {stores}", capitalised(&in_words(self.stores.len()))).into(),
+            format!("{} {shops}", capitalised(&in_words(self.stores.len()))).into(),
             grouped(at_store.tickets).into(),
             grouped(at_store.units).into(),
             cents(&self.tills.sales).into(),
@@ -150,9 +158,14 @@ impl DemoReport {
             ),
             format!("{} of stock compared: {stock}.", counted(signed(items), "figure", "figures")),
         ];
+        sentences.extend(ENTRY_AND_SEAL.map(str::to_owned));
+        if self.acts.iter().any(|act| matches!(act.cost, Cost::DiskCloned { .. })) {
+            sentences.push(CLONED.to_owned());
+        }
         if self.restarts > 0 {
-            let servers = counted(signed(self.restarts), "time a server", "times a server");
-            sentences.push(format!("{servers} had ended in the middle of its work and was started again."));
+            let times = counted(signed(self.restarts), "time", "times");
+            sentences
+                .push(format!("{times} a server, of a shop or of head office, was killed at work and started again."));
         }
         sentences
     }
@@ -210,10 +223,11 @@ impl DemoReport {
 
 /// A journal's head, once if both sides have the same.
 fn heads(pair: &JournalPair) -> String {
-    let store = pair.at_store.short();
+    let short = |place: &Place| format!("{} {}", place.seq, place.seal());
+    let store = short(&pair.at_store);
     match &pair.at_hub {
         Some(at_hub) if *at_hub == pair.at_store => store,
-        Some(at_hub) => format!("{store}, there {}", at_hub.short()),
+        Some(at_hub) => format!("{store}, there {}", short(at_hub)),
         None => format!("{store}, there none"),
     }
 }
@@ -225,7 +239,6 @@ fn milliseconds(micros: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::books::tests::agreeing;
-    use super::super::cost::Cost;
     use super::*;
     use crate::audit::report::tests::proven;
 
@@ -238,7 +251,7 @@ mod tests {
             ..TillBooks::default()
         };
         stores.iter().for_each(|store| add(&mut tills.sales, &store.tills));
-        let cut = Cost::LineCut { lasted_ms: 6_000, sold_offline: 97, there_ms: 410 };
+        let cut = Cost::LineCut { lasted_ms: 6_000, sold_offline: 97, waited: 99, there_ms: 410 };
         DemoReport {
             stores,
             tills,
@@ -258,25 +271,40 @@ mod tests {
     #[test]
     fn the_three_books_stand_side_by_side_with_what_went_wrong_and_the_verdicts_below() {
         let expected = "
-  Amounts with tax   Tickets  Units      Tills       Shop  Head office  Journal of sales
+  Amounts with tax   Tickets  Units      Tills       Shop  Head office  Last entry, seal
   ─────────────────  ───────  ─────  ─────────  ─────────  ───────────  ────────────────  ─────
-  Virginia-Highland      101    202  $1,234.56  $1,234.56    $1,234.56  #105 00000000     agree
-  Midtown                102    204  $1,234.56  $1,234.56    $1,234.56  #105 00000000     agree
+  Virginia-Highland      101    202  $1,234.56  $1,234.56    $1,234.56  105 00000000      agree
+  Midtown                102    204  $1,234.56  $1,234.56    $1,234.56  105 00000000      agree
   ─────────────────  ───────  ─────  ─────────  ─────────  ───────────  ────────────────  ─────
-  Two stores             203    406  $2,469.12  $2,469.12    $2,469.12
+  Two shops              203    406  $2,469.12  $2,469.12    $2,469.12
 
-  06:45  Midtown: line cut               97 sold offline, all there 0.4 s after mending
+  06:45  Midtown: line cut               97 sold offline; 99 waited, delivered 0.4 s after mending
 
   203 tickets in 30.0 s; all was at the head office 0.3 s later: $2,467.09 before tax.
   A till waited 10.0 ms for a receipt, one in a hundred 19.8 ms or more; each sale was on disk first.
   1 ticket was sent twice on purpose and counted once; 4 practice tickets are in no total.
   80 figures of stock compared: all agree.
+  Last entry: every ticket, practice too, is a numbered entry in its shop's journal of sales.
+  Seal: the first digits of a hash over all entries so far; shop and head office compare it.
 
-  Every ticket is at the head office, once. 2 of 2 stores agree to the cent.
-  Proven: 5 entries of 1 store are the same on both sides: nothing missing, nothing changed.
+  Every ticket is at the head office, once. 2 of 2 shops agree to the cent.
+  Proven: 5 entries of 1 shop are the same on both sides: nothing missing, nothing changed.
 ";
         assert_eq!(report().to_text(Paint::new(false)), expected);
         assert_eq!(report().exit(), Exit::Done);
+    }
+
+    #[test]
+    fn a_cloned_shops_new_journal_is_explained_and_no_line_is_wider_than_a_screen() {
+        let mut report = report();
+        let lives = ("00ab".to_owned(), "00cd".to_owned());
+        let cost = Cost::DiskCloned { paused_ms: 19, sold_by_copy: 6, seen_ms: 1_400, lives };
+        report.acts.push(Act { store: Some((3, "Virginia-Highland".to_owned())), second: 2_700, cost });
+        report.restarts = 2;
+        let text = report.to_text(Paint::new(false));
+        assert!(text.contains("goes on in a new journal from entry 1"), "{text}");
+        let wide: Vec<&str> = text.lines().filter(|line| line.chars().count() > 104).collect();
+        assert_eq!(wide, Vec::<&str>::new());
     }
 
     #[test]
@@ -284,7 +312,7 @@ mod tests {
         let mut report = report();
         report.audit = AuditReport { not_asked: vec![7], ..report.audit };
         let text = report.to_text(Paint::new(false));
-        assert!(text.contains("2 of 2 stores agree") && text.contains("Store 7: head office knows it"), "{text}");
+        assert!(text.contains("2 of 2 shops agree") && text.contains("Shop 7: head office knows it"), "{text}");
         assert!(text.ends_with("NOT proven: 1 finding.\n"), "{text}");
         assert_eq!((report.exit(), &report.to_json()["exit_code"]), (Exit::Disagreement, &json!(5)));
         assert_eq!(report.to_json()["audit"]["outcome"], "not_proven");
@@ -300,7 +328,11 @@ mod tests {
         assert!(text.contains("\n  Midtown: the head office has never heard of it.\n"), "{text}");
         assert_eq!(report.exit(), Exit::Disagreement);
         report.restarts = 2;
-        assert!(report.to_text(Paint::new(false)).contains("\n  2 times a server had ended in the middle of its work"));
+        assert!(
+            report
+                .to_text(Paint::new(false))
+                .contains("\n  2 times a server, of a shop or of head office, was killed at work")
+        );
         let json = report.to_json();
         assert_eq!((&json["outcome"], &json["exit_code"]), (&json!("differ"), &json!(5)));
         assert_eq!(json["stores"][1]["differences"], json!(["the head office has never heard of it"]));

@@ -4,15 +4,16 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use system_tests::prove::{Act, play};
+use system_tests::words::wrapped;
 
 #[expect(clippy::print_stdout, reason = "the proof is what the command is asked for")]
 fn tell(act: &Act) {
-    println!("\n  {}", act.done);
+    println!("\n{}", wrapped(act.done, 2));
     if act.said.is_empty() {
         println!("    The audit finds nothing wrong.");
     }
     for sentence in &act.said {
-        println!("    Audit: {sentence}");
+        println!("{}", wrapped(&format!("Audit: {sentence}"), 4));
     }
     if act.follows > 0 {
         println!("    ... and {} figures that differ because of it.", act.follows);

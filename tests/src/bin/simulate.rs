@@ -128,12 +128,13 @@ fn main() -> Result<ExitCode> {
     let took_ms = u64::try_from((monotonic_now() - begin).as_millis())?.max(1);
     let store_days = sum.worlds * u64::from(wanted.plan.days) * wanted.plan.stores as u64;
     let an_hour = store_days * HOUR_S * 1_000 / took_ms;
-    println!("\nmet                 times");
+    println!("\n    times  what was met (and its name in the code)");
     for met in Met::ALL {
-        println!("  {:<18}{:>7}", format!("{met:?}"), sum.reach.times(met));
+        println!("{:>9}  {} ({met:?})", sum.reach.times(met), met.in_words());
     }
     println!(
-        "\n{} worlds, {store_days} store-days in {}.{:01} s: {an_hour} store-days an hour on {WORKERS} cores.",
+        "\n{} worlds, {store_days} shop-days in {}.{:01} s, {WORKERS} worlds at a time, each in one thread: {an_hour} \
+         shop-days an hour.",
         sum.worlds,
         took_ms / 1_000,
         took_ms % 1_000 / 100

@@ -149,6 +149,57 @@ impl Met {
         Self::LifeFenced,
         Self::LifeReturned,
     ];
+
+    /// What was met, for somebody who reads the table and not the code.
+    #[must_use]
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::Sold => "a till sold a ticket and was answered",
+            Self::Replayed => "a till asked again and was given the ticket that it had been sold before",
+            Self::Refused => "a till's request met a shop's box that was down",
+            Self::StockMoved => "stock was moved in a shop",
+            Self::Imported => "past sales were brought into a shop",
+            Self::MenuPublished => "head office published a menu",
+            Self::SoldOffline => "a shop sold a ticket while it did not reach head office",
+            Self::FrameLost => "a message between shop and head office was lost",
+            Self::FrameDoubled => "a message came twice",
+            Self::FrameLate => "a message came late, after others",
+            Self::LineCut => "a shop's line to head office was cut",
+            Self::BrokerLost => "head office's broker dropped all shops at once",
+            Self::NodeKilled => "a shop's box was killed",
+            Self::NodeDiedAtCommit => "a shop's box died in the middle of writing to its disk",
+            Self::HubKilled => "head office was killed",
+            Self::HubDiedAtCommit => "head office died in the middle of writing to its disk",
+            Self::NodePutBack => "a shop's disk was put back to an older copy",
+            Self::Cloned => "a copy of a shop's disk ran beside the original",
+            Self::Moved => "a shop's disk was moved to another machine",
+            Self::Replaced => "a new box took the place of one that was lost",
+            Self::HubPutBackWhole => "all of head office's files were put back to an older copy",
+            Self::HubPutBackInPart => "some of head office's files were put back to an older copy",
+            Self::ClockWrong => "a shop's clock was set wrong",
+            Self::Poisoned => "a newer program wrote an entry that head office cannot read yet",
+            Self::Welcome => "head office welcomed a shop's greeting: both know the same past",
+            Self::Forked => "head office answered a greeting: it holds another past of this box",
+            Self::Fenced => "head office answered a greeting: a later process of this box goes on",
+            Self::Rehello => "head office refused a session, and the shop greeted anew",
+            Self::Contested => "two boxes claimed one past",
+            Self::HubAsked => "head office asked a shop for entries again",
+            Self::NodeAsked => "a shop asked head office for entries again",
+            Self::Marks => "a greeting looked for the last entry that both sides have",
+            Self::OlderLifeSent => "entries of a box's earlier life were sent to head office",
+            Self::GivenBack => "a shop gave head office back what that had lost",
+            Self::TakenBack => "a shop was given back by head office what it had lost",
+            Self::Totals => "a message carried totals of stock",
+            Self::Parked => "head office kept entries aside that it cannot read yet",
+            Self::StaleBatch => "a message of a session that was over arrived",
+            Self::Alias => "head office held an entry that counts in another place",
+            Self::SetAside => "a shop set entries aside",
+            Self::LifeMoved => "a box began a new life, for its disk was on another machine",
+            Self::LifeForked => "a box began a new life, for head office held another past",
+            Self::LifeFenced => "a box began a new life, for another process went on with the old one",
+            Self::LifeReturned => "head office told a box of a life that its disk did not know",
+        }
+    }
 }
 
 /// How often each was met.
@@ -183,5 +234,20 @@ impl Reach {
     #[must_use]
     pub fn never(&self) -> Vec<Met> {
         Met::ALL.into_iter().filter(|what| self.times(*what) == 0).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::Met;
+
+    #[test]
+    fn each_says_something_of_its_own_that_fits_its_line() {
+        let words: BTreeSet<&str> = Met::ALL.into_iter().map(Met::in_words).collect();
+        assert_eq!(words.len(), Met::ALL.len());
+        let long: Vec<&&str> = words.iter().filter(|words| words.chars().count() > 74).collect();
+        assert_eq!(long, Vec::<&&str>::new());
     }
 }
