@@ -141,6 +141,27 @@ pub(crate) async fn the_screens_were_told(day: &mut Day) -> Result<String> {
     Ok(format!("{} events at shop {WATCHED}, and the office's page", told.len()))
 }
 
+/// Every server says what it serves and what it counts, to whoever asks; head office has its page.
+pub(crate) async fn the_servers_describe_themselves(day: &mut Day) -> Result<String> {
+    let watched = day.shop(WATCHED)?;
+    let books = watched.books();
+    let (shop, office) = (watched.node.client.with_token("none"), day.hub.client.with_token("none"));
+    let page = office.try_get("/").await?;
+    ensure!((page.status, page.content_type.as_str()) == (200, "text/html"), "{page:?}");
+    let mut described = 0;
+    for client in [&shop, &office] {
+        let document = client.get("/openapi.json").await?;
+        described += document.pointer("/paths").and_then(Value::as_object).context("paths")?.len();
+        let metrics = client.try_get("/metrics").await?;
+        ensure!(metrics.status == 200 && metrics.text.contains("percolate_build_info"), "{}", metrics.text);
+    }
+    // This shop's process has run since opening: what it counted is what it sold, practice included.
+    let metrics = shop.try_get("/metrics").await?.text;
+    let sold = books.tickets.len() + books.practice.len();
+    ensure!(metrics.lines().any(|line| line == format!("node_tickets_total {sold}")), "{sold} were sold: {metrics}");
+    Ok(format!("{described} paths, and the metric of tickets at shop {WATCHED}"))
+}
+
 /// `provision audit` over head office and all shops.
 pub(crate) async fn the_audit_proves_it(day: &mut Day) -> Result<String> {
     let shops: Vec<_> = std::mem::take(&mut day.shops).into_iter().map(|shop| shop.node).collect();
