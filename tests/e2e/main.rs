@@ -3,6 +3,7 @@
 mod bad_days;
 mod chain;
 mod demo;
+mod golden_month;
 mod kills;
 mod past_sales;
 mod prove;
