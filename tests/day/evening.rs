@@ -105,6 +105,28 @@ pub(crate) async fn everything_has_arrived(day: &mut Day) -> Result<String> {
     Ok(format!("from {} shops, and nothing is set aside", day.shops.len()))
 }
 
+/// Head office throws its reports away and folds them from the journal anew: they come out the same, row by row.
+pub(crate) async fn the_reports_are_folded_anew(day: &mut Day) -> Result<String> {
+    let folder = day.hub.data().to_owned();
+    day.hub.stop().await?;
+    let run = async |what: &str| {
+        let mut command = Command::new(program("cloud-hub")?);
+        command.args([what, "reporting", "--data", &folder.to_string_lossy()]);
+        let output = command.stdin(Stdio::null()).kill_on_drop(true).output().await?;
+        ensure!(output.status.success(), "{what}: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(String::from_utf8(output.stdout)?)
+    };
+    let before = run("digest").await?;
+    run("rebuild").await?;
+    let after = run("digest").await?;
+    ensure!(before == after, "folded anew they are others:\n{before}\n{after}");
+    day.hub.restart().await?;
+    for shop in &day.shops {
+        complete(&day.hub, &shop.node).await?;
+    }
+    Ok(format!("{} tables with the same rows as before", after.lines().count()))
+}
+
 /// The screens of a shop were told of every ticket once, of the menu and of the line; the office's page sees the day.
 pub(crate) async fn the_screens_were_told(day: &mut Day) -> Result<String> {
     let books = day.shop(WATCHED)?.books();

@@ -48,6 +48,7 @@ async fn tuesday_at_ten_shops_and_the_books_balance() -> Result<()> {
     step("waste and corrections", evening::waste_is_booked(day)).await?;
     step("last guests", evening::the_last_guests(day)).await?;
     step("everything has arrived", evening::everything_has_arrived(day)).await?;
+    step("reports folded anew", evening::the_reports_are_folded_anew(day)).await?;
     step("screens", evening::the_screens_were_told(day)).await?;
     step("descriptions", evening::the_servers_describe_themselves(day)).await?;
     step("the books balance", balance::the_books_balance(day)).await?;
