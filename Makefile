@@ -4,7 +4,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test prove kills sim planted fmt check lint deny clean-scratch
+.PHONY: help demo test day prove kills sim planted census mutants fmt check lint deny clean-scratch
 
 help: ## List the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/make \1@\2/p' $(MAKEFILE_LIST) | awk -F@ '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -16,6 +16,11 @@ demo: ## Run a head office and ten shops on this machine through one bad morning
 
 test: ## Run all tests, with a table of the stages at the end
 	@scripts/test.sh
+
+day: ## Play a Tuesday at ten shops, and compare all books at its end
+	@scripts/setup.sh
+	@scripts/build.sh
+	@cargo test --quiet --package system-tests --test day --locked -- --nocapture
 
 prove: ## Tamper with a chain's books in every way that an owner fears, and show that each is seen
 	@scripts/setup.sh
@@ -37,6 +42,16 @@ sim: ## Simulate chains with everything going wrong (SEEDS=200 FROM=1 DAYS=1 STO
 planted: ## Plant known bugs into a copy of the code, one at a time, and show that the simulator catches each
 	@scripts/setup.sh
 	@scripts/planted.sh
+
+census: ## Show what is alive: event types, routes, metrics and error codes, each with who makes and who uses it
+	@scripts/setup.sh
+	@cargo test --quiet --package system-tests --test tidy --locked -- --nocapture everything_that_is_named_is_alive
+
+mutants: ## Change the core in small ways, and show which changes no test notices: slow (needs cargo-mutants; ARGS="--file common/src/money.rs")
+	@cargo mutants --version >/dev/null 2>&1 || { echo "cargo-mutants is not installed: cargo install cargo-mutants --locked"; exit 2; }
+	@cargo nextest --version >/dev/null 2>&1 || { echo "cargo-nextest is not installed: cargo install cargo-nextest --locked"; exit 2; }
+	@mkdir -p "$(TARGET_DIR)"
+	@CARGO_PROFILE_DEV_OPT_LEVEL=0 cargo mutants --output "$(TARGET_DIR)" $(ARGS)
 
 fmt: ## Format the code
 	@cargo fmt --all

@@ -10,6 +10,7 @@ source scripts/lib.sh
 needs=(
   "make|command -v make"
   "gcc libc6-dev|compiles_c"
+  "python3|python3 --version"
 )
 
 compiles_c() {
@@ -85,4 +86,4 @@ node_version() {
 
 rust=$(check_rust)
 install_packages
-echo "set-up: $rust, a C compiler, $(node_version)"
+echo "set-up: $rust, a C compiler, $(python3 --version), $(node_version)"

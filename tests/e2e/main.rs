@@ -5,6 +5,7 @@ mod chain;
 mod demo;
 mod demo_meddled;
 mod demo_prompt;
+mod golden_month;
 mod kills;
 mod past_sales;
 mod prove;

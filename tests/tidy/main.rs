@@ -8,11 +8,11 @@
 mod lexer;
 mod source;
 
+mod census;
 mod decision;
 mod feature;
 mod link;
 mod manifest;
-mod metric;
 mod migration;
 mod room;
 mod shape;

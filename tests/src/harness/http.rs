@@ -100,6 +100,15 @@ impl Client {
         Ok(Answer { status, content_type, text: response.text().await? })
     }
 
+    /// Asks for a feed, which may go on for ever.
+    ///
+    /// # Errors
+    /// If there was no answer at all.
+    pub async fn listen(&self, path: &str) -> Result<reqwest::Response> {
+        let request = reqwest::Client::new().get(format!("{}{path}", self.base)).bearer_auth(&self.token);
+        request.send().await.with_context(|| format!("listening to {path}"))
+    }
+
     /// Gets a path, whatever the status.
     ///
     /// # Errors

@@ -1,11 +1,13 @@
 //! The chain under test: a hub, its stores, and ways to hurt them.
 
+mod feed;
 mod http;
 mod process;
 mod proxy;
 mod relay;
 mod terminal;
 
+pub use feed::{Feed, Told};
 pub use http::{Answer, Client};
 pub use process::{Hub, Node, NodeSpec};
 pub use proxy::Proxy;

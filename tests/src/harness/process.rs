@@ -93,6 +93,7 @@ pub struct Hub {
     /// Address and port of its broker.
     pub mqtt: String,
     menu: Option<PathBuf>,
+    extra: Vec<String>,
 }
 
 impl Hub {
@@ -101,23 +102,32 @@ impl Hub {
     /// # Errors
     /// If it does not come up.
     pub async fn start(scratch: &Path) -> Result<Self> {
+        Self::start_with(scratch, Some(demo_menu()), &[]).await
+    }
+
+    /// As [`Hub::start`], with another menu or none, and with `extra` arguments, which it keeps when it is started again.
+    ///
+    /// # Errors
+    /// If it does not come up.
+    pub async fn start_with(scratch: &Path, menu: Option<PathBuf>, extra: &[&str]) -> Result<Self> {
         let data = scratch.join("hub");
-        let menu = Some(demo_menu());
-        let mut server = Self::serve(&data, "127.0.0.1:0", "127.0.0.1:0", menu.as_deref())?;
+        let extra: Vec<String> = extra.iter().map(|word| (*word).to_owned()).collect();
+        let mut server = Self::serve(&data, ("127.0.0.1:0", "127.0.0.1:0"), menu.as_deref(), &extra)?;
         let endpoints = server.endpoints().await?;
         let (http, mqtt) = (text(&endpoints, "http")?, text(&endpoints, "mqtt")?);
         let client = Client::new(&http, &data)?;
-        Ok(Self { server, client, mqtt, menu })
+        Ok(Self { server, client, mqtt, menu, extra })
     }
 
-    fn serve(data: &Path, http: &str, mqtt: &str, menu: Option<&Path>) -> Result<Server> {
+    fn serve(data: &Path, (http, mqtt): (&str, &str), menu: Option<&Path>, extra: &[String]) -> Result<Server> {
         let data_text = data.to_string_lossy();
         let mut words = vec!["serve", "--data", &data_text, "--http", http, "--mqtt", mqtt];
         let menu = menu.map(Path::to_string_lossy);
         if let Some(menu) = &menu {
             words.extend(["--menu", menu]);
         }
-        let arguments: Vec<String> = words.into_iter().map(str::to_owned).collect();
+        let mut arguments: Vec<String> = words.into_iter().map(str::to_owned).collect();
+        arguments.extend_from_slice(extra);
         Server::start("cloud-hub", data, &arguments)
     }
 
@@ -147,7 +157,8 @@ impl Hub {
     /// # Errors
     /// If it does not come up.
     pub async fn restart(&mut self) -> Result<()> {
-        self.server = Self::serve(&self.server.data, self.client.address(), &self.mqtt, self.menu.as_deref())?;
+        let addresses = (self.client.address(), self.mqtt.as_str());
+        self.server = Self::serve(&self.server.data, addresses, self.menu.as_deref(), &self.extra)?;
         self.server.endpoints().await.map(drop)
     }
 

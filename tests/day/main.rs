@@ -1,0 +1,56 @@
+//! A day in the life: "Tuesday at ten shops", with real servers, through the API and the commands that people use.
+//!
+//! The script keeps books of its own, from what its tills were answered and what it moved, and never asks a server for a
+//! sum. At its end one place ([`balance`]) compares them with what every shop and head office say.
+//!
+//! To add a step, write one function that takes the day and returns one line of what it did, and put it where it belongs
+//! below. What it changes in the world it books in a shop's ledger; a new kind of figure is one more comparison in
+//! [`balance`].
+
+mod balance;
+mod chain;
+mod evening;
+mod ledger;
+mod menu;
+mod morning;
+mod till;
+mod troubles;
+
+use std::future::Future;
+
+use anyhow::{Context as _, Result};
+
+use crate::chain::Day;
+
+/// Plays one step, and prints its line.
+#[expect(clippy::print_stdout, reason = "the script of the day is there to be read")]
+async fn step(name: &str, played: impl Future<Output = Result<String>>) -> Result<()> {
+    let said = Box::pin(played).await.with_context(|| format!("step: {name}"))?;
+    println!("{name:<26} {said}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tuesday_at_ten_shops_and_the_books_balance() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let day = &mut Day::begin(folder.path()).await?;
+    step("opening", morning::the_shops_open(day)).await?;
+    step("opening stock", morning::stock_is_booked(day)).await?;
+    step("practice", morning::a_new_hand_practises(day)).await?;
+    step("morning rush", morning::the_rush(day)).await?;
+    step("refusals", morning::wrong_tickets_are_refused(day)).await?;
+    step("a line is cut", troubles::a_line_is_cut(day)).await?;
+    step("head office restarts", troubles::head_office_restarts_with_a_new_menu(day)).await?;
+    step("the line is mended", troubles::the_line_is_mended(day)).await?;
+    step("a box is killed", troubles::a_box_is_killed(day)).await?;
+    step("head office is killed", troubles::head_office_is_killed(day)).await?;
+    step("past sales", evening::past_sales_are_brought_in(day)).await?;
+    step("waste and corrections", evening::waste_is_booked(day)).await?;
+    step("last guests", evening::the_last_guests(day)).await?;
+    step("everything has arrived", evening::everything_has_arrived(day)).await?;
+    step("reports folded anew", evening::the_reports_are_folded_anew(day)).await?;
+    step("screens", evening::the_screens_were_told(day)).await?;
+    step("descriptions", evening::the_servers_describe_themselves(day)).await?;
+    step("the books balance", balance::the_books_balance(day)).await?;
+    step("audit", evening::the_audit_proves_it(day)).await
+}

@@ -1,0 +1,191 @@
+//! A till: it sells what its seed says, checks every answer whole, and keeps books of its own.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use anyhow::{Context as _, Result, ensure};
+use percolate_common::entropy::{Entropy as _, SeededEntropy};
+use percolate_common::time::Clock;
+use serde_json::{Value, json};
+use system_tests::books::{number, text};
+use system_tests::harness::{Client, eventually};
+
+use crate::ledger::{Entry, Ledger, Slip, Sums};
+use crate::menu::Menu;
+
+/// The Tuesday.
+pub(crate) const TODAY: &str = "2024-11-26";
+/// Atlanta is so many hours behind UTC on that day.
+const ZONE_HOURS: i64 = 5;
+/// One ticket of so many is sent again although it was answered.
+const RESENT_EVERY: i64 = 7;
+
+/// What a ticket will be.
+#[derive(Debug)]
+struct Plan {
+    lines: Vec<(i64, i64)>,
+    /// Kind and amount.
+    tenders: Vec<(&'static str, i64)>,
+    net: i64,
+    tax: i64,
+}
+
+/// A terminal.
+pub(crate) struct Till {
+    client: Client,
+    clock: Arc<dyn Clock>,
+    shop: u32,
+    terminal: String,
+    dice: SeededEntropy,
+    /// Tickets of all tills, for those who wait for the rush to go on.
+    sold: Arc<AtomicU32>,
+    count: i64,
+    pub(crate) books: Ledger,
+    /// Requests that had to be sent again because no answer came.
+    pub(crate) retries: u32,
+}
+
+impl Till {
+    pub(crate) fn new(client: Client, clock: Arc<dyn Clock>, shop: u32, terminal: &str, sold: Arc<AtomicU32>) -> Self {
+        let seed = u64::from(shop) << 8 | terminal.bytes().last().map_or(0, u64::from);
+        let (terminal, dice, books) = (terminal.to_owned(), SeededEntropy::new(seed), Ledger::default());
+        Self { client, clock, shop, terminal, dice, sold, count: 0, books, retries: 0 }
+    }
+
+    fn below(&self, end: i64) -> i64 {
+        i64::try_from(self.dice.next_u64() >> 1).unwrap_or(0) % end.max(1)
+    }
+
+    fn plan(&self, menu: &Menu) -> Result<Plan> {
+        let ids: Vec<i64> = menu.items.keys().copied().collect();
+        let mut lines = Vec::new();
+        for _line in 0..1 + self.below(4) {
+            let at = usize::try_from(self.below(i64::try_from(ids.len())?))?;
+            lines.push((*ids.get(at).context("an item")?, 1 + self.below(3)));
+        }
+        let (net, tax) = menu.price(&lines)?;
+        let due = net + tax;
+        let notes = |rest: i64| rest + (500 - rest % 500) % 500;
+        let tenders = match self.below(3) {
+            0 => vec![("cash", notes(due))],
+            1 => vec![("card_external", due)],
+            _ => vec![("card_external", due / 2), ("cash", notes(due - due / 2))],
+        };
+        Ok(Plan { lines, tenders, net, tax })
+    }
+
+    /// Sells the next ticket by this menu.
+    pub(crate) async fn sell(&mut self, menu: &Menu) -> Result<()> {
+        let plan = self.plan(menu)?;
+        self.count += 1;
+        let key = format!("{}-{}-{}", self.shop, self.terminal, self.count);
+        let line = |(item, quantity): &(i64, i64)| json!({"item": item, "quantity": quantity});
+        let tender = |(kind, amount): &(&str, i64)| match *kind {
+            "cash" => json!({"kind": kind, "amount_minor": amount}),
+            _ => json!({"kind": kind, "amount_minor": amount, "reference": format!("T-{}", self.count)}),
+        };
+        let body = json!({
+            "terminal": self.terminal,
+            "currency": "USD",
+            "lines": plan.lines.iter().map(line).collect::<Vec<_>>(),
+            "tenders": plan.tenders.iter().map(tender).collect::<Vec<_>>(),
+        });
+        let from = self.clock.now().get();
+        let (client, mut attempts) = (self.client.clone(), 0_u32);
+        let answer = eventually("a sale to be answered", || {
+            attempts += 1;
+            client.post("/v1/tickets", &key, &body)
+        })
+        .await?;
+        self.retries += attempts - 1;
+        let at = number(&answer, "/at_ms")?;
+        ensure!((from..=self.clock.now().get()).contains(&at), "sold at {at}, asked for from {from} on: {answer}");
+        if self.count % RESENT_EVERY == 0 {
+            let again = self.client.try_post("/v1/tickets", &key, &body).await?;
+            ensure!(
+                (again.status, again.json()?) == (200, answer.clone()),
+                "another answer to the same key: {again:?}"
+            );
+        }
+        ensure!(answer == self.expected(&plan, menu, &answer)?, "{answer} for {body}");
+        self.book(&plan, menu, &answer, at)?;
+        self.sold.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// The answer that must come, but for what only the shop can know: the ticket's id, its moment and its entry.
+    fn expected(&self, plan: &Plan, menu: &Menu, answer: &Value) -> Result<Value> {
+        let line = |(id, count): &(i64, i64)| -> Result<Value> {
+            let item = menu.item(*id)?;
+            let (price, total) = (item.price, item.price * count);
+            Ok(
+                json!({"item": id, "name": item.name, "quantity": count, "unit_price_minor": price, "total_minor": total}),
+            )
+        };
+        let tendered: i64 = plan.tenders.iter().map(|(_, amount)| amount).sum();
+        let total = plan.net + plan.tax;
+        Ok(json!({
+            "ticket_id": text(answer, "/ticket_id")?,
+            "receipt": format!("{}-A-{}", self.terminal, self.count),
+            "business_day": TODAY,
+            "at_ms": number(answer, "/at_ms")?,
+            "training": false,
+            "currency": "USD",
+            "lines": plan.lines.iter().map(line).collect::<Result<Vec<_>>>()?,
+            "net_minor": plan.net,
+            "tax_minor": plan.tax,
+            "total_minor": total,
+            "tendered_minor": tendered,
+            "change_minor": tendered - total,
+            "seq": number(answer, "/seq")?,
+            "catalog_revision": menu.revision,
+        }))
+    }
+
+    fn book(&mut self, plan: &Plan, menu: &Menu, answer: &Value, at: i64) -> Result<()> {
+        let total = plan.net + plan.tax;
+        let mut lines = Vec::new();
+        for (id, count) in &plan.lines {
+            let item = menu.item(*id)?;
+            lines.push((format!("i:{id}"), format!("c:{}", item.category), *count, item.price * count));
+            for (stock_item, quantity) in &item.uses {
+                self.books.move_stock(*stock_item, -quantity * count);
+            }
+        }
+        let whole = Sums { tickets: 1, tax: plan.tax, total, ..Sums::default() };
+        let hour = (at / 3_600_000 - ZONE_HOURS).rem_euclid(24);
+        self.books.book(&Entry { day: TODAY, hour, whole, lines });
+        for (kind, amount) in &plan.tenders {
+            self.books.pay(kind, *amount);
+        }
+        let tendered: i64 = plan.tenders.iter().map(|(_, amount)| amount).sum();
+        if tendered > total {
+            self.books.pay("cash", total - tendered);
+        }
+        let slip = Slip { receipt: Some(text(answer, "/receipt")?), total };
+        let known = self.books.tickets.insert(text(answer, "/ticket_id")?, slip);
+        ensure!(known.is_none(), "two tickets under one id: {answer}");
+        Ok(())
+    }
+
+    /// Sells one ticket as practice: it is answered like any other, and must count nowhere.
+    pub(crate) async fn practise(&mut self, menu: &Menu) -> Result<()> {
+        let plan = self.plan(menu)?;
+        let line = |(item, quantity): &(i64, i64)| json!({"item": item, "quantity": quantity});
+        let body = json!({
+            "terminal": self.terminal,
+            "currency": "USD",
+            "training": true,
+            "lines": plan.lines.iter().map(line).collect::<Vec<_>>(),
+            "tenders": [{"kind": "cash", "amount_minor": plan.net + plan.tax}],
+        });
+        let key = format!("{}-{}-practice-{}", self.shop, self.terminal, self.books.practice.len());
+        let answer = self.client.post("/v1/tickets", &key, &body).await?;
+        let receipt = text(&answer, "/receipt")?;
+        ensure!(receipt == format!("{}-TRN-{}", self.terminal, self.books.practice.len() + 1), "{answer}");
+        ensure!(answer.get("training") == Some(&true.into()), "{answer}");
+        let slip = Slip { receipt: Some(receipt), total: plan.net + plan.tax };
+        self.books.practice.insert(text(&answer, "/ticket_id")?, slip);
+        Ok(())
+    }
+}
