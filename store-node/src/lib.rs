@@ -11,6 +11,7 @@ pub mod config;
 mod http;
 pub mod inline;
 mod node;
+pub mod program;
 mod store;
 mod sync;
 

@@ -2,44 +2,13 @@
 
 use std::process::ExitCode;
 
-use anyhow::Result;
 use clap::Parser as _;
-use percolate_runtime::tasks::shutdown_signal;
-use percolate_runtime::telemetry::{LogFormat, init_logs};
-use store_node::Node;
-use store_node::config::{Cli, Command, Config, LogWords};
-
-async fn serve(config: &Config) -> Result<ExitCode> {
-    let told = shutdown_signal();
-    tokio::pin!(told);
-    // Signals are listened to before anybody can know that the node runs.
-    let node = tokio::select! {
-        biased;
-        signal = &mut told => {
-            tracing::info!(signal = signal?, "told to stop before it had started");
-            return Ok(ExitCode::SUCCESS);
-        }
-        node = Node::start(config) => node?,
-    };
-    let signal = told.await?;
-    tracing::info!(signal, "told to stop");
-    let report = node.stop().await;
-    tracing::info!(clean = report.is_clean(), "stopped");
-    Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
+use store_node::config::Cli;
+use store_node::program::run;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Command::Serve(config) = Cli::parse().command;
-    let format = match config.log_format {
-        LogWords::Human => LogFormat::Human,
-        LogWords::Json => LogFormat::Json,
-    };
-    let outcome = match init_logs(format, &config.log) {
-        Ok(()) => serve(&config).await,
-        Err(error) => Err(error.into()),
-    };
-    match outcome {
+    match run(Cli::parse()).await.map_err(anyhow::Error::from) {
         Ok(code) => code,
         Err(error) => {
             tracing::error!("store-node cannot run: {error:#}");
