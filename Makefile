@@ -4,7 +4,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test prove kills sim planted fmt check lint deny clean-scratch
+.PHONY: help demo test prove kills sim planted bench fmt check lint deny clean-scratch
 
 help: ## List the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/make \1@\2/p' $(MAKEFILE_LIST) | awk -F@ '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -37,6 +37,10 @@ sim: ## Simulate chains with everything going wrong (SEEDS=200 FROM=1 DAYS=1 STO
 planted: ## Plant known bugs into a copy of the code, one at a time, and show that the simulator catches each
 	@scripts/setup.sh
 	@scripts/planted.sh
+
+bench: ## Measure the programs that ship against the disk, and write docs/benchmarks.md (ARGS="sales offline", BENCH_QUICK=1)
+	@scripts/setup.sh
+	@scripts/bench.sh $(if $(BENCH_QUICK),--quick) $(ARGS)
 
 fmt: ## Format the code
 	@cargo fmt --all
