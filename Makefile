@@ -4,7 +4,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test day prove kills sim planted census mutants fmt check lint deny clean-scratch
+.PHONY: help demo test day prove kills sim planted census mutants bench fmt check lint deny clean-scratch
 
 help: ## List the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/make \1@\2/p' $(MAKEFILE_LIST) | awk -F@ '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -52,6 +52,10 @@ mutants: ## Change the core in small ways, and show which changes no test notice
 	@cargo nextest --version >/dev/null 2>&1 || { echo "cargo-nextest is not installed: cargo install cargo-nextest --locked"; exit 2; }
 	@mkdir -p "$(TARGET_DIR)"
 	@CARGO_PROFILE_DEV_OPT_LEVEL=0 cargo mutants --output "$(TARGET_DIR)" $(ARGS)
+
+bench: ## Measure the programs that ship against the disk, and write docs/benchmarks.md (ARGS="sales offline", BENCH_QUICK=1)
+	@scripts/setup.sh
+	@scripts/bench.sh $(if $(BENCH_QUICK),--quick) $(ARGS)
 
 fmt: ## Format the code
 	@cargo fmt --all

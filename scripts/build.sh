@@ -5,4 +5,4 @@ cd "$(dirname "$0")/.."
 # shellcheck source=scripts/lib.sh
 source scripts/lib.sh
 
-cargo_quietly build cargo build --workspace --bins --locked
+cargo_quietly build cargo build --workspace --exclude bench --exclude slow-line --bins --locked

@@ -12,6 +12,7 @@ mod guard;
 mod http;
 pub mod inline;
 mod node;
+pub mod program;
 mod store;
 mod sync;
 

@@ -16,7 +16,9 @@ struct Server {
 }
 
 impl Server {
-    fn start(name: &str, data: &Path, arguments: &[String]) -> Result<Self> {
+    /// Starts a program with words of its own before the server's.
+    fn start(program_words: &[&str], data: &Path, arguments: &[String]) -> Result<Self> {
+        let (name, words) = program_words.split_first().context("a program")?;
         std::fs::create_dir_all(data)?;
         let endpoints = data.join("endpoints.json");
         if endpoints.exists() {
@@ -24,6 +26,7 @@ impl Server {
         }
         let log = std::fs::OpenOptions::new().create(true).append(true).open(data.join("log.txt"))?;
         let child = Command::new(program(name)?)
+            .args(words)
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
@@ -44,6 +47,10 @@ impl Server {
             Ok(value)
         })
         .await
+    }
+
+    fn pid(&self) -> Result<u32> {
+        Ok(self.child.as_ref().context("not running")?.id())
     }
 
     fn log_tail(&self) -> String {
@@ -128,7 +135,7 @@ impl Hub {
         }
         let mut arguments: Vec<String> = words.into_iter().map(str::to_owned).collect();
         arguments.extend_from_slice(extra);
-        Server::start("cloud-hub", data, &arguments)
+        Server::start(&["cloud-hub"], data, &arguments)
     }
 
     /// The menu file that it is started with from now; none lets the published menu stand.
@@ -167,6 +174,14 @@ impl Hub {
     pub fn data(&self) -> &Path {
         &self.server.data
     }
+
+    /// The number of its process.
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub fn pid(&self) -> Result<u32> {
+        self.server.pid()
+    }
 }
 
 /// What a store is called and numbered.
@@ -196,8 +211,12 @@ pub struct Node {
     pub client: Client,
     /// Who it is.
     pub spec: NodeSpec,
+    program: &'static [&'static str],
     arguments: Vec<String>,
 }
+
+/// The program of a store, as it ships.
+const NODE: &[&str] = &["store-node"];
 
 impl Node {
     /// Starts a store on a free port in `<scratch>/n<node>`, with `extra` arguments.
@@ -205,6 +224,20 @@ impl Node {
     /// # Errors
     /// If it does not come up.
     pub async fn start(scratch: &Path, spec: NodeSpec, hub_mqtt: &str, extra: &[&str]) -> Result<Self> {
+        Self::start_by(NODE, scratch, spec, hub_mqtt, extra).await
+    }
+
+    /// As [`Node::start`], by another program that takes the same arguments after its own.
+    ///
+    /// # Errors
+    /// If it does not come up.
+    pub async fn start_by(
+        program: &'static [&'static str],
+        scratch: &Path,
+        spec: NodeSpec,
+        hub_mqtt: &str,
+        extra: &[&str],
+    ) -> Result<Self> {
         let data = scratch.join(format!("n{}", spec.node));
         let arguments = |http: &str| {
             let (store, node) = (spec.store.to_string(), spec.node.to_string());
@@ -213,10 +246,10 @@ impl Node {
             let place = ["--zone", "America/New_York", "--currency", "USD", "--http", http, "--hub-mqtt", hub_mqtt];
             fixed.iter().chain(&place).chain(extra).map(|word| (*word).to_owned()).collect::<Vec<_>>()
         };
-        let mut server = Server::start("store-node", &data, &arguments("127.0.0.1:0"))?;
+        let mut server = Server::start(program, &data, &arguments("127.0.0.1:0"))?;
         let http = text(&server.endpoints().await?, "http")?;
         let client = Client::new(&http, &data)?;
-        Ok(Self { server, client, arguments: arguments(&http), spec })
+        Ok(Self { server, client, program, arguments: arguments(&http), spec })
     }
 
     /// Waits until it can sell.
@@ -245,9 +278,34 @@ impl Node {
     /// # Errors
     /// If it does not come up.
     pub async fn restart(&mut self) -> Result<()> {
-        let data = self.server.data.clone();
-        self.server = Server::start("store-node", &data, &self.arguments)?;
+        self.launch()?;
         self.server.endpoints().await.map(drop)
+    }
+
+    /// As [`Node::restart`], without waiting for anything.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn launch(&mut self) -> Result<()> {
+        let data = self.server.data.clone();
+        self.server = Server::start(self.program, &data, &self.arguments)?;
+        Ok(())
+    }
+
+    /// Stops it in order.
+    ///
+    /// # Errors
+    /// If it was not running, or does not end well.
+    pub async fn stop(&mut self) -> Result<()> {
+        self.server.stop().await
+    }
+
+    /// The number of its process.
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub fn pid(&self) -> Result<u32> {
+        self.server.pid()
     }
 
     /// Its data folder.
