@@ -19,7 +19,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Serve the shop until told to stop.
-    Serve(Config),
+    Serve(Box<Config>),
     /// Say that the database was put back from a backup: it begins a new life at its next start.
     ///
     /// Nothing is deleted. What was sold after the backup was made comes back from head office.

@@ -201,10 +201,10 @@ impl Hub {
     }
 
     /// What follows a place in a journal of the node: a batch, or nothing, or word that it is another journal.
-    pub(super) fn give_back(&self, asked: &Resend) -> Result<Option<Batch>, FromHub> {
+    pub(super) fn give_back(&self, asked: &Resend) -> Result<Option<Batch>, Box<FromHub>> {
         let id = asked.position.journal().unwrap();
         if asked.position.seq() > self.head(&id).seq || !self.holds(&asked.position) {
-            return Err(FromHub::Contested { position: self.position(&id), session: asked.session });
+            return Err(Box::new(FromHub::Contested { position: self.position(&id), session: asked.session }));
         }
         let after = usize::try_from(asked.position.seq()).unwrap();
         let entries: Vec<_> = self.journals.get(&id).into_iter().flatten().skip(after).take(GIVEN_BACK).collect();

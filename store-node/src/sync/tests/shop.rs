@@ -305,7 +305,7 @@ impl Shop {
             let batch = match hub.give_back(&ask) {
                 Ok(Some(batch)) => batch,
                 Ok(None) => return Ok(()),
-                Err(contested) => return self.hear(contested),
+                Err(contested) => return self.hear(*contested),
             };
             let (app, id, seq_hi) = (self.app.clone(), batch.journal, batch.seq_hi());
             match self.app.writer.run_blocking("take_back", move |tx| take_back(&app, tx, &batch))? {
