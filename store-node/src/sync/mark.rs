@@ -1,6 +1,6 @@
 //! The node vouches for what it has written, while a session lasts: for the heads of its journals by its signature, and for
 //! its stock by a digest that the hub compares with its own. First when the hub has everything, then from time to time
-//! (docs/adr/0017-marks-and-guard-files.md).
+//! (docs/adr/0018-marks-and-guard-files.md).
 
 use core::time::Duration;
 use std::collections::BTreeMap;

@@ -191,9 +191,7 @@ impl Met {
             Self::TakenBack => "a shop was given back by head office what it had lost",
             Self::Totals => "a message carried totals of stock",
             Self::Vouched => "a shop vouched for its journals and its stock",
-            Self::StockCompared => {
-                "head office compared a shop's stock with what the shop had stated, for one life of its box"
-            }
+            Self::StockCompared => "head office compared the stock of a box with its own",
             Self::Parked => "head office kept entries aside that it cannot read yet",
             Self::StaleBatch => "a message of a session that was over arrived",
             Self::Alias => "head office held an entry that counts in another place",

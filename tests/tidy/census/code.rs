@@ -28,7 +28,9 @@ const MAKERS: &[(&str, usize)] = &[
     ("reject(", 2),
     ("tenders(", 0),
     ("of_tender(", 2),
-    ("finding(", 0),
+    ("wrong(", 0),
+    ("on_its_way(", 0),
+    ("follows(", 0),
     ("Some((", 0),
 ];
 
