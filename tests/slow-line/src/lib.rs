@@ -47,12 +47,19 @@ struct Counters {
     connections: AtomicU64,
 }
 
+/// What a line is: connections of before the last cut are gone, also if it was mended at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct State {
+    is_cut: bool,
+    cuts: u64,
+}
+
 /// A line that runs until it is dropped.
 #[derive(Debug)]
 pub struct Line {
     address: SocketAddr,
     counters: Arc<Counters>,
-    mended: watch::Sender<bool>,
+    state: watch::Sender<State>,
     _tasks: JoinSet<()>,
 }
 
@@ -64,7 +71,7 @@ impl Line {
     pub async fn start(target: &str, slowness: Slowness) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
-        let (mended, state) = watch::channel(true);
+        let (sender, state) = watch::channel(State::default());
         let counters = Arc::new(Counters::default());
         let lanes = (Lane::new(slowness), Lane::new(slowness));
         let mut tasks = JoinSet::new();
@@ -76,7 +83,7 @@ impl Line {
                 links.spawn(connection(client, target.clone(), lanes.clone(), counted.clone(), state.clone()));
             }
         });
-        Ok(Self { address, counters, mended, _tasks: tasks })
+        Ok(Self { address, counters, state: sender, _tasks: tasks })
     }
 
     /// Where to connect to.
@@ -87,12 +94,12 @@ impl Line {
 
     /// Drops all connections with what is under way on them, and every new one at once.
     pub fn cut(&self) {
-        self.mended.send_replace(false);
+        self.state.send_modify(|state| *state = State { is_cut: true, cuts: state.cuts + 1 });
     }
 
     /// Lets connections through again.
     pub fn mend(&self) {
-        self.mended.send_replace(true);
+        self.state.send_modify(|state| state.is_cut = false);
     }
 
     /// What it has handed on since it was started.
@@ -111,9 +118,10 @@ async fn connection(
     target: String,
     (up, down): (Lane, Lane),
     counters: Arc<Counters>,
-    mut mended: watch::Receiver<bool>,
+    mut state: watch::Receiver<State>,
 ) {
-    if !*mended.borrow() {
+    let begun = *state.borrow();
+    if begun.is_cut {
         return;
     }
     let Ok(server) = TcpStream::connect(target).await else { return };
@@ -131,7 +139,7 @@ async fn connection(
     };
     tokio::select! {
         _ended = carried => {}
-        _cut = mended.wait_for(|mended| !*mended) => {}
+        _cut = state.wait_for(|state| state.cuts > begun.cuts) => {}
     }
 }
 
@@ -206,6 +214,9 @@ mod tests {
         line.mend();
         let mut stream = TcpStream::connect(line.address()).await.expect("connected");
         assert_eq!(said_back(&mut stream, b"two").await, b"two");
+        line.cut();
+        line.mend();
+        assert_eq!(stream.read(&mut [0]).await.unwrap_or(0), 0, "a cut that is mended at once is a cut");
         assert_eq!(line.counted(), Counted { up_bytes: 6, down_bytes: 6, connections: 2 });
     }
 }
