@@ -62,5 +62,9 @@ mod tests {
         for random in [0, 1, 499, 500, 12_345, u64::MAX] {
             assert!((Duration::from_secs(5)..=wait).contains(&jittered(wait, random)));
         }
+        // Evenly, and from the one end to the other.
+        for (random, wait_ms) in [(0, 5_000), (1, 5_010), (250, 7_500), (500, 10_000), (501, 5_000), (12_345, 8_210)] {
+            assert_eq!(jittered(wait, random), Duration::from_millis(wait_ms), "{random}");
+        }
     }
 }
