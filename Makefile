@@ -47,7 +47,7 @@ census: ## Show what is alive: event types, routes, metrics and error codes, eac
 	@scripts/setup.sh
 	@cargo test --quiet --package system-tests --test tidy --locked -- --nocapture everything_that_is_named_is_alive
 
-mutants: ## Change the core in small ways, and show which changes no test notices: slow (needs cargo-mutants; ARGS="--file common/src/money.rs")
+mutants: ## Change the core in small ways, and show which changes no test notices: slow (needs cargo-mutants; ARGS="--re ^common/src/money")
 	@cargo mutants --version >/dev/null 2>&1 || { echo "cargo-mutants is not installed: cargo install cargo-mutants --locked"; exit 2; }
 	@cargo nextest --version >/dev/null 2>&1 || { echo "cargo-nextest is not installed: cargo install cargo-nextest --locked"; exit 2; }
 	@mkdir -p "$(TARGET_DIR)"

@@ -73,6 +73,30 @@ mod tests {
     }
 
     #[test]
+    fn a_reading_is_milliseconds_and_a_count_within_one() {
+        let at = |wall| Hlc::default().tick(UtcMillis::new(wall));
+        assert_eq!((at(7).packed(), at(7).millis().get()), (7 << 16, 7));
+        assert_eq!(Hlc::from_packed(at(7).packed()), at(7));
+        // A wall that stands still or goes back only counts on.
+        assert_eq!(at(7).tick(UtcMillis::new(7)).packed(), (7 << 16) + 1);
+        assert_eq!(at(7).tick(UtcMillis::new(3)).packed(), (7 << 16) + 1);
+        assert_eq!(at(7).tick(UtcMillis::new(8)), at(8));
+        assert_eq!(at(-5).packed(), 1, "before 1970 there is only the count");
+    }
+
+    #[test]
+    fn a_merge_is_after_both_and_takes_over_just_what_is_credible() {
+        let now = UtcMillis::new(1_700_000_000_000);
+        let at = |ahead_ms: i64| Hlc::default().tick(UtcMillis::new(now.get() + ahead_ms));
+        let (ours, theirs) = (at(20), at(10));
+        assert_eq!(ours.merge(theirs, now).packed(), ours.packed() + 1);
+        assert_eq!(theirs.merge(ours, now).packed(), ours.packed() + 1);
+        assert_eq!(at(-20).merge(at(-10), now), at(0));
+        assert_eq!(at(0).merge(at(REMOTE_AHEAD_MS_MAX), now).packed(), at(REMOTE_AHEAD_MS_MAX).packed() + 1);
+        assert_eq!(at(0).merge(at(REMOTE_AHEAD_MS_MAX + 1), now).packed(), at(0).packed() + 1);
+    }
+
+    #[test]
     fn a_remote_clock_days_ahead_does_not_drag_ours() {
         let now = UtcMillis::new(1_700_000_000_000);
         let days_ahead = Hlc::default().tick(UtcMillis::new(now.get() + 3 * 86_400_000));

@@ -243,6 +243,40 @@ mod tests {
     }
 
     #[test]
+    fn every_currency_has_its_own_number_of_decimals() {
+        for (currency, minor, text) in [
+            ("USD", 1_205, "12.05"),
+            ("USD", 0, "0.00"),
+            ("USD", -5, "-0.05"),
+            ("JPY", 1_205, "1205"),
+            ("JPY", -5, "-5"),
+            ("KRW", 7, "7"),
+            ("VND", 7, "7"),
+            ("KWD", 1_205, "1.205"),
+            ("OMR", -1, "-0.001"),
+        ] {
+            let currency: Currency = currency.parse().unwrap();
+            assert_eq!(Minor::new(minor).to_decimal(currency), text);
+            assert_eq!(Minor::from_decimal(text, currency), Ok(Minor::new(minor)));
+        }
+        let yen: Currency = "JPY".parse().unwrap();
+        assert!(matches!(Minor::from_decimal("1.5", yen), Err(DecimalError::TooFine { digits: 0, .. })));
+    }
+
+    #[test]
+    fn halves_are_rounded_away_from_zero() {
+        let half = MicroRate::new(500_000);
+        for (amount, tax) in [(0, 0), (1, 1), (2, 1), (3, 2), (-1, -1), (-2, -1), (-3, -2)] {
+            assert_eq!(half.of(Minor::new(amount)), Ok(Minor::new(tax)), "half of {amount}");
+        }
+        // A millionth less than half a cent is nothing.
+        assert_eq!(MicroRate::new(499_999).of(Minor::new(1)), Ok(Minor::ZERO));
+        assert_eq!(MicroRate::new(499_999).of(Minor::new(-1)), Ok(Minor::ZERO));
+        assert_eq!(MicroRate::new(MicroRate::WHOLE).of(Minor::new(i64::MAX)), Ok(Minor::new(i64::MAX)));
+        assert_eq!(MicroRate::new(MicroRate::WHOLE * 2).of(Minor::new(i64::MAX)), Err(MoneyOverflow));
+    }
+
+    #[test]
     fn currencies_are_three_capital_letters() {
         assert_eq!("USD".parse(), Ok(Currency::USD));
         for bad in ["usd", "US", "USDX", "U$D", ""] {
@@ -267,6 +301,8 @@ mod tests {
         #[test]
         fn overflow_is_an_error_never_a_wrap(a in any::<i64>(), b in any::<i64>()) {
             prop_assert_eq!(Minor::new(a).plus(Minor::new(b)).map(Minor::get).ok(), a.checked_add(b));
+            prop_assert_eq!(Minor::new(a).minus(Minor::new(b)).map(Minor::get).ok(), a.checked_sub(b));
+            prop_assert_eq!(Minor::new(a).times(b).map(Minor::get).ok(), a.checked_mul(b));
         }
     }
 }

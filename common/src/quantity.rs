@@ -65,3 +65,16 @@ impl Quantity {
         self.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_are_read_by_the_names_that_they_are_written_with() {
+        for (unit, name) in [(Unit::Each, "each"), (Unit::Milligram, "mg"), (Unit::Microlitre, "ul")] {
+            assert_eq!((unit.as_str(), unit.to_string().as_str(), name.parse()), (name, name, Ok(unit)));
+        }
+        assert_eq!("g".parse::<Unit>(), Err(UnitParseError("g".to_owned())));
+    }
+}

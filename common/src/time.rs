@@ -256,6 +256,28 @@ mod tests {
     }
 
     #[test]
+    fn a_calendar_is_what_it_was_made_of() {
+        let last = StoreCalendar::new("UTC", CUTOVER_HOUR_MAX).unwrap();
+        assert_eq!((last.zone_name(), last.cutover_hour()), ("UTC", CUTOVER_HOUR_MAX));
+        assert_eq!(last.business_day(at("2026-11-23T11:59:59Z")).to_string(), "2026-11-22");
+        assert_eq!(last.business_day(at("2026-11-23T12:00:00Z")).to_string(), "2026-11-23");
+        let midnight = StoreCalendar::new("UTC", 0).unwrap();
+        assert_eq!(midnight.business_day(at("2026-11-23T00:00:00Z")).to_string(), "2026-11-23");
+        assert_eq!(midnight.local_text(at("2026-01-02T03:04:05Z")), "2026-01-02 03:04:05");
+        assert_eq!(midnight.local_hour(at("2026-01-02T03:04:05Z")), 3);
+    }
+
+    #[test]
+    fn days_and_instants_are_counted_from_1970_both_ways() {
+        for (days, text) in [(0, "1970-01-01"), (-1, "1969-12-31"), (1, "1970-01-02"), (20_000, "2024-10-04")] {
+            assert_eq!(BusinessDay::from_days(days).to_string(), text);
+            assert_eq!(text.parse::<BusinessDay>().map(BusinessDay::days), Ok(days));
+        }
+        assert_eq!(BusinessDay::from_days(-1).month(), "1969-12");
+        assert_eq!(UtcMillis::new(1_700_000_000_007).to_string(), "2023-11-14T22:13:20.007Z");
+    }
+
+    #[test]
     fn an_evening_sale_stays_on_its_day_though_utc_has_moved_on() {
         assert_eq!(atlanta().business_day(at("2026-11-24T01:30:00Z")).to_string(), "2026-11-23");
         assert_eq!(atlanta().local_hour(at("2026-11-24T01:30:00Z")), 20);

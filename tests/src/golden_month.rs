@@ -17,6 +17,8 @@ use crate::imports::STORES;
 /// The month, and how many days it has.
 const MONTH: &str = "2024-11";
 const DAYS: u64 = 30;
+/// The day with an hour that comes twice: it comes whole, so that each basket of that hour is counted by one import.
+const REPEATED_DAY: u64 = 3;
 /// Products on the old menu.
 const PRODUCTS: u64 = 24;
 /// Their categories, as CSV has them.
@@ -197,20 +199,29 @@ fn moment(date: &str, second: u64) -> String {
     format!("{date},{:02}:{:02}:{:02}", second / 3_600, second / 60 % 60, second % 60)
 }
 
-/// Writes the month to `path`. The same seed gives the same file.
+/// Writes the month to `path`, and every second row of its ordinary days to `part`: whoever brings in the part first finds
+/// baskets in the month that lines are missing of. The same seed gives the same files.
 ///
 /// # Errors
-/// If it cannot be written.
-pub fn write(path: &Path, seed: u64) -> Result<()> {
+/// If they cannot be written.
+pub fn write(path: &Path, part: &Path, seed: u64) -> Result<()> {
     let mut writer = Writer { dice: SeededEntropy::new(seed), rows: Vec::new(), next_id: 0 };
+    let mut early = Vec::new();
     for day in 1..=DAYS {
+        let from = writer.rows.len();
         writer.day(&format!("{MONTH}-{day:02}"));
+        if day != REPEATED_DAY {
+            early.extend(writer.rows.iter().skip(from).step_by(2).cloned());
+        }
     }
     writer.once();
     writer.shuffle();
-    let mut text = format!("{HEADER}\n");
-    for row in &writer.rows {
-        writeln!(text, "{row}")?;
+    for (path, rows) in [(path, &writer.rows), (part, &early)] {
+        let mut text = format!("{HEADER}\n");
+        for row in rows {
+            writeln!(text, "{row}")?;
+        }
+        std::fs::write(path, text)?;
     }
-    Ok(std::fs::write(path, text)?)
+    Ok(())
 }

@@ -14,6 +14,7 @@ mod feature;
 mod link;
 mod manifest;
 mod migration;
+mod mutant;
 mod room;
 mod shape;
 mod word;

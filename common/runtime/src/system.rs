@@ -132,15 +132,6 @@ pub(crate) fn deadline_in(after: Duration) -> tokio::time::Instant {
     tokio::time::sleep(after).deadline()
 }
 
-/// What changes with every start of the machine: the kernel's boot id, or 128 random bits where there is none.
-#[must_use]
-pub fn boot_id(entropy: &dyn Entropy) -> String {
-    fs::read_to_string("/proc/sys/kernel/random/boot_id").map_or_else(
-        |_| format!("{:016x}{:016x}", entropy.next_u64(), entropy.next_u64()),
-        |text| text.trim().to_owned(),
-    )
-}
-
 /// What stays with the machine: 16 hex digits of a hash of its machine id, or of its host name where there is none.
 ///
 /// It tells a restored or cloned disk in another box from the box it came from. It is a hint and no proof: a cloned
@@ -222,7 +213,6 @@ mod tests {
     fn identity_is_stable_and_randomness_is_not() {
         assert_eq!(machine_fingerprint().unwrap(), machine_fingerprint().unwrap());
         assert_eq!(machine_fingerprint().unwrap().len(), 16);
-        assert!(!boot_id(&OsEntropy).is_empty());
         assert_ne!(OsEntropy.next_u64(), OsEntropy.next_u64());
     }
 }

@@ -148,6 +148,38 @@ mod tests {
     }
 
     #[test]
+    fn what_is_just_within_its_limit_is_booked_and_no_more() {
+        let most = MOVEMENT_QUANTITY_MAX;
+        assert_eq!(book(MovementReason::Received, 1, most), Ok(most));
+        assert_eq!(book(MovementReason::Wasted, 1, most), Ok(-most));
+        assert_eq!(book(MovementReason::Adjusted, 1, -most), Ok(-most));
+        for (reason, quantity) in [
+            (MovementReason::Received, most + 1),
+            (MovementReason::Wasted, most + 1),
+            (MovementReason::Adjusted, most + 1),
+            (MovementReason::Adjusted, -most - 1),
+        ] {
+            assert!(book(reason, 1, quantity).is_err(), "{reason:?} {quantity}");
+        }
+        let line = MovementLine { stock_item: StockItemId::new(1), quantity: Quantity::new(1) };
+        let lines = |count| {
+            let moved =
+                move_stock(&small_menu(), MovementId::moved(0, 1, "k"), MovementReason::Received, &vec![line; count]);
+            moved.map(|moved| moved.lines.len())
+        };
+        assert_eq!(lines(MOVEMENT_LINES_MAX), Ok(MOVEMENT_LINES_MAX));
+        let one_more = MOVEMENT_LINES_MAX + 1;
+        assert_eq!(lines(one_more), Err(MovementRejection::LineCount(one_more)));
+    }
+
+    #[test]
+    fn reasons_have_these_words() {
+        let words =
+            [MovementReason::Received, MovementReason::Wasted, MovementReason::Adjusted].map(MovementReason::as_str);
+        assert_eq!(words, ["received", "wasted", "adjusted"]);
+    }
+
+    #[test]
     fn nonsense_is_refused() {
         for (reason, quantity) in [
             (MovementReason::Received, 0),

@@ -118,6 +118,22 @@ mod tests {
     }
 
     #[test]
+    fn a_hash_that_was_changed_is_named_though_the_entries_come_to_the_same() {
+        let (finding, said) = audit(|rows| rows[6].2 = rows[5].2);
+        assert_eq!((finding.broken_at, finding.gap_at, finding.computed), (Some(7), None, said));
+        assert!(!finding.is_sound(&said));
+    }
+
+    #[test]
+    fn a_number_that_was_skipped_is_named_though_nothing_else_is_wrong() {
+        let (finding, said) = audit(|rows| rows.iter_mut().skip(5).for_each(|row| row.0 += 1));
+        assert_eq!((finding.gap_at, finding.broken_at), (Some(6), None));
+        let said = Head { seq: 11, ..said };
+        assert_eq!(finding.computed, said);
+        assert!(!finding.is_sound(&said));
+    }
+
+    #[test]
     fn a_tail_that_is_gone_or_sealed_anew_does_not_end_where_it_is_said_to() {
         let (finding, said) = audit(|rows| drop(rows.pop()));
         assert_eq!((finding.gap_at, finding.broken_at), (None, None));

@@ -245,6 +245,27 @@ mod tests {
             assert_eq!(kind.as_str().parse(), Ok(kind));
         }
         assert_eq!(StreamKind::from_number(0), None);
+        assert!("".parse::<StreamKind>().is_err());
+    }
+
+    #[test]
+    fn streams_travel_under_these_numbers_and_names() {
+        let said = StreamKind::ALL.map(|kind| (kind.number(), kind.as_str()));
+        assert_eq!(said, [(1, "sales"), (2, "stock"), (3, "labor"), (4, "ops"), (16, "catalog")]);
+        let journal = JournalId {
+            author: AuthorId::from_number(11),
+            incarnation: Incarnation::new(0xab),
+            stream: StreamKind::Ops,
+        };
+        assert_eq!(journal.to_string(), "n11/00000000000000ab/ops");
+    }
+
+    #[test]
+    fn a_life_is_read_as_it_is_written() {
+        for life in [0, 0xab, u64::MAX].map(Incarnation::new) {
+            assert_eq!(life.to_string().parse(), Ok(life));
+        }
+        assert!("".parse::<Incarnation>().is_err() && "xyz".parse::<Incarnation>().is_err());
     }
 
     #[test]
@@ -252,5 +273,9 @@ mod tests {
         assert_eq!(AuthorId::node(NodeId::new(11)).to_string(), "n11");
         assert_eq!(AuthorId::service(Service::Catalog).to_string(), "catalog");
         assert_eq!(AuthorId::service(Service::Catalog).as_node(), None);
+        assert_eq!(AuthorId::service(Service::Catalog).number(), 0x8000_0001);
+        assert_eq!(AuthorId::from_number(0x7fff_ffff).as_node(), Some(NodeId::new(0x7fff_ffff)));
+        assert_eq!(AuthorId::from_number(0x8000_0000).as_node(), None);
+        assert_eq!(AuthorId::from_number(0x8000_0007).to_string(), "service-7");
     }
 }

@@ -155,6 +155,32 @@ mod tests {
         assert!(!key.public_key().vouches_for(&journal, &head.after(b"two"), &signature));
         let other = SigningKey::from_random(&[8; 32]).unwrap();
         assert!(!other.public_key().vouches_for(&journal, &head, &signature));
+        for another in [
+            JournalId { author: AuthorId::node(NodeId::new(12)), ..journal },
+            JournalId { incarnation: Incarnation::new(8), ..journal },
+            JournalId { stream: StreamKind::Stock, ..journal },
+        ] {
+            assert!(!key.public_key().vouches_for(&another, &head, &signature), "{another}");
+        }
+        let elsewhere = Head { seq: head.seq + 1, ..head };
+        assert!(!key.public_key().vouches_for(&journal, &elsewhere, &signature));
+    }
+
+    #[test]
+    fn keys_and_signatures_travel_as_their_bytes() {
+        let journal = JournalId {
+            author: AuthorId::node(NodeId::new(11)),
+            incarnation: Incarnation::new(7),
+            stream: StreamKind::Sales,
+        };
+        let key = SigningKey::from_random(&[7; 32]).unwrap();
+        let (public, signature) = (key.public_key(), key.sign_head(&journal, &journal.genesis()));
+        assert_eq!(PublicKey::from_slice(public.as_bytes()), Some(public));
+        assert_eq!(Signature::from_slice(signature.as_bytes()), Some(signature));
+        assert_eq!(PublicKey::from_slice(&public.as_bytes()[1..]), None);
+        assert_eq!(Signature::from_slice(&signature.as_bytes()[1..]), None);
+        let nonsense = Signature::from_slice(&[0; 64]).unwrap();
+        assert!(!public.vouches_for(&journal, &journal.genesis(), &nonsense));
     }
 
     #[test]

@@ -36,13 +36,6 @@ impl Backoff {
     }
 }
 
-/// Spreads a wait over 50 to 100 % of itself, so that a thousand shops do not come back in one instant.
-#[must_use]
-pub fn jittered(wait: Duration, random: u64) -> Duration {
-    let per_mille = 500 + u32::try_from(random % 501).unwrap_or(0);
-    wait.saturating_mul(per_mille) / 1_000
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,13 +47,5 @@ mod tests {
         assert_eq!(waits, [5, 10, 20, 40, 60, 60]);
         backoff.succeeded();
         assert_eq!(backoff.after_failure().as_secs(), 5);
-    }
-
-    #[test]
-    fn jitter_stays_between_half_and_whole() {
-        let wait = Duration::from_secs(10);
-        for random in [0, 1, 499, 500, 12_345, u64::MAX] {
-            assert!((Duration::from_secs(5)..=wait).contains(&jittered(wait, random)));
-        }
     }
 }

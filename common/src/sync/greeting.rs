@@ -119,6 +119,18 @@ mod tests {
     }
 
     #[test]
+    fn it_says_when_to_look_again() {
+        let mut greeting = Greeting::default();
+        assert_eq!(greeting.next_due(), None, "not without a link");
+        greeting.connected(S(1));
+        assert_eq!(greeting.next_due(), Some(S(1)));
+        assert!(greeting.take_due(S(1)));
+        assert_eq!(greeting.next_due(), Some(S(1) + HELLO_RETRY));
+        greeting.welcomed(42);
+        assert_eq!(greeting.next_due(), None, "not while in session");
+    }
+
+    #[test]
     fn a_refused_session_greets_again_but_a_late_refusal_does_nothing() {
         let mut greeting = Greeting::default();
         greeting.connected(S(0));

@@ -6,7 +6,9 @@ use core::time::Duration;
 use proptest::prelude::*;
 
 use super::inbound::{Judgement, judge};
-use super::outbound::{COLLECT_EVENTS, COLLECT_TIME, Outbound, RESEND_AFTER, SendFrom, WINDOW};
+use super::outbound::{
+    COLLECT_BYTES, COLLECT_EVENTS, COLLECT_TIME, Outbound, RESEND_AFTER, RESEND_AFTER_MAX, SendFrom, WINDOW,
+};
 use crate::ids::NodeId;
 use crate::journal::{AuthorId, Hash, Head, Incarnation, JournalId, StreamKind};
 use crate::time::UtcMillis;
@@ -160,6 +162,137 @@ fn late_and_absurd_acks_do_no_harm() {
     sender.stop();
     sender.appended(SALES, 9, 1, MS(2));
     assert_eq!(sender.next_send(MS(2)), None, "no session, nothing sent");
+}
+
+/// The first number of what would be sent now.
+fn sends(sender: &mut Outbound, now: Duration) -> Option<u64> {
+    sender.next_send(now).map(|send| send.seq_lo)
+}
+
+#[test]
+fn a_collection_ends_at_its_limits_and_not_before() {
+    let collecting = || {
+        let mut sender = Outbound::default();
+        sender.start(SALES, 0, 1, MS(0));
+        sender.sent(SALES, 1, MS(0));
+        sender
+    };
+    let mut sender = collecting();
+    sender.appended(SALES, COLLECT_EVENTS, 0, MS(1));
+    assert_eq!(sends(&mut sender, MS(1)), None, "one event too few");
+    sender.appended(SALES, COLLECT_EVENTS + 1, 0, MS(1));
+    assert_eq!(sends(&mut sender, MS(1)), Some(2));
+    let mut sender = collecting();
+    sender.appended(SALES, 2, COLLECT_BYTES - 1, MS(1));
+    assert_eq!(sends(&mut sender, MS(1)), None, "one byte too few");
+    sender.appended(SALES, 3, 1, MS(1));
+    assert_eq!(sends(&mut sender, MS(1)), Some(2));
+    sender.sent(SALES, 3, MS(1));
+    sender.appended(SALES, 4, COLLECT_BYTES - 1, MS(1));
+    assert_eq!(sends(&mut sender, MS(1)), None, "bytes are counted anew");
+    let mut sender = collecting();
+    sender.appended(SALES, 2, 0, MS(1));
+    sender.appended(SALES, 3, 0, MS(90));
+    assert_eq!(sends(&mut sender, MS(1) + COLLECT_TIME - MS(1)), None, "a millisecond too early");
+    assert_eq!(sends(&mut sender, MS(1) + COLLECT_TIME), Some(2), "the first of them has waited long enough");
+    sender.appended(SALES, 3, COLLECT_BYTES, MS(91));
+    assert_eq!(sends(&mut sender, MS(91)), None, "what was there already has not grown");
+}
+
+#[test]
+fn it_says_when_it_must_be_asked_again() {
+    let mut sender = Outbound::default();
+    assert_eq!(sender.next_due(), None);
+    sender.start(SALES, 0, 1, MS(0));
+    assert_eq!(sender.next_due(), None, "it may send at once");
+    sender.sent(SALES, 1, MS(7));
+    assert_eq!(sender.next_due(), Some(MS(7) + RESEND_AFTER));
+    sender.appended(SALES, 2, 1, MS(10));
+    assert_eq!(sender.next_due(), Some(MS(10) + COLLECT_TIME), "the earlier of the two");
+    for more in 2..=WINDOW as u64 {
+        sender.appended(SALES, more, 1, MS(10));
+        sender.sent(SALES, more, MS(10));
+    }
+    sender.appended(SALES, 9, 1, MS(20));
+    assert_eq!(sender.next_due(), Some(MS(7) + RESEND_AFTER), "the window is full: collecting helps nothing");
+    sender.acked(SALES, 1, MS(30));
+    assert_eq!(sender.next_due(), Some(MS(20) + COLLECT_TIME));
+    sender.acked(SALES, 9, MS(40));
+    assert_eq!(sender.next_due(), None);
+}
+
+#[test]
+fn batches_in_flight_end_one_by_one() {
+    let mut sender = Outbound::default();
+    sender.start(SALES, 0, 100, MS(0));
+    for seq_hi in [10, 20, 30, 40] {
+        sender.sent(SALES, seq_hi, MS(0));
+    }
+    assert_eq!(sends(&mut sender, MS(0)), None, "the window is full");
+    sender.acked(SALES, 9, MS(1));
+    assert_eq!(sends(&mut sender, MS(1)), None, "the first batch is not held whole");
+    sender.acked(SALES, 20, MS(2));
+    sender.sent(SALES, 50, MS(2));
+    sender.sent(SALES, 60, MS(2));
+    assert_eq!(sends(&mut sender, MS(2)), None, "two have ended, two are new");
+    sender.sent(SALES, 55, MS(3));
+    assert_eq!(sender.acked_seq(SALES), Some(20), "what is in flight already is no batch more");
+    sender.acked(SALES, 100, MS(4));
+    sender.appended(SALES, 101, 1, MS(5));
+    assert_eq!(sends(&mut sender, MS(5)), Some(101), "what was acknowledged is not sent");
+}
+
+#[test]
+fn a_reader_may_ask_again_for_what_it_lacks_and_for_nothing_else() {
+    let mut sender = Outbound::default();
+    sender.start(SALES, 5, 20, MS(0));
+    sender.sent(SALES, 10, MS(0));
+    sender.resend_after(SALES, 11, MS(1));
+    assert_eq!(sender.acked_seq(SALES), Some(5), "that was never sent");
+    sender.resend_after(SALES, 4, MS(1));
+    assert_eq!(sender.acked_seq(SALES), Some(5), "that was acknowledged");
+    assert_eq!(sends(&mut sender, MS(1)), None, "and what is in flight stays there");
+    sender.resend_after(SALES, 5, MS(1));
+    assert_eq!(sends(&mut sender, MS(1)), Some(6));
+    sender.sent(SALES, 10, MS(1));
+    sender.resend_after(SALES, 10, MS(2));
+    assert_eq!((sender.acked_seq(SALES), sends(&mut sender, MS(2))), (Some(10), Some(11)));
+}
+
+#[test]
+fn waits_for_a_silent_reader_grow_to_their_limit_and_start_over_when_it_speaks() {
+    let mut sender = Outbound::default();
+    sender.start(SALES, 0, 2, MS(0));
+    let (mut now, mut waits) = (MS(0), Vec::new());
+    for _try in 0..6 {
+        sender.sent(SALES, 2, now);
+        let due = sender.next_due().unwrap();
+        waits.push((due - now).as_secs());
+        assert_eq!(sends(&mut sender, due - MS(1)), None);
+        assert_eq!(sends(&mut sender, due), Some(1));
+        now = due;
+    }
+    assert_eq!(waits, [5, 10, 20, 40, 60, RESEND_AFTER_MAX.as_secs()]);
+    sender.sent(SALES, 2, now);
+    sender.acked(SALES, 1, now);
+    assert_eq!(sender.next_due(), Some(now + RESEND_AFTER));
+}
+
+#[test]
+fn each_journal_has_a_lane_of_its_own() {
+    let stock = JournalId { stream: StreamKind::Stock, ..SALES };
+    let mut sender = Outbound::default();
+    // The reader holds more than is said to be there: nothing is behind it.
+    sender.start(SALES, 9, 3, MS(0));
+    sender.start(stock, 0, 1, MS(0));
+    assert_eq!(sender.next_send(MS(0)), Some(SendFrom { journal: stock, seq_lo: 1 }));
+    sender.sent(stock, 1, MS(0));
+    assert_eq!(sender.next_send(MS(0)), None);
+    sender.appended(SALES, 10, 1, MS(1));
+    assert_eq!(sender.next_send(MS(1)), Some(SendFrom { journal: SALES, seq_lo: 10 }));
+    sender.end(SALES);
+    assert_eq!((sender.acked_seq(SALES), sender.acked_seq(stock)), (None, Some(0)));
+    assert_eq!(sender.next_send(MS(1)), None);
 }
 
 /// What the network does to the next message.

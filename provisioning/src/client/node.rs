@@ -239,14 +239,6 @@ impl Node {
         self.0.get(&format!("/v1/business-days/{day}")).await
     }
 
-    /// The books of the day that the store is in.
-    ///
-    /// # Errors
-    /// [`ClientError`].
-    pub async fn present_day(&self) -> Result<DayBooks, ClientError> {
-        self.0.get("/v1/business-day").await
-    }
-
     /// Its stock.
     ///
     /// # Errors

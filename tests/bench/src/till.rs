@@ -42,8 +42,9 @@ impl Till {
         let stream = TcpStream::connect(&door.address).await?;
         stream.set_nodelay(true)?;
         let [one, two, three] = door.items.map(|item| format!(r#"{{"item":{item},"quantity":1}}"#));
+        let tender = r#"{"kind":"cash","amount_minor":1000000}"#;
         let body = format!(
-            r#"{{"terminal":"{terminal}","currency":"USD","lines":[{one},{two},{three}],"tenders":[{{"kind":"cash","amount_minor":1000000}}]}}"#
+            r#"{{"terminal":"{terminal}","currency":"USD","lines":[{one},{two},{three}],"tenders":[{tender}]}}"#
         );
         let head = format!("POST /v1/tickets HTTP/1.1\r\nHost: shop\r\nAuthorization: Bearer {}\r\n", door.token);
         let head = format!("{head}Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());

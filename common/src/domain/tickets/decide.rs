@@ -240,6 +240,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_just_within_its_limit_is_taken() {
+        let mut tenders = vec![cash(40); TENDERS_MAX - 1];
+        tenders.push(cash(50));
+        assert_eq!(change(tenders), Ok(3));
+        assert_eq!(change(vec![cash(TENDER_MINOR_MAX)]), Ok(TENDER_MINOR_MAX - 327));
+        let longest = "AUTH 1 ".repeat(5);
+        let longest = longest.get(..REFERENCE_BYTES_MAX).unwrap();
+        assert_eq!(change(vec![card(327, longest)]), Ok(0));
+        let refused = Err(TicketRejection::Reference { tender: 1 });
+        assert_eq!(change(vec![cash(1), card(326, &format!("{longest}x"))]), refused);
+        assert_eq!(change(vec![cash(1), card(326, "caf\u{e9}")]), refused);
+    }
+
+    #[test]
     fn a_card_number_in_the_reference_is_refused() {
         assert_eq!(change(vec![card(327, "4111 1111 1111 1111")]), Err(TicketRejection::CardNumber { tender: 0 }));
         assert_eq!(change(vec![card(327, "line\nbreak")]), Err(TicketRejection::Reference { tender: 0 }));

@@ -159,6 +159,14 @@ mod tests {
         assert!(matches!(refusal(&[line(999, 1)]), PricingRejection::UnknownItem { line: 0, revision: 1, .. }));
     }
 
+    #[test]
+    fn what_is_just_within_its_limit_is_priced() {
+        let priced = price(&small_menu(), &vec![line(101, 1); TICKET_LINES_MAX]).unwrap();
+        assert_eq!(priced.totals.net, Minor::new(300 * i64::try_from(TICKET_LINES_MAX).unwrap()));
+        let priced = price(&small_menu(), &[line(101, LINE_QUANTITY_MAX)]).unwrap();
+        assert_eq!(priced.lines[0].total, Minor::new(300 * i64::from(LINE_QUANTITY_MAX)));
+    }
+
     proptest! {
         /// I14: lines and tax add up to the total, and tax by class adds up to the tax.
         #[test]

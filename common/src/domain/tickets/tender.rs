@@ -117,6 +117,13 @@ mod tests {
             "4111 1111 1111 1111 123",
             "12 4111111111111111",
             "4012888888881881 1",
+            // The shortest and the longest that there are, and a longest one inside more digits.
+            "4012345678909",
+            "4012345678901234565",
+            "940123456789012345659",
+            // Three signs still belong to one number, and one letter.
+            "4111 - 1111 - 1111 - 1111",
+            "4111 x 1111 x 1111 x 1111",
         ] {
             assert!(looks_like_card_number(number), "{number}");
         }
@@ -124,9 +131,21 @@ mod tests {
 
     #[test]
     fn references_are_not_card_numbers() {
-        for reference in
-            ["", "AUTH 004512", "4111111111111112", "0000000000000000", "2026-11-23", "T1 2026-11-23 17:04:59"]
-        {
+        for reference in [
+            "",
+            "AUTH 004512",
+            "4111111111111112",
+            "0000000000000000",
+            "2026-11-23",
+            "T1 2026-11-23 17:04:59",
+            // One digit too few and one too many; too much in between; groups that are no number as they stand.
+            "401234567899",
+            "4012345678901234567 3",
+            "4111 -- 1111 -- 1111 -- 1111",
+            "4111xx1111xx1111xx1111",
+            "4111 1111 1111 111",
+            "9411 1111 1111 1111 1",
+        ] {
             assert!(!looks_like_card_number(reference), "{reference}");
         }
     }
