@@ -51,7 +51,7 @@ mutants: ## Change the core in small ways, and show which changes no test notice
 	@cargo mutants --version >/dev/null 2>&1 || { echo "cargo-mutants is not installed: cargo install cargo-mutants --locked"; exit 2; }
 	@cargo nextest --version >/dev/null 2>&1 || { echo "cargo-nextest is not installed: cargo install cargo-nextest --locked"; exit 2; }
 	@mkdir -p "$(TARGET_DIR)"
-	@CARGO_PROFILE_DEV_OPT_LEVEL=0 cargo mutants --output "$(TARGET_DIR)" $(ARGS)
+	@CARGO_TARGET_DIR="$(abspath $(TARGET_DIR))/mutants" CARGO_PROFILE_DEV_OPT_LEVEL=0 cargo mutants --output "$(TARGET_DIR)" $(ARGS)
 
 bench: ## Measure the programs that ship against the disk, and write docs/benchmarks.md (ARGS="sales offline", BENCH_QUICK=1)
 	@scripts/setup.sh

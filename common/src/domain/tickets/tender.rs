@@ -130,6 +130,12 @@ mod tests {
     }
 
     #[test]
+    fn means_of_payment_have_these_words() {
+        let card = TenderKind::CardExternal { reference: None };
+        assert_eq!([TenderKind::Cash.as_str(), card.as_str()], ["cash", "card_external"]);
+    }
+
+    #[test]
     fn references_are_not_card_numbers() {
         for reference in [
             "",
