@@ -57,6 +57,14 @@ fn unfinished(source: &Source) -> Vec<Finding> {
     findings
 }
 
+/// What a merge leaves where two sides differ, at the start of a line.
+const MERGE_MARKS: &[&str] = &["<<<<<<< ", ">>>>>>> "];
+
+fn unmerged(source: &Source) -> Vec<Finding> {
+    let marked = source.lines().filter(|(_, text)| MERGE_MARKS.iter().any(|mark| text.starts_with(mark)));
+    marked.map(|(line, _)| source.finding(line, "two sides of a merge: decide")).collect()
+}
+
 fn silenced_lints(source: &Source) -> Vec<Finding> {
     let marks = [concat!("#[al", "low("), concat!("#![al", "low("), concat!(", al", "low(")];
     let silenced = source.bare().lines().enumerate();
@@ -108,7 +116,7 @@ fn unexplained_expects(source: &Source) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::{machine_paths, registry_hosts, silenced_lints, unexplained_expects, unfinished};
+    use super::{machine_paths, registry_hosts, silenced_lints, unexplained_expects, unfinished, unmerged};
     use crate::source::{assert_clean, count};
 
     #[test]
@@ -123,6 +131,12 @@ mod tests {
         }
         assert_eq!(count(unfinished, "store-node/migrations/0001_a.sql", concat!("-- TO", "DO later")), 1);
         assert_eq!(count(unfinished, "common/src/a.rs", concat!("// TO", "DO(#12): later")), 0);
+    }
+
+    #[test]
+    fn every_merge_is_decided() {
+        assert_clean(unmerged);
+        assert_eq!(count(unmerged, "README.md", "a\n<<<<<<< HEAD\nb\n=======\nc\n>>>>>>> other\n"), 2);
     }
 
     #[test]
