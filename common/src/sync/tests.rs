@@ -104,6 +104,35 @@ fn a_batch_is_new_held_ahead_or_a_fork() {
 }
 
 #[test]
+fn what_follows_directly_needs_no_look_into_the_journal() {
+    let (author, reader) = (grown(10), grown(4));
+    let unasked = |seq: u64| Err(seq);
+    let next = author.batch(5, 2);
+    let judged = judge(reader.head(), &next, unasked).unwrap();
+    assert!(matches!(judged, Judgement::Append(accepted) if accepted.len() == 2));
+    assert!(matches!(judge(Journal::new().head(), &author.batch(1, 2), unasked), Ok(Judgement::Append(_))));
+    assert_eq!(judge(reader.head(), &author.batch(3, 4), unasked), Err(2), "an overlap is looked up");
+}
+
+#[test]
+fn where_the_journal_is_no_longer_kept_nothing_is_taken_unchecked() {
+    let (author, reader) = (grown(10), grown(8));
+    let judged = |seq_lo, most| {
+        let batch = author.batch(seq_lo, most);
+        let outcome = judge::<Infallible>(reader.head(), &batch, |_seq| Ok(None)).unwrap();
+        matches!(outcome, Judgement::Repeat).then_some("repeat").or(matches!(outcome, Judgement::Gap).then_some("gap"))
+    };
+    assert_eq!(judged(3, 2), Some("repeat"), "all of it is held");
+    assert_eq!(judged(3, 6), Some("repeat"), "to the last");
+    assert_eq!(judged(3, 7), Some("gap"), "one is new, and cannot be checked from there");
+}
+
+#[test]
+fn the_sender_collects_as_much_as_is_said() {
+    assert_eq!((COLLECT_EVENTS, COLLECT_BYTES, COLLECT_TIME), (50, 65_536, MS(200)), "as in ARCHITECTURE.md");
+}
+
+#[test]
 fn alone_is_sent_at_once_and_company_is_collected() {
     let mut sender = Outbound::default();
     sender.start(SALES, 0, 0, MS(0));
