@@ -26,6 +26,7 @@ pub mod sqlite;
 pub mod migrate;
 
 pub mod checkpoint;
+mod company;
 pub mod database;
 pub mod read_pool;
 pub mod writer;

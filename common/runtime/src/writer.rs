@@ -1,9 +1,9 @@
 //! The writer: one thread owns a database; what many callers ask for at the same time shares one flush.
 //!
 //! The thread takes what is waiting, at most [`GROUP_COMMANDS_MAX`] commands, runs each in a savepoint of its own and
-//! commits once. There is no timer: a single caller waits for nobody. **No caller is answered before the COMMIT of its
-//! group returned.** When it fails, all members are told so, the connection is closed, and the next group opens and
-//! verifies it again.
+//! commits once. A single caller waits for nobody; many wait for each other where a flush is long (`company`). **No
+//! caller is answered before the COMMIT of its group returned.** When it fails, all members are told so, the connection
+//! is closed, and the next group opens and verifies it again.
 //!
 //! A simulation has no threads: [`Writer::inline`] does the same work on its caller's thread, and lets the process die
 //! at any commit.
@@ -19,6 +19,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::checkpoint::{CheckpointLimits, Checkpointer};
+use crate::company::LastGroup;
 use crate::database::{Database, Group};
 use crate::sqlite::{StorageError, WriteTx};
 use crate::system::monotonic_now;
@@ -32,6 +33,9 @@ pub const GROUP_COMMANDS_MAX: usize = 256;
 
 /// Without a checkpointer the log is copied at this length, in pages.
 const WAL_PAGES_INLINE: u32 = 1_000;
+
+/// How often a group that waits for company looks.
+const LOOK_EVERY: Duration = Duration::from_micros(50);
 
 /// A group that takes longer is logged, in milliseconds.
 const SLOW_GROUP_MS: u64 = 500;
@@ -321,6 +325,7 @@ struct Core {
     database: Database,
     commits: watch::Sender<u64>,
     metrics: Metrics,
+    last: LastGroup,
     /// Only in a simulation.
     hook: Option<Arc<dyn CommitHook>>,
     dead: bool,
@@ -340,18 +345,32 @@ impl Worker {
     fn serve(&mut self) {
         while let Some(first) = self.inbox.blocking_recv() {
             let mut waiting = VecDeque::from([first]);
-            while waiting.len() < GROUP_COMMANDS_MAX
-                && let Ok(next) = self.inbox.try_recv()
-            {
-                waiting.push_back(next);
-            }
+            self.take_waiting(&mut waiting);
+            self.wait_for_company(&mut waiting);
             self.core.metrics.queue_commands.set(count(self.inbox.len()));
             // More than one round only if a failure ended a transaction before the last of its commands ran.
             while !waiting.is_empty() {
                 self.core.serve_group(&mut waiting);
             }
+            self.core.last.callers += self.inbox.len();
             self.checkpointer.after_commit(self.core.database.wal_pages());
             self.core.metrics.wal_pages.set(f64::from(self.core.database.wal_pages()));
+        }
+    }
+
+    fn take_waiting(&mut self, waiting: &mut VecDeque<Box<dyn Command>>) {
+        while waiting.len() < GROUP_COMMANDS_MAX
+            && let Ok(next) = self.inbox.try_recv()
+        {
+            waiting.push_back(next);
+        }
+    }
+
+    fn wait_for_company(&mut self, waiting: &mut VecDeque<Box<dyn Command>>) {
+        let Some(mut company) = self.core.last.company(waiting.len(), monotonic_now()) else { return };
+        while waiting.len() < GROUP_COMMANDS_MAX && company.waits(waiting.len(), monotonic_now()) {
+            std::thread::park_timeout(LOOK_EVERY);
+            self.take_waiting(waiting);
         }
     }
 }
@@ -369,7 +388,18 @@ impl Caller {
 impl Core {
     fn new(name: &'static str, database: Database, hook: Option<Arc<dyn CommitHook>>) -> (Self, watch::Receiver<u64>) {
         let (commits, receiver) = watch::channel(0);
-        (Self { name, database, commits, metrics: Metrics::new(name), hook, dead: false }, receiver)
+        (
+            Self {
+                name,
+                database,
+                commits,
+                metrics: Metrics::new(name),
+                last: LastGroup::default(),
+                hook,
+                dead: false,
+            },
+            receiver,
+        )
     }
 
     /// Groups as a thread makes them of what waits, and the copying of the log that it leaves to another.
@@ -387,6 +417,7 @@ impl Core {
 
     fn serve_group(&mut self, waiting: &mut VecDeque<Box<dyn Command>>) {
         let start = monotonic_now();
+        let mut commit_time = Duration::ZERO;
         let mut members = Vec::with_capacity(waiting.len());
         let ended = match self.database.group() {
             Err(error) => {
@@ -407,7 +438,8 @@ impl Core {
                     *dead |= hook.is_some_and(|hook| hook.at(name, point) == Go::Die);
                     !*dead
                 });
-                self.metrics.commit_seconds.record(monotonic_now().saturating_sub(commit_start));
+                commit_time = monotonic_now().saturating_sub(commit_start);
+                self.metrics.commit_seconds.record(commit_time);
                 ended
             }
         };
@@ -424,9 +456,11 @@ impl Core {
                 self.name
             ),
         }
+        let callers = members.len();
         for command in members {
             command.answer(ended.as_ref().map(|_| ()));
         }
+        self.last = LastGroup { ended_at: monotonic_now(), commit: commit_time, callers };
     }
 }
 

@@ -36,6 +36,7 @@ pub(crate) use present::{Halted, LinkState, Notice, Present};
 const BEHIND_MS_MAX: i64 = 2_000;
 /// A clock this far from the hub's is suspect, in milliseconds.
 const SKEW_MS_MAX: i64 = 120_000;
+
 /// Who this node is and where it stands.
 #[derive(Debug, Clone)]
 pub(crate) struct Identity {

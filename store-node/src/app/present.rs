@@ -172,6 +172,12 @@ impl Present {
         notices.as_ref().map_or_else(|| broadcast::channel(1).1, broadcast::Sender::subscribe)
     }
 
+    /// Whether anybody listens.
+    pub(crate) fn is_heard(&self) -> bool {
+        let notices = self.notices.read().unwrap_or_else(PoisonError::into_inner);
+        notices.as_ref().is_some_and(|notices| notices.receiver_count() > 0)
+    }
+
     /// Ends what listeners hear: a screen that is open must not hold up a node that stops.
     pub(crate) fn close(&self) {
         drop(self.notices.write().unwrap_or_else(PoisonError::into_inner).take());

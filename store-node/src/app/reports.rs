@@ -219,16 +219,22 @@ pub(crate) struct Told {
     pub(crate) seq: u64,
 }
 
-/// Tickets that were sold here since, oldest first; a new life is followed from its beginning. Tickets of an older life
-/// that the repair of a fork writes again were told of when they were sold.
-pub(crate) fn sold(app: &App, tx: &ReadTx<'_>, told: Told, limit: u32) -> Result<(Vec<TicketAnswer>, Told), AppError> {
+/// Where tickets that were sold here since stand, oldest first, and whose journal that is; a new life is followed from its
+/// beginning.
+fn sold_places(tx: &ReadTx<'_>, told: Told, limit: u32) -> Result<(Vec<u64>, Told), AppError> {
+    let places = sales::sold_place_list(tx, told.life, told.seq, limit)?;
     let present = lives::present(tx)?;
-    let mut told = told;
-    let mut places = sales::sold_place_list(tx, told.life, told.seq, limit)?;
     if places.is_empty() && told.life != present {
-        told = Told { life: present, seq: 0 };
-        places = sales::sold_place_list(tx, told.life, told.seq, limit)?;
+        let told = Told { life: present, seq: 0 };
+        return Ok((sales::sold_place_list(tx, told.life, told.seq, limit)?, told));
     }
+    Ok((places, told))
+}
+
+/// Tickets that were sold here since, oldest first. Tickets of an older life that the repair of a fork writes again were
+/// told of when they were sold.
+pub(crate) fn sold(app: &App, tx: &ReadTx<'_>, told: Told, limit: u32) -> Result<(Vec<TicketAnswer>, Told), AppError> {
+    let (places, mut told) = sold_places(tx, told, limit)?;
     let mut tickets = Vec::with_capacity(places.len());
     for seq in places {
         let (recorded, answer) = read_place(app, tx, Place { life: told.life.number, seq })?;
@@ -238,6 +244,17 @@ pub(crate) fn sold(app: &App, tx: &ReadTx<'_>, told: Told, limit: u32) -> Result
         told.seq = seq;
     }
     Ok((tickets, told))
+}
+
+/// How many tickets were sold here since, as [`sold`] counts them: for nobody to look at.
+pub(crate) fn sold_count(app: &App, tx: &ReadTx<'_>, told: Told, limit: u32) -> Result<(usize, Told), AppError> {
+    if lives::lives_count(tx)? > 1 {
+        // Some may have been written again, and only their events know it.
+        return sold(app, tx, told, limit).map(|(tickets, told)| (tickets.len(), told));
+    }
+    let (places, told) = sold_places(tx, told, limit)?;
+    let seq = places.last().copied().unwrap_or(told.seq);
+    Ok((places.len(), Told { seq, ..told }))
 }
 
 /// The last place in the sales journal.

@@ -17,6 +17,8 @@ use crate::app::{App, Notice};
 
 /// Tickets that are read at one time.
 const PAGE_TICKETS: u32 = 100;
+/// Tickets that are counted at one time.
+const PAGE_PLACES: u32 = 1_000;
 
 fn event(notice: Notice) -> Event {
     match notice {
@@ -79,19 +81,42 @@ impl Feed {
 
     async fn tell(&mut self) -> Result<(), AppError> {
         loop {
-            let (reading, before) = (self.app.clone(), self.told);
-            let sold = move |tx: &ReadTx<'_>| reports::sold(&reading, tx, before, PAGE_TICKETS);
-            let (tickets, told) = self.app.readers.read_async(sold).await?;
-            if told == before {
+            let before = self.told;
+            if self.app.present.is_heard() || !self.pass().await? {
+                self.tell_page().await?;
+            }
+            if self.told == before {
                 return Ok(());
             }
-            self.told = told;
-            for ticket in tickets {
-                metrics::counter!("node_tickets_total").increment(1);
-                self.app.present.tell(Notice::Ticket(serde_json::to_string(&ticket).unwrap_or_default()));
-                // A commit of many sales must not outrun a screen that listens.
-                tokio::task::yield_now().await;
-            }
         }
+    }
+
+    /// Counts the tickets that nobody hears of: reading and writing each for no screen would cost as much as selling it.
+    /// Says no, and has done nothing, if somebody began to listen.
+    async fn pass(&mut self) -> Result<bool, AppError> {
+        let (reading, before) = (self.app.clone(), self.told);
+        let sold = move |tx: &ReadTx<'_>| reports::sold_count(&reading, tx, before, PAGE_PLACES);
+        let (count, told) = self.app.readers.read_async(sold).await?;
+        // Who began to listen meanwhile may have done so before the last of them was sold.
+        let nobody = !self.app.present.is_heard();
+        if nobody {
+            metrics::counter!("node_tickets_total").increment(u64::try_from(count).unwrap_or(0));
+            self.told = told;
+        }
+        Ok(nobody)
+    }
+
+    async fn tell_page(&mut self) -> Result<(), AppError> {
+        let (reading, before) = (self.app.clone(), self.told);
+        let sold = move |tx: &ReadTx<'_>| reports::sold(&reading, tx, before, PAGE_TICKETS);
+        let (tickets, told) = self.app.readers.read_async(sold).await?;
+        self.told = told;
+        for ticket in tickets {
+            metrics::counter!("node_tickets_total").increment(1);
+            self.app.present.tell(Notice::Ticket(serde_json::to_string(&ticket).unwrap_or_default()));
+            // A commit of many sales must not outrun a screen that listens.
+            tokio::task::yield_now().await;
+        }
+        Ok(())
     }
 }

@@ -84,7 +84,7 @@ impl Bench {
     }
 
     const fn run_time(&self) -> Duration {
-        Duration::from_secs(if self.quick { 2 } else { 8 })
+        Duration::from_secs(if self.quick { 2 } else { 6 })
     }
 }
 

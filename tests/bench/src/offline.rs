@@ -25,7 +25,7 @@ const BEFORE: Duration = Duration::from_secs(3);
 const NEW_SALES: Plan = Plan {
     terminals: 2,
     warm_up: Duration::from_millis(500),
-    time: Duration::from_secs(18),
+    time: Duration::from_secs(12),
     pace: Some(Duration::from_millis(20)),
 };
 

@@ -90,7 +90,7 @@ async fn reconnected(
     let due = shop.sales_heads().await?.0;
     crate::shop::until("the line", async || Ok(office.line.counted().connections > before.connections)).await?;
     shop.acked(due).await?;
-    // The hub's last words.
-    tokio::time::sleep(Duration::from_millis(700)).await;
+    // The last words of the hub; and a connection that lasted a second is tried again at once when it breaks.
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
     Ok(between(before, office.line.counted()))
 }
