@@ -248,6 +248,13 @@ fn it_says_when_it_must_be_asked_again() {
     assert_eq!(sender.next_due(), Some(MS(20) + COLLECT_TIME));
     sender.acked(SALES, 9, MS(40));
     assert_eq!(sender.next_due(), None);
+    sender.appended(SALES, 20, 1, MS(50));
+    sender.sent(SALES, 15, MS(60));
+    assert_eq!(
+        sender.next_due(),
+        Some(MS(60) + COLLECT_TIME),
+        "what the batch could not hold is collected from then on"
+    );
 }
 
 #[test]
