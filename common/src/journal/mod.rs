@@ -107,7 +107,10 @@ impl FromStr for Incarnation {
     type Err = JournalParseError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        u64::from_str_radix(text, 16).map(Self).map_err(|_not_hex| JournalParseError(text.to_owned()))
+        // The standard library would take a sign, too.
+        let digits = text.bytes().all(|byte| byte.is_ascii_hexdigit()).then_some(text);
+        let number = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok());
+        number.map(Self).ok_or_else(|| JournalParseError(text.to_owned()))
     }
 }
 
@@ -265,6 +268,7 @@ mod tests {
         for life in [0, 0xab, u64::MAX].map(Incarnation::new) {
             assert_eq!(life.to_string().parse(), Ok(life));
         }
+        assert!("+ab".parse::<Incarnation>().is_err());
         assert!("".parse::<Incarnation>().is_err() && "xyz".parse::<Incarnation>().is_err());
     }
 

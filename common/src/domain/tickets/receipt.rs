@@ -120,18 +120,23 @@ impl FromStr for ReceiptNumber {
         let refused = || ReceiptParseError::Receipt(text.to_owned());
         let mut parts = text.splitn(3, '-');
         let (terminal, series, number) = (parts.next(), parts.next(), parts.next());
-        let (Some(terminal), Some(series), Some(number)) = (terminal, series, number) else { return Err(refused()) };
-        Ok(Self {
-            terminal: terminal.parse()?,
-            series: series.parse()?,
-            number: number.parse().map_err(|_not_a_number| refused())?,
-        })
+        let (Some(terminal), Some(series), Some(digits)) = (terminal, series, number) else { return Err(refused()) };
+        // One receipt has one spelling: no sign, no leading zero, and none is the zeroth.
+        let number = digits.parse().ok().filter(|number: &u64| *number > 0 && number.to_string() == digits);
+        Ok(Self { terminal: terminal.parse()?, series: series.parse()?, number: number.ok_or_else(refused)? })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_receipt_has_one_spelling() {
+        for other in ["T1-A-+17", "T1-A-017", "T1-A-0", "T1-A-", "T1-A- 17", "T1-A-18446744073709551616"] {
+            assert!(other.parse::<ReceiptNumber>().is_err(), "{other}");
+        }
+    }
 
     #[test]
     fn receipts_round_trip() {
