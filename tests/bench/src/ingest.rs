@@ -111,6 +111,9 @@ fn section(runs: &[Measured<Taken>]) -> Section {
     section.tell("the hub, resident at the end", format!("{} MiB", of(|run| run.hub_kib) / 1_024));
     section.tell("tickets of a run", thousands(of(|run| run.tickets)));
     section.conditions(runs);
-    section.note("Ten real nodes on the cores of the hub, each with a backlog, started at the same moment. Reports are looked at every 25 ms.");
+    section.note(
+        "Ten real nodes on the cores of the hub, each with a backlog, started at the same moment. Reports are looked at \
+         every 25 ms.",
+    );
     section
 }
