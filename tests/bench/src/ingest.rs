@@ -112,8 +112,8 @@ fn section(runs: &[Measured<Taken>]) -> Section {
     section.tell("tickets of a run", thousands(of(|run| run.tickets)));
     section.conditions(runs);
     section.note(
-        "Ten real nodes on the cores of the hub, each with a backlog, started at the same moment. \
-         Reports are looked at every 25 ms.",
+        "Ten real nodes on the cores of the hub, each with a backlog, started at the same moment. Reports are looked at \
+         every 25 ms.",
     );
     section
 }

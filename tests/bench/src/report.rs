@@ -129,7 +129,7 @@ pub(crate) fn page(folder: &Path, ids: &[&str]) -> Result<String> {
         let text = |field: &str| value.get(field).and_then(Value::as_str).unwrap_or("").to_owned();
         let quick = value.get("quick").and_then(Value::as_bool).unwrap_or(false);
         write!(page, "\n## {}\n\n{}, commit {}", text("title"), text("day"), text("commit"))?;
-        writeln!(page, "{}. `make bench ARGS={id}`\n", if quick { ", a quick run" } else { "" })?;
+        writeln!(page, "{}.\n", if quick { ", a quick run" } else { "" })?;
         page.push_str("| what | figure | goal | |\n|---|---|---|---|\n");
         for row in value.get("rows").and_then(Value::as_array).into_iter().flatten() {
             writeln!(page, "| {} | {} | {} | {} |", cell(row, 0), cell(row, 1), cell(row, 2), cell(row, 3))?;

@@ -42,10 +42,9 @@ impl Till {
         let stream = TcpStream::connect(&door.address).await?;
         stream.set_nodelay(true)?;
         let [one, two, three] = door.items.map(|item| format!(r#"{{"item":{item},"quantity":1}}"#));
-        let tender = r#"{"kind":"cash","amount_minor":1000000}"#;
-        let body = format!(
-            r#"{{"terminal":"{terminal}","currency":"USD","lines":[{one},{two},{three}],"tenders":[{tender}]}}"#
-        );
+        let lines = format!(r#""lines":[{one},{two},{three}]"#);
+        let tenders = r#""tenders":[{"kind":"cash","amount_minor":1000000}]"#;
+        let body = format!(r#"{{"terminal":"{terminal}","currency":"USD",{lines},{tenders}}}"#);
         let head = format!("POST /v1/tickets HTTP/1.1\r\nHost: shop\r\nAuthorization: Bearer {}\r\n", door.token);
         let head = format!("{head}Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
         let head = format!("{head}Idempotency-Key: {terminal}-{series:016x}-{:0KEY_DIGITS$}", 0);
