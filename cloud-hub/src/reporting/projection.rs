@@ -111,18 +111,7 @@ impl<'a, 'c> Fold<'a, 'c> {
 
     /// An event that counts elsewhere. Its author's totals have it twice, and must not show it twice.
     fn alias(&mut self, recorded: &Recorded) -> Result<(), FoldError> {
-        let effects: &[MovementLine] = match &recorded.event {
-            Event::TicketSold(sold) if sold.class == TicketClass::Sale => &sold.stock_effects,
-            Event::StockMoved(moved) => &moved.lines,
-            Event::TicketSold(_)
-            | Event::SeriesOpened(_)
-            | Event::TicketImported(_)
-            | Event::ImportAmended(_)
-            | Event::StoreDescribed(_)
-            | Event::LifeBegan(_)
-            | Event::Catalog(_) => &[],
-        };
-        add_movements(&mut self.alias_stock, recorded.header.store, effects)?;
+        add_movements(&mut self.alias_stock, recorded.header.store, recorded.event.stock_effects())?;
         self.advance_mark(recorded);
         Ok(())
     }

@@ -1,13 +1,17 @@
 //! The hub's statement for an audit: the journals of a node as they are held here, read anew from the first entry.
 
-use percolate_common::ids::NodeId;
-use percolate_common::journal::{AuthorId, ChainAudit, ChainFinding, JournalId};
+use std::collections::{BTreeMap, BTreeSet};
+
+use percolate_common::crdt::stock::StockTotal;
+use percolate_common::ids::{NodeId, StockItemId};
+use percolate_common::journal::{AuthorId, ChainAudit, ChainFinding, Incarnation, JournalId};
+use percolate_common::wire::event;
 use percolate_runtime::sqlite::{ReadTx, StorageError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::store::{NodeKey, node_key_list};
-use crate::kernel::journal::{StreamState, entry_list, stream_list};
+use crate::kernel::journal::{StreamState, entry_list, life_total_list, stream_list};
 
 /// Entries that are in memory at one time.
 const PAGE_ENTRIES: usize = 1_000;
@@ -21,6 +25,25 @@ pub(super) struct JournalsAudited {
     journals: Vec<HeldJournal>,
     /// The keys that its lives have introduced themselves with.
     keys: Vec<KnownKey>,
+    /// Stock totals of its lives that are not what their entries come to. A total that is lower may still be under way.
+    stock_apart: Vec<TotalApart>,
+}
+
+/// A life's total of a stock item, as it is kept and as the life's entries come to.
+#[derive(Debug, Serialize, ToSchema)]
+struct TotalApart {
+    /// The life, 16 hexadecimal digits.
+    incarnation: String,
+    /// Which stock item.
+    stock_item: u32,
+    /// What came in, as it is kept, in base units.
+    received: u64,
+    /// What went out, as it is kept, in base units.
+    used: u64,
+    /// What came in by the entries, in base units.
+    folded_received: u64,
+    /// What went out by the entries, in base units.
+    folded_used: u64,
 }
 
 /// One journal as it is held, read anew.
@@ -61,6 +84,9 @@ struct KnownKey {
     first_seen_at_ms: i64,
 }
 
+/// What the entries of each life come to.
+type Folded = BTreeMap<Incarnation, BTreeMap<StockItemId, StockTotal>>;
+
 /// Reads a node's journals anew; nothing if the node was never heard of.
 pub(super) fn statement(tx: &ReadTx<'_>, node: NodeId) -> Result<Option<JournalsAudited>, StorageError> {
     let author = AuthorId::node(node);
@@ -70,13 +96,44 @@ pub(super) fn statement(tx: &ReadTx<'_>, node: NodeId) -> Result<Option<Journals
     if states.is_empty() && keys.is_empty() {
         return Ok(None);
     }
-    let journals = states.iter().map(|state| held(tx, state)).collect::<Result<Vec<_>, _>>()?;
+    let mut folded = Folded::new();
+    let journals = states.iter().map(|state| held(tx, state, &mut folded)).collect::<Result<Vec<_>, _>>()?;
     let keys = keys.into_iter().map(KnownKey::from).collect();
-    Ok(Some(JournalsAudited { node: node.get(), journals, keys }))
+    let mut stock_apart = Vec::new();
+    for (life, folded) in &folded {
+        let parked = states.iter().any(|state| state.journal.incarnation == *life && state.parked_events > 0);
+        stock_apart.extend(totals_apart(tx, author, (*life, parked), folded)?);
+    }
+    Ok(Some(JournalsAudited { node: node.get(), journals, keys, stock_apart }))
 }
 
-fn held(tx: &ReadTx<'_>, state: &StreamState) -> Result<HeldJournal, StorageError> {
-    let found = read_anew(tx, &state.journal)?;
+fn totals_apart(
+    tx: &ReadTx<'_>,
+    author: AuthorId,
+    (life, parked): (Incarnation, bool),
+    folded: &BTreeMap<StockItemId, StockTotal>,
+) -> Result<Vec<TotalApart>, StorageError> {
+    let kept: BTreeMap<_, _> = life_total_list(tx, author, life)?.into_iter().collect();
+    let items: BTreeSet<_> = kept.keys().chain(folded.keys()).copied().collect();
+    let apart = items.into_iter().filter_map(|item| {
+        let of = |totals: &BTreeMap<StockItemId, StockTotal>| totals.get(&item).copied().unwrap_or_default();
+        let (kept, folded) = (of(&kept), of(folded));
+        // What cannot be read may account for more.
+        let unread = parked && kept.received >= folded.received && kept.used >= folded.used;
+        (kept != folded && !unread).then(|| TotalApart {
+            incarnation: life.to_string(),
+            stock_item: item.get(),
+            received: kept.received,
+            used: kept.used,
+            folded_received: folded.received,
+            folded_used: folded.used,
+        })
+    });
+    Ok(apart.collect())
+}
+
+fn held(tx: &ReadTx<'_>, state: &StreamState, folded: &mut Folded) -> Result<HeldJournal, StorageError> {
+    let found = read_anew(tx, &state.journal, folded.entry(state.journal.incarnation).or_default())?;
     Ok(HeldJournal {
         incarnation: state.journal.incarnation.to_string(),
         stream: state.journal.stream.as_str(),
@@ -92,14 +149,25 @@ fn held(tx: &ReadTx<'_>, state: &StreamState) -> Result<HeldJournal, StorageErro
     })
 }
 
-fn read_anew(tx: &ReadTx<'_>, journal: &JournalId) -> Result<ChainFinding, StorageError> {
+fn read_anew(
+    tx: &ReadTx<'_>,
+    journal: &JournalId,
+    folded: &mut BTreeMap<StockItemId, StockTotal>,
+) -> Result<ChainFinding, StorageError> {
     let mut chain = ChainAudit::new(journal);
     let mut after = 0;
     loop {
         let page = entry_list(tx, journal, after, PAGE_ENTRIES)?;
         let Some(last) = page.last() else { return Ok(chain.finish()) };
         after = last.seq;
-        page.iter().for_each(|entry| chain.entry(entry.seq, &entry.bytes, &entry.hash));
+        for entry in &page {
+            chain.entry(entry.seq, &entry.bytes, &entry.hash);
+            let recorded = event::decode(&entry.bytes).ok();
+            for line in recorded.iter().flat_map(|recorded| recorded.event.stock_effects()) {
+                let total = folded.entry(line.stock_item).or_default();
+                *total = total.moved(line.quantity).unwrap_or(*total);
+            }
+        }
     }
 }
 

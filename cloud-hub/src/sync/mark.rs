@@ -2,16 +2,18 @@
 //! which is compared. Totals that are joined by maximum can only be wrong by a defect or by somebody's hand; this finds it
 //! within minutes, where nothing else would look.
 
+use std::collections::BTreeMap;
+
 use metrics::counter;
 use percolate_common::crdt::stock::StockDigest;
 use percolate_common::ids::NodeId;
-use percolate_common::journal::{AuthorId, Incarnation, JournalId, StreamKind};
+use percolate_common::journal::{AuthorId, Hash, Incarnation, JournalId, StreamKind};
 use percolate_common::time::UtcMillis;
 use percolate_common::wire::session::{FromHub, GREETING_STREAMS_MAX, LifeStock, MARK_LIVES_MAX, Mark};
 use percolate_runtime::sqlite::{StorageError, WriteTx};
 
 use super::store::{Life, key_fetch, signed_head_keep, stock_compared};
-use crate::kernel::journal::{life_total_list, stream_fetch};
+use crate::kernel::journal::{hash_fetch, life_total_list, stream_fetch};
 
 /// How a life's stock compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,25 +55,37 @@ pub(super) fn take(
     };
     for head in &mark.heads {
         let stream = head.stream().filter(|stream| StreamKind::UP.contains(stream));
-        if let Some(stream) = stream {
-            let journal = JournalId { author, incarnation: life.incarnation, stream };
+        let Some(stream) = stream else { continue };
+        let journal = JournalId { author, incarnation: life.incarnation, stream };
+        // It vouches for what was acknowledged. What is not held is nobody's proof of anything.
+        if held_hash(tx, &journal, head.head().seq)? == Some(head.head().hash) {
             signed_head_keep(tx, &journal, (head, &key), now)?;
         }
     }
     counter!("hub_marks_total", "outcome" => "kept").increment(1);
     let mut said = Vec::new();
+    let mut outcomes = BTreeMap::new();
     for stock in &mark.stock {
-        let compared = compare(tx, author, stock)?;
-        counter!("hub_stock_digests_total", "outcome" => compared.as_str()).increment(1);
-        if compared != Compared::Apart {
-            stock_compared(tx, node, Incarnation::new(stock.incarnation), compared == Compared::Differs, now)?;
+        if outcomes.contains_key(&stock.incarnation) {
+            continue;
         }
+        let compared = compare(tx, author, stock)?;
+        outcomes.insert(stock.incarnation, compared);
+        counter!("hub_stock_digests_total", "outcome" => compared.as_str()).increment(1);
         if compared == Compared::Differs {
             tracing::error!(node.id = %node, "the stock totals of n{node} are others here than there, for the same journals");
             said.push(FromHub::TotalsDiffer { incarnation: stock.incarnation, session: mark.session });
         }
     }
+    if outcomes.values().any(|compared| *compared != Compared::Apart) {
+        stock_compared(tx, node, life.incarnation, !said.is_empty(), now)?;
+    }
     Ok(said)
+}
+
+/// The chain hash of an entry that is held, or of a journal's beginning.
+fn held_hash(tx: &WriteTx<'_>, journal: &JournalId, seq: u64) -> Result<Option<Hash>, StorageError> {
+    if seq == 0 { Ok(Some(journal.genesis().hash)) } else { hash_fetch(tx, journal, seq) }
 }
 
 fn compare(tx: &WriteTx<'_>, author: AuthorId, stock: &LifeStock) -> Result<Compared, StorageError> {

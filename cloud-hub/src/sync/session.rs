@@ -13,7 +13,7 @@ use percolate_common::journal::{AuthorId, Head, Incarnation, JournalId, PublicKe
 use percolate_common::time::UtcMillis;
 use percolate_common::wire::session::{
     ACK_PARKED_MAX, GREETING_MARKS_MAX, GREETING_STREAMS_MAX, Hello, Parked, Position, SignedHead, Verdict,
-    WELCOME_POSITIONS_MAX, Welcome,
+    WELCOME_PARKED_MAX, WELCOME_POSITIONS_MAX, Welcome,
 };
 use percolate_common::wire::{WIRE_VERSION, WIRE_VERSION_MIN};
 use percolate_runtime::sqlite::{ReadTx, StorageError, WriteTx};
@@ -149,7 +149,7 @@ fn answer(
 /// The events of these journals that cannot be read, if there are any.
 fn parked(tx: &ReadTx<'_>, streams: &[StreamState]) -> Result<Option<Vec<Parked>>, StorageError> {
     let mut parked = Vec::new();
-    for state in streams.iter().filter(|state| state.parked_events > 0) {
+    for state in streams.iter().filter(|state| state.parked_events > 0).take(WELCOME_PARKED_MAX) {
         let latest = parked_latest(tx, &state.journal, ACK_PARKED_MAX)?;
         parked.push(Parked::new(&state.journal, state.parked_events, latest));
     }

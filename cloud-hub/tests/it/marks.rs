@@ -7,7 +7,7 @@ use percolate_common::ids::StockItemId;
 use percolate_common::journal::SigningKey;
 use percolate_common::wire::session::{FromHub, FromNode, LifeStock, Mark, SignedHead};
 use rusqlite::Connection;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::copies::{sales_of_life, sell};
 use crate::support::events::BEANS_PER_TICKET;
@@ -37,6 +37,13 @@ fn vouched_seqs(data: &Path) -> Vec<i64> {
     let file = Connection::open(data.join("journal.db")).unwrap();
     let mut statement = file.prepare("SELECT seq FROM signed_head").unwrap();
     statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+}
+
+/// Changes a total as nobody may.
+#[expect(clippy::disallowed_methods, reason = "somebody's hand is not the product's")]
+fn use_one_more(data: &Path) {
+    let file = Connection::open(data.join("journal.db")).unwrap();
+    assert_eq!(file.execute("UPDATE stock_total SET used = used + 1", []).unwrap(), 1);
 }
 
 /// When the stock of node 11 was compared, and whether it differs.
@@ -83,6 +90,18 @@ async fn stock_is_compared_where_both_sides_stand_at_the_same_entries() {
     node.say(&mark(&node, KEY, 5, digest(5 * BEANS_PER_TICKET))).await;
     let healed = || async { (compared(&hub).await.1 == false).then_some(()) };
     eventually("an end of the difference", healed).await;
+
+    // A total that somebody changes is not what the entries come to, whether or not the node speaks again.
+    let (_, audit) = hub.get("/v1/sync/audit?node=11").await;
+    assert_eq!(audit["stock_apart"], json!([]));
+    use_one_more(hub.data_dir());
+    let (_, audit) = hub.get("/v1/sync/audit?node=11").await;
+    let used = 5 * BEANS_PER_TICKET;
+    let apart = json!({
+        "incarnation": sales.id.incarnation.to_string(), "stock_item": 1, "received": 0, "used": used + 1,
+        "folded_received": 0, "folded_used": used,
+    });
+    assert_eq!(audit["stock_apart"], json!([apart]));
 
     // What it vouched for is kept, with its signature.
     assert_eq!(vouched_seqs(hub.data_dir()), [5]);

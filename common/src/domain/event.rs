@@ -2,8 +2,8 @@
 
 use crate::domain::catalog::CatalogEvent;
 use crate::domain::imports::{ImportAmended, TicketImported};
-use crate::domain::stock::StockMoved;
-use crate::domain::tickets::{SeriesOpened, TicketSold};
+use crate::domain::stock::{MovementLine, StockMoved};
+use crate::domain::tickets::{SeriesOpened, TicketClass, TicketSold};
 use crate::hlc::Hlc;
 use crate::ids::StoreId;
 use crate::journal::{Incarnation, StreamKind};
@@ -99,6 +99,22 @@ pub enum Event {
 }
 
 impl Event {
+    /// What it takes from the stock room or puts there. Practice moves nothing.
+    #[must_use]
+    pub fn stock_effects(&self) -> &[MovementLine] {
+        match self {
+            Self::TicketSold(sold) if sold.class == TicketClass::Sale => &sold.stock_effects,
+            Self::StockMoved(moved) => &moved.lines,
+            Self::TicketSold(_)
+            | Self::SeriesOpened(_)
+            | Self::TicketImported(_)
+            | Self::ImportAmended(_)
+            | Self::StoreDescribed(_)
+            | Self::LifeBegan(_)
+            | Self::Catalog(_) => &[],
+        }
+    }
+
     /// The stream that this fact is written to.
     #[must_use]
     pub const fn stream(&self) -> StreamKind {

@@ -12,8 +12,10 @@ use crate::journal::{
 pub const GREETING_STREAMS_MAX: usize = 64;
 /// Marks of one greeting.
 pub const GREETING_MARKS_MAX: usize = 256;
-/// Journals of a node that an answer to its greeting lists; the newest if there are more.
-pub const WELCOME_POSITIONS_MAX: usize = 64;
+/// Journals of a node that an answer to its greeting lists, some 30 KiB; those heard of last if there are more.
+pub const WELCOME_POSITIONS_MAX: usize = 1_024;
+/// Journals with parked events that an answer to a greeting lists.
+pub const WELCOME_PARKED_MAX: usize = 64;
 /// Sequence numbers of parked events that one acknowledgement lists, and one row of an answer to a greeting.
 pub const ACK_PARKED_MAX: usize = 32;
 /// Lives whose stock one mark states; the present one and the newest of the others if there are more.

@@ -7,7 +7,7 @@ use percolate_common::journal::{AuthorId, Hash, Head, Incarnation, JournalId, Pu
 use percolate_common::money::{Currency, Minor};
 
 use super::finding::{Finding, Nature, by_cause};
-use super::statement::{Day, HubJournal, HubStatement, Journal, NodeJournal, NodeStatement, Sums};
+use super::statement::{Day, HubJournal, HubStatement, Journal, NodeJournal, NodeStatement, Sums, TotalApart};
 use crate::figures::{grouped, money};
 
 /// Everything that is known of one store.
@@ -66,6 +66,7 @@ fn all_findings(store: &StoreEvidence) -> Vec<Finding> {
         found.push(on_its_way("not_counted", text));
     }
     found.extend(signature_findings(&store.node, hub));
+    found.extend(hub_total_findings(hub));
     found.extend(stock_findings(store));
     found.extend(day_findings(store));
     found.extend(receipt_findings(&store.node));
@@ -156,14 +157,14 @@ fn bytes<const N: usize>(hex: &str) -> Option<[u8; N]> {
     Some(bytes)
 }
 
-/// Whether the head that the shop states is signed by the key that the hub knows this life by.
+/// Whether the head that the shop states is signed by a key that the hub knows this box by. A life that never greeted has
+/// none of its own, and a box that replaced another states the lives of that one under its own key.
 fn signature_findings(node: &NodeStatement, hub: &HubStatement) -> Vec<Finding> {
-    let keys: BTreeMap<&str, &str> = hub.keys.iter().map(|k| (k.incarnation.as_str(), k.public_key.as_str())).collect();
     let held = |journal: &&NodeJournal| hub.journals.iter().any(|theirs| key(&theirs.read) == key(&journal.read));
     let mut found = Vec::new();
     for journal in node.journals.iter().filter(held) {
-        let Journal { incarnation, stream, .. } = &journal.read;
-        if !keys.get(incarnation.as_str()).is_some_and(|known| is_signed(node.node, journal, known)) {
+        let stream = &journal.read.stream;
+        if !hub.keys.iter().any(|known| is_signed(node.node, journal, &known.public_key)) {
             let text = format!(
                 "The end of the {stream} journal is not signed by the key that head office knows this box by: another \
                  program wrote it, or the whole chain was sealed anew."
@@ -190,6 +191,24 @@ fn is_signed(node: u32, journal: &NodeJournal, known_key: &str) -> bool {
         Some(key.vouches_for(&id()?, &head, &signature))
     };
     checked().unwrap_or(false)
+}
+
+/// A total at the hub that is lower than what its entries come to is stated again by the shop before long; no shop ever
+/// states one that is higher.
+fn hub_total_findings(hub: &HubStatement) -> Vec<Finding> {
+    let finding = |total: &TotalApart| {
+        let TotalApart { stock_item, received, used, folded_received, folded_used } = *total;
+        if received <= folded_received && used <= folded_used {
+            let text = format!("Stock item {stock_item}: the shop has still to tell head office its last totals.");
+            return on_its_way("stock_total_behind", text);
+        }
+        let text = format!(
+            "Stock item {stock_item}: head office goes by {received} in and {used} out, its entries come to \
+             {folded_received} in and {folded_used} out."
+        );
+        wrong("stock_total_wrong", text)
+    };
+    hub.stock_apart.iter().map(finding).collect()
 }
 
 fn stock_findings(store: &StoreEvidence) -> Vec<Finding> {
@@ -330,6 +349,7 @@ pub(super) mod tests {
             hub: Some(HubStatement {
                 journals: vec![HubJournal { read: journal.read.clone(), parked: 0 }],
                 keys: vec![Key { incarnation: LIFE.to_owned(), public_key: public_key.clone() }],
+                stock_apart: vec![],
             }),
             node: NodeStatement {
                 node: 11,
@@ -405,6 +425,10 @@ pub(super) mod tests {
         };
         assert_eq!(codes(resealed), ["signature_wrong"]);
         assert_eq!(codes(|s| s.node.journals[0].signature = "zz".repeat(64)), ["signature_wrong"]);
+        let of_another_life = |s: &mut StoreEvidence| {
+            "0".repeat(16).clone_into(&mut s.hub.as_mut().unwrap().keys[0].incarnation);
+        };
+        assert!(codes(of_another_life).is_empty(), "a life that never greeted is signed by the box's key all the same");
         assert_eq!(codes(|s| s.hub.as_mut().unwrap().keys.clear()), ["signature_wrong"]);
     }
 
@@ -428,6 +452,20 @@ pub(super) mod tests {
         let told: Vec<_> = compare(&store).into_iter().map(|found| found.sentence).collect();
         let sentence = "2026-11-24: the shop's totals are not what its journals come to ($1,234.56 in all, not $1.09).";
         assert_eq!(told, [sentence]);
+    }
+
+    #[test]
+    fn a_total_at_the_hub_is_behind_or_wrong() {
+        let apart = |received, used| {
+            codes(move |s| {
+                let total = TotalApart { stock_item: 3, received, used, folded_received: 100, folded_used: 40 };
+                s.hub.as_mut().unwrap().stock_apart.push(total);
+            })
+        };
+        assert_eq!(apart(100, 39), ["stock_total_behind"]);
+        assert_eq!(apart(0, 0), ["stock_total_behind"]);
+        assert_eq!(apart(100, 41), ["stock_total_wrong"]);
+        assert_eq!(apart(101, 0), ["stock_total_wrong"]);
     }
 
     #[test]

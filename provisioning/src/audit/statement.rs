@@ -111,6 +111,23 @@ pub struct HubStatement {
     pub journals: Vec<HubJournal>,
     /// The keys that its lives introduced themselves with.
     pub keys: Vec<Key>,
+    /// Stock totals that are not what the entries of their life come to.
+    pub stock_apart: Vec<TotalApart>,
+}
+
+/// A life's total of a stock item at the hub, as it is kept and as the entries come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct TotalApart {
+    /// Which stock item.
+    pub stock_item: u32,
+    /// What came in, as it is kept.
+    pub received: u64,
+    /// What went out, as it is kept.
+    pub used: u64,
+    /// What came in by the entries.
+    pub folded_received: u64,
+    /// What went out by the entries.
+    pub folded_used: u64,
 }
 
 /// A journal at the hub.

@@ -4,7 +4,6 @@
 use percolate_common::crdt::stock::StockTotal;
 use percolate_common::domain::event::{Event, Header};
 use percolate_common::domain::imports::ImportedLine;
-use percolate_common::domain::stock::MovementLine;
 use percolate_common::domain::tickets::tender::TenderKind;
 use percolate_common::domain::tickets::{TicketClass, TicketSold};
 use percolate_common::money::Minor;
@@ -16,20 +15,6 @@ use super::error::AppError;
 use crate::store::lives::Life;
 use crate::store::sales::{self, Place, RowClass, TicketRow};
 use crate::store::{imports, stock};
-
-/// What an event takes from the stock room or puts there.
-pub(crate) fn stock_effects(event: &Event) -> &[MovementLine] {
-    match event {
-        Event::TicketSold(sold) => &sold.stock_effects,
-        Event::StockMoved(moved) => &moved.lines,
-        Event::SeriesOpened(_)
-        | Event::TicketImported(_)
-        | Event::ImportAmended(_)
-        | Event::StoreDescribed(_)
-        | Event::LifeBegan(_)
-        | Event::Catalog(_) => &[],
-    }
-}
 
 /// A movement as it counts.
 pub(crate) fn counted(quantity: Quantity) -> StockTotal {
@@ -146,7 +131,7 @@ fn known_lines(tx: &WriteTx<'_>, (source, local): (&str, &str), lines: &[Importe
 
 /// Moves what an event counts from one life's totals to another's.
 pub(crate) fn move_stock_effects(tx: &WriteTx<'_>, event: &Event, from: Life, to: Life) -> Result<(), AppError> {
-    for line in stock_effects(event) {
+    for line in event.stock_effects() {
         let amount = counted(line.quantity);
         stock::total_subtract(tx, from, line.stock_item, amount)?;
         stock::total_add(tx, to, line.stock_item, amount)?;

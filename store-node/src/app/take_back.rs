@@ -47,7 +47,7 @@ fn entry_return(app: &App, tx: &WriteTx<'_>, life: Life, id: &JournalId, entry: 
         repair::origin_put(tx, origin.id, life, id.stream, entry.head.seq)?;
     }
     let Some(recorded) = read else { return Ok(()) };
-    for line in books::stock_effects(&recorded.event) {
+    for line in recorded.event.stock_effects() {
         let amount = books::counted(line.quantity);
         stock::total_add(tx, life, line.stock_item, amount)?;
         if twice {

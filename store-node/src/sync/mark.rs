@@ -107,6 +107,9 @@ impl Session {
 
     /// The hub has other totals of a life for the same journals: it is told all of them once more.
     pub(super) fn totals_differ(&mut self, incarnation: Incarnation, now: Duration) {
+        if self.totals.lives().all(|told| told != incarnation) {
+            return;
+        }
         metrics::counter!("node_stock_differs_total").increment(1);
         if self.marks.restate(incarnation, now) {
             tracing::warn!(%incarnation, "the hub has other stock totals than this box, and is told them again");

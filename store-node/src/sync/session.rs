@@ -13,7 +13,7 @@ use percolate_runtime::sqlite::ReadTx;
 
 use super::mark::Marks;
 use super::standing::{Contested, marks};
-use super::totals::Totals;
+use super::totals::{LastEntry, Totals};
 use super::welcome::Asked;
 use crate::app::error::AppError;
 use crate::app::{App, LinkState, repair};
@@ -264,16 +264,17 @@ impl Session {
         }
         let owing: Vec<_> = self.totals.owing().collect();
         for incarnation in owing {
-            let batch = app.readers.read(|tx| {
-                let Some(life) = lives::find(tx, incarnation)? else { return Ok(None) };
-                match self.totals.last_entry(app, tx, life, &self.outbound)? {
-                    Some((journal, seq_lo)) => self.read_batch(app, tx, SendFrom { journal, seq_lo }, session),
-                    None => Ok(None),
-                }
+            let (last, batch) = app.readers.read(|tx| {
+                let Some(life) = lives::find(tx, incarnation)? else { return Ok((LastEntry::NotYet, None)) };
+                let last = self.totals.last_entry(app, tx, life, &self.outbound)?;
+                let LastEntry::At(journal, seq_lo) = last else { return Ok((last, None)) };
+                let batch = self.read_batch(app, tx, SendFrom { journal, seq_lo }, session)?;
+                Ok::<_, AppError>((last, batch))
             })?;
             match batch {
                 Some(batch) if batch.stock_totals.is_empty() => self.totals.settle(incarnation),
                 Some(batch) => return Ok(Some(batch)),
+                None if last == LastEntry::Nothing => self.totals.settle(incarnation),
                 None => {}
             }
         }

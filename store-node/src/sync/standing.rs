@@ -45,16 +45,19 @@ pub(super) struct Survey {
 pub(super) fn survey(app: &App, tx: &ReadTx<'_>, positions: &[Position]) -> Result<Survey, AppError> {
     let present = lives::present(tx)?;
     let (lives, repaired) = (lives::list(tx)?, repair::life_list(tx)?);
-    // The hub lists the newest; of what it does not list, nothing is known then.
+    // The hub lists those that it heard of last. Of what it does not list, it holds what it once acknowledged, as far as is
+    // known here; where that is not so, it says so when more is offered.
     let all_listed = positions.len() < WELCOME_POSITIONS_MAX;
     let mut standings = Vec::new();
     for life in lives.iter().filter(|life| !repaired.contains(&life.number)) {
         for stream in StreamKind::UP {
             let id = app.journal(*life, stream);
             let position = positions.iter().find(|position| position.journal() == Some(id));
-            if position.is_some() || all_listed || *life == present {
-                standings.push(standing(tx, id, *life, position)?);
+            let mut standing = standing(tx, id, *life, position)?;
+            if position.is_none() && !all_listed {
+                standing.held = journal::acked_fetch(tx, *life, stream)?.min(standing.last);
             }
+            standings.push(standing);
         }
     }
     let theirs = positions.iter().filter_map(Position::journal).filter(|id| id.author == app.author());

@@ -11,8 +11,8 @@ use percolate_common::wire::envelope::Batch;
 use percolate_common::wire::event::decode;
 use percolate_runtime::sqlite::ReadTx;
 
+use crate::app::App;
 use crate::app::error::AppError;
-use crate::app::{App, books};
 use crate::store::lives::Life;
 use crate::store::{journal, stock};
 
@@ -34,6 +34,17 @@ struct Owed {
 #[derive(Debug, Default)]
 pub(super) struct Totals {
     lives: BTreeMap<Incarnation, Owed>,
+}
+
+/// With which entry a life's totals can go once more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LastEntry {
+    /// The hub has not all entries yet.
+    NotYet,
+    /// The life has none that moves stock.
+    Nothing,
+    /// The last of a journal.
+    At(JournalId, u64),
 }
 
 /// What a batch takes along.
@@ -140,16 +151,16 @@ impl Totals {
         tx: &ReadTx<'_>,
         life: Life,
         outbound: &Outbound,
-    ) -> Result<Option<(JournalId, u64)>, AppError> {
-        let mut last = None;
+    ) -> Result<LastEntry, AppError> {
+        let mut last = LastEntry::Nothing;
         for stream in STOCK_STREAMS {
             let id = app.journal(life, stream);
             let head = journal::head_fetch(tx, life, &id)?.seq;
             if outbound.acked_seq(id) != Some(head) {
-                return Ok(None);
+                return Ok(LastEntry::NotYet);
             }
             if head > 0 {
-                last = Some((id, head));
+                last = LastEntry::At(id, head);
             }
         }
         Ok(last)
@@ -159,7 +170,7 @@ impl Totals {
 fn touched(events: &[Vec<u8>]) -> BTreeSet<StockItemId> {
     let mut items = BTreeSet::new();
     for recorded in events.iter().filter_map(|bytes| decode(bytes).ok()) {
-        items.extend(books::stock_effects(&recorded.event).iter().map(|line| line.stock_item));
+        items.extend(recorded.event.stock_effects().iter().map(|line| line.stock_item));
     }
     items
 }

@@ -199,13 +199,13 @@ pub fn author_stream_list(tx: &ReadTx<'_>, author: AuthorId, limit: usize) -> Re
 /// [`StorageError`] if the query fails.
 pub fn node_list(tx: &ReadTx<'_>) -> Result<Vec<NodeState>, StorageError> {
     tx.query_list(
-        "SELECT node_session.node AS node, store, incarnation, version, skew_ms, welcomed_at_ms,
+        "SELECT node_session.node AS node, store, node_session.incarnation AS incarnation, version, skew_ms,
+                node_session.welcomed_at_ms AS welcomed_at_ms,
                 coalesce(online, 0) AS online, changed_at_ms,
-                (SELECT max(stock_compared_at_ms) FROM node_life
-                 WHERE node_life.node = node_session.node) AS stock_compared_at_ms,
-                (SELECT coalesce(max(stock_differs), 0) FROM node_life
-                 WHERE node_life.node = node_session.node) AS stock_differs
+                stock_compared_at_ms, coalesce(stock_differs, 0) AS stock_differs
          FROM node_session LEFT JOIN node_presence ON node_presence.node = node_session.node
+              LEFT JOIN node_life ON node_life.node = node_session.node
+                   AND node_life.incarnation = node_session.incarnation
          ORDER BY node_session.node LIMIT :limit",
         named_params! {":limit": STREAMS_MAX},
         |row| {

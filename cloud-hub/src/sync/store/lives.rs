@@ -171,7 +171,7 @@ pub fn life_close(
     Ok(())
 }
 
-/// Takes note of how a life's stock totals compared with what its node states.
+/// Takes note of how the stock totals of a node compared with what it stated in the session of a life.
 ///
 /// # Errors
 /// [`StorageError`] if it cannot be written.

@@ -13,7 +13,6 @@ use percolate_common::wire::event::{decode, origin};
 use percolate_common::wire::session::{Ack, FromHub, Hello, Mark, Position, Resend, Verdict, Welcome};
 
 use super::shop::NODE;
-use crate::app::books;
 
 /// Entries of one batch that the hub gives back.
 const GIVEN_BACK: usize = 7;
@@ -40,6 +39,8 @@ pub(super) struct Hub {
     sessions: u64,
     cells: BTreeMap<(Incarnation, u32), StockTotal>,
     counted: BTreeSet<EventId>,
+    /// How often a node has vouched.
+    pub(super) marks: u32,
     /// Verdicts that were given.
     pub(super) verdicts: Vec<&'static str>,
 }
@@ -134,7 +135,8 @@ impl Hub {
     }
 
     /// What the node vouches for must be what is held.
-    pub(super) fn compare(&self, mark: &Mark) {
+    pub(super) fn compare(&mut self, mark: &Mark) {
+        self.marks += 1;
         assert!(self.lives.values().any(|life| life.session == mark.session), "a mark of a session");
         assert!(!mark.stock.is_empty());
         for stock in &mark.stock {
@@ -244,7 +246,7 @@ impl Hub {
             *stock.entry(*item).or_default() += net;
         }
         for entry in self.journals.values().flatten().filter(|entry| entry.alias) {
-            for line in books::stock_effects(&decode(&entry.bytes).unwrap().event) {
+            for line in decode(&entry.bytes).unwrap().event.stock_effects() {
                 *stock.entry(line.stock_item.get()).or_default() -= line.quantity.get();
             }
         }

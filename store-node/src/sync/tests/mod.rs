@@ -14,11 +14,14 @@ use std::collections::BTreeSet;
 
 use percolate_common::domain::event::{Event, LifeReason};
 use percolate_common::entropy::{Entropy as _, SeededEntropy};
-use percolate_common::ids::TicketId;
-use percolate_common::journal::StreamKind;
+use percolate_common::ids::{NodeId, TicketId};
+use percolate_common::journal::{AuthorId, JournalId, StreamKind};
+use percolate_common::wire::session::{Position, WELCOME_POSITIONS_MAX};
 
 use hub::Hub;
 use shop::Shop;
+
+use super::standing::{Relation, survey};
 
 /// Runs of the dice.
 const SEEDS: u64 = 8;
@@ -66,6 +69,41 @@ fn a_moved_disk_begins_a_life_of_its_own_and_still_sends_what_the_old_one_had_no
     // On the machine that it is on now, it goes on.
     let again = moved.again(3);
     assert_eq!(again.sell("later").receipt.unwrap(), first.replace("-1", "-2"));
+}
+
+#[test]
+fn a_life_without_sales_keeps_nobody_from_vouching() {
+    let mut hub = Hub::default();
+    let shop = Shop::new(1);
+    let mut moved = Shop::open(shop.image(), 2, 2);
+    moved.deliver("delivery", 10_000);
+    moved.sell_all("after", 2);
+    moved.talk(&mut hub);
+    assert_eq!(reasons(&moved), [LifeReason::Moved]);
+    assert_eq!(hub.marks, 1, "the life that sold is compared, beside one that has nothing to compare");
+    agree(&moved, &hub);
+}
+
+#[test]
+fn a_journal_that_the_hub_does_not_list_is_offered_from_where_it_was_acknowledged() {
+    let mut hub = Hub::default();
+    let mut shop = Shop::new(1);
+    shop.sell_all("before", 3);
+    shop.talk(&mut hub);
+    shop.sell_all("unsent", 2);
+    let old = shop.present();
+    let moved = Shop::open(shop.image(), 2, 2);
+    let id = moved.app.journal(old, StreamKind::Sales);
+    // A list that is full names others.
+    let other = JournalId { author: AuthorId::node(NodeId::new(99)), ..id };
+    let full = vec![Position::new(&other, 1, other.genesis().hash.short()); WELCOME_POSITIONS_MAX];
+    let standing_in = |positions: &[Position]| {
+        let survey = moved.app.readers.read(|tx| survey(&moved.app, tx, positions)).unwrap();
+        let found = survey.standings.into_iter().find(|standing| standing.id == id).unwrap();
+        (found.held, found.last, found.relation)
+    };
+    assert_eq!(standing_in(&full), (4, 6, Relation::Behind), "the series and three tickets were acknowledged");
+    assert_eq!(standing_in(&full[1..]), (0, 6, Relation::Behind), "a hub that lists all holds nothing of it");
 }
 
 #[test]

@@ -378,7 +378,7 @@ impl Shop {
         let mut days: BTreeMap<_, (i64, i64)> = BTreeMap::new();
         for (life, _stream, id, recorded) in self.entries() {
             let once = seen.insert(id);
-            for line in books::stock_effects(&recorded.event) {
+            for line in recorded.event.stock_effects() {
                 let (total, counted) =
                     (totals.entry((life.number, line.stock_item.get())).or_default(), books::counted(line.quantity));
                 *total = (total.0 + counted.received, total.1 + counted.used);
