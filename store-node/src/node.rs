@@ -307,6 +307,8 @@ impl Node {
         let sync = SyncTask::new(app.clone(), machine, publisher);
         if let Some(path) = &config.guard {
             let guard = Guard::new(app.clone(), path.clone());
+            // Before anybody can ask how it stands.
+            guard.note().await;
             tasks.spawn("guard", |stop| guard.run(stop));
         }
         tasks.spawn("sync", |stop| sync.run(events, stop));
