@@ -111,7 +111,7 @@ async fn a_person_says_that_the_database_was_put_back_and_it_begins_a_life_once(
     std::fs::remove_file(other_disk.path().join("guard.json")).unwrap();
     let refused = say_put_back(other_disk.path().join("nowhere").as_path()).unwrap_err();
     assert!(refused.to_string().contains("nothing was put back there"), "{refused}");
-    say_put_back(&node.config.data).unwrap();
+    assert_eq!(say_put_back(&node.config.data).unwrap(), None, "it does not run");
     node.open().await;
     let (reason, incarnation) = life(&node).await;
     assert_eq!(reason, "operator");
