@@ -14,7 +14,8 @@ use clap::Args;
 /// the same file may be imported again: what is in already is recognised.
 ///
 /// Rows that cannot be read are set aside in FILE.quarantine.csv with line, column and reason, and the rest is
-/// imported. Correct that file where it stands and import it as it is: its columns quarantine_* are ignored.
+/// imported. Correct that file where it stands and import it as it is: its columns quarantine_* are ignored. One that
+/// stands there already and says something else is kept as FILE.quarantine.csv.bak, .bak2 ...
 #[derive(Debug, Args)]
 pub struct ImportOptions {
     /// The sales: CSV, plain or gzip
