@@ -133,7 +133,8 @@ async fn ask_node(option: &NodeOption) -> Result<(Node, NodeState), Failure> {
         })?),
     };
     let refused = |error: ClientError| Failure::new(Exit::ServerFailed, error);
-    let node = Node::new(Client::new(&option.address, token.as_deref()).map_err(refused)?);
+    let client = Client::new(&option.address, token.as_deref()).map_err(refused)?;
+    let node = Node::new(client.with_token_advice(option.token_advice("--node")));
     let patience = Duration::from_millis(STORE_PATIENCE_MS);
     let state = retry(patience, |_| node.state()).await.map_err(refused)?;
     Ok((node, state))

@@ -52,6 +52,21 @@ pub struct NodeOption {
     pub token_file: Option<PathBuf>,
 }
 
+impl NodeOption {
+    /// What to do when the server refuses the token, or the lack of one. `option` is how it was named.
+    #[must_use]
+    pub fn token_advice(&self, option: &str) -> String {
+        let shown = self.token_file.as_ref().map_or_else(
+            || "no token was shown".to_owned(),
+            |file| format!("the token in {} is not that server's", file.display()),
+        );
+        let address = &self.address;
+        format!(
+            "{shown}: name the file \"token\" in the server's data folder, as in {option} http://{address},DATA/token"
+        )
+    }
+}
+
 impl FromStr for NodeOption {
     type Err = String;
 

@@ -19,10 +19,10 @@ struct Chain {
     nodes: Vec<MockNode>,
 }
 
-struct Outcome {
-    code: i32,
-    json: Value,
-    stderr: String,
+pub(crate) struct Outcome {
+    pub(crate) code: i32,
+    pub(crate) json: Value,
+    pub(crate) stderr: String,
 }
 
 impl Chain {
@@ -60,7 +60,7 @@ impl Chain {
     }
 }
 
-async fn run(words: Vec<String>) -> Outcome {
+pub(crate) async fn run(words: Vec<String>) -> Outcome {
     let output = tokio::task::spawn_blocking(move || provision().arg("--json").args(words).output().unwrap()).await;
     let Output { status, stdout, stderr } = output.unwrap();
     let json = serde_json::from_slice(&stdout).unwrap_or(Value::Null);
