@@ -189,6 +189,13 @@ async fn a_row_that_a_store_knows_with_other_content_is_set_aside() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_row_is_one_row_in_words_too() {
+    let chain = Chain::start().await;
+    let outcome = chain.import(&chain.file(with_header(&[row(1, 5, "07:00:00", 1, "3.00")])), &[]).await;
+    assert!(outcome.stderr.starts_with("1 row read, 1 ticket to import\n"), "{}", outcome.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_loses_lines_is_noticed() {
     let chain = Chain::start().await;
     chain.nodes[1].set(Behaviour { loses_a_line: true, ..Behaviour::default() });
