@@ -3,13 +3,14 @@
 //! note the hub notices the same at the next greeting.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use percolate_common::journal::{Head, Incarnation, StreamKind};
 use percolate_runtime::files::{FileError, read_text, write_atomic};
 use percolate_runtime::sqlite::ReadTx;
-use percolate_runtime::tasks::blocking;
+use percolate_runtime::tasks::{Panicked, blocking};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
@@ -52,28 +53,85 @@ impl Note {
     }
 }
 
+/// Whose note a file is, whatever else it says: the note of another program version is still that node's.
+#[derive(Debug, Deserialize)]
+struct Owner {
+    node: u32,
+}
+
+/// How it stands with the guard file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub(crate) struct GuardState {
+    /// Which file it is.
+    path: String,
+    /// `kept`, `failing` or `of_another_node`.
+    #[schema(value_type = String)]
+    state: &'static str,
+    /// For a person: what it is good for, or why it is not kept and what to do.
+    detail: String,
+}
+
 /// Why a note was not taken.
 #[derive(Debug, thiserror::Error)]
 enum GuardError {
     #[error("the database could not be read")]
     App(#[from] AppError),
-    #[error("the file failed")]
+    #[error(transparent)]
     File(#[from] FileError),
     #[error("the note could not be made")]
     Json(#[from] serde_json::Error),
+    #[error("{path} is the guard file of node {theirs}, and this is node {ours}: it is left as it is")]
+    OfAnother { path: String, theirs: u32, ours: u32 },
+    #[error("the note was not taken")]
+    Panicked(#[from] Panicked),
+}
+
+impl GuardError {
+    const fn state(&self) -> &'static str {
+        match self {
+            Self::OfAnother { .. } => "of_another_node",
+            Self::App(_) | Self::File(_) | Self::Json(_) | Self::Panicked(_) => "failing",
+        }
+    }
+
+    /// What a person does about it.
+    fn remedy(&self) -> &'static str {
+        match self {
+            Self::OfAnother { .. } => "Choose another file with --guard, or remove this one if that box is no more",
+            Self::File(error) if is_missing(error) => "Make the folder, or choose another file with --guard",
+            Self::File(_) => "Make it writable, or choose another file with --guard",
+            Self::App(_) | Self::Json(_) | Self::Panicked(_) => "It is tried again after the next sale",
+        }
+    }
+
+    /// The error, all its causes, and what to do.
+    fn detail(&self) -> String {
+        format!("{}. {}; the box sells on unguarded.", with_causes(self), self.remedy())
+    }
+}
+
+fn is_missing(error: &FileError) -> bool {
+    match error {
+        FileError::MakeFolder { source, .. } | FileError::Write { source, .. } | FileError::Read { source, .. } => {
+            source.kind() == io::ErrorKind::NotFound
+        }
+        FileError::InUse { .. } => false,
+    }
+}
+
+fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 /// The note that was left, if it can be read: one that cannot tells nothing, and the node serves without.
 pub(crate) fn read(path: &Path) -> Option<Note> {
-    let text = match read_text(path) {
-        Ok(text) => text?,
-        Err(error) => {
-            tracing::warn!(error = &error as &dyn std::error::Error, "the guard file cannot be read");
-            return None;
-        }
+    let told = |error: &(dyn std::error::Error + 'static)| {
+        let (path, causes) = (path.display(), with_causes(error));
+        tracing::warn!("the guard file {path} does not tell whether the database was put back: {causes}");
     };
-    let note = serde_json::from_str(&text);
-    note.map_err(|error| tracing::warn!(error = &error as &dyn std::error::Error, "the guard file is not one")).ok()
+    let text = read_text(path).map_err(|error| told(&error)).ok()??;
+    serde_json::from_str(&text).map_err(|error| told(&error)).ok()
 }
 
 /// Whether this database, whose present life this is, knows less than the note.
@@ -114,22 +172,40 @@ impl Guard {
         self.note().await;
     }
 
-    async fn note(&self) {
+    /// Notes how far the database is written, and tells of it when that goes otherwise than the last time.
+    pub(crate) async fn note(&self) {
         let (app, path) = (self.app.clone(), self.path.clone());
-        let noted = blocking(move || write(&app, &path)).await;
-        if let Err(error) =
-            noted.map_err(|panicked| panicked.to_string()).and_then(|done| done.map_err(|e| e.to_string()))
-        {
+        let noted = blocking(move || write(&app, &path)).await.map_err(GuardError::from).and_then(|noted| noted);
+        if noted.is_err() {
             metrics::counter!("node_guard_failures_total").increment(1);
-            tracing::warn!(error, "the guard file cannot be written: {error}");
+        }
+        let (state, detail) = match &noted {
+            Ok(()) => ("kept", "It notes how far the database was written.".to_owned()),
+            Err(error) => (error.state(), error.detail()),
+        };
+        let path = self.path.display().to_string();
+        let now = GuardState { path: path.clone(), state, detail };
+        let before = self.app.present.set_guard(now.clone());
+        if before.as_ref() == Some(&now) {
+            return;
+        }
+        match (noted, before) {
+            (Err(_), _) => tracing::warn!("the guard file {path} is not kept: {}", now.detail),
+            (Ok(()), Some(_)) => tracing::info!("the guard file {path} is kept again"),
+            (Ok(()), None) => {}
         }
     }
 }
 
 fn write(app: &App, path: &Path) -> Result<(), GuardError> {
+    let ours = app.identity.node.get();
+    let owner = read_text(path)?.and_then(|text| serde_json::from_str::<Owner>(&text).ok());
+    if let Some(Owner { node: theirs }) = owner.filter(|owner| owner.node != ours) {
+        return Err(GuardError::OfAnother { path: path.display().to_string(), theirs, ours });
+    }
     let note = app.readers.read(|tx| {
         let present = lives::present(tx)?;
-        Ok::<_, AppError>(Note::new(app.identity.node.get(), present.incarnation, &heads(tx, present)?))
+        Ok::<_, AppError>(Note::new(ours, present.incarnation, &heads(tx, present)?))
     })?;
     write_atomic(path, &serde_json::to_vec(&note)?)?;
     Ok(())

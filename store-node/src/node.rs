@@ -15,7 +15,7 @@ use percolate_common::time::{Clock, StoreCalendar};
 use percolate_common::wire::session::Presence as PresenceMessage;
 use percolate_common::wire::topic::{Topic, node_subscriptions, process_client_id};
 use percolate_runtime::database::{Database, DatabaseOptions};
-use percolate_runtime::files::{DataDir, read_text, write_atomic, write_secret};
+use percolate_runtime::files::{DataDir, FileError, read_text, write_atomic, write_secret};
 use percolate_runtime::http::auth::TokenAuth;
 use percolate_runtime::http::health::{Check, Health};
 use percolate_runtime::http::server::{BoundServer, Endpoints};
@@ -78,16 +78,23 @@ const DATABASE_FILE: &str = "node.db";
 /// Says that the database was put back.
 const PUT_BACK_FILE: &str = "put-back";
 
-/// Leaves word in a data folder that its database was put back.
+/// Leaves word in a data folder that its database was put back, and tells which process runs on it, if one does: to that
+/// one the word means nothing before its next start.
 ///
 /// # Errors
 /// [`StartError`] if there is no database in it, or it cannot be written.
-pub fn say_put_back(data: &Path) -> Result<()> {
+pub fn say_put_back(data: &Path) -> Result<Option<String>> {
     let database = data.join(DATABASE_FILE);
     if !database.exists() {
         return Err(config_error(format!("there is no {}: nothing was put back there", database.display())));
     }
-    write_atomic(&data.join(PUT_BACK_FILE), b"").part("leaving word")
+    let (held, running) = match DataDir::open(data) {
+        Err(FileError::InUse { pid, .. }) => (None, Some(pid)),
+        opened => (Some(opened.part("leaving word")?), None),
+    };
+    write_atomic(&data.join(PUT_BACK_FILE), b"").part("leaving word")?;
+    drop(held);
+    Ok(running)
 }
 
 pub(crate) fn signing_key(data: &DataDir, entropy: &dyn Entropy) -> Result<SigningKey> {
@@ -307,6 +314,8 @@ impl Node {
         let sync = SyncTask::new(app.clone(), machine, publisher);
         if let Some(path) = &config.guard {
             let guard = Guard::new(app.clone(), path.clone());
+            // Before anybody can ask how it stands.
+            guard.note().await;
             tasks.spawn("guard", |stop| guard.run(stop));
         }
         tasks.spawn("sync", |stop| sync.run(events, stop));

@@ -49,8 +49,15 @@ pub async fn run(cli: Cli) -> Result<ExitCode, ProgramError> {
 }
 
 fn put_back(data: &Path) -> Result<ExitCode, ProgramError> {
-    say_put_back(data)?;
-    let said = "Noted. Start the box again: it begins a new life, and gets what it lacks back from head office.";
+    let said = match say_put_back(data)? {
+        None => {
+            "Noted. Start the box again: it begins a new life, and gets what it lacks back from head office.".to_owned()
+        }
+        Some(process) => format!(
+            "Noted, but the box runs now, as process {process}, and goes on as it is: the word counts at its next start. \
+             It begins a new life then, and gets what it lacks back from head office."
+        ),
+    };
     writeln!(io::stdout(), "{said}").map_err(ProgramError::Output)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -112,9 +112,7 @@ fn dimension(text: &str) -> Result<Dimension, Problem> {
             return Err(refused(
                 "by",
                 "report_dimension_unknown",
-                format!(
-                    "Sales cannot be reported by {other:?}: by store, day, month, hour, item or category they can."
-                ),
+                format!("There is no report by {other:?}: ask for by=store, day, month, hour, item or category."),
             ));
         }
     })

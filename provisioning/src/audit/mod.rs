@@ -30,6 +30,9 @@ const PATIENCE_MS: u64 = 10_000;
 /// How long a server may take to answer anything at all, in milliseconds.
 const AWAKE_MS_MAX: u64 = 5_000;
 
+const NOBODY_NAMED: &str = "whom to ask? Name head office with --hub URL,TOKENFILE and each shop's box with --node \
+                            URL,TOKENFILE, or with --folders DIR the folder that has the data folders of them all";
+
 const NOTHING_PROVEN: &str = "a side cannot be asked, so nothing is proven";
 
 /// Runs an audit.
@@ -37,15 +40,14 @@ const NOTHING_PROVEN: &str = "a side cannot be asked, so nothing is proven";
 /// # Errors
 /// [`Failure`] with [`Exit::ServerFailed`] if a side cannot be asked: nothing is proven then.
 pub async fn run(options: &AuditOptions, json: bool, screen: &mut Screen) -> Result<Exit, Failure> {
-    let (hub, nodes) = match &options.folders {
-        Some(folder) => in_folder(folder).map_err(|error| Failure::new(Exit::Usage, error))?,
-        None => {
-            let hub = options.hub.clone().ok_or_else(|| Failure::usage("--hub is missing"))?;
-            (hub, options.nodes.clone())
-        }
+    let (hub, nodes) = match (&options.folders, &options.hub, options.nodes.as_slice()) {
+        (Some(folder), ..) => in_folder(folder).map_err(|error| Failure::new(Exit::Usage, error))?,
+        (None, Some(hub), [_, ..]) => (hub.clone(), options.nodes.clone()),
+        (None, None, _) | (None, Some(_), []) => return Err(Failure::usage(NOBODY_NAMED)),
     };
-    let hub = Hub::new(client(&hub)?);
-    let nodes = nodes.iter().map(|option| Ok(Node::new(client(option)?))).collect::<Result<Vec<_>, Failure>>()?;
+    let hub = Hub::new(client(&hub, "--hub")?);
+    let nodes =
+        nodes.iter().map(|option| client(option, "--node").map(Node::new)).collect::<Result<Vec<_>, Failure>>()?;
     let asking = screen.progress.bar("reading the journals", nodes.len() as u64);
     let report = examine(&hub, &nodes, options.store, |asked| asking.at(asked)).await?;
     drop(asking);
@@ -70,25 +72,35 @@ async fn is_awake(name: &str, client: &Client) -> Result<(), Failure> {
 /// Audits these stores, or only one of them, and tells after each how many were asked.
 ///
 /// # Errors
-/// [`Failure`] with [`Exit::ServerFailed`] if a side cannot be asked: nothing is proven then.
+/// [`Failure`] with [`Exit::ServerFailed`] if a side cannot be asked: nothing is proven then; with [`Exit::Usage`] if the
+/// only store to audit is none of these.
 pub async fn examine(hub: &Hub, nodes: &[Node], only: Option<u32>, told: impl Fn(u64)) -> Result<AuditReport, Failure> {
     is_awake("the head office", hub.client()).await?;
     let mut report = AuditReport::default();
-    let mut asked = Vec::new();
+    let (mut asked, mut stores) = (Vec::new(), Vec::new());
     for (at, node) in (1..).zip(nodes) {
         is_awake("the shop's box", node.client()).await?;
         let state = ask(|_| node.state()).await?;
         asked.push(state.node);
+        stores.push(state.store.id);
         if only.is_none_or(|only| only == state.store.id) {
             report.stores.push(of_store(hub, node).await?);
         }
         told(at);
+    }
+    if let Some(only) = only.filter(|only| !stores.contains(only)) {
+        return Err(not_named(only, &stores));
     }
     if only.is_none() {
         let known = ask(|_| hub.nodes()).await?;
         report.not_asked = known.iter().filter(|known| !asked.contains(&known.node)).map(|known| known.store).collect();
     }
     Ok(report)
+}
+
+fn not_named(only: u32, stores: &[u32]) -> Failure {
+    let named = stores.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
+    Failure::usage(format!("store {only} is not among those that were named: of store {named}"))
 }
 
 /// Audits one store.
@@ -141,13 +153,16 @@ async fn evidence(hub: &Hub, shop: &Node, state: NodeState) -> Result<StoreEvide
     Ok(StoreEvidence { name: state.store.name, currency, node, hub: held, reported_days, reported_stock, uncounted })
 }
 
-fn client(option: &NodeOption) -> Result<Client, Failure> {
+/// `named_by` is the option that named it.
+fn client(option: &NodeOption, named_by: &str) -> Result<Client, Failure> {
     let token = option.token_file.as_ref().map(|path| {
         let read = std::fs::read_to_string(path);
         read.with_context(|| format!("could not read the token of {} from {}", option.address, path.display()))
     });
     let token = token.transpose().map_err(|error| Failure::new(Exit::Failed, error))?;
-    Client::new(&option.address, token.as_deref()).map_err(|error| Failure::new(Exit::ServerFailed, error))
+    let client = Client::new(&option.address, token.as_deref());
+    let client = client.map_err(|error| Failure::new(Exit::ServerFailed, error))?;
+    Ok(client.with_token_advice(option.token_advice(named_by)))
 }
 
 /// The servers whose data folders lie in a folder.

@@ -15,15 +15,16 @@ use crate::import::options::NodeOption;
 #[derive(Debug, Clone, Args)]
 pub struct AuditOptions {
     /// The head office's server, the hub, and the file that holds its token: http://127.0.0.1:8081,hub-data/token
-    #[arg(long, value_name = "URL[,TOKENFILE]", required_unless_present = "folders")]
+    #[arg(long, value_name = "URL[,TOKENFILE]")]
     pub hub: Option<NodeOption>,
     /// A store node, and the file that holds its token; a store that the head office knows and nobody names is a finding
-    #[arg(long = "node", value_name = "URL[,TOKENFILE]", required_unless_present = "folders")]
+    #[arg(long = "node", value_name = "URL[,TOKENFILE]")]
     pub nodes: Vec<NodeOption>,
     /// Only this store, by its number
     #[arg(long, value_name = "N")]
     pub store: Option<u32>,
-    /// A folder with the data folders of running servers, as `provision demo --data` makes it: hub, store-01, store-02 ...
+    /// Instead of --hub and --node: a folder with the data folders of running servers, hub, store-01, store-02 ..., as
+    /// `provision demo --data` makes it
     #[arg(long, value_name = "DIR", conflicts_with_all = ["hub", "nodes"])]
     pub folders: Option<PathBuf>,
 }

@@ -8,6 +8,15 @@ pub enum ClientError {
     /// This machine cannot make connections.
     #[error("could not set up an HTTP client")]
     Setup(#[source] reqwest::Error),
+    /// Nobody took the question.
+    #[error("nothing answers at {address}: is the server running?")]
+    Silent {
+        /// Host and port.
+        address: String,
+        /// Why.
+        #[source]
+        source: Cause,
+    },
     /// No answer, or half of one. Whether the request was done is unknown; under its key it may be sent again.
     #[error("no answer from {address} to {path}")]
     Unreachable {
@@ -17,7 +26,7 @@ pub enum ClientError {
         path: String,
         /// Why.
         #[source]
-        source: reqwest::Error,
+        source: Cause,
     },
     /// The server says no, and why.
     #[error("{address} refused {path} with {status} {code}: {detail}")]
@@ -52,6 +61,19 @@ pub enum ClientError {
         #[source]
         source: serde_json::Error,
     },
+}
+
+/// Why there was no answer: the first cause alone. Those between it and us are layers of the client.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", first_cause(.0))]
+pub struct Cause(reqwest::Error);
+
+fn first_cause(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    cause.to_string()
 }
 
 /// What `/readyz` answers.
@@ -96,6 +118,23 @@ struct Detail {
 }
 
 impl ClientError {
+    /// A request without an answer.
+    pub(super) fn unanswered(address: &str, path: &str, source: reqwest::Error) -> Self {
+        let address = address.to_owned();
+        if source.is_connect() {
+            return Self::Silent { address, source: Cause(source) };
+        }
+        Self::Unreachable { address, path: path.to_owned(), source: Cause(source) }
+    }
+
+    /// Says instead of the server what a person does who runs this program, if it refused the token.
+    pub(super) fn advised(mut self, advice: Option<&str>) -> Self {
+        if let (Self::Refused { status: 401, detail, .. }, Some(advice)) = (&mut self, advice) {
+            advice.clone_into(detail);
+        }
+        self
+    }
+
     /// Reads the body of a refusal, which may be anything.
     pub(super) fn refused(address: &str, path: &str, status: u16, body: &[u8]) -> Self {
         let problem: Problem = serde_json::from_slice(body).unwrap_or_default();
@@ -121,7 +160,7 @@ impl ClientError {
     #[must_use]
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::NotReady { .. } => true,
+            Self::Silent { .. } | Self::Unreachable { .. } | Self::NotReady { .. } => true,
             Self::Refused { status, .. } => matches!(status, 408 | 425 | 429 | 502 | 503 | 504),
             Self::Setup(_) | Self::Unexpected { .. } => false,
         }

@@ -5,7 +5,7 @@ mod hub;
 mod node;
 mod retry;
 
-pub use error::ClientError;
+pub use error::{Cause, ClientError};
 pub use hub::{Completeness, Hub, Journal, Measures, SalesReport, SalesRow, Through};
 pub use node::{DayBooks, Imported, Node, NodeState, RejectedRow, Sold, Stock, StockRow, StoreState, StreamState};
 pub use retry::retry;
@@ -26,6 +26,7 @@ const CONNECT_MS_MAX: u64 = 5_000;
 pub struct Client {
     address: String,
     authorization: Option<String>,
+    token_advice: Option<String>,
     http: reqwest::Client,
 }
 
@@ -51,7 +52,15 @@ impl Client {
             .build()
             .map_err(ClientError::Setup)?;
         let authorization = token.map(|token| format!("Bearer {}", token.trim()));
-        Ok(Self { address: address.to_owned(), authorization, http })
+        Ok(Self { address: address.to_owned(), authorization, token_advice: None, http })
+    }
+
+    /// Says this when the server refuses the token, for a person who named the token's file: the server's own words are for
+    /// one who writes requests.
+    #[must_use]
+    pub fn with_token_advice(mut self, advice: String) -> Self {
+        self.token_advice = Some(advice);
+        self
     }
 
     /// The server's host and port.
@@ -63,7 +72,7 @@ impl Client {
     /// Whether the server answers at all.
     ///
     /// # Errors
-    /// [`ClientError::Unreachable`] if it says nothing.
+    /// [`ClientError::Silent`] or [`ClientError::Unreachable`] if it says nothing.
     pub async fn answers(&self) -> Result<(), ClientError> {
         self.send(Method::GET, "/livez", None).await.map(drop)
     }
@@ -71,7 +80,7 @@ impl Client {
     /// Whether the server says that it is ready, or what it says instead.
     ///
     /// # Errors
-    /// [`ClientError::Unreachable`] if it says nothing.
+    /// [`ClientError::Silent`] or [`ClientError::Unreachable`] if it says nothing.
     pub async fn ready(&self) -> Result<Result<(), String>, ClientError> {
         let response = self.send(Method::GET, "/readyz", None).await?;
         let well = response.status().is_success();
@@ -127,7 +136,8 @@ impl Client {
         let replayed = response.headers().get("idempotent-replay").is_some_and(|value| value == "true");
         let text = response.bytes().await.map_err(|source| self.unreachable(path, source))?;
         if !status.is_success() {
-            return Err(ClientError::refused(&self.address, path, status.as_u16(), &text));
+            let refused = ClientError::refused(&self.address, path, status.as_u16(), &text);
+            return Err(refused.advised(self.token_advice.as_deref()));
         }
         let body = serde_json::from_slice(&text).map_err(|source| ClientError::Unexpected {
             address: self.address.clone(),
@@ -138,11 +148,28 @@ impl Client {
     }
 
     fn unreachable(&self, path: &str, source: reqwest::Error) -> ClientError {
-        ClientError::Unreachable { address: self.address.clone(), path: path.to_owned(), source }
+        ClientError::unanswered(&self.address, path, source)
     }
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use std::error::Error as _;
+    use std::net::TcpListener;
+
+    use super::*;
+
     pub(crate) use super::node::tests::demo_catalog;
+
+    #[tokio::test]
+    async fn a_server_that_does_not_run_is_told_with_one_cause() {
+        let gone = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = gone.local_addr().unwrap().to_string();
+        drop(gone);
+        let error = Client::new(&address, None).unwrap().answers().await.unwrap_err();
+        assert_eq!(error.to_string(), format!("nothing answers at {address}: is the server running?"));
+        let cause = error.source().unwrap();
+        assert_eq!((cause.to_string().as_str(), cause.source().is_none()), ("Connection refused (os error 111)", true));
+        assert!(error.is_passing());
+    }
 }

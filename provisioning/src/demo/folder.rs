@@ -125,12 +125,15 @@ impl Folder {
     /// What is said when all ends: what is kept, and what is not.
     #[must_use]
     pub fn farewell(&self, outcome: &Result<Exit, Failure>) -> String {
+        let was_interrupted = outcome.as_ref().is_err_and(|failure| failure.exit == Exit::Interrupted);
         let fate = match self {
             Self::Kept(path) => format!("everything is kept in {}", path.display()),
+            Self::Scratch(_) if was_interrupted => "nothing is kept".to_owned(),
             Self::Scratch(_) => "nothing is kept (--data DIR keeps all files and logs)".to_owned(),
         };
         let advice = match (outcome, self) {
             (Ok(Exit::Done), _) | (_, Self::Kept(_)) => "",
+            (Ok(_) | Err(_), Self::Scratch(_)) if was_interrupted => "",
             (Ok(_) | Err(_), Self::Scratch(_)) => {
                 "\n  to look into it, run it again with --data DIR and read the logs there"
             }
@@ -192,6 +195,16 @@ mod tests {
         let text = "the disk of /small has 8 MB free, and this demo needs 118 MB: make room there, name a folder on another \
                     disk with --data, or run fewer shops with --stores";
         assert_eq!((error.to_string().as_str(), error.exit().code()), (text, 6));
+    }
+
+    #[test]
+    fn a_person_is_sent_to_the_logs_after_a_failure_and_not_after_an_interrupt() {
+        let scratch = Folder::Scratch(tempfile::tempdir().unwrap());
+        let ended = |exit| scratch.farewell(&Err(Failure::new(exit, anyhow::anyhow!("as planned"))));
+        assert!(ended(Exit::ServerFailed).ends_with("run it again with --data DIR and read the logs there"));
+        assert_eq!(ended(Exit::Interrupted), "  stopping the servers, the shops first; nothing is kept");
+        let done = "  stopping the servers, the shops first; nothing is kept (--data DIR keeps all files and logs)";
+        assert_eq!(scratch.farewell(&Ok(Exit::Done)), done);
     }
 
     #[test]

@@ -34,6 +34,8 @@ pub mod shops;
 pub mod tally;
 pub mod till;
 
+use std::io;
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::time::Duration;
 
@@ -67,6 +69,7 @@ pub async fn run(options: &DemoOptions, json: bool, screen: &mut Screen) -> Resu
 }
 
 async fn run_and_stop(options: &DemoOptions, json: bool, screen: &mut Screen) -> Result<Exit, Failure> {
+    check_port(options.office_port)?;
     let folder = Folder::open(options).map_err(|error| Failure::new(error.exit(), error))?;
     let tasks = TaskGroup::new();
     let (trouble, troubled) = oneshot::channel();
@@ -83,6 +86,21 @@ async fn run_and_stop(options: &DemoOptions, json: bool, screen: &mut Screen) ->
         screen.progress.say("  some servers did not end in time and were killed");
     }
     outcome
+}
+
+/// Whether the office page can have the port that was asked for: found out before anything is started.
+fn check_port(port: u16) -> Result<(), Failure> {
+    match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            let taken = anyhow::anyhow!("port {port} is taken: choose another with --office-port");
+            Err(Failure::new(Exit::ServerFailed, taken))
+        }
+        Err(error) => {
+            let refused = format!("port {port} cannot be had: choose another with --office-port");
+            Err(Failure::new(Exit::ServerFailed, anyhow::Error::new(error).context(refused)))
+        }
+        Ok(_free) => Ok(()),
+    }
 }
 
 /// Waits for a server that cannot be kept up; for ever, if all can.
@@ -114,7 +132,7 @@ async fn whole(
         report = play::play(&opened, options, &screen.progress) => report?,
         _signal = shutdown_or_hangup_signal() => return Err(interrupted()),
     };
-    let failed = |error: std::io::Error| Failure::new(Exit::Failed, error);
+    let failed = |error: io::Error| Failure::new(Exit::Failed, error);
     let text = if json { format!("{}\n", report.to_json()) } else { report.to_text(screen.paint) };
     screen.write(&text).map_err(failed)?;
     if screen.is_terminal && !options.exit && !json {
@@ -134,4 +152,20 @@ async fn ask(opened: &Opened, screen: &mut Screen) -> Result<Exit, Failure> {
     let floor =
         Floor { catalog: stage.catalog.clone(), clock: stage.wall.clock, seed: stage.seed, tally: stage.tally.clone() };
     Prompt { stage, floor, currency: opened.currency }.serve(&mut lines, screen).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_that_is_taken_is_told_before_anything_starts() {
+        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let failure = check_port(port).unwrap_err();
+        let told = format!("port {port} is taken: choose another with --office-port");
+        assert_eq!((failure.to_string(), failure.exit), (told, Exit::ServerFailed));
+        drop(taken);
+        assert!(check_port(port).is_ok() && check_port(0).is_ok());
+    }
 }

@@ -33,7 +33,7 @@ use self::row::{Fault, Shop};
 use self::send::{STORE_PATIENCE_MS, SendError, Sent, Target, send};
 use crate::client::{Client, ClientError, Node, NodeState, retry};
 use crate::exit::{Exit, Failure};
-use crate::figures::{grouped, signed};
+use crate::figures::{counted, grouped, signed};
 use crate::screen::Screen;
 
 /// Longest token file, in bytes.
@@ -55,9 +55,9 @@ pub async fn run(options: &ImportOptions, json: bool, screen: &mut Screen) -> Re
     let reading = screen.progress.spinner("reading the file");
     let plan = Arc::new(plan::plan(file, &shops).map_err(|error| failed(error.into()))?);
     drop(reading);
-    let rows = grouped(plan.rows_read.into());
-    let tickets = grouped(plan.sums.iter().map(|sums| sums.tickets).sum());
-    screen.progress.say_without_bars(&format!("{rows} rows read, {tickets} tickets to import"));
+    let rows = counted(plan.rows_read.into(), "row", "rows");
+    let tickets = counted(plan.sums.iter().map(|sums| sums.tickets).sum(), "ticket", "tickets");
+    screen.progress.say_without_bars(&format!("{rows} read, {tickets} to import"));
     let sent = send_all(&plan, &options.source, &shops, &targets, screen).await;
     let mut later: BTreeMap<u32, Fault> = BTreeMap::new();
     later.extend(sent.iter().flat_map(|sent| sent.faults.clone()));
@@ -133,7 +133,8 @@ async fn ask_node(option: &NodeOption) -> Result<(Node, NodeState), Failure> {
         })?),
     };
     let refused = |error: ClientError| Failure::new(Exit::ServerFailed, error);
-    let node = Node::new(Client::new(&option.address, token.as_deref()).map_err(refused)?);
+    let client = Client::new(&option.address, token.as_deref()).map_err(refused)?;
+    let node = Node::new(client.with_token_advice(option.token_advice("--node")));
     let patience = Duration::from_millis(STORE_PATIENCE_MS);
     let state = retry(patience, |_| node.state()).await.map_err(refused)?;
     Ok((node, state))

@@ -14,7 +14,8 @@ use clap::Args;
 /// the same file may be imported again: what is in already is recognised.
 ///
 /// Rows that cannot be read are set aside in FILE.quarantine.csv with line, column and reason, and the rest is
-/// imported. Correct that file where it stands and import it as it is: its columns quarantine_* are ignored.
+/// imported. Correct that file where it stands and import it as it is: its columns quarantine_* are ignored. One that
+/// stands there already and says something else is kept as FILE.quarantine.csv.bak, .bak2 ...
 #[derive(Debug, Args)]
 pub struct ImportOptions {
     /// The sales: CSV, plain or gzip
@@ -49,6 +50,21 @@ pub struct NodeOption {
     pub address: String,
     /// The file with its token.
     pub token_file: Option<PathBuf>,
+}
+
+impl NodeOption {
+    /// What to do when the server refuses the token, or the lack of one. `option` is how it was named.
+    #[must_use]
+    pub fn token_advice(&self, option: &str) -> String {
+        let shown = self.token_file.as_ref().map_or_else(
+            || "no token was shown".to_owned(),
+            |file| format!("the token in {} is not that server's", file.display()),
+        );
+        let address = &self.address;
+        format!(
+            "{shown}: name the file \"token\" in the server's data folder, as in {option} http://{address},DATA/token"
+        )
+    }
 }
 
 impl FromStr for NodeOption {

@@ -52,6 +52,8 @@ pub struct SetAside {
     pub rows_by_code: BTreeMap<String, u64>,
     /// The file that has them; none if there are none.
     pub path: Option<PathBuf>,
+    /// Where the file that stood there before was moved, if it said something else.
+    pub earlier: Option<PathBuf>,
 }
 
 impl SetAside {
@@ -99,17 +101,32 @@ pub fn set_aside(
     let rows_by_code = write_rows(input, plan, shops, later, &mut out)?;
     let draft = out.into_inner().map_err(|error| failed(error.into_error()))?;
     draft.as_file().sync_all().map_err(failed)?;
-    keep_an_earlier_one(&path, draft.path()).map_err(failed)?;
+    let earlier = keep_an_earlier_one(&path, draft.path()).map_err(failed)?;
     draft.persist(&path).map_err(|error| failed(error.error))?;
-    Ok(SetAside { rows_by_code, path: Some(path) })
+    Ok(SetAside { rows_by_code, path: Some(path), earlier })
 }
 
-/// A person may have begun to correct the file: other content is moved away, not written over.
-fn keep_an_earlier_one(path: &Path, draft: &Path) -> io::Result<()> {
+/// A person may have begun to correct the file: other content is moved away, and over nothing that says something else.
+fn keep_an_earlier_one(path: &Path, draft: &Path) -> io::Result<Option<PathBuf>> {
+    let Some(earlier) = read_or_none(path)? else { return Ok(None) };
+    if earlier == fs::read(draft)? {
+        return Ok(None);
+    }
+    let mut place = with_suffix(path, EARLIER_SUFFIX);
+    for number in 2_u32.. {
+        match read_or_none(&place)? {
+            Some(kept) if kept != earlier => place = with_suffix(path, &format!("{EARLIER_SUFFIX}{number}")),
+            Some(_) | None => break,
+        }
+    }
+    fs::rename(path, &place)?;
+    Ok(Some(place))
+}
+
+fn read_or_none(path: &Path) -> io::Result<Option<Vec<u8>>> {
     match fs::read(path) {
-        Ok(earlier) if earlier != fs::read(draft)? => fs::rename(path, with_suffix(path, EARLIER_SUFFIX)),
-        Ok(_) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Ok(content) => Ok(Some(content)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
 }
@@ -269,10 +286,26 @@ mod tests {
         fs::write(path_beside(&case.input), "half corrected").unwrap();
         let (first, _) = aside(&case);
         let kept = case.folder.path().join("sales.csv.quarantine.csv.bak");
-        assert_eq!(fs::read_to_string(&kept).unwrap(), "half corrected");
-        assert_eq!(aside(&case).0, first);
+        assert_eq!(
+            (first.earlier.as_ref(), fs::read_to_string(&kept).unwrap().as_str()),
+            (Some(&kept), "half corrected")
+        );
+        assert_eq!(aside(&case).0, SetAside { earlier: None, ..first });
         assert_eq!(fs::read_to_string(&kept).unwrap(), "half corrected", "the same content moves nothing");
         assert_eq!(fs::read_dir(case.folder.path()).unwrap().count(), 3, "no draft is left");
+    }
+
+    #[test]
+    fn no_earlier_quarantine_is_written_over_by_a_later_one() {
+        let case = rows(&[&row("1", "5", "07:00:00", 0, "3.00")]);
+        let of = |suffix: &str| case.folder.path().join(format!("sales.csv.quarantine.csv.bak{suffix}"));
+        for (corrected, expected) in [("first", ""), ("second", "2"), ("third", "3"), ("second", "2")] {
+            fs::write(path_beside(&case.input), corrected).unwrap();
+            assert_eq!(aside(&case).0.earlier, Some(of(expected)), "{corrected}");
+        }
+        for (kept, suffix) in [("first", ""), ("second", "2"), ("third", "3")] {
+            assert_eq!(fs::read_to_string(of(suffix)).unwrap(), kept);
+        }
     }
 
     #[test]

@@ -109,7 +109,8 @@ impl Report {
             "outcome": outcome(self.exit()), "exit_code": self.exit().code(),
             "rows_read": self.rows_read, "rows_duplicate": self.rows_duplicate,
             "rows_set_aside": self.set_aside.rows(), "rows_set_aside_by_code": self.set_aside.rows_by_code,
-            "quarantine_file": self.set_aside.path, "import_ms": milliseconds(self.import_ms),
+            "quarantine_file": self.set_aside.path, "quarantine_file_earlier": self.set_aside.earlier,
+            "import_ms": milliseconds(self.import_ms),
             "wait_ms": self.wait_ms.map(milliseconds),
             "stores": self.stores.iter().map(store).collect::<Vec<_>>(), "totals": sums(&self.totals()),
         })
@@ -199,6 +200,10 @@ impl Report {
             }
             let path = path.display();
             sentences.push(format!("Set aside in {path}: correct it there, and import that file in the same way."));
+        }
+        if let Some(earlier) = &self.set_aside.earlier {
+            let earlier = earlier.display();
+            sentences.push(format!("The file that stood there before said something else, and is kept as {earlier}."));
         }
         sentences
     }
@@ -350,5 +355,9 @@ mod tests {
                 && text.contains("Set aside in sales.csv.quarantine.csv: correct")
         );
         assert!(text.contains("3 rows were set aside; everything else"), "{text}");
+        assert!(!text.contains("is kept as"), "{text}");
+        report.set_aside.earlier = Some("sales.csv.quarantine.csv.bak".into());
+        let text = report.to_text(Paint::new(false));
+        assert!(text.contains("said something else, and is kept as sales.csv.quarantine.csv.bak."), "{text}");
     }
 }

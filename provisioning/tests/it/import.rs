@@ -19,10 +19,10 @@ struct Chain {
     nodes: Vec<MockNode>,
 }
 
-struct Outcome {
-    code: i32,
-    json: Value,
-    stderr: String,
+pub(crate) struct Outcome {
+    pub(crate) code: i32,
+    pub(crate) json: Value,
+    pub(crate) stderr: String,
 }
 
 impl Chain {
@@ -60,7 +60,7 @@ impl Chain {
     }
 }
 
-async fn run(words: Vec<String>) -> Outcome {
+pub(crate) async fn run(words: Vec<String>) -> Outcome {
     let output = tokio::task::spawn_blocking(move || provision().arg("--json").args(words).output().unwrap()).await;
     let Output { status, stdout, stderr } = output.unwrap();
     let json = serde_json::from_slice(&stdout).unwrap_or(Value::Null);
@@ -186,6 +186,13 @@ async fn a_row_that_a_store_knows_with_other_content_is_set_aside() {
     let text = fs::read_to_string(outcome.json["quarantine_file"].as_str().unwrap()).unwrap();
     assert!(text.lines().nth(1).unwrap().starts_with("2,transaction_id,conflicting_row,"), "{text}");
     assert_eq!(chain.nodes[1].sums(), (1, 2, 2, 350), "what was there stays");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_row_is_one_row_in_words_too() {
+    let chain = Chain::start().await;
+    let outcome = chain.import(&chain.file(with_header(&[row(1, 5, "07:00:00", 1, "3.00")])), &[]).await;
+    assert!(outcome.stderr.starts_with("1 row read, 1 ticket to import\n"), "{}", outcome.stderr);
 }
 
 #[tokio::test(flavor = "multi_thread")]

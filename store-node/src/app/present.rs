@@ -9,6 +9,8 @@ use percolate_common::journal::JournalId;
 use percolate_common::wire::session::ACK_PARKED_MAX;
 use tokio::sync::broadcast;
 
+use crate::guard::GuardState;
+
 /// Notices that wait for a slow listener; the oldest are dropped for it, and it is told.
 const NOTICES_MAX: usize = 256;
 
@@ -65,6 +67,8 @@ pub(crate) struct ParkedThere {
 pub(crate) struct Present {
     catalog: RwLock<Option<Arc<Catalog>>>,
     halted: RwLock<Option<Halted>>,
+    /// Absent without a guard file.
+    guard: RwLock<Option<GuardState>>,
     link: AtomicU8,
     compared: AtomicBool,
     skew_ms: AtomicI64,
@@ -80,6 +84,7 @@ impl Default for Present {
         Self {
             catalog: RwLock::default(),
             halted: RwLock::default(),
+            guard: RwLock::default(),
             link: AtomicU8::new(LinkState::Down as u8),
             compared: AtomicBool::new(false),
             skew_ms: AtomicI64::new(0),
@@ -105,6 +110,15 @@ impl Present {
 
     pub(crate) fn set_halted(&self, halted: Option<Halted>) {
         *self.halted.write().unwrap_or_else(PoisonError::into_inner) = halted;
+    }
+
+    pub(crate) fn guard(&self) -> Option<GuardState> {
+        self.guard.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Keeps how it stands with the guard file, and gives back how it stood before.
+    pub(crate) fn set_guard(&self, guard: GuardState) -> Option<GuardState> {
+        self.guard.write().unwrap_or_else(PoisonError::into_inner).replace(guard)
     }
 
     pub(crate) fn link(&self) -> LinkState {

@@ -20,6 +20,7 @@ use crate::app::present::ParkedThere;
 use crate::app::reports::{self, DayAnswer, StockRow};
 use crate::app::tickets::TicketAnswer;
 use crate::app::{App, Halted};
+use crate::guard::GuardState;
 use crate::store::lives::{self, Life};
 use crate::store::{journal, repair};
 
@@ -65,6 +66,8 @@ pub(super) struct NodeAnswer {
     repair: Option<RepairAnswer>,
     /// Why it has stopped sending, if it has; it goes on selling.
     halted: Option<Halted>,
+    /// The file of `--guard` and whether it is kept; null without one. It sells on in any case.
+    guard: Option<GuardState>,
 }
 
 /// A life of the node's database: another one begins where two boxes might otherwise write the same journal.
@@ -191,6 +194,7 @@ pub(super) async fn node(State(app): State<App>, _actor: Actor) -> Result<Json<N
         parked: app.present.parked().into_iter().map(ParkedAnswer::new).collect(),
         repair: (left > 0).then_some(RepairAnswer { left }),
         halted: app.present.halted(),
+        guard: app.present.guard(),
     }))
 }
 

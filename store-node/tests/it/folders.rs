@@ -3,6 +3,7 @@
 use percolate_common::domain::event::Event;
 use percolate_common::journal::StreamKind;
 use store_node::config::Config;
+use tokio::process::Command;
 
 use crate::support::menu::ESPRESSO;
 use crate::support::node::{TestNode, chain, ticket};
@@ -30,6 +31,30 @@ async fn a_second_process_on_the_folder_is_refused_and_the_first_sells_on() {
     let names = format!("is in use by process {}: stop it first, or choose another folder", first.pid());
     assert!(said.contains(&names) && said.contains(node.config.data.to_str().unwrap()), "{said}");
     assert_eq!(till.sold("sale", &ticket("T1", &[(ESPRESSO, 1)])).await, "T1-A-1");
+}
+
+/// What `store-node put-back` answers.
+async fn put_back(config: &Config) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_store-node"));
+    let output = command.arg("put-back").arg("--data").arg(&config.data).output().await.unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[tokio::test]
+async fn who_says_that_a_disk_was_put_back_is_told_if_the_box_runs() {
+    let (node, mut hub) = TestNode::prepare_with_hub().await;
+    let program = Program::start_selling(&node.config, &mut hub).await;
+    let till = program.till().await;
+    let said = put_back(&node.config).await;
+    let told = format!("Noted, but the box runs now, as process {}, and goes on as it is", program.pid());
+    assert!(said.starts_with(&told) && said.contains("counts at its next start"), "{said}");
+    assert_eq!(till.sold("sale", &ticket("T1", &[(ESPRESSO, 1)])).await, "T1-A-1");
+    program.tell_to_stop();
+    assert_eq!(program.ended().await.0, Some(0));
+    assert!(put_back(&node.config).await.starts_with("Noted. Start the box again: it begins a new life"));
+    let program = Program::start(&node.config);
+    assert_eq!(program.till().await.get("/v1/node").await["life"]["reason"], "operator");
 }
 
 #[tokio::test]

@@ -62,13 +62,56 @@ async fn without_a_note_the_copy_goes_on_until_the_hub_sees_it_and_a_note_that_i
 }
 
 #[tokio::test]
+async fn a_guard_file_that_cannot_be_written_is_told_with_its_path_its_cause_and_what_to_do() {
+    let (mut node, other_disk) = copied().await;
+    let folder = other_disk.path().join("nodir");
+    let path = folder.join("guard.json").display().to_string();
+    node.config.guard = Some(folder.join("guard.json"));
+    node.open().await;
+    let guard = node.till().get("/v1/node").await["guard"].clone();
+    assert_eq!((&guard["state"], &guard["path"]), (&"failing".into(), &path.clone().into()));
+    let told = format!(
+        "could not write {path}: No such file or directory (os error 2). Make the folder, or choose another file with \
+         --guard; the box sells on unguarded."
+    );
+    assert_eq!(guard["detail"], told);
+    sell(&node.till(), "sale-4").await;
+    std::fs::create_dir(&folder).unwrap();
+    node.restart().await;
+    assert_eq!(node.till().get("/v1/node").await["guard"]["state"], "kept");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn the_guard_file_of_another_node_is_left_as_it_is() {
+    let (mut node, other_disk) = copied().await;
+    let path = other_disk.path().join("guard.json");
+    // Also if another version of the program wrote it.
+    let theirs = r#"{"node":4711,"incarnation":"0000000000000007","written":{"sales":9},"since":1}"#;
+    std::fs::write(&path, theirs).unwrap();
+    node.open().await;
+    let guard = node.till().get("/v1/node").await["guard"].clone();
+    assert_eq!(guard["state"], "of_another_node");
+    let detail = guard["detail"].as_str().unwrap();
+    let told = format!("{} is the guard file of node 4711, and this is node {}", path.display(), node.config.node);
+    assert!(detail.starts_with(&told) && detail.contains("left as it is"), "{detail}");
+    sell(&node.till(), "sale-4").await;
+    node.stop().await;
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), theirs);
+    node.config.guard = None;
+    node.open().await;
+    assert_eq!(node.till().get("/v1/node").await["guard"], Value::Null);
+    node.stop().await;
+}
+
+#[tokio::test]
 async fn a_person_says_that_the_database_was_put_back_and_it_begins_a_life_once() {
     let (mut node, other_disk) = copied().await;
     put_database_back(&node.database(), other_disk.path());
     std::fs::remove_file(other_disk.path().join("guard.json")).unwrap();
     let refused = say_put_back(other_disk.path().join("nowhere").as_path()).unwrap_err();
     assert!(refused.to_string().contains("nothing was put back there"), "{refused}");
-    say_put_back(&node.config.data).unwrap();
+    assert_eq!(say_put_back(&node.config.data).unwrap(), None, "it does not run");
     node.open().await;
     let (reason, incarnation) = life(&node).await;
     assert_eq!(reason, "operator");
