@@ -19,6 +19,9 @@ use crate::app::error::AppError;
 use crate::store::journal;
 use crate::store::lives::{self, Life};
 
+/// A larger file is no note.
+const NOTE_BYTES_MAX: u64 = 4_096;
+
 /// Time after a commit until it is noted; what is written in between can be lost by a copy without the note seeing it.
 const NOTE_AFTER: Duration = Duration::from_secs(10);
 
@@ -49,7 +52,9 @@ impl Note {
             return lives.iter().all(|life| life.to_string() != self.incarnation);
         }
         let known = |stream: &str| heads.iter().find(|(of, _)| of.as_str() == stream).map_or(0, |(_, head)| head.seq);
-        self.written.iter().any(|(stream, seq)| *seq > known(stream))
+        // What only a newer program knows cannot be compared.
+        let mut comparable = self.written.iter().filter(|(stream, _)| stream.parse::<StreamKind>().is_ok());
+        comparable.any(|(stream, seq)| *seq > known(stream))
     }
 }
 
@@ -82,6 +87,8 @@ enum GuardError {
     Json(#[from] serde_json::Error),
     #[error("{path} is the guard file of node {theirs}, and this is node {ours}: it is left as it is")]
     OfAnother { path: String, theirs: u32, ours: u32 },
+    #[error("{path} is no guard file, but a folder, a device, a link to nowhere, or too large: it is left as it is")]
+    NotOne { path: String },
     #[error("the note was not taken")]
     Panicked(#[from] Panicked),
 }
@@ -90,13 +97,14 @@ impl GuardError {
     const fn state(&self) -> &'static str {
         match self {
             Self::OfAnother { .. } => "of_another_node",
-            Self::App(_) | Self::File(_) | Self::Json(_) | Self::Panicked(_) => "failing",
+            Self::App(_) | Self::File(_) | Self::Json(_) | Self::NotOne { .. } | Self::Panicked(_) => "failing",
         }
     }
 
     /// What a person does about it.
     fn remedy(&self) -> &'static str {
         match self {
+            Self::NotOne { .. } => "Choose another file with --guard",
             Self::OfAnother { .. } => "Choose another file with --guard, or remove this one if that box is no more",
             Self::File(error) if is_missing(error) => "Make the folder, or choose another file with --guard",
             Self::File(_) => "Make it writable, or choose another file with --guard",
@@ -130,8 +138,18 @@ pub(crate) fn read(path: &Path) -> Option<Note> {
         let (path, causes) = (path.display(), with_causes(error));
         tracing::warn!("the guard file {path} does not tell whether the database was put back: {causes}");
     };
-    let text = read_text(path).map_err(|error| told(&error)).ok()??;
+    let text = note_text(path).map_err(|error| told(&error)).ok()??;
     serde_json::from_str(&text).map_err(|error| told(&error)).ok()
+}
+
+/// What stands in a guard file. Nothing else is opened: a pipe would never end, and a device may be anything.
+fn note_text(path: &Path) -> Result<Option<String>, GuardError> {
+    let not_one = || GuardError::NotOne { path: path.display().to_string() };
+    match std::fs::metadata(path) {
+        Ok(found) if !found.is_file() || found.len() > NOTE_BYTES_MAX => Err(not_one()),
+        Err(_nothing) if path.is_symlink() => Err(not_one()),
+        Ok(_) | Err(_) => Ok(read_text(path)?),
+    }
 }
 
 /// Whether this database, whose present life this is, knows less than the note.
@@ -199,7 +217,7 @@ impl Guard {
 
 fn write(app: &App, path: &Path) -> Result<(), GuardError> {
     let ours = app.identity.node.get();
-    let owner = read_text(path)?.and_then(|text| serde_json::from_str::<Owner>(&text).ok());
+    let owner = note_text(path)?.and_then(|text| serde_json::from_str::<Owner>(&text).ok());
     if let Some(Owner { node: theirs }) = owner.filter(|owner| owner.node != ours) {
         return Err(GuardError::OfAnother { path: path.display().to_string(), theirs, ours });
     }
@@ -207,7 +225,9 @@ fn write(app: &App, path: &Path) -> Result<(), GuardError> {
         let present = lives::present(tx)?;
         Ok::<_, AppError>(Note::new(ours, present.incarnation, &heads(tx, present)?))
     })?;
-    write_atomic(path, &serde_json::to_vec(&note)?)?;
+    // A link goes on pointing to the other disk: the file that it names is replaced, not the link.
+    let named = std::fs::canonicalize(path).unwrap_or_else(|_new| path.to_owned());
+    write_atomic(&named, &serde_json::to_vec(&note)?)?;
     Ok(())
 }
 
@@ -233,6 +253,9 @@ mod tests {
         assert!(put_back(&[first], first, &heads(101, 3)), "one journal is enough");
         assert!(!put_back(&[first, second], second, &heads(1, 0)), "a life that began after the note");
         assert!(put_back(&[second], second, &heads(500, 9)), "a life that this copy has not come to");
+        let mut newer = note.clone();
+        newer.written.insert("tides".to_owned(), 9);
+        assert!(!newer.is_ahead(11, &[first], first, &heads(100, 4)), "a stream of a newer program");
         assert!(!note.is_ahead(12, &[second], second, &heads(1, 0)), "the note of another box");
     }
 

@@ -199,7 +199,7 @@ pub(crate) fn open(
     };
     let living = app.clone();
     let put_back = data.file(PUT_BACK_FILE);
-    let told = Told { by_operator: put_back.exists(), note: config.guard.as_deref().and_then(guard::read) };
+    let told = Told { by_operator: put_back.is_file(), note: config.guard.as_deref().and_then(guard::read) };
     let by_operator = told.by_operator;
     let begun = app.writer.run_blocking("begin_life", move |tx| life::begin(&living, tx, &told));
     let _present = begun.part("beginning the life of the database")?;

@@ -83,6 +83,33 @@ async fn a_guard_file_that_cannot_be_written_is_told_with_its_path_its_cause_and
 }
 
 #[tokio::test]
+async fn what_is_no_guard_file_is_not_opened_and_a_link_stays_one() {
+    let (mut node, other_disk) = copied().await;
+    let at = |name: &str| other_disk.path().join(name);
+    assert!(std::process::Command::new("mkfifo").arg(at("pipe")).status().unwrap().success());
+    std::fs::write(at("large"), vec![b' '; 5_000]).unwrap();
+    std::os::unix::fs::symlink(at("missing"), at("astray")).unwrap();
+    for name in ["pipe", "large", "astray", ""] {
+        node.config.guard = Some(at(name));
+        node.open().await;
+        let guard = node.till().get("/v1/node").await["guard"].clone();
+        assert_eq!(guard["state"], "failing", "{name}: {guard}");
+        assert!(guard["detail"].as_str().unwrap().contains("is no guard file"), "{guard}");
+        node.stop().await;
+    }
+    assert!(at("astray").is_symlink() && std::fs::read(at("large")).unwrap().len() == 5_000);
+
+    std::os::unix::fs::symlink(at("guard.json"), at("link")).unwrap();
+    node.config.guard = Some(at("link"));
+    node.open().await;
+    sell(&node.till(), "sale-4").await;
+    node.stop().await;
+    assert!(at("link").is_symlink());
+    let note: Value = serde_json::from_slice(&std::fs::read(at("guard.json")).unwrap()).unwrap();
+    assert_eq!(note["written"]["sales"], 5, "the series and four tickets, on the other disk");
+}
+
+#[tokio::test]
 async fn the_guard_file_of_another_node_is_left_as_it_is() {
     let (mut node, other_disk) = copied().await;
     let path = other_disk.path().join("guard.json");
