@@ -140,13 +140,18 @@ impl Balance {
 
 fn sums(value: &Value, at: &str) -> Result<Sums> {
     let of = |field: &str| number(value, &format!("{at}/{field}"));
+    // By item and category it is null: lines have none.
+    let charged = |field: &str| match value.pointer(&format!("{at}/{field}")) {
+        Some(Value::Null) => Ok(0),
+        Some(_) | None => of(field),
+    };
     Ok(Sums {
         tickets: of("tickets")?,
         lines: of("lines")?,
         units: of("units")?,
         net: of("net_minor")?,
-        tax: of("tax_minor")?,
-        total: of("total_minor")?,
+        tax: charged("tax_minor")?,
+        total: charged("total_minor")?,
         tax_unknown_tickets: of("tax_unknown_tickets")?,
     })
 }

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use percolate_common::time::UtcMillis;
 
 use super::completeness::CompletenessMark;
-use super::reports::{SalesReport, SalesSums, StockReport};
+use super::reports::{RowSums, SalesReport, SalesSums, StockReport};
 
 /// A text cell: quoted where it must be, and never one that a spreadsheet would run.
 fn cell(text: &str) -> String {
@@ -32,6 +32,14 @@ fn comment(text: &mut String, words: &str) {
     text.push_str("# ");
     text.extend(words.chars().map(plain));
     text.push_str("\r\n");
+}
+
+/// What a row has none of is an empty cell.
+fn row_sums(sums: &RowSums) -> String {
+    let RowSums { tickets, lines, units, net_minor, tax_minor, total_minor, tax_unknown_tickets } = sums;
+    let or_empty = |amount: &Option<i64>| amount.map(|amount| amount.to_string()).unwrap_or_default();
+    let (tax, total) = (or_empty(tax_minor), or_empty(total_minor));
+    format!("{tickets},{lines},{units},{net_minor},{tax},{total},{tax_unknown_tickets}")
 }
 
 fn sums(sums: &SalesSums) -> String {
@@ -64,7 +72,7 @@ pub(crate) fn sales(report: &SalesReport) -> String {
     let header = "key,label,tickets,lines,units,net_minor,tax_minor,total_minor,tax_unknown_tickets";
     record(&mut text, &[header]);
     for row in &report.rows {
-        record(&mut text, &[&cell(&row.key), &cell(&row.label), &sums(&row.sums)]);
+        record(&mut text, &[&cell(&row.key), &cell(&row.label), &row_sums(&row.sums)]);
     }
     record(&mut text, &["total", "Total", &sums(&report.totals)]);
     let or = |value: Option<&str>, none: &str| value.unwrap_or(none).to_owned();

@@ -30,6 +30,16 @@ pub(crate) enum Dimension {
     Category,
 }
 
+impl Dimension {
+    /// Whether a row has lines of tickets, and not whole tickets.
+    const fn is_of_lines(self) -> bool {
+        match self {
+            Self::Item | Self::Category => true,
+            Self::Store | Self::Day | Self::Month | Self::Hour => false,
+        }
+    }
+}
+
 /// One row of a sales report. Amounts are minor units of the report's currency.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct SalesRow {
@@ -39,13 +49,13 @@ pub(crate) struct SalesRow {
     pub(crate) label: String,
     /// Its sums.
     #[serde(flatten)]
-    pub(crate) sums: SalesSums,
+    pub(crate) sums: RowSums,
 }
 
-/// Sums of a report or of a row.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
-pub(crate) struct SalesSums {
-    /// Tickets; in rows by item and category, tickets that hold such a line.
+/// Sums of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct RowSums {
+    /// Tickets; by item and category, tickets that hold such a line.
     pub(crate) tickets: i64,
     /// Lines.
     pub(crate) lines: i64,
@@ -53,9 +63,37 @@ pub(crate) struct SalesSums {
     pub(crate) units: i64,
     /// Before tax.
     pub(crate) net_minor: i64,
-    /// Tax. It is charged on tickets: rows by item and category have none.
+    /// Tax. It is charged on tickets: null by item and category.
+    pub(crate) tax_minor: Option<i64>,
+    /// With tax; null by item and category.
+    pub(crate) total_minor: Option<i64>,
+    /// Tickets brought in from other systems, whose tax is not known; their total counts what was sold before tax.
+    pub(crate) tax_unknown_tickets: i64,
+}
+
+impl RowSums {
+    fn new(by: Dimension, sums: Measures) -> Self {
+        let SalesSums { tickets, lines, units, net_minor, tax_minor, total_minor, tax_unknown_tickets } = sums.into();
+        let of_tickets = |amount| (!by.is_of_lines()).then_some(amount);
+        let (tax_minor, total_minor) = (of_tickets(tax_minor), of_tickets(total_minor));
+        Self { tickets, lines, units, net_minor, tax_minor, total_minor, tax_unknown_tickets }
+    }
+}
+
+/// Sums of a report or of a ticket.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct SalesSums {
+    /// Tickets.
+    pub(crate) tickets: i64,
+    /// Lines.
+    pub(crate) lines: i64,
+    /// Pieces.
+    pub(crate) units: i64,
+    /// Before tax.
+    pub(crate) net_minor: i64,
+    /// Tax.
     pub(crate) tax_minor: i64,
-    /// With tax; in rows by item and category 0.
+    /// With tax.
     pub(crate) total_minor: i64,
     /// Tickets brought in from other systems, whose tax is not known; their total counts what was sold before tax.
     pub(crate) tax_unknown_tickets: i64,
@@ -155,11 +193,11 @@ pub(crate) fn sales(tx: &ReadTx<'_>, known: &Known, question: Question) -> Resul
     let scope = question.store.unwrap_or(StoreId::CHAIN);
     let lines = lines(tx, question, span, &completeness)?;
     let mut totals = Measures::sum(lines.iter().map(|line| &line.sums))?;
-    if matches!(question.by, Dimension::Item | Dimension::Category) {
+    if question.by.is_of_lines() {
         let tickets = store::rollup_total(tx, scope, span)?.unwrap_or_default();
         totals = Measures { lines: totals.lines, units: totals.units, net: totals.net, ..tickets };
     }
-    let row = |line: Line| SalesRow { key: line.key, label: line.label, sums: line.sums.into() };
+    let row = |line: Line| SalesRow { key: line.key, label: line.label, sums: RowSums::new(question.by, line.sums) };
     Ok(SalesReport {
         by: question.by,
         store: question.store.map(StoreId::get),

@@ -116,7 +116,7 @@ impl Ledger {
             "item" | "category" => rows.sort_by(|(a_key, a), (b_key, b)| b.net.cmp(&a.net).then(a_key.cmp(b_key))),
             _ => {}
         }
-        let written = rows.into_iter().map(|(key, sums)| sums.written(&key, &self.label(by, &key))).collect();
+        let written = rows.into_iter().map(|(key, sums)| sums.written(by, &key, &self.label(by, &key))).collect();
         (written, all(&asked).as_object())
     }
 
@@ -150,8 +150,12 @@ impl Sums {
                "tax_minor": self.tax, "total_minor": self.total, "tax_unknown_tickets": self.unknown})
     }
 
-    fn written(&self, key: &str, label: &str) -> Value {
+    fn written(&self, by: &str, key: &str, label: &str) -> Value {
         let mut row = self.as_object();
+        if matches!(by, "item" | "category") {
+            // A line knows nothing of what is charged on its ticket.
+            (row["tax_minor"], row["total_minor"]) = (Value::Null, Value::Null);
+        }
         row["key"] = json!(key);
         row["label"] = json!(label);
         row
