@@ -94,3 +94,9 @@ cargo_quietly() {
   fi
   return "$status"
 }
+
+# build_workspace TARGETS...: builds these targets (--lib, --bins, --tests) of all packages. Every script builds through here:
+# of another selection of packages cargo would compile their dependencies once more, with other features.
+build_workspace() {
+  cargo_quietly build cargo build --workspace "$@" --locked
+}
