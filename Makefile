@@ -19,24 +19,21 @@ test: ## Run all tests, with a table of the stages at the end
 
 day: ## Play a Tuesday at ten shops, and compare all books at its end
 	@scripts/setup.sh
-	@scripts/build.sh
-	@cargo test --quiet --package system-tests --test day --locked -- --nocapture
+	@scripts/test-target.sh day
 
 prove: ## Tamper with a chain's books in every way that an owner fears, and show that each is seen
 	@scripts/setup.sh
 	@scripts/build.sh
-	@cargo build --quiet --package system-tests --bin prove --locked
 	@$(TARGET_DIR)/debug/prove
 
 kills: ## The kill harness: SIGKILL of a selling shop and of the hub, again and again (ARGS="200 50 SEED")
 	@scripts/setup.sh
 	@scripts/build.sh
-	@cargo build --quiet --package system-tests --bin kills --locked
 	@$(TARGET_DIR)/debug/kills $(ARGS)
 
 sim: ## Simulate chains with everything going wrong (SEEDS=200 FROM=1 DAYS=1 STORES=3 PROFILE=everything SECONDS=0)
 	@scripts/setup.sh
-	@cargo build --quiet --package system-tests --bin simulate --locked
+	@scripts/build.sh
 	@$(TARGET_DIR)/debug/simulate SEEDS=$(SEEDS) FROM=$(FROM) DAYS=$(DAYS) STORES=$(STORES) PROFILE=$(PROFILE) SECONDS=$(SECONDS)
 
 planted: ## Plant known bugs into a copy of the code, one at a time, and show that the simulator catches each
@@ -45,7 +42,7 @@ planted: ## Plant known bugs into a copy of the code, one at a time, and show th
 
 census: ## Show what is alive: event types, routes, metrics and error codes, each with who makes and who uses it
 	@scripts/setup.sh
-	@cargo test --quiet --package system-tests --test tidy --locked -- --nocapture everything_that_is_named_is_alive
+	@scripts/test-target.sh tidy everything_that_is_named_is_alive
 
 mutants: ## Change the core in small ways, and show which changes no test notices: slow (needs cargo-mutants; ARGS="--re ^common/src/money")
 	@cargo mutants --version >/dev/null 2>&1 || { echo "cargo-mutants is not installed: cargo install cargo-mutants --locked"; exit 2; }

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Builds the programs (store-node, cloud-hub, provision) with one line of progress.
+# Builds all programs, those that ship and those that test them, with one line of progress.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/lib.sh
 source scripts/lib.sh
 
-cargo_quietly build cargo build --workspace --exclude bench --exclude slow-line --bins --locked
+build_workspace --bins

@@ -28,7 +28,7 @@ progress_of() {
     /Building \[/        { if (match($0, /[0-9]+\/[0-9]+/)) { split(substr($0, RSTART, RLENGTH), n, "/")
                            said = n[1] " of " n[2] " crates" } }
     /Downloaded /        { said = "fetching crates" }
-    /Blocking waiting/   { said = "waiting for another cargo" }
+    /Blocking waiting/   { said = "waiting for another build" }
     END { print said }'
   return 0
 }
@@ -60,15 +60,17 @@ report_progress() {
 
 # run_quietly LABEL LOG COMMAND...: runs COMMAND with its output in LOG, and shows how far it is.
 run_quietly() {
-  local label=$1 log=$2 status=0 reporter
+  local label=$1 kept=$2 log=$2.$$ status=0 reporter
   shift 2
   mkdir -p "$(dirname "$log")"
+  # A log of its own until the end: two builds at once would write over each other's words.
   : >"$log"
   report_progress "$label" "$log" 2>/dev/null &
   reporter=$!
   "$@" >"$log" 2>&1 </dev/null || status=$?
   kill "$reporter" 2>/dev/null || true
   wait "$reporter" 2>/dev/null || true
+  mv -f "$log" "$kept"
   if is_terminal; then printf '\r\033[K'; fi
   return "$status"
 }
@@ -93,4 +95,10 @@ cargo_quietly() {
     echo "$label: FAILED after $(minutes $((SECONDS - from))); the whole log is $log"
   fi
   return "$status"
+}
+
+# build_workspace TARGETS...: builds these targets (--lib, --bins, --tests) of all packages. Every script builds through here:
+# of another selection of packages cargo would compile their dependencies once more, with other features.
+build_workspace() {
+  cargo_quietly build cargo build --workspace "$@" --locked
 }

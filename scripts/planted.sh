@@ -5,5 +5,5 @@ cd "$(dirname "$0")/.."
 # shellcheck source=scripts/lib.sh
 source scripts/lib.sh
 
-cargo_quietly build cargo build --package system-tests --bin planted --locked
+build_workspace --bins
 "$target_dir/debug/planted"

@@ -51,7 +51,7 @@ format_and_lints() {
 }
 
 build() {
-  cargo_quietly build cargo build --workspace --lib --bins --tests --locked || { go_on=no; return 1; }
+  build_workspace --lib --bins --tests || { go_on=no; return 1; }
 }
 
 has_nextest() {
@@ -124,6 +124,16 @@ cargo_test() {
   return "$status"
 }
 
+# The test targets of the other packages: a folder with a main.rs, or a file.
+targets_beside() {
+  local path
+  for path in */tests/*/main.rs */*/tests/*/main.rs */tests/*.rs */*/tests/*.rs; do
+    [ -f "$path" ] || continue
+    path=${path%/main.rs}
+    basename "$path" .rs
+  done | sort -u | sed 's/^/--test\n/'
+}
+
 # The test targets of tests/Cargo.toml that need the whole chain: all but tidy.
 end_to_end_targets() {
   awk -F'"' '/^\[\[/ { inside = ($0 == "[[test]]") } inside && /^name = / && $2 != "tidy" { print "--test"; print $2 }' tests/Cargo.toml
@@ -135,8 +145,11 @@ unit_tests() {
     nextest "unit tests" 'not package(system-tests) or binary(tidy) or (package(system-tests) and kind(lib))' || status=1
     cargo_test "doc tests" --workspace --doc || status=1
   else
-    cargo_test "unit tests" --workspace --exclude system-tests || status=1
-    cargo_test "house rules" --package system-tests --lib --test tidy || status=1
+    local targets
+    mapfile -t targets < <(targets_beside)
+    cargo_test "unit tests" --workspace --lib --bins "${targets[@]}" || status=1
+    cargo_test "house rules" --workspace --test tidy || status=1
+    cargo_test "doc tests" --workspace --doc || status=1
   fi
   return "$status"
 }
@@ -147,7 +160,7 @@ end_to_end_tests() {
   else
     local targets
     mapfile -t targets < <(end_to_end_targets)
-    cargo_test "end-to-end tests" --package system-tests "${targets[@]}"
+    cargo_test "end-to-end tests" --workspace "${targets[@]}"
   fi
 }
 

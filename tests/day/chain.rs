@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use percolate_common::time::Clock;
 use percolate_runtime::system::{SystemClock, clock_from_option};
 use system_tests::harness::{Feed, Hub, Node, NodeSpec, Proxy, demo_menu, eventually};
@@ -173,15 +173,21 @@ impl Day {
         self.sold.load(Ordering::Relaxed)
     }
 
-    /// Waits until so many more tickets are sold.
-    pub(crate) async fn more_sold(&self, more: u32) -> Result<()> {
+    /// Waits until so many more tickets are sold. A till that fails ends the wait, with its own error.
+    pub(crate) async fn more_sold(&self, selling: &mut Selling, more: u32) -> Result<()> {
         let goal = self.sold() + more;
-        eventually("more tickets", || async {
+        let reached = eventually("more tickets", || async {
             let now = self.sold();
             ensure!(now >= goal, "{now} of {goal}");
             Ok(())
-        })
-        .await
+        });
+        tokio::select! {
+            reached = reached => reached,
+            Some(ended) = selling.tills.join_next() => {
+                let (shop, _till) = ended?.context("a till gave up")?;
+                bail!("a till of shop {shop} stopped before it was told to")
+            }
+        }
     }
 
     /// Takes another menu into use at these shops, once it has reached them.

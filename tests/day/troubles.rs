@@ -72,11 +72,11 @@ pub(crate) async fn the_line_is_mended(day: &mut Day) -> Result<String> {
 
 /// A box is killed while its tills sell; they repeat what got no answer.
 pub(crate) async fn a_box_is_killed(day: &mut Day) -> Result<String> {
-    let selling = day.start_selling(|shop| shop == KILLED);
-    day.more_sold(10).await?;
+    let mut selling = day.start_selling(|shop| shop == KILLED);
+    day.more_sold(&mut selling, 10).await?;
     day.shop(KILLED)?.node.kill()?;
     day.shop(KILLED)?.node.restart().await?;
-    day.more_sold(10).await?;
+    day.more_sold(&mut selling, 10).await?;
     let retries = day.stop_selling(selling).await?;
     ensure!(retries > 0, "no till felt the kill");
     Ok(format!("shop {KILLED} was killed and is back; its tills asked again {retries} times"))
@@ -85,12 +85,12 @@ pub(crate) async fn a_box_is_killed(day: &mut Day) -> Result<String> {
 /// Head office is killed; nobody in a shop notices.
 pub(crate) async fn head_office_is_killed(day: &mut Day) -> Result<String> {
     let before: u32 = day.shops.iter().flat_map(|shop| &shop.tills).map(|till| till.retries).sum();
-    let selling = day.start_selling(|shop| shop <= 2);
-    day.more_sold(10).await?;
+    let mut selling = day.start_selling(|shop| shop <= 2);
+    day.more_sold(&mut selling, 10).await?;
     day.hub.kill()?;
-    day.more_sold(10).await?;
+    day.more_sold(&mut selling, 10).await?;
     day.hub.restart().await?;
-    day.more_sold(10).await?;
+    day.more_sold(&mut selling, 10).await?;
     let after = day.stop_selling(selling).await?;
     ensure!(after == before, "a till had to ask again because head office was gone");
     Ok("two shops sold on, and no till had to ask twice".to_owned())

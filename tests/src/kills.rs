@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::books::{any_item, complete, hub_totals, number, store_totals, text, ticket};
 use crate::harness::{Client, Hub, Node, NodeSpec, eventually};
+use crate::words::{counted, grouped};
 
 /// Tills of the shop.
 pub const TILLS: usize = 4;
@@ -19,7 +20,7 @@ pub const TILLS: usize = 4;
 const ANSWERS_BETWEEN_MAX: u64 = 12;
 
 /// How often what is killed.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Plan {
     /// SIGKILLs of the shop's server.
     pub node_kills: u32,
@@ -27,6 +28,17 @@ pub struct Plan {
     pub hub_kills: u32,
     /// Chance.
     pub seed: u64,
+}
+
+/// How far it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Killed {
+    /// Kills of the shop's server so far.
+    pub node: u32,
+    /// Kills of the hub so far.
+    pub hub: u32,
+    /// Tickets that were answered so far.
+    pub answered: u64,
 }
 
 /// What came of it.
@@ -76,11 +88,11 @@ async fn sell(client: Client, till: usize, item: i64, stop: Arc<AtomicBool>, ans
     Ok(told)
 }
 
-/// Runs the plan in a scratch folder.
+/// Runs the plan in a scratch folder, and tells after every kill how far it is.
 ///
 /// # Errors
 /// If a server does not come back, a till is never answered, or the books of tills, shop and hub differ.
-pub async fn run(plan: Plan) -> Result<Outcome> {
+pub async fn run(plan: Plan, mut told: impl FnMut(Killed)) -> Result<Outcome> {
     let scratch = tempfile::tempdir()?;
     let mut hub = Hub::start(scratch.path()).await?;
     let mut node = Node::start(scratch.path(), NodeSpec::store(1), &hub.mqtt, &[]).await?;
@@ -92,30 +104,33 @@ pub async fn run(plan: Plan) -> Result<Outcome> {
         tills.spawn(sell(node.client.clone(), till, item, stop.clone(), answered.clone()));
     }
     let dice = SeededEntropy::new(plan.seed);
-    let (mut node_kills, mut hub_kills) = (plan.node_kills, plan.hub_kills);
-    while node_kills + hub_kills > 0 {
+    let mut killed = Killed::default();
+    while (killed.node, killed.hub) != (plan.node_kills, plan.hub_kills) {
         let goal = answered.load(Ordering::Relaxed) + dice.next_u64() % (ANSWERS_BETWEEN_MAX + 1);
         eventually("more answers", || async {
             ensure!(answered.load(Ordering::Relaxed) >= goal, "no answer");
             Ok(())
         })
         .await?;
-        if dice.next_u64() % u64::from(node_kills + hub_kills) < u64::from(hub_kills) {
+        let (of_node, of_hub) = (u64::from(plan.node_kills - killed.node), u64::from(plan.hub_kills - killed.hub));
+        if dice.next_u64() % (of_node + of_hub) < of_hub {
             hub.kill()?;
             hub.restart().await?;
-            hub_kills -= 1;
+            killed.hub += 1;
         } else {
             node.kill()?;
             node.restart().await?;
-            node_kills -= 1;
+            killed.node += 1;
         }
+        killed.answered = answered.load(Ordering::Relaxed);
+        told(killed);
     }
     stop.store(true, Ordering::Relaxed);
-    let mut told = Vec::new();
+    let mut heard = Vec::new();
     while let Some(till) = tills.join_next().await {
-        told.push(till??);
+        heard.push(till??);
     }
-    compare(&hub, &node, &told).await
+    compare(&hub, &node, &heard).await
 }
 
 /// Compares what the tills were told with what the shop and the hub hold.
@@ -146,9 +161,34 @@ async fn compare(hub: &Hub, node: &Node, told: &[Till]) -> Result<Outcome> {
 
 /// The outcome as a line for people.
 #[must_use]
-pub fn in_words(plan: Plan, outcome: Outcome) -> Value {
+pub fn in_words(plan: Plan, outcome: Outcome) -> String {
+    format!(
+        "{}, {}: {} answered, {} lost, {} doubled",
+        counted(plan.node_kills.into(), "shop kill", "shop kills"),
+        counted(plan.hub_kills.into(), "hub kill", "hub kills"),
+        counted(outcome.answered, "sale", "sales"),
+        grouped(outcome.lost),
+        grouped(outcome.doubled),
+    )
+}
+
+/// The outcome as an object for programs.
+#[must_use]
+pub fn in_json(plan: Plan, outcome: Outcome) -> Value {
     serde_json::json!({
         "node_kills": plan.node_kills, "hub_kills": plan.hub_kills, "seed": plan.seed, "answered": outcome.answered,
         "repeated": outcome.repeated, "lost": outcome.lost, "doubled": outcome.doubled,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Outcome, Plan, in_words};
+
+    #[test]
+    fn the_outcome_is_a_sentence() {
+        let plan = Plan { node_kills: 20, hub_kills: 1, seed: 1 };
+        let outcome = Outcome { answered: 1_049, repeated: 60, lost: 0, doubled: 2 };
+        assert_eq!(in_words(plan, outcome), "20 shop kills, 1 hub kill: 1,049 sales answered, 0 lost, 2 doubled");
+    }
 }

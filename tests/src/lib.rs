@@ -4,6 +4,7 @@
 
 pub mod audit;
 pub mod books;
+pub mod command;
 pub mod golden_month;
 pub mod harness;
 pub mod imports;

@@ -14,6 +14,10 @@ const SEEDS: u32 = 200;
 /// Worlds that must be clean without a bug.
 const CLEAN_SEEDS: u32 = 10;
 
+/// Builds the simulator of the copy, and shows how far that is.
+const BUILD: &str =
+    "source scripts/lib.sh && cargo_quietly 'build of the copy' cargo build --workspace --bin simulate --locked";
+
 fn simulate(program: &PathBuf, bug: u32, seeds: u32) -> Result<Option<Catch>> {
     let mut command = Command::new(program);
     command.args([format!("SEEDS={seeds}"), "FIRST=1".to_owned()]).env("PERCOLATE_PLANTED", bug.to_string());
@@ -37,9 +41,8 @@ fn main() -> Result<ExitCode> {
     let edits = edits(&root)?;
     copy_with_bugs(&root, &copy, &edits)?;
     println!("building a copy with {} bugs planted; the first time with everything that it stands on …", edits.len());
-    let mut build = Command::new("cargo");
-    build.current_dir(&copy).env("CARGO_TARGET_DIR", &built);
-    build.args(["build", "--quiet", "--locked", "--package", "system-tests", "--bin", "simulate"]);
+    let mut build = Command::new("bash");
+    build.current_dir(&copy).env("CARGO_TARGET_DIR", &built).args(["-c", BUILD]);
     ensure!(build.status()?.success(), "the copy in {} does not build", copy.display());
     let simulator = built.join("debug/simulate");
 

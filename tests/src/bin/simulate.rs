@@ -2,8 +2,6 @@
 //!
 //! Ends with a table of what was met. Exit 1 if a promise was broken, or if in 1,000 seeds or more something was never met.
 
-#![expect(clippy::print_stdout, reason = "this program is its output")]
-
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -12,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use percolate_runtime::system::monotonic_now;
+use system_tests::command::{asks_for_help, end, misused, say};
 use system_tests::simulation::{Met, Outcome, Plan, Profile, Reach, run, sweep};
 
 /// Worlds at a time: the machines that this runs on have two cores.
@@ -23,10 +22,23 @@ const SEEDS_FOR_ALL: u64 = 1_000;
 /// Days and stores of one world.
 const DAYS_MAX: u32 = 31;
 const STORES_MAX: usize = 50;
-/// Exit code for arguments that are not understood.
-const USAGE: u8 = 2;
 /// Seconds of an hour.
 const HOUR_S: u64 = 3_600;
+
+const HELP: &str = "\
+Simulates chains with everything going wrong that a seed says, and ends with a table of what was met.
+
+Usage: simulate [NAME=VALUE]...
+
+  SEEDS=200           worlds, one for each seed
+  FROM=1              the first seed
+  DAYS=1              days of each world, up to 31
+  STORES=3            stores of each world, up to 50
+  PROFILE=everything  what goes wrong: calm, mobile, crashes, disks, office or everything
+  SECONDS=0           begin no new world after so many seconds; 0 is no limit
+  FIRST=0             1 ends the run at the first broken promise
+
+Exit codes: 0 no promise was broken, 1 one was or (in 1,000 seeds or more) something was never met, 2 called wrongly";
 
 /// What to run.
 struct Wanted {
@@ -73,11 +85,14 @@ struct Sum {
     reach: Reach,
 }
 
-fn tell(plan: Plan, outcome: &Outcome, word: &str) {
-    let Some((violation, log)) = &outcome.violation else { return };
-    println!("\nBROKEN after {} simulated hours, seed {}: {violation}", outcome.hours, plan.seed);
-    log.iter().for_each(|line| println!("    {line}"));
-    println!("  again: make sim SEEDS=1 FROM={} DAYS={} STORES={} PROFILE={word}", plan.seed, plan.days, plan.stores);
+fn tell(plan: Plan, outcome: &Outcome, word: &str) -> Result<()> {
+    let Some((violation, log)) = &outcome.violation else { return Ok(()) };
+    say(&format!("\nBROKEN after {} simulated hours, seed {}: {violation}", outcome.hours, plan.seed))?;
+    for line in log {
+        say(&format!("    {line}"))?;
+    }
+    let Plan { seed, days, stores, .. } = plan;
+    Ok(say(&format!("  again: make sim SEEDS=1 FROM={seed} DAYS={days} STORES={stores} PROFILE={word}"))?)
 }
 
 fn work(wanted: &Wanted) -> Result<Sum> {
@@ -98,7 +113,7 @@ fn work(wanted: &Wanted) -> Result<Sum> {
             sum.reach.merge(&outcome.reach);
             if outcome.violation.is_some() {
                 sum.broken.push(seed);
-                tell(plan, &outcome, &word);
+                tell(plan, &outcome, &word).inspect_err(|_error| is_over.store(true, Ordering::Relaxed))?;
                 if wanted.first_only {
                     is_over.store(true, Ordering::Relaxed);
                 }
@@ -114,40 +129,44 @@ fn work(wanted: &Wanted) -> Result<Sum> {
     Ok(sum.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner))
 }
 
-fn main() -> Result<ExitCode> {
-    let wanted = match Wanted::read(std::env::args().skip(1)) {
-        Ok(wanted) => wanted,
-        Err(error) => {
-            println!("{error:#}");
-            return Ok(ExitCode::from(USAGE));
-        }
-    };
+fn simulate(wanted: &Wanted) -> Result<ExitCode> {
     sweep()?;
     let begin = monotonic_now();
-    let sum = work(&wanted)?;
+    let sum = work(wanted)?;
     let took_ms = u64::try_from((monotonic_now() - begin).as_millis())?.max(1);
     let store_days = sum.worlds * u64::from(wanted.plan.days) * wanted.plan.stores as u64;
     let an_hour = store_days * HOUR_S * 1_000 / took_ms;
-    println!("\n    times  what was met (and its name in the code)");
+    say("\n    times  what was met (and its name in the code)")?;
     for met in Met::ALL {
-        println!("{:>9}  {} ({met:?})", sum.reach.times(met), met.in_words());
+        say(&format!("{:>9}  {} ({met:?})", sum.reach.times(met), met.in_words()))?;
     }
-    println!(
+    say(&format!(
         "\n{} worlds, {store_days} shop-days in {}.{:01} s, {WORKERS} worlds at a time, each in one thread: {an_hour} \
          shop-days an hour.",
         sum.worlds,
         took_ms / 1_000,
         took_ms % 1_000 / 100
-    );
+    ))?;
     let never = sum.reach.never();
     if sum.worlds >= SEEDS_FOR_ALL && !never.is_empty() && wanted.plan.profile == Profile::Everything {
-        println!("NEVER MET: {never:?}");
+        say(&format!("NEVER MET: {never:?}"))?;
         return Ok(ExitCode::FAILURE);
     }
     if sum.broken.is_empty() {
-        println!("No promise was broken.");
+        say("No promise was broken.")?;
         return Ok(ExitCode::SUCCESS);
     }
-    println!("{} worlds broke a promise: seeds {:?}", sum.broken.len(), sum.broken);
+    say(&format!("{} worlds broke a promise: seeds {:?}", sum.broken.len(), sum.broken))?;
     Ok(ExitCode::FAILURE)
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if asks_for_help(&arguments) {
+        return end(say(HELP).map(|()| ExitCode::SUCCESS).map_err(Into::into));
+    }
+    match Wanted::read(arguments.into_iter()) {
+        Ok(wanted) => end(simulate(&wanted)),
+        Err(error) => misused(&error, HELP),
+    }
 }
