@@ -30,7 +30,7 @@ use percolate_runtime::writer::Writer;
 use crate::store::journal;
 use crate::store::lives::{self, Life};
 use error::AppError;
-pub(crate) use present::{Halted, LinkState, Notice, Present};
+pub(crate) use present::{FOLLOW_EVERY, Halted, LinkState, Notice, Present};
 
 /// A wall clock this far behind what was already written is not believed, in milliseconds.
 const BEHIND_MS_MAX: i64 = 2_000;

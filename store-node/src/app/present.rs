@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use percolate_common::domain::catalog::Catalog;
 use percolate_common::journal::JournalId;
@@ -13,6 +14,10 @@ use crate::guard::GuardState;
 
 /// Notices that wait for a slow listener; the oldest are dropped for it, and it is told.
 const NOTICES_MAX: usize = 256;
+
+/// Who follows the journal hears at once of a commit after a pause, and of a stream of commits so often: to look after
+/// each would take the cores from the next sale, at more cost than the sale itself.
+pub(crate) const FOLLOW_EVERY: Duration = Duration::from_millis(5);
 
 /// Something that a screen in the shop may want to know at once.
 #[derive(Debug, Clone)]

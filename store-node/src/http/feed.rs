@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::error::AppError;
 use crate::app::reports::{self, Told};
-use crate::app::{App, Notice};
+use crate::app::{App, FOLLOW_EVERY, Notice};
 
 /// Tickets that are read at one time.
 const PAGE_TICKETS: u32 = 100;
@@ -75,6 +75,10 @@ impl Feed {
             if let Err(error) = self.tell().await {
                 // The next commit tries again from the same place.
                 tracing::error!(error = &error as &dyn std::error::Error, "the screens could not be told: {error}");
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(FOLLOW_EVERY) => {}
             }
         }
     }

@@ -1,5 +1,7 @@
 //! The exchange as a task: waits for the link, the database and the time, and gives the [`Exchange`] its turns.
 
+use std::time::Duration;
+
 use percolate_runtime::mqtt::{LinkEvent, Publisher};
 use percolate_runtime::system::monotonic_now;
 use percolate_runtime::tasks::blocking;
@@ -8,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::exchange::{Exchange, Turn};
 use super::session::Machine;
-use crate::app::App;
+use crate::app::{App, FOLLOW_EVERY};
 
 /// Everything that the task owns.
 #[derive(Debug)]
@@ -27,16 +29,26 @@ impl SyncTask {
     pub(crate) async fn run(self, mut events: mpsc::Receiver<LinkEvent>, stop: CancellationToken) {
         let mut commits = self.app.writer.commits();
         let mut exchange = self.exchange();
+        let mut looked_at = Duration::ZERO;
         loop {
-            let wait = exchange.wait(monotonic_now());
+            let now = monotonic_now();
+            let wait = exchange.wait(now);
+            let unheard = (looked_at + FOLLOW_EVERY).saturating_sub(now);
+            let grown = async {
+                tokio::time::sleep(unheard).await;
+                commits.changed().await
+            };
             let turn = tokio::select! {
                 () = stop.cancelled() => return,
                 event = events.recv() => match event {
                     Some(event) => Turn::Link(event),
                     None => return,
                 },
-                changed = commits.changed() => match changed {
-                    Ok(()) => Turn::Grown,
+                changed = grown => match changed {
+                    Ok(()) => {
+                        looked_at = monotonic_now();
+                        Turn::Grown
+                    }
                     Err(_closed) => return,
                 },
                 () = tokio::time::sleep(wait) => Turn::Due,
