@@ -210,9 +210,9 @@ impl Exchange {
         if !self.link_full
             && let Some(mark) = self.session.mark(&self.app, &self.machine, now)?
         {
-            self.publish_session(Some(mark))?;
+            self.publish_session(Some(mark.clone()))?;
             if !self.link_full {
-                self.session.marked(now);
+                self.session.marked(&self.app, &mark, now);
             }
         }
         Ok(())

@@ -6,7 +6,7 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 
 use percolate_common::crdt::stock::StockDigest;
-use percolate_common::journal::Incarnation;
+use percolate_common::journal::{Incarnation, JournalId};
 use percolate_common::wire::session::{FromNode, LifeStock, MARK_LIVES_MAX, Mark, SignedHead};
 use percolate_runtime::sqlite::ReadTx;
 
@@ -25,6 +25,9 @@ pub(super) const MARK_INTERVAL: Duration = Duration::from_secs(15 * 60);
 pub(super) struct Marks {
     /// Absent outside a session.
     due: Option<Duration>,
+    /// The heads that were vouched for in this session, and those that are being: a signature costs more than all else here,
+    /// so that what did not move is not signed again.
+    vouched: BTreeMap<JournalId, u64>,
     /// When a life's totals were last stated anew.
     restated: BTreeMap<Incarnation, Duration>,
 }
@@ -33,6 +36,7 @@ impl Marks {
     /// A session begins.
     pub(super) fn begin(&mut self, now: Duration) {
         self.due = Some(now);
+        self.vouched.clear();
     }
 
     /// The session is over.
@@ -76,11 +80,14 @@ impl Session {
                     stock.extend(self.life_stock(app, tx, life)?);
                 }
             }
-            let heads = journal::head_list(tx, present)?;
-            let signed = |head: &journal::StreamHead| {
-                SignedHead::sign(&machine.key, &app.journal(present, head.stream), &head.head)
-            };
-            Ok(Some(FromNode::Mark(Mark { session, heads: heads.iter().map(signed).collect(), stock })))
+            let mut heads = Vec::new();
+            for head in journal::head_list(tx, present)? {
+                let id = app.journal(present, head.stream);
+                if self.marks.vouched.get(&id) != Some(&head.head.seq) {
+                    heads.push(SignedHead::sign(&machine.key, &id, &head.head));
+                }
+            }
+            Ok(Some(FromNode::Mark(Mark { session, heads, stock })))
         })
     }
 
@@ -100,7 +107,15 @@ impl Session {
     }
 
     /// A mark has been handed to the link.
-    pub(crate) fn marked(&mut self, now: Duration) {
+    pub(crate) fn marked(&mut self, app: &App, mark: &FromNode, now: Duration) {
+        if let FromNode::Mark(mark) = mark {
+            let own = mark.stock.first().map_or(0, |stock| stock.incarnation);
+            for head in &mark.heads {
+                let (author, incarnation) = (app.author(), Incarnation::new(own));
+                let id = head.stream().map(|stream| JournalId { author, incarnation, stream });
+                self.marks.vouched.extend(id.map(|id| (id, head.head().seq)));
+            }
+        }
         self.marks.due = Some(now + MARK_INTERVAL);
         metrics::counter!("node_marks_sent_total").increment(1);
     }

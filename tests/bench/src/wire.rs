@@ -44,7 +44,7 @@ pub(crate) async fn run(bench: &Bench) -> Result<Vec<Section>> {
         shop.acked(shop.sales_heads().await?.0).await?;
     }
     let (text, both) = each(between(before, line.counted()), ALONE_TICKETS);
-    section.row("bytes a ticket, alone", text, "<= 250", Verdict::of(both <= 250));
+    section.row("bytes a ticket, alone", text, "<= 400", Verdict::of(both <= 400));
 
     // What a new connection says is taken off: it is paid once, however much waits.
     let greeting = reconnected(&shop, &office, None).await?;

@@ -268,10 +268,12 @@ impl Shop {
             let answer = hub.take(&batch);
             self.hear(answer)?;
         }
-        if let Some(FromNode::Mark(mark)) = self.session.mark(&self.app, &self.machine, self.now)? {
+        if let Some(said_last) = self.session.mark(&self.app, &self.machine, self.now)? {
             // It vouches when nothing is left to be said.
-            self.session.marked(self.now);
-            hub.compare(&mark);
+            self.session.marked(&self.app, &said_last, self.now);
+            if let FromNode::Mark(mark) = said_last {
+                hub.compare(&mark);
+            }
             return Ok(said);
         }
         if !said {
