@@ -8,8 +8,8 @@
 
 use std::time::Duration;
 
-/// A shorter commit is not worth waiting for.
-const COMMIT_MIN: Duration = Duration::from_millis(1);
+/// A shorter commit is not worth waiting for: the cores do something else meanwhile.
+const COMMIT_MIN: Duration = Duration::from_millis(3);
 
 /// The wait ends after this part of the last commit's time …
 const WAIT_MAX_PART: u32 = 2;
@@ -39,10 +39,15 @@ pub(crate) struct Company {
 }
 
 impl LastGroup {
+    /// Whether a flush is so long that others should share it.
+    pub(crate) fn is_worth_waiting(self) -> bool {
+        self.commit >= COMMIT_MIN
+    }
+
     /// Whether, and how, the group that begins now with so many commands waits.
     pub(crate) fn company(self, present: usize, now: Duration) -> Option<Company> {
         let until = self.ended_at + self.commit / WAIT_MAX_PART;
-        let wait = self.commit >= COMMIT_MIN && present < self.callers && now < until;
+        let wait = self.is_worth_waiting() && present < self.callers && now < until;
         let quiet = self.commit / QUIET_MAX_PART;
         wait.then_some(Company { callers: self.callers, until, quiet, heard_at: now, present })
     }

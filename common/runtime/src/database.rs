@@ -130,10 +130,13 @@ impl Database {
             Some(connection) => connection,
             None => self.options.connect()?,
         };
-        connection.execute_batch("BEGIN IMMEDIATE")?;
+        run(&connection, BEGIN)?;
         Ok(Group { database: self, connection: Some(connection), lost: None, kept: 0 })
     }
 }
+
+const BEGIN: &str = "BEGIN IMMEDIATE";
+const ROLLBACK: &str = "ROLLBACK";
 
 /// A transaction of several commands. Without [`Group::commit`] nothing of it is kept.
 #[derive(Debug)]
@@ -146,7 +149,8 @@ pub struct Group<'d> {
 }
 
 impl Group<'_> {
-    /// Runs one command in its savepoint. An error or a panic rolls back this command only.
+    /// Runs one command in its savepoint. An error or a panic rolls back this command only. The first that is kept needs
+    /// no savepoint: there is nothing else to roll back.
     ///
     /// Nobody may be answered with the outcome, good or bad, before [`Group::commit`] returned: a refusal, too, may
     /// rest on what an earlier command of the group wrote.
@@ -183,9 +187,9 @@ impl Group<'_> {
             return Err(error);
         }
         if self.kept == 0 {
-            connection.execute_batch("ROLLBACK")?;
+            run(&connection, ROLLBACK)?;
         } else {
-            connection.execute_batch("COMMIT")?;
+            run(&connection, "COMMIT")?;
             // The group is durable now, whether or not the length of the log can be read.
             self.database.wal_pages = wal_pages(&connection).unwrap_or(self.database.wal_pages);
         }
@@ -202,7 +206,8 @@ impl Group<'_> {
             return Err(error.clone().into());
         }
         let connection = self.connection.as_ref().ok_or(StorageError::Closed)?;
-        if let Err(error) = run(connection, "SAVEPOINT command") {
+        let alone = self.kept == 0;
+        if !alone && let Err(error) = run(connection, "SAVEPOINT command") {
             self.lost = Some(error.clone());
             return Err(error.into());
         }
@@ -212,7 +217,9 @@ impl Group<'_> {
         let end = match outcome {
             // A full disk or an I/O error may end the whole transaction inside SQLite, savepoints and all.
             _ if connection.is_autocommit() => Err(tx.into_failure().unwrap_or(StorageError::TransactionLost)),
+            Ok(Ok(_)) if alone => Ok(()),
             Ok(Ok(_)) => run(connection, "RELEASE command"),
+            Ok(Err(_)) | Err(_) if alone => begin_again(connection),
             Ok(Err(_)) | Err(_) => roll_back_command(connection),
         };
         self.lost = end.err();
@@ -235,11 +242,16 @@ impl Drop for Group<'_> {
     fn drop(&mut self) {
         // A group that is not committed is rolled back. If even that fails, the connection is not used again.
         if let Some(connection) = self.connection.take()
-            && connection.execute_batch("ROLLBACK").is_ok()
+            && run(&connection, ROLLBACK).is_ok()
         {
             self.database.connection = Some(connection);
         }
     }
+}
+
+fn begin_again(connection: &Connection) -> Result<(), StorageError> {
+    run(connection, ROLLBACK)?;
+    run(connection, BEGIN)
 }
 
 fn roll_back_command(connection: &Connection) -> Result<(), StorageError> {

@@ -1,7 +1,8 @@
 //! The writer: one thread owns a database; what many callers ask for at the same time shares one flush.
 //!
-//! The thread takes what is waiting, at most [`GROUP_COMMANDS_MAX`] commands, runs each in a savepoint of its own and
-//! commits once. A single caller waits for nobody; many wait for each other where a flush is long (`company`). **No
+//! The thread takes what is waiting, and what comes while it works for as long as a flush takes, at most
+//! [`GROUP_COMMANDS_MAX`] commands; it runs each in a savepoint of its own and commits once. A single caller waits for
+//! nobody; many wait for each other where a flush is long (`company`). **No
 //! caller is answered before the COMMIT of its group returned.** When it fails, all members are told so, the connection
 //! is closed, and the next group opens and verifies it again.
 //!
@@ -10,6 +11,7 @@
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
@@ -18,8 +20,8 @@ use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::checkpoint::{CheckpointLimits, Checkpointer};
-use crate::company::LastGroup;
+use crate::checkpoint::{CheckpointLimits, Checkpointer, hold};
+use crate::company::{Company, LastGroup};
 use crate::database::{Database, Group};
 use crate::sqlite::{StorageError, WriteTx};
 use crate::system::monotonic_now;
@@ -80,6 +82,7 @@ pub struct Writer {
 struct Shared {
     doer: Doer,
     commits: watch::Receiver<u64>,
+    groups: Arc<AtomicU64>,
 }
 
 /// Who does the work.
@@ -143,6 +146,7 @@ impl Writer {
         let checkpointer = Checkpointer::start(options.name, database.path(), options.checkpoint)?;
         let (queue, inbox) = mpsc::channel(options.queue_commands_max.max(1));
         let (core, commits) = Core::new(options.name, database, None);
+        let groups = Arc::clone(&core.groups);
         let worker = Worker { core, checkpointer, inbox };
         let thread = Builder::new()
             .name(format!("writer-{}", options.name))
@@ -150,7 +154,7 @@ impl Writer {
             .map_err(|error| StorageError::Thread(Arc::new(error)))?;
         let queue_length = gauge!("storage_queue_commands", "database" => options.name);
         let doer = Doer::Thread { queue: RwLock::new(Some(queue)), thread: Mutex::new(Some(thread)), queue_length };
-        Ok(Self { shared: Arc::new(Shared { doer, commits }) })
+        Ok(Self { shared: Arc::new(Shared { doer, commits, groups }) })
     }
 
     /// A writer without a thread: each command is a group of its own, done on the caller's thread when it is asked for;
@@ -159,8 +163,9 @@ impl Writer {
     #[must_use]
     pub fn inline(name: &'static str, database: Database, hook: Arc<dyn CommitHook>) -> Self {
         let (core, commits) = Core::new(name, database, Some(hook));
+        let groups = Arc::clone(&core.groups);
         let caller = Caller { core: Some(Box::new(core)), gathered: None };
-        Self { shared: Arc::new(Shared { doer: Doer::Caller(Mutex::new(caller)), commits }) }
+        Self { shared: Arc::new(Shared { doer: Doer::Caller(Mutex::new(caller)), commits, groups }) }
     }
 
     /// Lets what `ask` asks for be one group where there is no thread that finds it waiting at the same time. A writer
@@ -218,6 +223,13 @@ impl Writer {
     #[must_use]
     pub fn commits(&self) -> watch::Receiver<u64> {
         self.shared.commits.clone()
+    }
+
+    /// The number of the group that is served, or was last: what is looked up once for all commands of a group is kept
+    /// under it.
+    #[must_use]
+    pub fn group_number(&self) -> u64 {
+        self.shared.groups.load(Ordering::Relaxed)
     }
 
     /// Takes no more commands, finishes those that wait, checkpoints and ends the thread.
@@ -324,6 +336,7 @@ struct Core {
     name: &'static str,
     database: Database,
     commits: watch::Sender<u64>,
+    groups: Arc<AtomicU64>,
     metrics: Metrics,
     last: LastGroup,
     /// Only in a simulation.
@@ -344,33 +357,63 @@ impl Worker {
     /// Serves groups until the queue is closed and empty.
     fn serve(&mut self) {
         while let Some(first) = self.inbox.blocking_recv() {
-            let mut waiting = VecDeque::from([first]);
-            self.take_waiting(&mut waiting);
-            self.wait_for_company(&mut waiting);
             self.core.metrics.queue_commands.set(count(self.inbox.len()));
-            // More than one round only if a failure ended a transaction before the last of its commands ran.
-            while !waiting.is_empty() {
-                self.core.serve_group(&mut waiting);
+            let mut waiting = VecDeque::from([first]);
+            let mut arrivals = Arrivals::new(&mut self.inbox, self.core.last);
+            {
+                let appending = self.checkpointer.appending();
+                let _held = hold(&appending);
+                // More than one round only if a failure ended a transaction before the last of its commands ran.
+                while !waiting.is_empty() {
+                    self.core.serve_group(&mut waiting, |members| arrivals.next(members));
+                }
             }
             self.core.last.callers += self.inbox.len();
             self.checkpointer.after_commit(self.core.database.wal_pages());
             self.core.metrics.wal_pages.set(f64::from(self.core.database.wal_pages()));
         }
     }
+}
 
-    fn take_waiting(&mut self, waiting: &mut VecDeque<Box<dyn Command>>) {
-        while waiting.len() < GROUP_COMMANDS_MAX
-            && let Ok(next) = self.inbox.try_recv()
-        {
-            waiting.push_back(next);
-        }
+/// Commands that come while a group is open.
+struct Arrivals<'i> {
+    inbox: &'i mut mpsc::Receiver<Box<dyn Command>>,
+    last: LastGroup,
+    /// So many members are there already, or are expected: they are taken whatever the time.
+    members: usize,
+    /// After this, others who come wait for the next group.
+    until: Duration,
+    company: Option<Company>,
+}
+
+impl<'i> Arrivals<'i> {
+    /// For a group that begins now, after another.
+    fn new(inbox: &'i mut mpsc::Receiver<Box<dyn Command>>, last: LastGroup) -> Self {
+        let waiting = inbox.len() + 1;
+        let (members, open) =
+            if last.is_worth_waiting() { (waiting.max(last.callers), last.commit) } else { (waiting, Duration::ZERO) };
+        Self { inbox, last, members, until: monotonic_now() + open, company: None }
     }
 
-    fn wait_for_company(&mut self, waiting: &mut VecDeque<Box<dyn Command>>) {
-        let Some(mut company) = self.core.last.company(waiting.len(), monotonic_now()) else { return };
-        while waiting.len() < GROUP_COMMANDS_MAX && company.waits(waiting.len(), monotonic_now()) {
+    /// The next command for a group that has so many members; none if it is time to flush.
+    fn next(&mut self, members: usize) -> Option<Box<dyn Command>> {
+        loop {
+            if members >= GROUP_COMMANDS_MAX {
+                return None;
+            }
+            let now = monotonic_now();
+            if (now < self.until || members < self.members)
+                && let Ok(next) = self.inbox.try_recv()
+            {
+                return Some(next);
+            }
+            if self.company.is_none() {
+                self.company = self.last.company(members, now);
+            }
+            if !self.company.as_mut()?.waits(members, now) {
+                return None;
+            }
             std::thread::park_timeout(LOOK_EVERY);
-            self.take_waiting(waiting);
         }
     }
 }
@@ -393,6 +436,7 @@ impl Core {
                 name,
                 database,
                 commits,
+                groups: Arc::default(),
                 metrics: Metrics::new(name),
                 last: LastGroup::default(),
                 hook,
@@ -407,7 +451,7 @@ impl Core {
         while !calls.is_empty() {
             let mut waiting: VecDeque<_> = calls.drain(..calls.len().min(GROUP_COMMANDS_MAX)).collect();
             while !waiting.is_empty() {
-                self.serve_group(&mut waiting);
+                self.serve_group(&mut waiting, |_members| None);
             }
         }
         if !self.dead && self.database.wal_pages() >= WAL_PAGES_INLINE {
@@ -415,7 +459,13 @@ impl Core {
         }
     }
 
-    fn serve_group(&mut self, waiting: &mut VecDeque<Box<dyn Command>>) {
+    /// Serves what waits, and what `arrives` once nothing waits any more.
+    fn serve_group(
+        &mut self,
+        waiting: &mut VecDeque<Box<dyn Command>>,
+        mut arrives: impl FnMut(usize) -> Option<Box<dyn Command>>,
+    ) {
+        self.groups.fetch_add(1, Ordering::Relaxed);
         let start = monotonic_now();
         let mut commit_time = Duration::ZERO;
         let mut members = Vec::with_capacity(waiting.len());
@@ -426,7 +476,7 @@ impl Core {
             }
             Ok(mut group) => {
                 while !group.is_lost()
-                    && let Some(mut command) = waiting.pop_front()
+                    && let Some(mut command) = waiting.pop_front().or_else(|| arrives(members.len()))
                 {
                     command.run(&mut group);
                     members.push(command);

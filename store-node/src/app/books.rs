@@ -39,6 +39,7 @@ pub(crate) fn sold_row(sold: &TicketSold, day: BusinessDay, seq: u64) -> TicketR
         net: sold.totals.net,
         tax: sold.totals.tax,
         total: sold.totals.total,
+        body_hash: None,
     }
 }
 
@@ -99,6 +100,7 @@ pub(crate) fn book_returned(
                     net,
                     tax: Minor::ZERO,
                     total: net,
+                    body_hash: None,
                 };
                 sales::ticket_insert(tx, life, &row)?;
             }

@@ -72,7 +72,7 @@ pub(crate) fn import(
     baskets: Vec<Basket>,
     key: &RequestKey,
 ) -> Result<Answer, AppError> {
-    if let Some(answer) = given(tx, key, KIND_IMPORT)? {
+    if let Some(answer) = given(app, tx, key, KIND_IMPORT)? {
         return Ok(answer);
     }
     app.check_reserve()?;
@@ -224,6 +224,7 @@ fn create(
         net,
         tax: Minor::ZERO,
         total: net,
+        body_hash: None,
     };
     Ok(sales::ticket_insert(tx, stamp.life, &row)?)
 }

@@ -163,11 +163,20 @@ impl App {
 
     /// Refuses new sales and imports when only the reserve for closing the day is left. What was done before under the
     /// same key is looked up first: its answer needs no room.
+    ///
+    /// Looks once for all commands that share a flush.
     pub(crate) fn check_reserve(&self) -> Result<(), AppError> {
+        let group = self.writer.group_number();
+        if self.present.room_in_group() == group {
+            return Ok(());
+        }
         self.check_files()?;
         match self.disk_free_bytes() {
             Some(free) if free < self.disk_reserve_bytes => Err(AppError::DiskReserve { free }),
-            Some(_) | None => Ok(()),
+            Some(_) | None => {
+                self.present.set_room_in_group(group);
+                Ok(())
+            }
         }
     }
 }

@@ -52,7 +52,7 @@ pub(crate) fn book(
     lines: &[MovementLine],
     key: &RequestKey,
 ) -> Result<Answer, AppError> {
-    if let Some(answer) = given(tx, key, KIND_MOVEMENT)? {
+    if let Some(answer) = given(app, tx, key, KIND_MOVEMENT)? {
         return Ok(answer);
     }
     if let Some(answer) = booked_before(app, tx, key)? {

@@ -80,6 +80,8 @@ pub(crate) struct Present {
     parked: RwLock<BTreeMap<JournalId, ParkedThere>>,
     /// Greetings of this process so far.
     greetings: AtomicU64,
+    /// The writer's group that found its files and the room to write them.
+    room_in_group: AtomicU64,
     /// Absent once the node stops.
     notices: RwLock<Option<broadcast::Sender<Notice>>>,
 }
@@ -95,6 +97,7 @@ impl Default for Present {
             skew_ms: AtomicI64::new(0),
             parked: RwLock::default(),
             greetings: AtomicU64::new(0),
+            room_in_group: AtomicU64::new(0),
             notices: RwLock::new(Some(broadcast::Sender::new(NOTICES_MAX))),
         }
     }
@@ -107,6 +110,14 @@ impl Present {
 
     pub(crate) fn set_catalog(&self, catalog: Option<Catalog>) {
         *self.catalog.write().unwrap_or_else(PoisonError::into_inner) = catalog.map(Arc::new);
+    }
+
+    pub(crate) fn room_in_group(&self) -> u64 {
+        self.room_in_group.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_room_in_group(&self, group: u64) {
+        self.room_in_group.store(group, Ordering::Relaxed);
     }
 
     pub(crate) fn halted(&self) -> Option<Halted> {

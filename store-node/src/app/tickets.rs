@@ -14,8 +14,8 @@ use utoipa::ToSchema;
 use super::books::{book_tenders, sold_row};
 use super::error::AppError;
 use super::{App, Stamp, reports};
+use crate::store::sales::{self, TicketRow};
 use crate::store::stock;
-use crate::store::{lives, sales};
 
 /// A ticket as the API shows it. Amounts are minor units of its currency.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -85,15 +85,27 @@ pub(crate) const KIND_TICKET: i64 = 1;
 pub(crate) const KIND_MOVEMENT: i64 = 2;
 pub(crate) const KIND_IMPORT: i64 = 3;
 
-/// The answer that was given under this key.
-pub(crate) fn given(tx: &WriteTx<'_>, key: &RequestKey, kind: i64) -> Result<Option<Answer>, AppError> {
+/// The answer that was given under this key; a sale's is made again from the journal. It may be from another life of the
+/// database: what was answered then may have been lost with a disk, and the ticket may have come back from the hub.
+pub(crate) fn given(app: &App, tx: &WriteTx<'_>, key: &RequestKey, kind: i64) -> Result<Option<Answer>, AppError> {
     match sales::answer_fetch(tx, &key.key_hash)? {
-        None => Ok(None),
+        None => {}
         Some((body, before, json)) if body == key.body_hash && before == kind => {
-            Ok(Some(Answer { json, replayed: true }))
+            return Ok(Some(Answer { json, replayed: true }));
         }
-        Some(_) => Err(AppError::KeyReused),
+        Some(_) => return Err(AppError::KeyReused),
     }
+    let key_part = TicketId::sold(0, app.author().number(), &key.text).key_part();
+    let Some(sold) = sales::sold_by_key(tx, key_part)? else { return Ok(None) };
+    if kind != KIND_TICKET || sold.body_hash.is_some_and(|body| body != key.body_hash) {
+        return Err(AppError::KeyReused);
+    }
+    let answer = reports::at_place(app, tx, sold.place)?;
+    Ok(Some(Answer { json: json(&answer), replayed: true }))
+}
+
+fn json<T: Serialize>(answer: &T) -> String {
+    serde_json::to_string(answer).unwrap_or_default()
 }
 
 /// Keeps an answer under its key.
@@ -103,7 +115,7 @@ pub(crate) fn give<T: Serialize>(
     kind: i64,
     answer: &T,
 ) -> Result<Answer, AppError> {
-    let json = serde_json::to_string(answer).unwrap_or_default();
+    let json = json(answer);
     sales::answer_insert(tx, &key.key_hash, &key.body_hash, kind, &json)?;
     Ok(Answer { json, replayed: false })
 }
@@ -117,11 +129,8 @@ pub(crate) fn sell(
     command: &SellTicket,
     key: &RequestKey,
 ) -> Result<Answer, AppError> {
-    if let Some(answer) = given(tx, key, KIND_TICKET)? {
+    if let Some(answer) = given(app, tx, key, KIND_TICKET)? {
         return Ok(answer);
-    }
-    if let Some(answer) = sold_before(app, tx, key)? {
-        return give(tx, key, KIND_TICKET, &answer).map(|given| Answer { replayed: true, ..given });
     }
     app.check_reserve()?;
     let decided = decide_sale(catalog, command.clone())?;
@@ -134,19 +143,8 @@ pub(crate) fn sell(
     }
     let id = TicketId::sold(stamp.at.get(), app.author().number(), &key.text);
     let sold = decided.numbered(id, receipt);
-    let answer = book(app, tx, &stamp, catalog, sold)?;
-    give(tx, key, KIND_TICKET, &answer)
-}
-
-/// The ticket that was sold under this key in another life of the database: what was answered then may have been lost
-/// with a disk, and the ticket may have come back from the hub.
-fn sold_before(app: &App, tx: &WriteTx<'_>, key: &RequestKey) -> Result<Option<TicketAnswer>, AppError> {
-    if lives::lives_count(tx)? < 2 {
-        return Ok(None);
-    }
-    let key_part = TicketId::sold(0, app.author().number(), &key.text).key_part();
-    let place = sales::ticket_place_by_key(tx, key_part)?;
-    place.map(|place| reports::at_place(app, tx, place)).transpose()
+    let answer = book(app, tx, &stamp, catalog, sold, key)?;
+    Ok(Answer { json: json(&answer), replayed: false })
 }
 
 fn book(
@@ -155,6 +153,7 @@ fn book(
     stamp: &Stamp,
     catalog: &Catalog,
     sold: TicketSold,
+    key: &RequestKey,
 ) -> Result<TicketAnswer, AppError> {
     let day = app.calendar.business_day(stamp.at);
     for effect in &sold.stock_effects {
@@ -169,7 +168,11 @@ fn book(
     let event = Event::TicketSold(sold);
     let head = app.record(tx, stamp, &event)?;
     let Event::TicketSold(sold) = event else { return Err(AppError::NotFound("ticket")) };
-    sales::ticket_insert(tx, stamp.life, &sold_row(&sold, day, head.seq))?;
+    sales::ticket_insert(
+        tx,
+        stamp.life,
+        &TicketRow { body_hash: Some(key.body_hash), ..sold_row(&sold, day, head.seq) },
+    )?;
     book_tenders(tx, day, &sold)?;
     Ok(describe(&sold, day, stamp.at.get(), head.seq, Some(catalog)))
 }

@@ -18,6 +18,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration::new(1, "node", include_str!("../../migrations/0001_node.sql")),
     Migration::new(2, "lives", include_str!("../../migrations/0002_lives.sql")),
     Migration::new(3, "returned_movements", include_str!("../../migrations/0003_returned_movements.sql")),
+    Migration::new(4, "one_row_a_sale", include_str!("../../migrations/0004_one_row_a_sale.sql")),
 ];
 
 /// Rows of any list that has no limit of its own.

@@ -48,6 +48,8 @@ pub(crate) struct TicketRow {
     pub(crate) net: Minor,
     pub(crate) tax: Minor,
     pub(crate) total: Minor,
+    /// Of the request that it was sold by, where there was one.
+    pub(crate) body_hash: Option<[u8; 16]>,
 }
 
 /// A business day's sums.
@@ -65,12 +67,13 @@ pub(crate) struct DaySums {
 
 pub(crate) fn ticket_insert(tx: &WriteTx<'_>, life: Life, ticket: &TicketRow) -> Result<(), StorageError> {
     tx.execute(
-        "INSERT INTO ticket (life, seq, id, day, class, receipt, lines, units, net_minor, tax_minor, total_minor)
-         VALUES (:life, :seq, :id, :day, :class, :receipt, :lines, :units, :net, :tax, :total)",
+        "INSERT INTO ticket (life, seq, id, day, class, receipt, lines, units, net_minor, tax_minor, total_minor, body_hash)
+         VALUES (:life, :seq, :id, :day, :class, :receipt, :lines, :units, :net, :tax, :total, :body_hash)",
         named_params! {
             ":life": life.number, ":seq": column(ticket.seq), ":id": ticket.id.to_bytes(), ":day": ticket.day.days(),
             ":class": ticket.class.number(), ":receipt": ticket.receipt, ":lines": ticket.lines,
             ":units": ticket.units, ":net": ticket.net.get(), ":tax": ticket.tax.get(), ":total": ticket.total.get(),
+            ":body_hash": ticket.body_hash,
         },
     )?;
     Ok(())
@@ -78,15 +81,28 @@ pub(crate) fn ticket_insert(tx: &WriteTx<'_>, life: Life, ticket: &TicketRow) ->
 
 /// The place of a ticket's event.
 pub(crate) fn ticket_place(tx: &ReadTx<'_>, id: TicketId) -> Result<Option<Place>, StorageError> {
-    tx.query_optional("SELECT life, seq FROM ticket WHERE id = :id", named_params! {":id": id.to_bytes()}, place)
+    tx.query_optional(
+        "SELECT life, seq FROM ticket WHERE substr(id, 9, 8) = substr(:id, 9, 8) AND substr(id, 1, 8) = substr(:id, 1, 8)",
+        named_params! {":id": id.to_bytes()},
+        place,
+    )
 }
 
-/// The place of the ticket that was sold under a key, in whatever life; see [`TicketId::key_part`].
-pub(crate) fn ticket_place_by_key(tx: &ReadTx<'_>, key_part: [u8; 8]) -> Result<Option<Place>, StorageError> {
+/// A ticket that was sold under a key.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SoldUnder {
+    pub(crate) place: Place,
+    /// Of the request, where it is known.
+    pub(crate) body_hash: Option<[u8; 16]>,
+}
+
+/// The ticket that was sold under a key, in whatever life; see [`TicketId::key_part`].
+pub(crate) fn sold_by_key(tx: &ReadTx<'_>, key_part: [u8; 8]) -> Result<Option<SoldUnder>, StorageError> {
     tx.query_optional(
-        "SELECT life, seq FROM ticket WHERE substr(id, 9, 8) = :key AND class <> 3 ORDER BY life, seq LIMIT 1",
+        "SELECT life, seq, body_hash FROM ticket WHERE substr(id, 9, 8) = :key AND class <> 3
+         ORDER BY life, seq LIMIT 1",
         named_params! {":key": key_part},
-        place,
+        |row| Ok(SoldUnder { place: place(row)?, body_hash: row.get("body_hash")? }),
     )
 }
 

@@ -2,12 +2,14 @@
 
 use percolate_common::domain::event::Event;
 use percolate_common::journal::StreamKind;
+use percolate_runtime::sqlite::StorageError;
+use rusqlite::named_params;
 use store_node::config::Config;
 use tokio::process::Command;
 
 use crate::support::menu::ESPRESSO;
 use crate::support::node::{TestNode, chain, ticket};
-use crate::support::program::{Program, upgrade_database};
+use crate::support::program::{Program, older_database, open_database, upgrade_database};
 
 /// Makes a configuration another one.
 type Change = fn(&mut Config);
@@ -93,7 +95,38 @@ async fn a_database_of_a_newer_program_is_refused() {
     node.stop().await;
     upgrade_database(&node.database());
     let newer = refusal(&mut node, |_| {}).await;
-    assert!(newer.contains("the database has schema 4, this program knows 3: use the newer program"), "{newer}");
+    assert!(newer.contains("the database has schema 5, this program knows 4: use the newer program"), "{newer}");
+}
+
+#[test]
+fn tickets_of_an_older_database_stay_as_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("node.db");
+    let ids: Vec<[u8; 16]> = (1..=3).map(|n| [n; 16]).collect();
+    let mut older = older_database(&path);
+    older
+        .write("sell", |tx| {
+            for (id, seq) in ids.iter().zip(1_i64..) {
+                tx.execute(
+                    "INSERT INTO ticket (life, seq, id, day, class, lines, units, net_minor, tax_minor, total_minor)
+                     VALUES (1, :seq, :id, 20000, 1, 1, 1, 300, 27, 327)",
+                    named_params! {":seq": seq, ":id": id},
+                )?;
+            }
+            Ok::<_, StorageError>(())
+        })
+        .unwrap();
+    drop(older);
+    let mut present = open_database(&path);
+    let list = "SELECT id, total_minor, body_hash FROM ticket ORDER BY seq LIMIT 10";
+    let kept = present.write("look", |tx| {
+        tx.query_list(list, [], |row| Ok((row.get::<_, [u8; 16]>(0)?, row.get::<_, i64>(1)?, row.get(2)?)))
+    });
+    let expected: Vec<(_, _, Option<[u8; 16]>)> = ids.iter().map(|id| (*id, 327, None)).collect();
+    assert_eq!(kept.unwrap(), expected);
+    let twice = present
+        .write("again", |tx| tx.execute("UPDATE ticket SET id = :id WHERE seq = 2", named_params! {":id": ids[0]}));
+    assert!(matches!(twice, Err(StorageError::Query(_))), "an id is there once: {twice:?}");
 }
 
 #[tokio::test]

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use rusqlite::named_params;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::support::menu::{BAG, BEANS, ESPRESSO, LATTE};
 use crate::support::node::{TestNode, practice, ticket};
+use crate::support::program::open_database;
 
 #[tokio::test]
 async fn a_sale_is_answered_with_its_receipt_its_sums_and_its_place() {
@@ -55,6 +57,33 @@ async fn a_key_gives_the_same_answer_again_and_belongs_to_one_body() {
     node.restart().await;
     let later = node.till().sell("sale-1", &body).await;
     assert_eq!((later.status, &later.text), (200, &first.text), "a key outlives the process");
+    assert_eq!(node.stop().await.receipts(), ["T1-A-1"]);
+}
+
+#[tokio::test]
+async fn an_answer_that_an_older_program_gave_is_given_again() {
+    let (mut node, _hub) = TestNode::selling().await;
+    let body = ticket("T1", &[(ESPRESSO, 1)]);
+    let key_hash = blake3::hash(b"sale-1").as_bytes()[..16].to_vec();
+    let sold = node.till().sell("sale-1", &body).await;
+    node.stop().await;
+    // The answer as it was kept, in a table of its own.
+    let answer = format!("{} ", sold.text);
+    open_database(&node.database())
+        .write("age", |tx| {
+            tx.execute(
+                "INSERT INTO idempotency (key_hash, body_hash, kind, answer)
+                 SELECT :key, body_hash, 1, :answer FROM ticket",
+                named_params! {":key": key_hash, ":answer": answer},
+            )?;
+            tx.execute("UPDATE ticket SET body_hash = NULL", [])
+        })
+        .unwrap();
+    node.open().await;
+    let again = node.till().sell("sale-1", &body).await;
+    assert_eq!((again.status, &again.text), (200, &answer));
+    let other = node.till().sell("sale-1", &ticket("T1", &[(ESPRESSO, 2)])).await;
+    assert_eq!(other.refusal(), (422, "idempotency_key_reused".to_owned()));
     assert_eq!(node.stop().await.receipts(), ["T1-A-1"]);
 }
 

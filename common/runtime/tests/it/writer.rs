@@ -358,14 +358,48 @@ fn a_blocking_caller_is_answered_too() {
 #[test]
 fn the_log_stays_bounded_under_unbroken_load() {
     let (dir, database) = fresh();
-    let limits = CheckpointLimits { pages_between: 20, pages_max: 100 };
+    let limits = CheckpointLimits { pages_between: 20, pages_long: 40, pages_max: 100 };
     let writer = Writer::start(WriterOptions { checkpoint: limits, ..WriterOptions::new("test") }, database).unwrap();
     let wal = dir.path().join("notes.db-wal");
     for n in 0..1_500 {
         writer.run_blocking("note", move |tx| insert(tx, &format!("{n:04} {}", "x".repeat(2_000)))).unwrap();
-        // A page and its header, the pages of one commit above the limit, the header of the log.
-        let bytes_max = (100 + 20) * (4_096 + 24) + 32;
+        // A page and its header, the pages of one commit above the limit, the header of the log, zeros laid out ahead.
+        let bytes_max = (100 + 20) * (4_096 + 24) + 32 + 256 * 1_024;
         assert!(fs::metadata(&wal).unwrap().len() <= bytes_max, "after {n} commits: {:?}", fs::metadata(&wal));
     }
     writer.stop_blocking();
+}
+
+#[test]
+fn a_log_begins_again_under_unbroken_load_before_it_is_full() {
+    let (dir, database) = fresh();
+    let limits = CheckpointLimits { pages_between: 20, pages_long: 40, pages_max: 1_000_000 };
+    let writer = Writer::start(WriterOptions { checkpoint: limits, ..WriterOptions::new("test") }, database).unwrap();
+    for n in 0..3_000 {
+        writer.run_blocking("note", move |tx| insert(tx, &format!("{n:04} {}", "x".repeat(2_000)))).unwrap();
+    }
+    let bytes = fs::metadata(dir.path().join("notes.db-wal")).unwrap().len();
+    assert!(bytes < 3_000 * 4_096 / 2, "never began again: {bytes} bytes");
+    writer.stop_blocking();
+}
+
+#[test]
+fn a_log_that_is_used_is_laid_out_ahead_and_read_without_the_zeros() {
+    let (dir, database) = fresh();
+    let (copies, sized) = (tempfile::tempdir().unwrap(), |name: &str| dir.path().join(name));
+    let writer = Writer::start(WriterOptions::new("test"), database).unwrap();
+    let mut written = 0;
+    let ahead = 4_000 * 4_120;
+    while fs::metadata(sized("notes.db-wal")).map_or(0, |log| log.len()) < ahead {
+        assert!(written < 4_000, "never laid out");
+        writer.run_blocking("note", move |tx| insert(tx, &format!("{written:05}"))).unwrap();
+        written += 1;
+    }
+    // What a power cut would leave.
+    for name in ["notes.db", "notes.db-wal"] {
+        fs::copy(sized(name), copies.path().join(name)).unwrap();
+    }
+    writer.stop_blocking();
+    let cut = options(copies.path()).open().unwrap();
+    assert_eq!(committed(&ReadPool::open(cut.path(), 1).unwrap()).len(), written);
 }

@@ -21,14 +21,19 @@ const MIGRATIONS: &[Migration] = &[
     Migration::new(1, "node", include_str!("../../../migrations/0001_node.sql")),
     Migration::new(2, "lives", include_str!("../../../migrations/0002_lives.sql")),
     Migration::new(3, "returned_movements", include_str!("../../../migrations/0003_returned_movements.sql")),
+    Migration::new(4, "one_row_a_sale", include_str!("../../../migrations/0004_one_row_a_sale.sql")),
 ];
+
+/// The schema of the program before it.
+const OLDER_MIGRATIONS: &[Migration] = &[MIGRATIONS[0], MIGRATIONS[1], MIGRATIONS[2]];
 
 /// What a later program might bring.
 const NEWER_MIGRATIONS: &[Migration] = &[
     MIGRATIONS[0],
     MIGRATIONS[1],
     MIGRATIONS[2],
-    Migration::new(4, "later", "CREATE TABLE later (number INTEGER NOT NULL) STRICT"),
+    MIGRATIONS[3],
+    Migration::new(5, "later", "CREATE TABLE later (number INTEGER NOT NULL) STRICT"),
 ];
 
 /// Opens a node's database as a later program does, and leaves it so.
@@ -39,6 +44,11 @@ pub(crate) fn upgrade_database(path: &Path) {
 /// Opens a node's database as the node does.
 pub(crate) fn open_database(path: &Path) -> Database {
     DatabaseOptions::new(path, MIGRATIONS).open().unwrap()
+}
+
+/// Makes a node's database as an earlier program did.
+pub(crate) fn older_database(path: &Path) -> Database {
+    DatabaseOptions::new(path, OLDER_MIGRATIONS).open().unwrap()
 }
 
 /// Gives a node a menu as if it had received it.
