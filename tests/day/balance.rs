@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{Debug, Display};
 
 use anyhow::{Result, ensure};
+use percolate_common::money::{Currency, Minor};
+use provisioning::figures::money;
 use serde_json::Value;
 use system_tests::books::{list, number, text};
 use system_tests::harness::Client;
-use system_tests::words::dollars;
 
 use crate::chain::{Day, Shop};
 use crate::ledger::{Ledger, Slip, Sums};
@@ -210,5 +211,5 @@ pub(crate) async fn the_books_balance(day: &mut Day) -> Result<String> {
     let shown: Vec<_> = differences.iter().take(SHOWN_MAX).map(String::as_str).collect();
     ensure!(differences.is_empty(), "{} of {compared} figures differ\n{}", differences.len(), shown.join("\n"));
     let (tickets, cents) = (chain.all.tickets, chain.all.total);
-    Ok(format!("{compared} figures compared, {tickets} tickets, {}", dollars(cents)))
+    Ok(format!("{compared} figures compared, {tickets} tickets, {}", money(Minor::new(cents), Currency::USD)))
 }

@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use anyhow::{Context as _, Result, ensure};
 use percolate_common::entropy::{Entropy as _, SeededEntropy};
+use provisioning::figures::{counted, grouped, signed};
 use serde_json::Value;
 use tokio::task::JoinSet;
 
 use crate::books::{any_item, complete, hub_totals, number, store_totals, text, ticket};
 use crate::harness::{Client, Hub, Node, NodeSpec, eventually};
-use crate::words::{counted, grouped};
 
 /// Tills of the shop.
 pub const TILLS: usize = 4;
@@ -166,9 +166,9 @@ pub fn in_words(plan: Plan, outcome: Outcome) -> String {
         "{}, {}: {} answered, {} lost, {} doubled",
         counted(plan.node_kills.into(), "shop kill", "shop kills"),
         counted(plan.hub_kills.into(), "hub kill", "hub kills"),
-        counted(outcome.answered, "sale", "sales"),
-        grouped(outcome.lost),
-        grouped(outcome.doubled),
+        counted(signed(outcome.answered), "sale", "sales"),
+        grouped(signed(outcome.lost)),
+        grouped(signed(outcome.doubled)),
     )
 }
 
