@@ -17,7 +17,7 @@ use percolate_runtime::http::auth::{TokenAuth, TokenError};
 use percolate_runtime::http::health::{Check, Health, ReadyChecks};
 use percolate_runtime::http::server::{BoundServer, Endpoints, ServerError};
 use percolate_runtime::mqtt::{KEEP_ALIVE, Link, LinkConfig, RETRY_MAX};
-use percolate_runtime::sqlite::StorageError;
+use percolate_runtime::storage::StorageError;
 use percolate_runtime::system::{OsEntropy, SimulatedClockError, clock_from_option};
 use percolate_runtime::tasks::{StopReport, TaskGroup};
 use percolate_runtime::telemetry::{TelemetryError, install_metrics, metrics_upkeep, record_build};

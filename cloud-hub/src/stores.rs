@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use percolate_common::entropy::Entropy;
 use percolate_common::time::Clock;
-use percolate_runtime::sqlite::StorageError;
+use percolate_runtime::storage::StorageError;
 
 use crate::catalog::app::{CatalogApp, MenuLoaded};
 use crate::catalog::menu::Menu;

@@ -16,6 +16,7 @@ use crate::app::App;
 use crate::config::Config;
 use crate::http::{Direct, DirectRequest};
 use crate::node::{Part as _, StartError, Storage, database, open, signing_key};
+use crate::store::file::{NodeReaders, NodeWriter};
 use crate::sync::exchange::{Exchange, Turn};
 use crate::sync::session::Machine;
 
@@ -72,7 +73,8 @@ impl Node {
         let database = database(&data)?;
         let path = database.path().to_owned();
         let writer = Writer::inline("node", database, hook);
-        let storage = Storage { writer, readers: ReadPool::open_inline(&path).part("opening the readers")? };
+        let readers = ReadPool::open_inline(&path).part("opening the readers")?;
+        let storage = Storage { writer: NodeWriter(writer), readers: NodeReaders(readers) };
         let boot = entropy.next_u64();
         let app = open(config, &data, storage, (key.clone(), Some(machine)), (clock, entropy))?;
         let exchange = Exchange::new(app.clone(), Machine { key, boot }, Publisher::inline(outlet));

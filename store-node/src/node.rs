@@ -32,6 +32,7 @@ use crate::config::Config;
 use crate::guard::{self, Guard};
 use crate::http;
 use crate::store::MIGRATIONS;
+use crate::store::file::{NodeReaders, NodeWriter};
 use crate::sync::session::Machine;
 use crate::sync::task::SyncTask;
 
@@ -158,8 +159,8 @@ fn link_config(config: &Config, boot: u64) -> Result<LinkConfig> {
 
 /// Who reads and writes the database.
 pub(crate) struct Storage {
-    pub(crate) writer: Writer,
-    pub(crate) readers: ReadPool,
+    pub(crate) writer: NodeWriter,
+    pub(crate) readers: NodeReaders,
 }
 
 /// Opens the database, for threads of its own.
@@ -167,7 +168,8 @@ fn storage(data: &DataDir) -> Result<Storage> {
     let database = database(data)?;
     let path = database.path().to_owned();
     let writer = Writer::start(WriterOptions::new("node"), database).part("starting the writer")?;
-    Ok(Storage { writer, readers: ReadPool::open(&path, READERS).part("opening the readers")? })
+    let readers = ReadPool::open(&path, READERS).part("opening the readers")?;
+    Ok(Storage { writer: NodeWriter(writer), readers: NodeReaders(readers) })
 }
 
 /// Opens the database's file.

@@ -39,6 +39,7 @@ const SQL_PLACES: &[Place] = &[
     Place::At("common/runtime/src/migrate.rs"),
     Place::At("common/runtime/src/read_pool.rs"),
     Place::At("common/runtime/src/sqlite.rs"),
+    Place::At("common/runtime/src/storage/"),
     Place::At("store-node/src/store/"),
     Place::At("cloud-hub/src/kernel/db.rs"),
     Place::At("cloud-hub/src/kernel/journal/"),

@@ -15,7 +15,8 @@ use percolate_common::journal::{AuthorId, Hash, Incarnation, JournalId, StreamKi
 use percolate_runtime::database::DatabaseOptions;
 use percolate_runtime::migrate::Migration;
 use percolate_runtime::read_pool::ReadPool;
-use percolate_runtime::sqlite::{ReadTx, StorageError, WriteTx};
+use percolate_runtime::sqlite::{ReadTx, WriteTx};
+use percolate_runtime::storage::StorageError;
 use percolate_runtime::tasks;
 use percolate_runtime::writer::{CommitHook, Writer, WriterOptions};
 
@@ -115,7 +116,7 @@ impl Db {
         T: Send + 'static,
         E: From<StorageError> + Send + 'static,
     {
-        self.writer.run(command, f).await
+        self.writer.run(command, move |tx| f(tx.sqlite()?)).await
     }
 
     /// As [`Db::write`], for a thread that may block.
@@ -131,7 +132,7 @@ impl Db {
         T: Send + 'static,
         E: From<StorageError> + Send + 'static,
     {
-        self.writer.run_blocking(command, f)
+        self.writer.run_blocking(command, move |tx| f(tx.sqlite()?))
     }
 
     /// Reads one consistent snapshot. Blocks.
@@ -143,7 +144,7 @@ impl Db {
         F: FnOnce(&ReadTx<'_>) -> Result<T, E>,
         E: From<StorageError>,
     {
-        self.readers.read(f)
+        self.readers.read(|tx| f(tx.sqlite()?))
     }
 
     /// Reads one consistent snapshot on a thread that may block.
@@ -156,7 +157,7 @@ impl Db {
         T: Send + 'static,
         E: From<StorageError> + Send + 'static,
     {
-        self.readers.read_async(f).await
+        self.readers.read_async(move |tx| f(tx.sqlite()?)).await
     }
 
     /// Waits for several commands of this database whose order matters: each is asked for before the next, and those

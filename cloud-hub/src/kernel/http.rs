@@ -15,7 +15,7 @@ use percolate_runtime::http::health::{self, Health};
 use percolate_runtime::http::page::html_page;
 use percolate_runtime::http::problem::Problem;
 use percolate_runtime::http::server::harden;
-use percolate_runtime::sqlite::StorageError;
+use percolate_runtime::storage::StorageError;
 use utoipa::openapi::response::{Response as Described, ResponseBuilder};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr};

@@ -21,7 +21,8 @@ use percolate_common::time::{BusinessDay, Clock, UtcMillis};
 use percolate_common::wire::envelope::Batch;
 use percolate_common::wire::{BODY_BYTES_MAX, WireError, event};
 use percolate_runtime::migrate::Migration;
-use percolate_runtime::sqlite::{ReadTx, StorageError, WriteTx};
+use percolate_runtime::sqlite::{ReadTx, WriteTx};
+use percolate_runtime::storage::StorageError;
 use rusqlite::named_params;
 use tokio_util::sync::CancellationToken;
 

@@ -3,7 +3,7 @@
 use metrics::counter;
 use percolate_common::journal::JournalId;
 use percolate_common::wire::event;
-use percolate_runtime::sqlite::StorageError;
+use percolate_runtime::storage::StorageError;
 
 use crate::kernel::journal::{Journal, entries_unpark, parked_list};
 use crate::kernel::projection::{ProjectionError, ProjectionRunner};

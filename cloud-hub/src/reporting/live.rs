@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use percolate_common::ids::StoreId;
 use percolate_common::time::{BusinessDay, Clock, UtcMillis};
-use percolate_runtime::sqlite::{ReadTx, StorageError};
+use percolate_runtime::sqlite::ReadTx;
+use percolate_runtime::storage::StorageError;
 use percolate_runtime::system::monotonic_now;
 use serde::Serialize;
 use tokio::sync::watch;

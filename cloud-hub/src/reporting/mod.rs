@@ -17,7 +17,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use percolate_runtime::migrate::Migration;
-use percolate_runtime::sqlite::StorageError;
+use percolate_runtime::storage::StorageError;
 
 use crate::kernel::db::Db;
 use crate::kernel::journal::Journal;

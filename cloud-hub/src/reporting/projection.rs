@@ -17,7 +17,8 @@ use percolate_common::journal::{JournalId, StreamKind};
 use percolate_common::money::MoneyOverflow;
 use percolate_common::time::StoreCalendar;
 use percolate_common::wire::event::{Recorded, decode};
-use percolate_runtime::sqlite::{StorageError, WriteTx};
+use percolate_runtime::sqlite::WriteTx;
+use percolate_runtime::storage::StorageError;
 
 use super::measures::{CountedLine, HOUR_UNKNOWN, Keys, Kind, Measures, Rollups, SumOverflow, add_lines, lines_sum};
 use super::store::{self, SourceMark, TicketRow};

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use percolate_common::ids::StoreId;
 use percolate_common::time::BusinessDay;
-use percolate_runtime::sqlite::{ReadTx, StorageError};
+use percolate_runtime::sqlite::ReadTx;
+use percolate_runtime::storage::StorageError;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 

@@ -6,7 +6,8 @@ use percolate_common::crdt::stock::StockTotal;
 use percolate_common::ids::{NodeId, StockItemId};
 use percolate_common::journal::{AuthorId, ChainAudit, ChainFinding, Incarnation, JournalId};
 use percolate_common::wire::event;
-use percolate_runtime::sqlite::{ReadTx, StorageError};
+use percolate_runtime::sqlite::ReadTx;
+use percolate_runtime::storage::StorageError;
 use serde::Serialize;
 use utoipa::ToSchema;
 

@@ -10,7 +10,7 @@ use percolate_common::journal::AuthorId;
 use percolate_common::time::Clock;
 use percolate_common::wire::WireError;
 use percolate_runtime::mqtt::Publisher;
-use percolate_runtime::sqlite::StorageError;
+use percolate_runtime::storage::StorageError;
 use percolate_runtime::system::monotonic_now;
 use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;

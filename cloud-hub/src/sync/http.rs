@@ -11,7 +11,7 @@ use percolate_common::wire::event;
 use percolate_runtime::http::auth::Actor;
 use percolate_runtime::http::extract::QueryParams;
 use percolate_runtime::http::problem::Problem;
-use percolate_runtime::sqlite::StorageError;
+use percolate_runtime::storage::StorageError;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;

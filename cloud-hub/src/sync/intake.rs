@@ -15,7 +15,7 @@ use percolate_common::time::Clock;
 use percolate_common::wire::session::{ACK_PARKED_MAX, FromHub};
 use percolate_common::wire::topic::Topic;
 use percolate_runtime::mqtt::LinkEvent;
-use percolate_runtime::sqlite::StorageError;
+use percolate_runtime::storage::StorageError;
 use percolate_runtime::system::monotonic_now;
 use tokio::sync::{mpsc, watch};
 

@@ -17,7 +17,8 @@ use percolate_common::wire::session::{Nudge, Position};
 use percolate_common::wire::topic::Topic;
 use percolate_common::wire::{BATCH_EVENTS_MAX, BODY_BYTES_MAX};
 use percolate_runtime::mqtt::{PublishError, Publisher};
-use percolate_runtime::sqlite::{ReadTx, StorageError};
+use percolate_runtime::sqlite::ReadTx;
+use percolate_runtime::storage::StorageError;
 
 use super::apply::is_own;
 use super::downlink::DownlinkError;

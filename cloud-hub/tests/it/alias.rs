@@ -20,7 +20,7 @@ use percolate_common::quantity::Quantity;
 use percolate_common::time::UtcMillis;
 use percolate_common::wire::envelope::Batch;
 use percolate_common::wire::event;
-use percolate_runtime::sqlite::StorageError;
+use percolate_runtime::storage::StorageError;
 use proptest::prelude::*;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;

@@ -14,7 +14,7 @@ use percolate_common::journal::Head;
 use percolate_common::wire::session::FromHub;
 use percolate_common::wire::topic::hub_subscriptions;
 use percolate_runtime::mqtt::{Link, LinkConfig};
-use percolate_runtime::sqlite::StorageError;
+use percolate_runtime::storage::StorageError;
 use percolate_runtime::tasks::TaskGroup;
 use tempfile::TempDir;
 use tokio::sync::mpsc;

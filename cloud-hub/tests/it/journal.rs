@@ -5,7 +5,7 @@ use percolate_common::ids::NodeId;
 use percolate_common::journal::{AuthorId, Incarnation, JournalId, StreamKind};
 use percolate_common::time::UtcMillis;
 use percolate_common::wire::envelope::Batch;
-use percolate_runtime::sqlite::StorageError;
+use percolate_runtime::storage::StorageError;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use tempfile::TempDir;

@@ -2,7 +2,7 @@
 
 use cloud_hub::kernel::journal::Journal;
 use percolate_common::wire::session::{FromHub, FromNode, Verdict};
-use percolate_runtime::sqlite::StorageError;
+use percolate_runtime::storage::StorageError;
 
 use crate::support::copies::{image, sales_of_life, sell, write_again};
 use crate::support::events::Written;

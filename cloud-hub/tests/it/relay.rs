@@ -13,7 +13,7 @@ use percolate_common::ids::CategoryId;
 use percolate_common::journal::{JournalId, Service, StreamKind};
 use percolate_common::time::UtcMillis;
 use percolate_runtime::migrate::Migration;
-use percolate_runtime::sqlite::StorageError;
+use percolate_runtime::storage::StorageError;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 

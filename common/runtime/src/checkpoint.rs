@@ -20,7 +20,8 @@ use metrics::{Counter, Histogram, counter, histogram};
 use rusqlite::Connection;
 
 use crate::files::disk_free_bytes;
-use crate::sqlite::{StorageError, open_writer};
+use crate::sqlite::open_writer;
+use crate::storage::StorageError;
 use crate::system::monotonic_now;
 
 /// The log is copied each time it has grown by this many pages (of 4 KiB: 16 MiB).

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 
 use crate::migrate::{Migration, migrate};
-use crate::sqlite::{ReadTx, StorageError, WriteTx, open_writer};
+use crate::sqlite::open_writer;
+use crate::storage::{ReadTx, StorageError, WriteTx};
 use crate::tasks::panic_text;
 
 /// The owner's check of the content: runs whenever the connection was opened, before anything is written. A place to
@@ -18,14 +19,13 @@ type Verify = Box<dyn FnMut(&ReadTx<'_>) -> Result<(), StorageError> + Send>;
 /// What a database is: its file, its schema and its check.
 ///
 /// ```no_run
-/// use percolate_runtime::{database::DatabaseOptions, migrate::Migration, sqlite::StorageError};
-/// use rusqlite::named_params;
+/// use percolate_runtime::{database::DatabaseOptions, migrate::Migration, params, storage::StorageError};
 ///
 /// const MIGRATIONS: &[Migration] = &[Migration::new(1, "note", "CREATE TABLE note (text TEXT NOT NULL) STRICT")];
 ///
 /// # fn main() -> Result<(), StorageError> {
 /// let mut database = DatabaseOptions::new("notes.db", MIGRATIONS).open()?;
-/// database.write("note", |tx| tx.execute("INSERT INTO note (text) VALUES (:text)", named_params! {":text": "hello"}))?;
+/// database.write("note", |tx| tx.execute("INSERT INTO note (text) VALUES (?1)", params!["hello"]))?;
 /// # Ok(())
 /// # }
 /// ```
@@ -70,7 +70,7 @@ impl DatabaseOptions {
         migrate(&connection, self.migrations)?;
         if let Some(verify) = &mut self.verify {
             connection.execute_batch("BEGIN DEFERRED")?;
-            verify(&ReadTx::new(&connection))?;
+            verify(&ReadTx::of_sqlite(&connection))?;
             connection.execute_batch("ROLLBACK")?;
         }
         Ok(connection)
@@ -211,7 +211,7 @@ impl Group<'_> {
             self.lost = Some(error.clone());
             return Err(error.into());
         }
-        let tx = WriteTx::new(connection);
+        let tx = WriteTx::of_sqlite(connection);
         // The connection stays sound when the command unwinds: its statements are reset as they are dropped.
         let outcome = catch_unwind(AssertUnwindSafe(|| f(&tx)));
         let end = match outcome {

@@ -5,6 +5,7 @@
 //! - [`backoff`]: how long to wait before trying again.
 //! - [`tasks`]: tasks by name, ordered stop, blocking work. The only place that starts a task.
 //! - [`telemetry`]: logs and metrics.
+//! - [`storage`]: values, rows and transactions, whichever engine a database runs on.
 //! - [`sqlite`], [`migrate`], [`database`], [`checkpoint`], [`writer`], [`read_pool`]: one writer with group commit,
 //!   and readers.
 //! - [`mqtt`]: the link to the broker. The only user of the MQTT client.
@@ -20,6 +21,8 @@ pub mod backoff;
 pub mod tasks;
 
 pub mod telemetry;
+
+pub mod storage;
 
 pub mod sqlite;
 

@@ -4,7 +4,7 @@
 
 use rusqlite::{Connection, OptionalExtension, named_params};
 
-use crate::sqlite::StorageError;
+use crate::storage::StorageError;
 
 /// One step of a schema. Never edited once it was released: write the next one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use crate::sqlite::{ReadTx, StorageError, open_reader};
+use crate::sqlite::open_reader;
+use crate::storage::{ReadTx, StorageError};
 use crate::tasks;
 
 /// How long a caller waits for a free reader before it gets [`StorageError::ReadersBusy`], in milliseconds.
@@ -63,9 +64,9 @@ impl ReadPool {
     /// Reads in one consistent snapshot. Blocks: from an async task use [`ReadPool::read_async`].
     ///
     /// ```no_run
-    /// # use percolate_runtime::{read_pool::ReadPool, sqlite::StorageError};
+    /// # use percolate_runtime::{read_pool::ReadPool, storage::StorageError};
     /// # fn example(pool: &ReadPool) -> Result<i64, StorageError> {
-    /// pool.read(|tx| tx.query_one("SELECT count(*) FROM ticket", [], |row| row.get(0)))
+    /// pool.read(|tx| tx.query_one("SELECT count(*) FROM ticket", &[], |row| row.take()))
     /// # }
     /// ```
     ///
@@ -79,7 +80,7 @@ impl ReadPool {
         let loan = self.borrow_reader()?;
         let connection = loan.connection.as_ref().ok_or_else(|| E::from(StorageError::Closed))?;
         connection.execute_batch("BEGIN DEFERRED").map_err(StorageError::from)?;
-        f(&ReadTx::new(connection))
+        f(&ReadTx::of_sqlite(connection))
     }
 
     /// Reads in one consistent snapshot on a thread that may block.

@@ -23,7 +23,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::checkpoint::{CheckpointLimits, Checkpointer, hold};
 use crate::company::{Company, LastGroup};
 use crate::database::{Database, Group};
-use crate::sqlite::{StorageError, WriteTx};
+use crate::storage::{StorageError, WriteTx};
 use crate::system::monotonic_now;
 use crate::tasks;
 
@@ -64,11 +64,10 @@ impl WriterOptions {
 /// A handle on the thread that writes. A clone is the same writer.
 ///
 /// ```no_run
-/// # use percolate_runtime::{database::DatabaseOptions, sqlite::StorageError, writer::{Writer, WriterOptions}};
-/// # use rusqlite::named_params;
+/// # use percolate_runtime::{database::DatabaseOptions, params, storage::StorageError, writer::{Writer, WriterOptions}};
 /// # async fn example() -> Result<(), StorageError> {
 /// let writer = Writer::start(WriterOptions::new("node"), DatabaseOptions::new("node.db", &[]).open()?)?;
-/// let changed = writer.run("note", |tx| tx.execute("INSERT INTO note (text) VALUES (:text)", named_params! {":text": "hello"})).await?;
+/// let changed = writer.run("note", |tx| tx.execute("INSERT INTO note (text) VALUES (?1)", params!["hello"])).await?;
 /// writer.stop().await;
 /// # Ok(())
 /// # }

@@ -6,7 +6,8 @@ use percolate_common::journal::{Head, JournalId, StreamKind};
 use percolate_common::sync::inbound::{Judgement, judge};
 use percolate_common::wire::envelope::Batch;
 use percolate_common::wire::event::decode;
-use percolate_runtime::sqlite::{ReadTx, StorageError, WriteTx};
+use percolate_runtime::sqlite::{ReadTx, WriteTx};
+use percolate_runtime::storage::StorageError;
 
 use super::App;
 use super::error::AppError;

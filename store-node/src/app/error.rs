@@ -4,7 +4,7 @@ use percolate_common::domain::stock::MovementRejection;
 use percolate_common::domain::tickets::decide::TicketRejection;
 use percolate_common::domain::tickets::pricing::PricingRejection;
 use percolate_common::wire::WireError;
-use percolate_runtime::sqlite::StorageError;
+use percolate_runtime::storage::StorageError;
 
 /// Why a command was not done. Nothing of it was written.
 #[derive(Debug, thiserror::Error)]

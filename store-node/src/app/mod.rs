@@ -23,10 +23,10 @@ use percolate_common::ids::{NodeId, StoreId};
 use percolate_common::journal::{AuthorId, Head, JournalId, SigningKey, StreamKind};
 use percolate_common::time::{BusinessDay, Clock, StoreCalendar, UtcMillis};
 use percolate_common::wire::event::encode;
-use percolate_runtime::read_pool::ReadPool;
-use percolate_runtime::sqlite::{ReadTx, StorageError, WriteTx};
-use percolate_runtime::writer::Writer;
+use percolate_runtime::sqlite::{ReadTx, WriteTx};
+use percolate_runtime::storage::StorageError;
 
+use crate::store::file::{NodeReaders, NodeWriter};
 use crate::store::journal;
 use crate::store::lives::{self, Life};
 use error::AppError;
@@ -54,8 +54,8 @@ pub(crate) struct App {
     pub(crate) calendar: Arc<StoreCalendar>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
-    pub(crate) writer: Writer,
-    pub(crate) readers: ReadPool,
+    pub(crate) writer: NodeWriter,
+    pub(crate) readers: NodeReaders,
     pub(crate) present: Arc<Present>,
     pub(crate) data_dir: Arc<PathBuf>,
     pub(crate) disk_reserve_bytes: u64,

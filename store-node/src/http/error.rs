@@ -6,7 +6,7 @@ use percolate_common::domain::tickets::decide::TicketRejection;
 use percolate_common::domain::tickets::pricing::PricingRejection;
 use percolate_common::wire::WireError;
 use percolate_runtime::http::problem::Problem;
-use percolate_runtime::sqlite::StorageError;
+use percolate_runtime::storage::StorageError;
 
 use crate::app::error::AppError;
 

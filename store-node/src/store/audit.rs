@@ -2,7 +2,8 @@
 
 use percolate_common::journal::{AuthorId, Hash, Head, Incarnation, JournalId, StreamKind};
 use percolate_common::time::BusinessDay;
-use percolate_runtime::sqlite::{ReadTx, StorageError};
+use percolate_runtime::sqlite::ReadTx;
+use percolate_runtime::storage::StorageError;
 use rusqlite::{Row, named_params};
 
 use super::{LIST_ROWS_MAX, count};

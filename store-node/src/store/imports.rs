@@ -1,7 +1,8 @@
 //! Which rows and baskets of other systems have been brought in.
 
 use percolate_common::ids::TicketId;
-use percolate_runtime::sqlite::{ReadTx, StorageError, WriteTx};
+use percolate_runtime::sqlite::{ReadTx, WriteTx};
+use percolate_runtime::storage::StorageError;
 use rusqlite::named_params;
 
 pub(crate) fn line_fetch(tx: &ReadTx<'_>, source: &str, row: &str) -> Result<Option<[u8; 16]>, StorageError> {

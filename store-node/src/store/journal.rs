@@ -2,7 +2,8 @@
 
 use percolate_common::hlc::Hlc;
 use percolate_common::journal::{Hash, Head, JournalId, StreamKind};
-use percolate_runtime::sqlite::{ReadTx, StorageError, WriteTx};
+use percolate_runtime::sqlite::{ReadTx, WriteTx};
+use percolate_runtime::storage::StorageError;
 use rusqlite::{Row, named_params};
 
 use super::lives::Life;

@@ -4,7 +4,8 @@ use percolate_common::domain::event::LifeReason;
 use percolate_common::domain::tickets::receipt::Series;
 use percolate_common::journal::Incarnation;
 use percolate_common::time::UtcMillis;
-use percolate_runtime::sqlite::{ReadTx, StorageError, WriteTx};
+use percolate_runtime::sqlite::{ReadTx, WriteTx};
+use percolate_runtime::storage::StorageError;
 use rusqlite::{Row, named_params};
 
 use super::LIST_ROWS_MAX;

@@ -4,6 +4,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod down;
+pub(crate) mod file;
 pub(crate) mod imports;
 pub(crate) mod journal;
 pub(crate) mod lives;

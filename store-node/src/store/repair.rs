@@ -1,7 +1,8 @@
 //! What of an older life is still to be written again in the present one, and where such events stand.
 
 use percolate_common::journal::{EventId, Hash, Head, Incarnation, StreamKind};
-use percolate_runtime::sqlite::{ReadTx, StorageError, WriteTx};
+use percolate_runtime::sqlite::{ReadTx, WriteTx};
+use percolate_runtime::storage::StorageError;
 use rusqlite::named_params;
 
 use super::lives::Life;

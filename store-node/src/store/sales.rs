@@ -4,7 +4,8 @@ use percolate_common::domain::tickets::receipt::{ReceiptNumber, TerminalName};
 use percolate_common::ids::TicketId;
 use percolate_common::money::Minor;
 use percolate_common::time::BusinessDay;
-use percolate_runtime::sqlite::{ReadTx, StorageError, WriteTx};
+use percolate_runtime::sqlite::{ReadTx, WriteTx};
+use percolate_runtime::storage::StorageError;
 use rusqlite::{Row, named_params};
 
 use super::lives::{self, Life};

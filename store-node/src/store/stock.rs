@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use percolate_common::crdt::stock::{StockOnHand, StockTotal};
 use percolate_common::ids::StockItemId;
 use percolate_common::journal::{AuthorId, Incarnation};
-use percolate_runtime::sqlite::{ReadTx, StorageError, WriteTx};
+use percolate_runtime::sqlite::{ReadTx, WriteTx};
+use percolate_runtime::storage::StorageError;
 use rusqlite::named_params;
 
 use super::lives::Life;

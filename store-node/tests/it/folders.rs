@@ -2,7 +2,7 @@
 
 use percolate_common::domain::event::Event;
 use percolate_common::journal::StreamKind;
-use percolate_runtime::sqlite::StorageError;
+use percolate_runtime::storage::StorageError;
 use rusqlite::named_params;
 use store_node::config::Config;
 use tokio::process::Command;
@@ -106,6 +106,7 @@ fn tickets_of_an_older_database_stay_as_they_are() {
     let mut older = older_database(&path);
     older
         .write("sell", |tx| {
+            let tx = tx.sqlite()?;
             for (id, seq) in ids.iter().zip(1_i64..) {
                 tx.execute(
                     "INSERT INTO ticket (life, seq, id, day, class, lines, units, net_minor, tax_minor, total_minor)
@@ -120,12 +121,13 @@ fn tickets_of_an_older_database_stay_as_they_are() {
     let mut present = open_database(&path);
     let list = "SELECT id, total_minor, body_hash FROM ticket ORDER BY seq LIMIT 10";
     let kept = present.write("look", |tx| {
-        tx.query_list(list, [], |row| Ok((row.get::<_, [u8; 16]>(0)?, row.get::<_, i64>(1)?, row.get(2)?)))
+        tx.sqlite()?.query_list(list, [], |row| Ok((row.get::<_, [u8; 16]>(0)?, row.get::<_, i64>(1)?, row.get(2)?)))
     });
     let expected: Vec<(_, _, Option<[u8; 16]>)> = ids.iter().map(|id| (*id, 327, None)).collect();
     assert_eq!(kept.unwrap(), expected);
-    let twice = present
-        .write("again", |tx| tx.execute("UPDATE ticket SET id = :id WHERE seq = 2", named_params! {":id": ids[0]}));
+    let twice = present.write("again", |tx| {
+        tx.sqlite()?.execute("UPDATE ticket SET id = :id WHERE seq = 2", named_params! {":id": ids[0]})
+    });
     assert!(matches!(twice, Err(StorageError::Query(_))), "an id is there once: {twice:?}");
 }
 

@@ -3,7 +3,7 @@
 
 use percolate_common::journal::{Incarnation, StreamKind};
 use percolate_common::wire::session::{FromNode, Verdict};
-use rusqlite::named_params;
+use percolate_runtime::params;
 use serde_json::{Value, json};
 
 use crate::support::eventually;
@@ -29,8 +29,8 @@ async fn life_because(till: &Till, reason: &str) -> Value {
 
 /// The disk as if it had been in another machine until now.
 fn moved(node: &TestNode) {
-    let put = |tx: &percolate_runtime::sqlite::WriteTx<'_>| {
-        tx.execute("UPDATE author_life SET machine = :machine", named_params! {":machine": [9_u8; 16]})
+    let put = |tx: &percolate_runtime::storage::WriteTx<'_>| {
+        tx.execute("UPDATE author_life SET machine = ?1", params![&[9_u8; 16]])
     };
     open_database(&node.database()).write("move", put).unwrap();
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rusqlite::named_params;
+use percolate_runtime::params;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -73,10 +73,10 @@ async fn an_answer_that_an_older_program_gave_is_given_again() {
         .write("age", |tx| {
             tx.execute(
                 "INSERT INTO idempotency (key_hash, body_hash, kind, answer)
-                 SELECT :key, body_hash, 1, :answer FROM ticket",
-                named_params! {":key": key_hash, ":answer": answer},
+                 SELECT ?1, body_hash, 1, ?2 FROM ticket",
+                params![&key_hash[..], &answer[..]],
             )?;
-            tx.execute("UPDATE ticket SET body_hash = NULL", [])
+            tx.execute("UPDATE ticket SET body_hash = NULL", &[])
         })
         .unwrap();
     node.open().await;

@@ -7,7 +7,8 @@ use percolate_common::journal::{Head, JournalId};
 use percolate_common::sync::inbound::{Accepted, Judgement, judge};
 use percolate_common::time::UtcMillis;
 use percolate_common::wire::envelope::Batch;
-use percolate_runtime::sqlite::{StorageError, WriteTx};
+use percolate_runtime::sqlite::WriteTx;
+use percolate_runtime::storage::StorageError;
 use rusqlite::named_params;
 
 use super::origin::Origins;

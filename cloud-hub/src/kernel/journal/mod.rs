@@ -15,7 +15,7 @@ use percolate_common::time::UtcMillis;
 use percolate_common::wire::envelope::Batch;
 use percolate_common::wire::event;
 use percolate_runtime::migrate::Migration;
-use percolate_runtime::sqlite::StorageError;
+use percolate_runtime::storage::StorageError;
 use tokio::sync::watch;
 
 pub use append::{batch_apply, entries_unpark, stream_announce, stream_end, stream_fork};

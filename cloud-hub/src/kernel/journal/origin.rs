@@ -6,7 +6,8 @@
 //! told apart by the id of their first writing and never by content: two equal sales in one millisecond are two sales.
 
 use percolate_common::journal::{EventId, Head, JournalId, Origin};
-use percolate_runtime::sqlite::{StorageError, WriteTx};
+use percolate_runtime::sqlite::WriteTx;
+use percolate_runtime::storage::StorageError;
 use rusqlite::named_params;
 
 use super::read::hash_fetch;

@@ -4,7 +4,8 @@ use percolate_common::crdt::stock::StockTotal;
 use percolate_common::ids::{NodeId, StockItemId, StoreId};
 use percolate_common::journal::{AuthorId, Hash, Head, Incarnation, JournalId};
 use percolate_common::time::UtcMillis;
-use percolate_runtime::sqlite::{ReadTx, StorageError};
+use percolate_runtime::sqlite::ReadTx;
+use percolate_runtime::storage::StorageError;
 use rusqlite::{Row, named_params};
 
 use super::{Entry, NodeState, StreamState};

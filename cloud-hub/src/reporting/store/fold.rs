@@ -5,7 +5,8 @@ use percolate_common::domain::event::{Header, StoreDescribed};
 use percolate_common::ids::{StockItemId, StoreId, TicketId};
 use percolate_common::journal::JournalId;
 use percolate_common::time::{BusinessDay, UtcMillis};
-use percolate_runtime::sqlite::{StorageError, WriteTx};
+use percolate_runtime::sqlite::WriteTx;
+use percolate_runtime::storage::StorageError;
 use rusqlite::named_params;
 
 use super::{SourceMark, TABLES, TicketRow};

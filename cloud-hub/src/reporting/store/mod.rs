@@ -9,7 +9,8 @@ mod tests;
 use percolate_common::crdt::stock::StockTotal;
 use percolate_common::ids::{StoreId, TicketId};
 use percolate_common::time::{BusinessDay, UtcMillis};
-use percolate_runtime::sqlite::{ReadTx, StorageError};
+use percolate_runtime::sqlite::ReadTx;
+use percolate_runtime::storage::StorageError;
 use rusqlite::Row;
 
 pub(crate) use fold::{

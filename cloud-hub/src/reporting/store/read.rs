@@ -6,7 +6,8 @@ use percolate_common::crdt::stock::StockTotal;
 use percolate_common::ids::{StockItemId, StoreId, TicketId};
 use percolate_common::journal::JournalId;
 use percolate_common::time::{BusinessDay, UtcMillis};
-use percolate_runtime::sqlite::{ReadTx, StorageError};
+use percolate_runtime::sqlite::ReadTx;
+use percolate_runtime::storage::StorageError;
 use rusqlite::named_params;
 
 use super::{ListedTicket, REPORT_ROWS_MAX, SourceMark, Span, StoreRow, listed, measures, source_mark, stock_total};

@@ -1,6 +1,6 @@
 //! What SQLite does for a report: it searches, and reads no table through.
 
-use percolate_runtime::sqlite::StorageError;
+use percolate_runtime::storage::StorageError;
 use rusqlite::named_params;
 use tempfile::TempDir;
 

@@ -4,7 +4,8 @@ use percolate_common::ids::NodeId;
 use percolate_common::journal::{Incarnation, JournalId, PublicKey};
 use percolate_common::time::UtcMillis;
 use percolate_common::wire::session::{Hello, SignedHead};
-use percolate_runtime::sqlite::{ReadTx, StorageError, WriteTx};
+use percolate_runtime::sqlite::{ReadTx, WriteTx};
+use percolate_runtime::storage::StorageError;
 use rusqlite::{Row, named_params};
 
 use crate::kernel::db::{seq_column, seq_from_column};

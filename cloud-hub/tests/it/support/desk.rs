@@ -16,7 +16,7 @@ use percolate_common::wire::envelope::Batch;
 use percolate_runtime::http::auth::TokenAuth;
 use percolate_runtime::http::health::Health;
 use percolate_runtime::http::server::BoundServer;
-use percolate_runtime::sqlite::StorageError;
+use percolate_runtime::storage::StorageError;
 use percolate_runtime::tasks::{TaskGroup, blocking};
 use percolate_runtime::telemetry::install_metrics;
 use reqwest::StatusCode;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use percolate_runtime::read_pool::ReadPool;
-use percolate_runtime::sqlite::StorageError;
+use percolate_runtime::storage::StorageError;
 
 use crate::notes::{NoteError, all, committed, fresh, hang_a_leaf_in_the_air, insert, options};
 
@@ -39,7 +39,7 @@ fn a_failing_and_a_panicking_command_are_rolled_back_alone() {
         Err(NoteError::Refused)
     });
     assert!(matches!(refused, Err(NoteError::Refused)));
-    let broken = group.command("broken", |tx| tx.execute("INSERT INTO no_such_table VALUES (1)", []));
+    let broken = group.command("broken", |tx| tx.execute("INSERT INTO no_such_table VALUES (1)", &[]));
     assert!(matches!(broken, Err(StorageError::Query(_))), "{broken:?}");
     let panicked: Result<(), StorageError> = group.command("panicking", |tx| {
         insert(tx, "panicked")?;
@@ -134,8 +134,8 @@ fn a_database_that_ends_the_transaction_by_itself_fails_the_whole_group_with_the
     let mut group = database.group().unwrap();
     group.command("early", |tx| insert(tx, "early")).unwrap();
     let full = group.command("large", |tx| {
-        tx.prepare_cached("PRAGMA max_page_count = 1")?.query_row([], |_| Ok(()))?;
-        tx.execute("INSERT INTO note (text) VALUES (hex(zeroblob(100000)))", [])
+        tx.sqlite()?.prepare_cached("PRAGMA max_page_count = 1")?.query_row([], |_| Ok(()))?;
+        tx.execute("INSERT INTO note (text) VALUES (hex(zeroblob(100000)))", &[])
     });
     assert!(matches!(full, Err(StorageError::DiskFull(_))), "{full:?}");
     assert!(group.is_lost(), "the injected failure must end the transaction, else this test shows nothing");
@@ -154,7 +154,7 @@ fn a_command_that_hides_the_lost_transaction_writes_nothing_of_its_own() {
     let pool = ReadPool::open(database.path(), 1).unwrap();
     for ending in ["ROLLBACK", "COMMIT"] {
         let hidden = database.write("sly", |tx| {
-            tx.execute(ending, [])?;
+            tx.execute(ending, &[])?;
             drop(insert(tx, "on its own"));
             Ok::<_, StorageError>(())
         });

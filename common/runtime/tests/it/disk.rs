@@ -4,10 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use percolate_runtime::params;
 use percolate_runtime::read_pool::ReadPool;
-use percolate_runtime::sqlite::{StorageError, WriteTx};
+use percolate_runtime::storage::{StorageError, WriteTx};
 use percolate_runtime::writer::{Writer, WriterOptions};
-use rusqlite::named_params;
 use tempfile::TempDir;
 
 use crate::notes::{committed, insert, options};
@@ -62,7 +62,7 @@ impl Drop for SmallDisk {
 }
 
 fn insert_large(tx: &WriteTx<'_>, text: &str) -> Result<(), StorageError> {
-    tx.execute("INSERT INTO note (text) VALUES (:text || hex(zeroblob(50000)))", named_params! {":text": text})?;
+    tx.execute("INSERT INTO note (text) VALUES (?1 || hex(zeroblob(50000)))", params![text])?;
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use percolate_runtime::read_pool::ReadPool;
-use percolate_runtime::sqlite::StorageError;
+use percolate_runtime::storage::StorageError;
 use percolate_runtime::tasks::ready_now;
 use percolate_runtime::writer::{CommitHook, CommitPoint, Go, Writer};
 

@@ -15,4 +15,6 @@ mod notes;
 #[cfg(test)]
 mod readers;
 #[cfg(test)]
+mod storage;
+#[cfg(test)]
 mod writer;

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use percolate_runtime::database::{Database, DatabaseOptions};
 use percolate_runtime::migrate::Migration;
+use percolate_runtime::params;
 use percolate_runtime::read_pool::ReadPool;
-use percolate_runtime::sqlite::{ReadTx, StorageError, WriteTx};
-use rusqlite::named_params;
+use percolate_runtime::storage::{ReadTx, StorageError, WriteTx};
 use tempfile::TempDir;
 
 pub(crate) const MIGRATIONS: &[Migration] = &[Migration::new(
@@ -37,18 +37,18 @@ pub(crate) fn options(dir: &Path) -> DatabaseOptions {
 }
 
 pub(crate) fn insert(tx: &WriteTx<'_>, text: &str) -> Result<(), StorageError> {
-    tx.execute("INSERT INTO note (text) VALUES (:text)", named_params! {":text": text})?;
+    tx.execute("INSERT INTO note (text) VALUES (?1)", params![text])?;
     Ok(())
 }
 
 /// A write that only the COMMIT refuses.
 pub(crate) fn hang_a_leaf_in_the_air(tx: &WriteTx<'_>) -> Result<(), StorageError> {
-    tx.execute("INSERT INTO leaf (branch) VALUES (404)", [])?;
+    tx.execute("INSERT INTO leaf (branch) VALUES (404)", &[])?;
     Ok(())
 }
 
 pub(crate) fn all(tx: &ReadTx<'_>) -> Result<Vec<String>, StorageError> {
-    tx.query_list("SELECT text FROM note ORDER BY text LIMIT 10000", [], |row| row.get(0))
+    tx.query_list("SELECT text FROM note ORDER BY text LIMIT 10000", &[], |row| row.take())
 }
 
 /// What another connection sees: what is committed.

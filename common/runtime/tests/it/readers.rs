@@ -4,7 +4,7 @@ use std::sync::mpsc;
 use std::thread;
 
 use percolate_runtime::read_pool::ReadPool;
-use percolate_runtime::sqlite::{ReadTx, StorageError};
+use percolate_runtime::storage::{ReadTx, StorageError};
 
 use crate::notes::{all, committed, fresh, insert};
 
@@ -28,7 +28,7 @@ fn a_reader_cannot_write() {
     let (_dir, database) = fresh();
     let pool = ReadPool::open(database.path(), 1).unwrap();
     let refused =
-        pool.read(|tx: &ReadTx<'_>| tx.query_one("INSERT INTO note (text) VALUES ('x') RETURNING 1", [], |_| Ok(())));
+        pool.read(|tx: &ReadTx<'_>| tx.query_one("INSERT INTO note (text) VALUES ('x') RETURNING 1", &[], |_| Ok(())));
     assert!(matches!(refused, Err(StorageError::WriteInRead { .. })), "{refused:?}");
 }
 
@@ -37,7 +37,7 @@ fn a_reader_comes_back_after_an_error_and_after_a_panic() {
     let (_dir, mut database) = fresh();
     let pool = ReadPool::open(database.path(), 1).unwrap();
     let failed =
-        pool.read(|tx: &ReadTx<'_>| tx.query_one("SELECT text FROM note LIMIT 1", [], |row| row.get::<_, String>(0)));
+        pool.read(|tx: &ReadTx<'_>| tx.query_one("SELECT text FROM note LIMIT 1", &[], |row| row.take::<String>()));
     assert!(matches!(failed, Err(StorageError::Query(_))));
     let unlucky = pool.clone();
     let panicked =

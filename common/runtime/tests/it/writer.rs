@@ -14,7 +14,7 @@ use std::thread;
 use percolate_runtime::checkpoint::CheckpointLimits;
 use percolate_runtime::database::Database;
 use percolate_runtime::read_pool::ReadPool;
-use percolate_runtime::sqlite::{StorageError, WriteTx};
+use percolate_runtime::storage::{StorageError, WriteTx};
 use percolate_runtime::writer::{GROUP_COMMANDS_MAX, Writer, WriterOptions};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -137,7 +137,7 @@ async fn nobody_is_answered_before_the_commit_of_the_group() {
     let bench = Bench::new();
     let first_gate = bench.close_gate().await;
     let mut early = bench.call("early", |tx| insert(tx, "early")).await;
-    let mut refused = bench.call("refused", |tx| tx.execute("INSERT INTO no_such_table VALUES (1)", [])).await;
+    let mut refused = bench.call("refused", |tx| tx.execute("INSERT INTO no_such_table VALUES (1)", &[])).await;
     let (entered, is_entered) = oneshot::channel();
     let (leave, may_leave) = mpsc::channel::<()>();
     let late = bench
@@ -186,7 +186,7 @@ async fn a_refused_a_broken_and_a_panicking_command_fail_alone() {
     let broken = bench
         .call("broken", |tx| {
             insert(tx, "broken")?;
-            tx.execute("INSERT INTO note (text) VALUES (NULL)", [])
+            tx.execute("INSERT INTO note (text) VALUES (NULL)", &[])
         })
         .await;
     let panicking = bench
@@ -232,8 +232,8 @@ async fn a_transaction_lost_on_the_way_fails_those_before_and_not_those_after() 
     let before = bench.call("before", |tx| insert(tx, "before")).await;
     let full = bench
         .call("full", |tx| {
-            tx.prepare_cached("PRAGMA max_page_count = 1")?.query_row([], |_| Ok(()))?;
-            tx.execute("INSERT INTO note (text) VALUES (hex(zeroblob(100000)))", [])
+            tx.sqlite()?.prepare_cached("PRAGMA max_page_count = 1")?.query_row([], |_| Ok(()))?;
+            tx.execute("INSERT INTO note (text) VALUES (hex(zeroblob(100000)))", &[])
         })
         .await;
     let after = bench.call("after", |tx| insert(tx, "after")).await;
@@ -251,7 +251,7 @@ async fn while_the_database_cannot_be_opened_again_all_commands_are_told() {
     let sound = Arc::new(AtomicBool::new(true));
     let opened = Arc::new(AtomicU32::new(0));
     let (answer, count) = (sound.clone(), opened.clone());
-    let verify = move |_: &percolate_runtime::sqlite::ReadTx<'_>| {
+    let verify = move |_: &percolate_runtime::storage::ReadTx<'_>| {
         count.fetch_add(1, Ordering::SeqCst);
         let detail = "as planned".to_owned();
         answer.load(Ordering::SeqCst).then_some(()).ok_or(StorageError::Unsound { detail })

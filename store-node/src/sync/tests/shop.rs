@@ -35,6 +35,7 @@ use crate::app::error::AppError;
 use crate::app::take_back::take_back;
 use crate::app::tickets::{Answer, RequestKey, TicketAnswer, sell};
 use crate::app::{App, Identity, Present, audit, books, describe, life, movements, reports};
+use crate::store::file::{NodeReaders, NodeWriter};
 use crate::store::lives::{self, Life};
 use crate::store::{MIGRATIONS, journal, repair, stock};
 use crate::sync::session::{Machine, Session};
@@ -147,8 +148,8 @@ impl Shop {
             machine: Some([computer; 16]),
             calendar: Arc::new(StoreCalendar::new("America/New_York", 4).unwrap()),
             clock: Arc::new(TestClock(AtomicI64::new(NOON_MS + i64::try_from(chance).unwrap() * 100_000))),
-            readers: ReadPool::open_inline(&path).unwrap(),
-            writer: Writer::inline("node", database, hook.clone()),
+            readers: NodeReaders(ReadPool::open_inline(&path).unwrap()),
+            writer: NodeWriter(Writer::inline("node", database, hook.clone())),
             present: Arc::new(Present::default()),
             data_dir: Arc::new(folder.path().to_owned()),
             disk_reserve_bytes: 0,

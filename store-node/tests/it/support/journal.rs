@@ -13,7 +13,8 @@ use percolate_common::journal::{AuthorId, Hash, Head, Incarnation, JournalId, St
 use percolate_common::money::Minor;
 use percolate_common::wire::event::{Recorded, decode};
 use percolate_runtime::read_pool::ReadPool;
-use percolate_runtime::sqlite::{ReadTx, StorageError};
+use percolate_runtime::sqlite::ReadTx;
+use percolate_runtime::storage::StorageError;
 use rusqlite::Row;
 use serde_json::{Value, json};
 
@@ -44,7 +45,7 @@ impl Books {
     /// Reads one snapshot.
     pub(crate) fn read(database: &Path, node: NodeId) -> Self {
         let pool = ReadPool::open(database, 1).unwrap();
-        pool.read(|tx| Self::snapshot(tx, AuthorId::node(node))).unwrap()
+        pool.read(|tx| Self::snapshot(tx.sqlite()?, AuthorId::node(node))).unwrap()
     }
 
     fn snapshot(tx: &ReadTx<'_>, author: AuthorId) -> Result<Self, StorageError> {

@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use percolate_runtime::database::{Database, DatabaseOptions};
 use percolate_runtime::migrate::Migration;
-use percolate_runtime::sqlite::StorageError;
+use percolate_runtime::storage::StorageError;
 use rusqlite::named_params;
 use serde_json::Value;
 use store_node::config::Config;
@@ -54,7 +54,8 @@ pub(crate) fn older_database(path: &Path) -> Database {
 /// Gives a node a menu as if it had received it.
 pub(crate) fn put_menu(path: &Path, menu: &MenuJournal) {
     let (author, incarnation) = (menu.id.author.number(), menu.id.incarnation.get().cast_signed());
-    let put = |tx: &percolate_runtime::sqlite::WriteTx<'_>| {
+    let put = |tx: &percolate_runtime::storage::WriteTx<'_>| {
+        let tx = tx.sqlite()?;
         for (event, head) in menu.events.iter().zip(&menu.heads[1..]) {
             tx.execute(
                 "INSERT INTO down_journal (author, incarnation, stream, seq, event, hash)
