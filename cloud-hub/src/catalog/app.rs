@@ -13,8 +13,7 @@ use percolate_common::hlc::Hlc;
 use percolate_common::journal::JournalId;
 use percolate_common::time::{Clock, UtcMillis};
 use percolate_common::wire::event::{self, EventError};
-use percolate_runtime::sqlite::ReadTx;
-use percolate_runtime::storage::StorageError;
+use percolate_runtime::storage::{ReadTx, StorageError};
 use tokio_util::sync::CancellationToken;
 
 use crate::catalog::menu::Menu;

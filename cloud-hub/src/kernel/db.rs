@@ -11,12 +11,11 @@ use std::task::{Context, Poll};
 
 use tokio::sync::watch;
 
-use percolate_common::journal::{AuthorId, Hash, Incarnation, JournalId, StreamKind};
+use percolate_common::journal::{AuthorId, Hash, Head, Incarnation, JournalId, StreamKind};
 use percolate_runtime::database::DatabaseOptions;
 use percolate_runtime::migrate::Migration;
 use percolate_runtime::read_pool::ReadPool;
-use percolate_runtime::sqlite::{ReadTx, WriteTx};
-use percolate_runtime::storage::StorageError;
+use percolate_runtime::storage::{ReadTx, Row, StorageError, WriteTx};
 use percolate_runtime::tasks;
 use percolate_runtime::writer::{CommitHook, Writer, WriterOptions};
 
@@ -116,7 +115,7 @@ impl Db {
         T: Send + 'static,
         E: From<StorageError> + Send + 'static,
     {
-        self.writer.run(command, move |tx| f(tx.sqlite()?)).await
+        self.writer.run(command, f).await
     }
 
     /// As [`Db::write`], for a thread that may block.
@@ -132,7 +131,7 @@ impl Db {
         T: Send + 'static,
         E: From<StorageError> + Send + 'static,
     {
-        self.writer.run_blocking(command, move |tx| f(tx.sqlite()?))
+        self.writer.run_blocking(command, f)
     }
 
     /// Reads one consistent snapshot. Blocks.
@@ -144,7 +143,7 @@ impl Db {
         F: FnOnce(&ReadTx<'_>) -> Result<T, E>,
         E: From<StorageError>,
     {
-        self.readers.read(|tx| f(tx.sqlite()?))
+        self.readers.read(f)
     }
 
     /// Reads one consistent snapshot on a thread that may block.
@@ -157,7 +156,7 @@ impl Db {
         T: Send + 'static,
         E: From<StorageError> + Send + 'static,
     {
-        self.readers.read_async(move |tx| f(tx.sqlite()?)).await
+        self.readers.read_async(f).await
     }
 
     /// Waits for several commands of this database whose order matters: each is asked for before the next, and those
@@ -199,14 +198,20 @@ pub fn journal_columns(journal: &JournalId) -> (i64, i64, i64) {
     (i64::from(journal.author.number()), journal.incarnation.get().cast_signed(), i64::from(journal.stream.number()))
 }
 
-/// The journal that three columns name; nothing if a newer program wrote a stream that this one does not know.
-#[must_use]
-pub fn journal_from_columns(author: i64, incarnation: i64, stream: i64) -> Option<JournalId> {
-    Some(JournalId {
-        author: AuthorId::from_number(u32::try_from(author).ok()?),
-        incarnation: Incarnation::new(incarnation.cast_unsigned()),
-        stream: StreamKind::from_number(u8::try_from(stream).ok()?)?,
-    })
+/// The journal that the next three cells name; nothing if a newer program wrote a stream that this one does not know.
+///
+/// # Errors
+/// [`StorageError`] if they are not numbers.
+pub fn journal_taken(row: &mut Row<'_>) -> Result<Option<JournalId>, StorageError> {
+    let (author, incarnation, stream) = (row.take::<i64>()?, row.take::<i64>()?, row.take::<i64>()?);
+    let named = || {
+        Some(JournalId {
+            author: AuthorId::from_number(u32::try_from(author).ok()?),
+            incarnation: Incarnation::new(incarnation.cast_unsigned()),
+            stream: StreamKind::from_number(u8::try_from(stream).ok()?)?,
+        })
+    };
+    Ok(named())
 }
 
 /// A sequence number as a column.
@@ -221,13 +226,20 @@ pub fn seq_from_column(column: i64) -> u64 {
     u64::try_from(column).unwrap_or(0)
 }
 
-/// A chain hash from a column.
+/// The entry that the next two cells name: its sequence number, and the chain's hash there.
 ///
 /// # Errors
-/// If it does not have 32 bytes.
-pub fn hash_from_column(bytes: &[u8]) -> rusqlite::Result<Hash> {
-    let wrong_size = |_| rusqlite::Error::InvalidColumnType(0, "hash".to_owned(), rusqlite::types::Type::Blob);
-    <[u8; 32]>::try_from(bytes).map(Hash::from_bytes).map_err(wrong_size)
+/// [`StorageError`] if they are of another kind.
+pub fn head_taken(row: &mut Row<'_>) -> Result<Head, StorageError> {
+    Ok(Head { seq: seq_from_column(row.take()?), hash: Hash::from_bytes(row.take()?) })
+}
+
+/// An incarnation from the next cell.
+///
+/// # Errors
+/// [`StorageError`] if it is no number.
+pub fn incarnation_taken(row: &mut Row<'_>) -> Result<Incarnation, StorageError> {
+    Ok(Incarnation::new(row.take::<i64>()?.cast_unsigned()))
 }
 
 /// A command of several, and what became of it.

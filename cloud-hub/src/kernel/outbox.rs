@@ -16,17 +16,16 @@ use percolate_common::domain::event::{ClockQuality, Event, Header};
 use percolate_common::entropy::Entropy;
 use percolate_common::hlc::Hlc;
 use percolate_common::ids::StoreId;
-use percolate_common::journal::{AuthorId, Hash, Head, Incarnation, JournalId, Service, StreamKind};
+use percolate_common::journal::{AuthorId, Head, Incarnation, JournalId, Service, StreamKind};
 use percolate_common::time::{BusinessDay, Clock, UtcMillis};
 use percolate_common::wire::envelope::Batch;
 use percolate_common::wire::{BODY_BYTES_MAX, WireError, event};
 use percolate_runtime::migrate::Migration;
-use percolate_runtime::sqlite::{ReadTx, WriteTx};
-use percolate_runtime::storage::StorageError;
-use rusqlite::named_params;
+use percolate_runtime::params;
+use percolate_runtime::storage::{ReadTx, StorageError, WriteTx};
 use tokio_util::sync::CancellationToken;
 
-use crate::kernel::db::{Db, hash_from_column, seq_column, seq_from_column};
+use crate::kernel::db::{Db, head_taken, incarnation_taken, seq_column};
 use crate::kernel::journal::{Arrival, Entry, Journal, Outcome, author_stream_list, batch_apply, stream_fetch};
 
 /// Entries that are copied in one transaction.
@@ -148,24 +147,21 @@ pub fn append(
 pub fn said_list(tx: &ReadTx<'_>, journal: &JournalId, after_seq: u64) -> Result<Vec<Entry>, StorageError> {
     tx.query_list(
         "SELECT seq, hash, event FROM outbox_past
-         WHERE stream = :stream AND incarnation = :incarnation AND seq > :after
+         WHERE stream = ?1 AND incarnation = ?2 AND seq > ?3
          UNION ALL
          SELECT entry.seq, entry.hash, entry.event
          FROM outbox_entry AS entry JOIN outbox_journal AS present ON present.stream = entry.stream
-         WHERE entry.stream = :stream AND present.incarnation = :incarnation AND entry.seq > :after
-         ORDER BY seq LIMIT :limit",
-        named_params! {
-            ":stream": journal.stream.number(), ":incarnation": journal.incarnation.get().cast_signed(),
-            ":after": seq_column(after_seq), ":limit": RELAY_ENTRIES_MAX,
-        },
+         WHERE entry.stream = ?1 AND present.incarnation = ?2 AND entry.seq > ?3
+         ORDER BY seq LIMIT ?4",
+        params![
+            journal.stream.number(),
+            journal.incarnation.get().cast_signed(),
+            seq_column(after_seq),
+            RELAY_ENTRIES_MAX
+        ],
         |row| {
-            Ok(Entry {
-                seq: seq_from_column(row.get("seq")?),
-                hash: hash_from_column(row.get_ref("hash")?.as_blob()?)?,
-                bytes: row.get("event")?,
-                parked: false,
-                alias: false,
-            })
+            let Head { seq, hash } = head_taken(row)?;
+            Ok(Entry { seq, hash, bytes: row.take()?, parked: false, alias: false })
         },
     )
 }
@@ -173,46 +169,39 @@ pub fn said_list(tx: &ReadTx<'_>, journal: &JournalId, after_seq: u64) -> Result
 /// Every life in which the service has said something.
 fn life_list(tx: &ReadTx<'_>, author: AuthorId, stream: StreamKind) -> Result<Vec<JournalId>, StorageError> {
     tx.query_list(
-        "SELECT DISTINCT incarnation FROM outbox_past WHERE stream = :stream
-         UNION SELECT incarnation FROM outbox_journal WHERE stream = :stream",
-        named_params! {":stream": stream.number()},
-        |row| {
-            let incarnation = Incarnation::new(row.get::<_, i64>("incarnation")?.cast_unsigned());
-            Ok(JournalId { author, incarnation, stream })
-        },
+        "SELECT DISTINCT incarnation FROM outbox_past WHERE stream = ?1
+         UNION SELECT incarnation FROM outbox_journal WHERE stream = ?1",
+        params![stream.number()],
+        |row| Ok(JournalId { author, incarnation: incarnation_taken(row)?, stream }),
     )
 }
 
 /// Makes the journal the present one; what an earlier run said is put with the past.
 fn life_ensure(tx: &WriteTx<'_>, journal: &JournalId, now: UtcMillis) -> Result<(), StorageError> {
     let stream = journal.stream.number();
-    let present = tx.query_optional(
-        "SELECT incarnation, hlc FROM outbox_journal WHERE stream = :stream",
-        named_params! {":stream": stream},
-        |row| Ok((row.get::<_, i64>("incarnation")?, row.get::<_, i64>("hlc")?)),
-    )?;
+    let present =
+        tx.query_optional("SELECT incarnation, hlc FROM outbox_journal WHERE stream = ?1", params![stream], |row| {
+            Ok((row.take::<i64>()?, row.take::<i64>()?))
+        })?;
     let incarnation = journal.incarnation.get().cast_signed();
     let hlc = match present {
         Some((present, _)) if present == incarnation => return Ok(()),
         Some((earlier, hlc)) => {
             tx.execute(
                 "INSERT INTO outbox_past (stream, incarnation, seq, event, hash)
-                 SELECT stream, :earlier, seq, event, hash FROM outbox_entry WHERE stream = :stream",
-                named_params! {":earlier": earlier, ":stream": stream},
+                 SELECT stream, CAST(?2 AS BIGINT), seq, event, hash FROM outbox_entry WHERE stream = ?1",
+                params![stream, earlier],
             )?;
-            tx.execute("DELETE FROM outbox_entry WHERE stream = :stream", named_params! {":stream": stream})?;
-            tx.execute("DELETE FROM outbox_journal WHERE stream = :stream", named_params! {":stream": stream})?;
+            tx.execute("DELETE FROM outbox_entry WHERE stream = ?1", params![stream])?;
+            tx.execute("DELETE FROM outbox_journal WHERE stream = ?1", params![stream])?;
             hlc
         }
         None => 0,
     };
     tx.execute(
         "INSERT INTO outbox_journal (stream, incarnation, seq, hash, hlc, created_at_ms)
-         VALUES (:stream, :incarnation, 0, :hash, :hlc, :now)",
-        named_params! {
-            ":stream": stream, ":incarnation": incarnation, ":hash": journal.genesis().hash.as_bytes(), ":hlc": hlc,
-            ":now": now.get(),
-        },
+         VALUES (?1, ?2, 0, ?3, ?4, ?5)",
+        params![stream, incarnation, journal.genesis().hash.as_bytes(), hlc, now.get()],
     )?;
     Ok(())
 }
@@ -327,43 +316,33 @@ fn header(hlc: Hlc, now: UtcMillis) -> Header {
 
 fn head_fetch(tx: &ReadTx<'_>, journal: &JournalId) -> Result<Head, OutboxError> {
     let head = tx.query_optional(
-        "SELECT seq, hash FROM outbox_journal WHERE stream = :stream AND incarnation = :incarnation",
-        named_params! {":stream": journal.stream.number(), ":incarnation": journal.incarnation.get().cast_signed()},
-        |row| {
-            let hash: Hash = hash_from_column(row.get_ref("hash")?.as_blob()?)?;
-            Ok(Head { seq: seq_from_column(row.get("seq")?), hash })
-        },
+        "SELECT seq, hash FROM outbox_journal WHERE stream = ?1 AND incarnation = ?2",
+        params![journal.stream.number(), journal.incarnation.get().cast_signed()],
+        head_taken,
     )?;
     head.ok_or(OutboxError::Unopened { journal: *journal })
 }
 
 fn hlc_fetch(tx: &ReadTx<'_>, journal: &JournalId) -> Result<Hlc, StorageError> {
-    let packed = tx.query_one(
-        "SELECT hlc FROM outbox_journal WHERE stream = :stream",
-        named_params! {":stream": journal.stream.number()},
-        |row| row.get::<_, i64>("hlc"),
-    )?;
+    let packed =
+        tx.query_one("SELECT hlc FROM outbox_journal WHERE stream = ?1", params![journal.stream.number()], |row| {
+            row.take::<i64>()
+        })?;
     Ok(Hlc::from_packed(packed.cast_unsigned()))
 }
 
 fn entry_insert(tx: &WriteTx<'_>, journal: &JournalId, head: Head, bytes: &[u8]) -> Result<(), StorageError> {
     tx.execute(
-        "INSERT INTO outbox_entry (stream, seq, event, hash) VALUES (:stream, :seq, :event, :hash)",
-        named_params! {
-            ":stream": journal.stream.number(), ":seq": seq_column(head.seq), ":event": bytes,
-            ":hash": head.hash.as_bytes(),
-        },
+        "INSERT INTO outbox_entry (stream, seq, event, hash) VALUES (?1, ?2, ?3, ?4)",
+        params![journal.stream.number(), seq_column(head.seq), bytes, head.hash.as_bytes()],
     )?;
     Ok(())
 }
 
 fn head_update(tx: &WriteTx<'_>, journal: &JournalId, head: Head, hlc: Hlc) -> Result<(), StorageError> {
     tx.execute(
-        "UPDATE outbox_journal SET seq = :seq, hash = :hash, hlc = :hlc WHERE stream = :stream",
-        named_params! {
-            ":seq": seq_column(head.seq), ":hash": head.hash.as_bytes(), ":hlc": hlc.packed().cast_signed(),
-            ":stream": journal.stream.number(),
-        },
+        "UPDATE outbox_journal SET seq = ?2, hash = ?3, hlc = ?4 WHERE stream = ?1",
+        params![journal.stream.number(), seq_column(head.seq), head.hash.as_bytes(), hlc.packed().cast_signed()],
     )?;
     Ok(())
 }

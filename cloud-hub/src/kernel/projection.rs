@@ -14,13 +14,12 @@ use metrics::{counter, gauge};
 use percolate_common::journal::{Head, JournalId, StreamKind};
 use percolate_runtime::backoff;
 use percolate_runtime::migrate::Migration;
-use percolate_runtime::sqlite::{ReadTx, WriteTx};
-use percolate_runtime::storage::StorageError;
+use percolate_runtime::params;
+use percolate_runtime::storage::{ReadTx, StorageError, WriteTx};
 use percolate_runtime::system::monotonic_now;
-use rusqlite::named_params;
 use tokio_util::sync::CancellationToken;
 
-use crate::kernel::db::{Db, hash_from_column, journal_columns, journal_from_columns, seq_column, seq_from_column};
+use crate::kernel::db::{Db, head_taken, journal_columns, journal_taken, seq_column, seq_from_column};
 use crate::kernel::journal::{Entry, Journal, entry_list, hash_fetch, stream_list};
 
 /// Entries of one slice.
@@ -209,10 +208,7 @@ impl ProjectionRunner {
         self.db
             .write("projection_clear", move |tx| {
                 projection.clear(tx)?;
-                tx.execute(
-                    "DELETE FROM projection_position WHERE projection = :projection",
-                    named_params! {":projection": projection.name()},
-                )?;
+                tx.execute("DELETE FROM projection_position WHERE projection = ?1", params![projection.name()])?;
                 Ok::<_, ProjectionError>(())
             })
             .await
@@ -293,16 +289,12 @@ impl ProjectionRunner {
 /// [`StorageError`] if the query fails.
 pub fn position_list(tx: &ReadTx<'_>, projection: &str) -> Result<Vec<(JournalId, Head)>, StorageError> {
     let rows = tx.query_list(
-        "SELECT author, incarnation, stream, seq, hash FROM projection_position WHERE projection = :projection
-         ORDER BY author, incarnation, stream LIMIT :limit",
-        named_params! {":projection": projection, ":limit": POSITIONS_MAX},
-        |row| {
-            let journal = journal_from_columns(row.get("author")?, row.get("incarnation")?, row.get("stream")?);
-            let hash = hash_from_column(row.get_ref("hash")?.as_blob()?)?;
-            Ok(journal.map(|journal| (journal, seq_from_column(row.get("seq").unwrap_or(0)), hash)))
-        },
+        "SELECT author, incarnation, stream, seq, hash FROM projection_position WHERE projection = ?1
+         ORDER BY author, incarnation, stream LIMIT ?2",
+        params![projection, POSITIONS_MAX],
+        |row| Ok((journal_taken(row)?, head_taken(row)?)),
     )?;
-    Ok(rows.into_iter().flatten().map(|(journal, seq, hash)| (journal, Head { seq, hash })).collect())
+    Ok(rows.into_iter().filter_map(|(journal, head)| Some((journal?, head))).collect())
 }
 
 fn position_map(tx: &ReadTx<'_>, projection: &str) -> Result<BTreeMap<JournalId, Head>, StorageError> {
@@ -340,12 +332,10 @@ fn fold_slice(
 ) -> Result<u64, ProjectionError> {
     let (author, incarnation, stream) = journal_columns(&slice.journal);
     let at = tx.query_optional(
-        "SELECT seq FROM projection_position WHERE projection = :projection AND author = :author
-            AND incarnation = :incarnation AND stream = :stream",
-        named_params! {
-            ":projection": projection.name(), ":author": author, ":incarnation": incarnation, ":stream": stream,
-        },
-        |row| row.get("seq"),
+        "SELECT seq FROM projection_position
+         WHERE projection = ?1 AND author = ?2 AND incarnation = ?3 AND stream = ?4",
+        params![projection.name(), author, incarnation, stream],
+        |row| row.take(),
     )?;
     if at.map_or(0, seq_from_column) != position.seq {
         // Folded already: the commit before this one was kept although it seemed to fail.
@@ -358,12 +348,9 @@ fn fold_slice(
     projection.apply(tx, slice)?;
     tx.execute(
         "INSERT INTO projection_position (projection, author, incarnation, stream, seq, hash)
-         VALUES (:projection, :author, :incarnation, :stream, :seq, :hash)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)
          ON CONFLICT (projection, author, incarnation, stream) DO UPDATE SET seq = excluded.seq, hash = excluded.hash",
-        named_params! {
-            ":projection": projection.name(), ":author": author, ":incarnation": incarnation, ":stream": stream,
-            ":seq": seq_column(last.seq), ":hash": last.hash.as_bytes(),
-        },
+        params![projection.name(), author, incarnation, stream, seq_column(last.seq), last.hash.as_bytes()],
     )?;
     Ok(slice.entries.len() as u64)
 }

@@ -10,8 +10,7 @@ use metrics::gauge;
 use percolate_common::crdt::stock::StockTotal;
 use percolate_common::ids::{StockItemId, StoreId};
 use percolate_common::journal::JournalId;
-use percolate_runtime::sqlite::ReadTx;
-use percolate_runtime::storage::StorageError;
+use percolate_runtime::storage::{ReadTx, StorageError};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 

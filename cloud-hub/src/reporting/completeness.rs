@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use percolate_common::ids::{NodeId, StoreId};
 use percolate_common::journal::{Head, JournalId};
 use percolate_common::time::UtcMillis;
-use percolate_runtime::sqlite::ReadTx;
-use percolate_runtime::storage::StorageError;
+use percolate_runtime::storage::{ReadTx, StorageError};
 use serde::Serialize;
 use utoipa::ToSchema;
 

@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use percolate_common::ids::StoreId;
 use percolate_common::time::{BusinessDay, Clock, UtcMillis};
-use percolate_runtime::sqlite::ReadTx;
-use percolate_runtime::storage::StorageError;
+use percolate_runtime::storage::{ReadTx, StorageError};
 use percolate_runtime::system::monotonic_now;
 use serde::Serialize;
 use tokio::sync::watch;

@@ -17,8 +17,7 @@ use percolate_common::journal::{JournalId, StreamKind};
 use percolate_common::money::MoneyOverflow;
 use percolate_common::time::StoreCalendar;
 use percolate_common::wire::event::{Recorded, decode};
-use percolate_runtime::sqlite::WriteTx;
-use percolate_runtime::storage::StorageError;
+use percolate_runtime::storage::{StorageError, WriteTx, kept_text};
 
 use super::measures::{CountedLine, HOUR_UNKNOWN, Keys, Kind, Measures, Rollups, SumOverflow, add_lines, lines_sum};
 use super::store::{self, SourceMark, TicketRow};
@@ -232,11 +231,13 @@ impl<'a, 'c> Fold<'a, 'c> {
     }
 
     fn legacy_line(&mut self, source: &str, line: &ImportedLine) -> Result<CountedLine, FoldError> {
-        let item_key = format!("l:{source}:{}", line.item.id);
-        let category_key = format!("l:{source}:{}", line.item.category);
-        let name = self.names.entry(item_key.clone()).or_insert_with(|| line.item.name.clone());
-        if line.item.name < *name {
-            name.clone_from(&line.item.name);
+        // As the tables have them: keys are looked up there, and the first of several names is kept.
+        let item_key = kept_text(&format!("l:{source}:{}", line.item.id)).into_owned();
+        let category_key = kept_text(&format!("l:{source}:{}", line.item.category)).into_owned();
+        let said = kept_text(&line.item.name);
+        let name = self.names.entry(item_key.clone()).or_insert_with(|| said.clone().into_owned());
+        if *said < **name {
+            *name = said.into_owned();
         }
         Ok(CountedLine { item_key, category_key, units: i64::from(line.quantity), net: line.total()?.get() })
     }

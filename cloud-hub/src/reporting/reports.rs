@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use percolate_common::ids::StoreId;
 use percolate_common::time::BusinessDay;
-use percolate_runtime::sqlite::ReadTx;
-use percolate_runtime::storage::StorageError;
+use percolate_runtime::storage::{ReadTx, StorageError};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 

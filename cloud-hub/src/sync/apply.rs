@@ -5,8 +5,7 @@ use percolate_common::ids::NodeId;
 use percolate_common::journal::{AuthorId, JournalId, StreamKind};
 use percolate_common::time::UtcMillis;
 use percolate_common::wire::session::{ACK_PARKED_MAX, Ack, FromHub, Hello, Mark, Position, Presence, Resend, Verdict};
-use percolate_runtime::sqlite::{ReadTx, WriteTx};
-use percolate_runtime::storage::StorageError;
+use percolate_runtime::storage::{ReadTx, StorageError, WriteTx};
 
 use super::ingest::DownlinkEvent;
 use super::mark;

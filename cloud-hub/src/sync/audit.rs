@@ -6,8 +6,7 @@ use percolate_common::crdt::stock::StockTotal;
 use percolate_common::ids::{NodeId, StockItemId};
 use percolate_common::journal::{AuthorId, ChainAudit, ChainFinding, Incarnation, JournalId};
 use percolate_common::wire::event;
-use percolate_runtime::sqlite::ReadTx;
-use percolate_runtime::storage::StorageError;
+use percolate_runtime::storage::{ReadTx, StorageError};
 use serde::Serialize;
 use utoipa::ToSchema;
 

@@ -10,8 +10,7 @@ use percolate_common::ids::NodeId;
 use percolate_common::journal::{AuthorId, Hash, Incarnation, JournalId, StreamKind};
 use percolate_common::time::UtcMillis;
 use percolate_common::wire::session::{FromHub, GREETING_STREAMS_MAX, LifeStock, MARK_LIVES_MAX, Mark};
-use percolate_runtime::sqlite::WriteTx;
-use percolate_runtime::storage::StorageError;
+use percolate_runtime::storage::{StorageError, WriteTx};
 
 use super::store::{Life, key_fetch, signed_head_keep, stock_compared};
 use crate::kernel::journal::{hash_fetch, life_total_list, stream_fetch};

@@ -17,8 +17,7 @@ use percolate_common::wire::session::{Nudge, Position};
 use percolate_common::wire::topic::Topic;
 use percolate_common::wire::{BATCH_EVENTS_MAX, BODY_BYTES_MAX};
 use percolate_runtime::mqtt::{PublishError, Publisher};
-use percolate_runtime::sqlite::ReadTx;
-use percolate_runtime::storage::StorageError;
+use percolate_runtime::storage::{ReadTx, StorageError};
 
 use super::apply::is_own;
 use super::downlink::DownlinkError;

@@ -16,8 +16,7 @@ use percolate_common::wire::session::{
     WELCOME_PARKED_MAX, WELCOME_POSITIONS_MAX, Welcome,
 };
 use percolate_common::wire::{WIRE_VERSION, WIRE_VERSION_MIN};
-use percolate_runtime::sqlite::{ReadTx, WriteTx};
-use percolate_runtime::storage::StorageError;
+use percolate_runtime::storage::{ReadTx, StorageError, WriteTx};
 
 use super::store::{
     Life, boot_is_known, key_is_trusted, life_close, life_fetch, life_open, session_upsert, signed_head_keep,

@@ -102,7 +102,7 @@ impl Ledger {
     fn report(&self) -> (u64, u64, u64) {
         self.run(self.runner.catch_up()).unwrap();
         let sums: Result<(i64, i64, i64), StorageError> = self.db.read(|tx| {
-            let number = |sql| tx.query_one(sql, [], |row| row.get::<_, i64>(0));
+            let number = |sql| tx.query_one(sql, &[], |row| row.take::<i64>());
             Ok((
                 number("SELECT coalesce(sum(tickets), 0) FROM rollup WHERE scope = 0 AND kind = 1")?,
                 number("SELECT coalesce(sum(used - received), 0) FROM stock_fold")?,

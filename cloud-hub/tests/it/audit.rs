@@ -1,18 +1,8 @@
 //! The hub's statement for an audit.
 
-use std::path::Path;
-
-use rusqlite::Connection;
-
+use crate::support::hand::change;
 use crate::support::hub::TestHub;
 use crate::support::node::TestNode;
-
-/// Changes one row behind the hub's back.
-#[expect(clippy::disallowed_methods, reason = "whoever tampers does not go through the program")]
-fn tamper(data: &Path, sql: &str) {
-    let file = Connection::open(data.join("journal.db")).unwrap();
-    assert_eq!(file.execute(sql, []).unwrap(), 1);
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_journal_that_was_changed_in_the_file_does_not_come_to_its_head_any_more() {
@@ -33,13 +23,13 @@ async fn a_journal_that_was_changed_in_the_file_does_not_come_to_its_head_any_mo
     assert_eq!(honest["keys"].as_array().unwrap().len(), 1);
 
     hub.stop().await;
-    tamper(hub.data_dir(), "UPDATE journal_entry SET event = x'00' WHERE seq = 3");
+    assert_eq!(change(hub.data_dir(), "UPDATE journal_entry SET event = x'00' WHERE seq = 3").await, 1);
     hub.open().await.unwrap();
     let (_, changed) = hub.get("/v1/sync/audit?node=11").await;
     assert_eq!(journal(&changed)["broken_at"], 3);
 
     hub.stop().await;
-    tamper(hub.data_dir(), "DELETE FROM journal_entry WHERE seq = 3");
+    assert_eq!(change(hub.data_dir(), "DELETE FROM journal_entry WHERE seq = 3").await, 1);
     hub.open().await.unwrap();
     let (_, shortened) = hub.get("/v1/sync/audit?node=11").await;
     assert_eq!((&journal(&shortened)["gap_at"], &journal(&shortened)["entries"]), (&3.into(), &4.into()));

@@ -70,11 +70,9 @@ async fn limit_growth(journal: &Journal, pages: Option<u32>) {
     let limited: Result<(), StorageError> = journal
         .db()
         .write("limit", move |tx| {
-            let present: u32 = tx.query_one("PRAGMA page_count", [], |row| row.get(0))?;
+            let present: u32 = tx.query_one("PRAGMA page_count", &[], |row| row.take())?;
             let limit = pages.map_or(0xffff_fffe, |pages| present + pages);
-            let _set: i64 =
-                tx.prepare_cached(&format!("PRAGMA max_page_count = {limit}"))?.query_row([], |row| row.get(0))?;
-            Ok(())
+            tx.execute_one(&format!("PRAGMA max_page_count = {limit}"), &[], |_row| Ok(()))
         })
         .await;
     limited.unwrap();
@@ -110,13 +108,13 @@ async fn break_commits(journal: &Journal) {
     let broken: Result<(), StorageError> = journal
         .db()
         .write("break", |tx| {
-            tx.execute("CREATE TABLE parent (id INTEGER PRIMARY KEY) STRICT", [])?;
+            tx.execute("CREATE TABLE parent (id INTEGER PRIMARY KEY) STRICT", &[])?;
             tx.execute(
                 "CREATE TABLE child (id INTEGER REFERENCES parent (id) DEFERRABLE INITIALLY DEFERRED) STRICT",
-                [],
+                &[],
             )?;
             let trigger = "CREATE TRIGGER dangle AFTER INSERT ON journal_entry BEGIN INSERT INTO child VALUES (1); END";
-            tx.execute(trigger, []).map(drop)
+            tx.execute(trigger, &[]).map(drop)
         })
         .await;
     broken.unwrap();
@@ -139,7 +137,7 @@ async fn a_commit_that_fails_after_every_statement_succeeded_is_not_acknowledged
     assert_eq!(node.answer().await, FromHub::Rehello { session: 12_345 });
 
     let mended: Result<usize, StorageError> =
-        bare.journal.db().write("mend", |tx| tx.execute("DROP TRIGGER dangle", [])).await;
+        bare.journal.db().write("mend", |tx| tx.execute("DROP TRIGGER dangle", &[])).await;
     mended.unwrap();
     node.send_sales(3, 10).await;
     node.sales_acked(40).await;

@@ -325,9 +325,7 @@ async fn what_a_node_has_vouched_for_is_kept() {
         let journal = Journal::open(&data_dir).unwrap();
         let kept = journal.db().read(|tx| {
             let said = "SELECT seq, hash, signature FROM signed_head WHERE seq > 0";
-            tx.query_list(said, [], |row| {
-                Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?, row.get::<_, Vec<u8>>(2)?))
-            })
+            tx.query_list(said, &[], |row| Ok((row.take::<i64>()?, row.take::<Vec<u8>>()?, row.take::<Vec<u8>>()?)))
         });
         kept.unwrap_or_else(|error: StorageError| panic!("{error}"))
     })

@@ -1,17 +1,15 @@
 //! What a node vouches for during a session: its heads are kept, its stock is compared.
 
-use std::path::Path;
-
 use percolate_common::crdt::stock::{StockDigest, StockTotal};
 use percolate_common::ids::StockItemId;
 use percolate_common::journal::SigningKey;
 use percolate_common::wire::session::{FromHub, FromNode, LifeStock, Mark, SignedHead};
-use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use crate::support::copies::{sales_of_life, sell};
 use crate::support::events::BEANS_PER_TICKET;
 use crate::support::eventually;
+use crate::support::hand::{change, numbers};
 use crate::support::hub::TestHub;
 use crate::support::process::{KEY, Process};
 
@@ -29,21 +27,6 @@ fn mark(process: &Process, key: [u8; 32], sales_seq: u64, digest: u64) -> FromNo
         heads: vec![SignedHead::sign(&key, &process.sales.id, &head)],
         stock: vec![LifeStock { incarnation, sales_seq, stock_seq: 0, digest }],
     })
-}
-
-/// How far node 11 has vouched for its sales, and nothing else.
-#[expect(clippy::disallowed_methods, reason = "nothing of the product shows it")]
-fn vouched_seqs(data: &Path) -> Vec<i64> {
-    let file = Connection::open(data.join("journal.db")).unwrap();
-    let mut statement = file.prepare("SELECT seq FROM signed_head").unwrap();
-    statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
-}
-
-/// Changes a total as nobody may.
-#[expect(clippy::disallowed_methods, reason = "somebody's hand is not the product's")]
-fn use_one_more(data: &Path) {
-    let file = Connection::open(data.join("journal.db")).unwrap();
-    assert_eq!(file.execute("UPDATE stock_total SET used = used + 1", []).unwrap(), 1);
 }
 
 /// When the stock of node 11 was compared, and whether it differs.
@@ -94,7 +77,7 @@ async fn stock_is_compared_where_both_sides_stand_at_the_same_entries() {
     // A total that somebody changes is not what the entries come to, whether or not the node speaks again.
     let (_, audit) = hub.get("/v1/sync/audit?node=11").await;
     assert_eq!(audit["stock_apart"], json!([]));
-    use_one_more(hub.data_dir());
+    assert_eq!(change(hub.data_dir(), "UPDATE stock_total SET used = used + 1").await, 1);
     let (_, audit) = hub.get("/v1/sync/audit?node=11").await;
     let used = 5 * BEANS_PER_TICKET;
     let apart = json!({
@@ -104,5 +87,5 @@ async fn stock_is_compared_where_both_sides_stand_at_the_same_entries() {
     assert_eq!(audit["stock_apart"], json!([apart]));
 
     // What it vouched for is kept, with its signature.
-    assert_eq!(vouched_seqs(hub.data_dir()), [5]);
+    assert_eq!(numbers(hub.data_dir(), "SELECT seq FROM signed_head").await, [5]);
 }

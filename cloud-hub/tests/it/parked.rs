@@ -3,23 +3,21 @@
 use std::path::Path;
 
 use cloud_hub::reporting;
-use rusqlite::Connection;
 use serde_json::json;
 
 use crate::support::events::from_the_future;
 use crate::support::eventually;
+use crate::support::hand::change;
 use crate::support::hub::TestHub;
 use crate::support::node::TestNode;
 
 /// Leaves the journal as an older program does that cannot read an entry of the sales.
-#[expect(clippy::disallowed_methods, reason = "the older program is not at hand")]
-fn parked_by_an_older_program(data: &Path, seq: i64) {
-    let file = Connection::open(data.join("journal.db")).unwrap();
+async fn parked_by_an_older_program(data: &Path, seq: i64) {
     let sales = "(SELECT id FROM journal_stream WHERE author = 11 AND stream = 1)";
-    let entry = format!("UPDATE journal_entry SET parked = 1 WHERE seq = ?1 AND stream_id = {sales}");
-    assert_eq!(file.execute(&entry, [seq]).unwrap(), 1);
+    let entry = format!("UPDATE journal_entry SET parked = 1 WHERE seq = {seq} AND stream_id = {sales}");
+    assert_eq!(change(data, &entry).await, 1);
     let count = format!("UPDATE journal_stream SET parked_events = parked_events + 1 WHERE id = {sales}");
-    assert_eq!(file.execute(&count, []).unwrap(), 1);
+    assert_eq!(change(data, &count).await, 1);
 }
 
 async fn tickets_and_parked(hub: &TestHub) -> (i64, i64) {
@@ -39,7 +37,7 @@ async fn what_an_older_program_parked_is_read_at_the_next_start_and_counted() {
     eventually("three sales", || async { (tickets_and_parked(&hub).await == (3, 1)).then_some(()) }).await;
     hub.stop().await;
 
-    parked_by_an_older_program(hub.data_dir(), 2);
+    parked_by_an_older_program(hub.data_dir(), 2).await;
     reporting::rebuild(hub.data_dir()).await.unwrap();
     hub.open().await.unwrap();
     eventually("the sale in the reports", || async { (tickets_and_parked(&hub).await == (3, 1)).then_some(()) }).await;

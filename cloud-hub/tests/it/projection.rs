@@ -11,10 +11,9 @@ use percolate_common::ids::NodeId;
 use percolate_common::journal::{AuthorId, Incarnation, JournalId, StreamKind};
 use percolate_common::time::UtcMillis;
 use percolate_runtime::migrate::Migration;
-use percolate_runtime::sqlite::WriteTx;
-use percolate_runtime::storage::StorageError;
+use percolate_runtime::params;
+use percolate_runtime::storage::{StorageError, WriteTx};
 use percolate_runtime::tasks::TaskGroup;
-use rusqlite::named_params;
 use tempfile::TempDir;
 
 use crate::durability::bare;
@@ -53,9 +52,9 @@ impl Projection for Counting {
         let node = slice.journal.author.as_node().unwrap().get();
         for entry in &slice.entries {
             tx.execute(
-                "INSERT INTO folded VALUES (:node, 1, :seq, :parked)
-                 ON CONFLICT DO UPDATE SET entries = entries + 1, seqs = seqs + :seq, parked = parked + :parked",
-                named_params! {":node": node, ":seq": entry.seq.cast_signed(), ":parked": entry.parked},
+                "INSERT INTO folded VALUES (?1, 1, ?2, ?3)
+                 ON CONFLICT DO UPDATE SET entries = entries + 1, seqs = seqs + ?2, parked = parked + ?3",
+                params![node, entry.seq.cast_signed(), entry.parked],
             )?;
         }
         if self.refuse_21.load(Ordering::SeqCst) && node == 21 {
@@ -68,7 +67,7 @@ impl Projection for Counting {
     }
 
     fn clear(&self, tx: &WriteTx<'_>) -> Result<(), ProjectionError> {
-        tx.execute("DELETE FROM folded", [])?;
+        tx.execute("DELETE FROM folded", &[])?;
         Ok(())
     }
 }
@@ -114,12 +113,12 @@ impl Bench {
         self.db
             .read_async(|tx| {
                 let rows =
-                    tx.query_list("SELECT node, entries, seqs, parked FROM folded ORDER BY node", [], |row| {
+                    tx.query_list("SELECT node, entries, seqs, parked FROM folded ORDER BY node", &[], |row| {
                         Ok((
-                            row.get(0)?,
-                            row.get::<_, i64>(1)?.cast_unsigned(),
-                            row.get::<_, i64>(2)?.cast_unsigned(),
-                            row.get::<_, i64>(3)?.cast_unsigned(),
+                            row.take()?,
+                            row.take::<i64>()?.cast_unsigned(),
+                            row.take::<i64>()?.cast_unsigned(),
+                            row.take::<i64>()?.cast_unsigned(),
                         ))
                     })?;
                 let positions = position_list(tx, "counting")?.into_iter().map(|(_, head)| head.seq).collect();

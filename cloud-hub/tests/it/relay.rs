@@ -194,8 +194,8 @@ async fn an_outbox_that_was_changed_is_refused() {
     desk.relay.catch_up().await.unwrap();
     desk.say(&names(1)).await;
     let id = desk.outbox.journal_id();
-    let change = |tx: &percolate_runtime::sqlite::WriteTx<'_>| {
-        tx.execute("UPDATE outbox_entry SET event = zeroblob(9) WHERE seq = 3", [])
+    let change = |tx: &percolate_runtime::storage::WriteTx<'_>| {
+        tx.execute("UPDATE outbox_entry SET event = zeroblob(9) WHERE seq = 3", &[])
     };
     let changed: Result<usize, StorageError> = desk.db.write("damage", change).await;
     assert_eq!(changed.unwrap(), 1);

@@ -7,9 +7,8 @@ use percolate_common::journal::{Head, JournalId};
 use percolate_common::sync::inbound::{Accepted, Judgement, judge};
 use percolate_common::time::UtcMillis;
 use percolate_common::wire::envelope::Batch;
-use percolate_runtime::sqlite::WriteTx;
-use percolate_runtime::storage::StorageError;
-use rusqlite::named_params;
+use percolate_runtime::params;
+use percolate_runtime::storage::{StorageError, WriteTx};
 
 use super::origin::Origins;
 use super::read::{hash_fetch, stream_fetch, stream_id_fetch};
@@ -64,8 +63,8 @@ pub fn batch_apply(tx: &WriteTx<'_>, arrival: &Arrival, now: UtcMillis) -> Resul
 pub fn stream_announce(tx: &WriteTx<'_>, journal: &JournalId, seq: u64, now: UtcMillis) -> Result<(), StorageError> {
     let stream_id = stream_ensure(tx, journal, now)?;
     tx.execute(
-        "UPDATE journal_stream SET announced_seq = :seq WHERE id = :id AND announced_seq < :seq",
-        named_params! {":seq": seq_column(seq), ":id": stream_id},
+        "UPDATE journal_stream SET announced_seq = ?2 WHERE id = ?1 AND announced_seq < ?2",
+        params![stream_id, seq_column(seq)],
     )?;
     Ok(())
 }
@@ -79,8 +78,8 @@ pub fn stream_end(tx: &WriteTx<'_>, journal: &JournalId) -> Result<(), StorageEr
     let (author, incarnation, stream) = journal_columns(journal);
     tx.execute(
         "UPDATE journal_stream SET announced_seq = seq
-         WHERE author = :author AND incarnation = :incarnation AND stream = :stream AND announced_seq > seq",
-        named_params! {":author": author, ":incarnation": incarnation, ":stream": stream},
+         WHERE author = ?1 AND incarnation = ?2 AND stream = ?3 AND announced_seq > seq",
+        params![author, incarnation, stream],
     )?;
     Ok(())
 }
@@ -92,11 +91,8 @@ pub fn stream_end(tx: &WriteTx<'_>, journal: &JournalId) -> Result<(), StorageEr
 pub fn stream_fork(tx: &WriteTx<'_>, journal: &JournalId, seq: u64) -> Result<(), StorageError> {
     let (author, incarnation, stream) = journal_columns(journal);
     tx.execute(
-        "UPDATE journal_stream SET forked_at_seq = :seq
-         WHERE author = :author AND incarnation = :incarnation AND stream = :stream",
-        named_params! {
-            ":author": author, ":incarnation": incarnation, ":stream": stream, ":seq": seq_column(seq),
-        },
+        "UPDATE journal_stream SET forked_at_seq = ?4 WHERE author = ?1 AND incarnation = ?2 AND stream = ?3",
+        params![author, incarnation, stream, seq_column(seq)],
     )?;
     Ok(())
 }
@@ -109,12 +105,12 @@ pub fn entries_unpark(tx: &WriteTx<'_>, entries: &[(JournalId, u64)]) -> Result<
     for (journal, seq) in entries {
         let Some(stream_id) = stream_id_fetch(tx, journal)? else { continue };
         let unparked = tx.execute(
-            "UPDATE journal_entry SET parked = 0 WHERE stream_id = :stream AND seq = :seq AND parked = 1",
-            named_params! {":stream": stream_id, ":seq": seq_column(*seq)},
+            "UPDATE journal_entry SET parked = 0 WHERE stream_id = ?1 AND seq = ?2 AND parked = 1",
+            params![stream_id, seq_column(*seq)],
         )?;
         tx.execute(
-            "UPDATE journal_stream SET parked_events = parked_events - :unparked WHERE id = :stream",
-            named_params! {":unparked": seq_column(unparked as u64), ":stream": stream_id},
+            "UPDATE journal_stream SET parked_events = parked_events - ?2 WHERE id = ?1",
+            params![stream_id, seq_column(unparked as u64)],
         )?;
     }
     Ok(())
@@ -136,11 +132,15 @@ impl Append<'_, '_> {
         let alias = self.origins.alias(head, look.origin)?;
         self.tx.execute(
             "INSERT INTO journal_entry (stream_id, seq, event, hash, parked, alias)
-             VALUES (:stream, :seq, :event, :hash, :parked, :alias)",
-            named_params! {
-                ":stream": self.stream_id, ":seq": seq_column(head.seq), ":event": entry.bytes,
-                ":hash": head.hash.as_bytes(), ":parked": look.happened.is_none(), ":alias": alias,
-            },
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            params![
+                self.stream_id,
+                seq_column(head.seq),
+                entry.bytes,
+                head.hash.as_bytes(),
+                look.happened.is_none(),
+                alias
+            ],
         )?;
         match look.happened {
             Some(at) => self.last_at = Some(at),
@@ -153,15 +153,19 @@ impl Append<'_, '_> {
 
     fn finish(&self, batch: &Batch, now: UtcMillis) -> Result<(), StorageError> {
         self.tx.execute(
-            "UPDATE journal_stream SET seq = :seq, hash = :hash, announced_seq = max(announced_seq, :announced),
-                    parked_events = parked_events + :parked, last_at_ms = coalesce(:last_at, last_at_ms),
-                    received_at_ms = :now
-             WHERE id = :id",
-            named_params! {
-                ":seq": seq_column(self.head.seq), ":hash": self.head.hash.as_bytes(),
-                ":announced": seq_column(batch.last_seq.max(self.head.seq)), ":parked": seq_column(self.parked.len() as u64),
-                ":last_at": self.last_at.map(UtcMillis::get), ":now": now.get(), ":id": self.stream_id,
-            },
+            "UPDATE journal_stream SET seq = ?2, hash = ?3,
+                    announced_seq = CASE WHEN ?4 > announced_seq THEN ?4 ELSE announced_seq END,
+                    parked_events = parked_events + ?5, last_at_ms = coalesce(?6, last_at_ms), received_at_ms = ?7
+             WHERE id = ?1",
+            params![
+                self.stream_id,
+                seq_column(self.head.seq),
+                self.head.hash.as_bytes(),
+                seq_column(batch.last_seq.max(self.head.seq)),
+                seq_column(self.parked.len() as u64),
+                self.last_at.map(UtcMillis::get),
+                now.get()
+            ],
         )?;
         stock_totals_join(self.tx, self.stream_id, self.head.seq, &batch.stock_totals)
     }
@@ -177,14 +181,14 @@ fn stock_totals_join(
     for (item, total) in totals {
         tx.execute(
             "INSERT INTO stock_total (stream_id, stock_item, received, used, seq)
-             VALUES (:stream, :item, :received, :used, :seq)
+             VALUES (?1, ?2, ?3, ?4, ?5)
              ON CONFLICT (stream_id, stock_item) DO UPDATE SET
-                received = max(received, excluded.received), used = max(used, excluded.used), seq = excluded.seq
-             WHERE excluded.received > received OR excluded.used > used",
-            named_params! {
-                ":stream": stream_id, ":item": item.get(), ":received": seq_column(total.received),
-                ":used": seq_column(total.used), ":seq": seq_column(seq),
-            },
+                received = CASE WHEN excluded.received > stock_total.received
+                    THEN excluded.received ELSE stock_total.received END,
+                used = CASE WHEN excluded.used > stock_total.used THEN excluded.used ELSE stock_total.used END,
+                seq = excluded.seq
+             WHERE excluded.received > stock_total.received OR excluded.used > stock_total.used",
+            params![stream_id, item.get(), seq_column(total.received), seq_column(total.used), seq_column(seq)],
         )?;
     }
     Ok(())
@@ -197,13 +201,10 @@ fn stream_ensure(tx: &WriteTx<'_>, journal: &JournalId, now: UtcMillis) -> Resul
     }
     let (author, incarnation, stream) = journal_columns(journal);
     counter!("hub_journals_opened_total").increment(1);
-    tx.execute(
+    tx.execute_one(
         "INSERT INTO journal_stream (author, incarnation, stream, seq, hash, announced_seq, received_at_ms)
-         VALUES (:author, :incarnation, :stream, 0, :hash, 0, :now)",
-        named_params! {
-            ":author": author, ":incarnation": incarnation, ":stream": stream,
-            ":hash": journal.genesis().hash.as_bytes(), ":now": now.get(),
-        },
-    )?;
-    tx.query_one("SELECT last_insert_rowid() AS id", [], |row| row.get("id"))
+         VALUES (?1, ?2, ?3, 0, ?4, 0, ?5) RETURNING id",
+        params![author, incarnation, stream, journal.genesis().hash.as_bytes(), now.get()],
+        |row| row.take(),
+    )
 }

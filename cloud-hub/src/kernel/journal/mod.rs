@@ -210,7 +210,7 @@ impl Journal {
     /// [`StorageError`] says why not.
     pub fn probe(&self) -> Result<(), StorageError> {
         let probed = self.db.write_blocking("probe", |tx| {
-            tx.execute("UPDATE journal_stream SET seq = seq WHERE id = 0", [])?;
+            tx.execute("UPDATE journal_stream SET seq = seq WHERE id = 0", &[])?;
             Err::<(), _>(Probe::Done)
         });
         match probed {

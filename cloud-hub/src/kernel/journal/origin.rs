@@ -6,9 +6,8 @@
 //! told apart by the id of their first writing and never by content: two equal sales in one millisecond are two sales.
 
 use percolate_common::journal::{EventId, Head, JournalId, Origin};
-use percolate_runtime::sqlite::WriteTx;
-use percolate_runtime::storage::StorageError;
-use rusqlite::named_params;
+use percolate_runtime::params;
+use percolate_runtime::storage::{StorageError, WriteTx};
 
 use super::read::hash_fetch;
 use crate::kernel::db::seq_column;
@@ -26,9 +25,9 @@ impl<'a, 'c> Origins<'a, 'c> {
     /// For entries that are appended to a journal.
     pub(super) fn of(tx: &'a WriteTx<'c>, journal: &JournalId, stream_id: i64) -> Result<Self, StorageError> {
         let any = tx.query_one(
-            "SELECT EXISTS (SELECT 1 FROM journal_origin WHERE author = :author) AS found",
-            named_params! {":author": journal.author.number()},
-            |row| row.get("found"),
+            "SELECT EXISTS (SELECT 1 FROM journal_origin WHERE author = ?1)",
+            params![journal.author.number()],
+            |row| row.take(),
         )?;
         Ok(Self { tx, journal: *journal, stream_id, any })
     }
@@ -41,11 +40,8 @@ impl<'a, 'c> Origins<'a, 'c> {
         let alias = self.first_writing_is_held(&origin)? || self.counts(origin.id)?;
         self.tx.execute(
             "INSERT INTO journal_origin (event_id, author, stream_id, seq, counted)
-             VALUES (:id, :author, :stream, :seq, :counted)",
-            named_params! {
-                ":id": &origin.id.as_bytes()[..], ":author": self.journal.author.number(), ":stream": self.stream_id,
-                ":seq": seq_column(head.seq), ":counted": !alias,
-            },
+             VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![origin.id.as_bytes(), self.journal.author.number(), self.stream_id, seq_column(head.seq), !alias],
         )?;
         self.any = true;
         Ok(alias)
@@ -60,9 +56,9 @@ impl<'a, 'c> Origins<'a, 'c> {
     /// Whether an event with this id was written again, and that writing counts.
     fn counts(&self, id: EventId) -> Result<bool, StorageError> {
         self.tx.query_one(
-            "SELECT EXISTS (SELECT 1 FROM journal_origin WHERE event_id = :id AND counted = 1) AS found",
-            named_params! {":id": &id.as_bytes()[..]},
-            |row| row.get("found"),
+            "SELECT EXISTS (SELECT 1 FROM journal_origin WHERE event_id = ?1 AND counted = 1)",
+            params![id.as_bytes()],
+            |row| row.take(),
         )
     }
 }

@@ -1,15 +1,16 @@
 //! What is read from the journal.
 
+use std::ops::ControlFlow;
+
 use percolate_common::crdt::stock::StockTotal;
 use percolate_common::ids::{NodeId, StockItemId, StoreId};
 use percolate_common::journal::{AuthorId, Hash, Head, Incarnation, JournalId};
 use percolate_common::time::UtcMillis;
-use percolate_runtime::sqlite::ReadTx;
-use percolate_runtime::storage::StorageError;
-use rusqlite::{Row, named_params};
+use percolate_runtime::params;
+use percolate_runtime::storage::{ReadTx, Row, StorageError};
 
 use super::{Entry, NodeState, StreamState};
-use crate::kernel::db::{hash_from_column, journal_columns, journal_from_columns, seq_column, seq_from_column};
+use crate::kernel::db::{head_taken, incarnation_taken, journal_columns, journal_taken, seq_column, seq_from_column};
 
 /// Journals that one listing holds: 20,000 stores with four streams each, and then some.
 const STREAMS_MAX: i64 = 100_000;
@@ -27,8 +28,8 @@ const READ_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub fn stream_list(tx: &ReadTx<'_>) -> Result<Vec<StreamState>, StorageError> {
     let rows = tx.query_list(
         "SELECT author, incarnation, stream, seq, hash, announced_seq, parked_events, last_at_ms, received_at_ms, forked_at_seq
-         FROM journal_stream ORDER BY author, incarnation, stream LIMIT :limit",
-        named_params! {":limit": STREAMS_MAX},
+         FROM journal_stream ORDER BY author, incarnation, stream LIMIT ?1",
+        params![STREAMS_MAX],
         stream_state,
     )?;
     Ok(rows.into_iter().flatten().collect())
@@ -42,8 +43,8 @@ pub fn stream_fetch(tx: &ReadTx<'_>, journal: &JournalId) -> Result<Option<Strea
     let (author, incarnation, stream) = journal_columns(journal);
     let row = tx.query_optional(
         "SELECT author, incarnation, stream, seq, hash, announced_seq, parked_events, last_at_ms, received_at_ms, forked_at_seq
-         FROM journal_stream WHERE author = :author AND incarnation = :incarnation AND stream = :stream",
-        named_params! {":author": author, ":incarnation": incarnation, ":stream": stream},
+         FROM journal_stream WHERE author = ?1 AND incarnation = ?2 AND stream = ?3",
+        params![author, incarnation, stream],
         stream_state,
     )?;
     Ok(row.flatten())
@@ -60,22 +61,19 @@ pub fn entry_list(
     limit: usize,
 ) -> Result<Vec<Entry>, StorageError> {
     let Some(stream_id) = stream_id_fetch(tx, journal)? else { return Ok(Vec::new()) };
-    let mut statement = tx.prepare_cached(
-        "SELECT seq, hash, event, parked, alias FROM journal_entry WHERE stream_id = :stream AND seq > :after
-         ORDER BY seq LIMIT :limit",
-    )?;
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let mut rows =
-        statement.query(named_params! {":stream": stream_id, ":after": seq_column(after_seq), ":limit": limit})?;
     let mut entries = Vec::new();
     let mut bytes_read = 0;
-    while bytes_read < READ_BYTES_MAX
-        && let Some(row) = rows.next()?
-    {
-        let entry = entry(row)?;
-        bytes_read += entry.bytes.len();
-        entries.push(entry);
-    }
+    tx.query_while(
+        "SELECT seq, hash, event, parked, alias FROM journal_entry WHERE stream_id = ?1 AND seq > ?2
+         ORDER BY seq LIMIT ?3",
+        params![stream_id, seq_column(after_seq), i64::try_from(limit).unwrap_or(i64::MAX)],
+        |row| {
+            let entry = entry(row)?;
+            bytes_read += entry.bytes.len();
+            entries.push(entry);
+            Ok(if bytes_read < READ_BYTES_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+        },
+    )?;
     Ok(entries)
 }
 
@@ -98,19 +96,16 @@ pub struct LifeTotal {
 /// [`StorageError`] if the query fails.
 pub fn stock_total_list(tx: &ReadTx<'_>) -> Result<Vec<LifeTotal>, StorageError> {
     tx.query_list(
-        "SELECT author, incarnation, stock_item, max(received) AS received, max(used) AS used
+        "SELECT author, incarnation, stock_item, max(received), max(used)
          FROM stock_total JOIN journal_stream ON id = stream_id
-         GROUP BY author, incarnation, stock_item ORDER BY author, incarnation, stock_item LIMIT :limit",
-        named_params! {":limit": TOTALS_MAX},
+         GROUP BY author, incarnation, stock_item ORDER BY author, incarnation, stock_item LIMIT ?1",
+        params![TOTALS_MAX],
         |row| {
             Ok(LifeTotal {
-                author: AuthorId::from_number(row.get("author")?),
-                incarnation: Incarnation::new(row.get::<_, i64>("incarnation")?.cast_unsigned()),
-                item: StockItemId::new(row.get("stock_item")?),
-                total: StockTotal {
-                    received: seq_from_column(row.get("received")?),
-                    used: seq_from_column(row.get("used")?),
-                },
+                author: AuthorId::from_number(row.take()?),
+                incarnation: incarnation_taken(row)?,
+                item: StockItemId::new(row.take()?),
+                total: total(row)?,
             })
         },
     )
@@ -126,18 +121,11 @@ pub fn life_total_list(
     incarnation: Incarnation,
 ) -> Result<Vec<(StockItemId, StockTotal)>, StorageError> {
     tx.query_list(
-        "SELECT stock_item, max(received) AS received, max(used) AS used
+        "SELECT stock_item, max(received), max(used)
          FROM stock_total JOIN journal_stream ON id = stream_id
-         WHERE author = :author AND incarnation = :incarnation
-         GROUP BY stock_item ORDER BY stock_item LIMIT :limit",
-        named_params! {
-            ":author": author.number(), ":incarnation": incarnation.get().cast_signed(), ":limit": TOTALS_MAX,
-        },
-        |row| {
-            let total =
-                StockTotal { received: seq_from_column(row.get("received")?), used: seq_from_column(row.get("used")?) };
-            Ok((StockItemId::new(row.get("stock_item")?), total))
-        },
+         WHERE author = ?1 AND incarnation = ?2 GROUP BY stock_item ORDER BY stock_item LIMIT ?3",
+        params![author.number(), incarnation.get().cast_signed(), TOTALS_MAX],
+        |row| Ok((StockItemId::new(row.take()?), total(row)?)),
     )
 }
 
@@ -148,9 +136,9 @@ pub fn life_total_list(
 pub fn parked_latest(tx: &ReadTx<'_>, journal: &JournalId, limit: usize) -> Result<Vec<u64>, StorageError> {
     let Some(stream_id) = stream_id_fetch(tx, journal)? else { return Ok(Vec::new()) };
     let mut latest = tx.query_list(
-        "SELECT seq FROM journal_entry WHERE stream_id = :stream AND parked = 1 ORDER BY seq DESC LIMIT :limit",
-        named_params! {":stream": stream_id, ":limit": i64::try_from(limit).unwrap_or(i64::MAX)},
-        |row| Ok(seq_from_column(row.get("seq")?)),
+        "SELECT seq FROM journal_entry WHERE stream_id = ?1 AND parked = 1 ORDER BY seq DESC LIMIT ?2",
+        params![stream_id, i64::try_from(limit).unwrap_or(i64::MAX)],
+        |row| Ok(seq_from_column(row.take()?)),
     )?;
     latest.reverse();
     Ok(latest)
@@ -170,11 +158,11 @@ pub fn parked_list(
         None => (0, 0),
     };
     let rows = tx.query_list(
-        "SELECT author, incarnation, stream, entry.seq AS seq, entry.hash AS hash, event, parked, alias
+        "SELECT author, incarnation, stream, entry.seq, entry.hash, event, parked, alias
          FROM journal_entry AS entry JOIN journal_stream ON id = stream_id
-         WHERE parked = 1 AND (stream_id, entry.seq) > (:stream, :after) ORDER BY stream_id, entry.seq LIMIT :limit",
-        named_params! {":stream": stream_id, ":after": seq, ":limit": limit},
-        |row| Ok((journal_of(row)?, entry(row)?)),
+         WHERE parked = 1 AND (stream_id, entry.seq) > (?1, ?2) ORDER BY stream_id, entry.seq LIMIT ?3",
+        params![stream_id, seq, limit],
+        |row| Ok((journal_taken(row)?, entry(row)?)),
     )?;
     Ok(rows.into_iter().filter_map(|(journal, entry)| Some((journal?, entry))).collect())
 }
@@ -186,9 +174,9 @@ pub fn parked_list(
 pub fn author_stream_list(tx: &ReadTx<'_>, author: AuthorId, limit: usize) -> Result<Vec<StreamState>, StorageError> {
     let rows = tx.query_list(
         "SELECT author, incarnation, stream, seq, hash, announced_seq, parked_events, last_at_ms, received_at_ms, forked_at_seq
-         FROM journal_stream WHERE author = :author AND seq > 0
-         ORDER BY received_at_ms DESC, incarnation, stream LIMIT :limit",
-        named_params! {":author": author.number(), ":limit": i64::try_from(limit).unwrap_or(i64::MAX)},
+         FROM journal_stream WHERE author = ?1 AND seq > 0
+         ORDER BY received_at_ms DESC, incarnation, stream LIMIT ?2",
+        params![author.number(), i64::try_from(limit).unwrap_or(i64::MAX)],
         stream_state,
     )?;
     Ok(rows.into_iter().flatten().collect())
@@ -200,27 +188,25 @@ pub fn author_stream_list(tx: &ReadTx<'_>, author: AuthorId, limit: usize) -> Re
 /// [`StorageError`] if the query fails.
 pub fn node_list(tx: &ReadTx<'_>) -> Result<Vec<NodeState>, StorageError> {
     tx.query_list(
-        "SELECT node_session.node AS node, store, node_session.incarnation AS incarnation, version, skew_ms,
-                node_session.welcomed_at_ms AS welcomed_at_ms,
-                coalesce(online, 0) AS online, changed_at_ms,
-                stock_compared_at_ms, coalesce(stock_differs, 0) AS stock_differs
+        "SELECT node_session.node, store, node_session.incarnation, version, skew_ms, node_session.welcomed_at_ms,
+                coalesce(online, 0), changed_at_ms, stock_compared_at_ms, coalesce(stock_differs, 0)
          FROM node_session LEFT JOIN node_presence ON node_presence.node = node_session.node
               LEFT JOIN node_life ON node_life.node = node_session.node
                    AND node_life.incarnation = node_session.incarnation
-         ORDER BY node_session.node LIMIT :limit",
-        named_params! {":limit": STREAMS_MAX},
+         ORDER BY node_session.node LIMIT ?1",
+        params![STREAMS_MAX],
         |row| {
             Ok(NodeState {
-                node: NodeId::new(row.get("node")?),
-                store: StoreId::new(row.get("store")?),
-                incarnation: Incarnation::new(row.get::<_, i64>("incarnation")?.cast_unsigned()),
-                version: row.get("version")?,
-                skew_ms: row.get("skew_ms")?,
-                welcomed_at: UtcMillis::new(row.get("welcomed_at_ms")?),
-                online: row.get("online")?,
-                online_changed_at: row.get::<_, Option<i64>>("changed_at_ms")?.map(UtcMillis::new),
-                stock_compared_at: row.get::<_, Option<i64>>("stock_compared_at_ms")?.map(UtcMillis::new),
-                stock_differs: row.get("stock_differs")?,
+                node: NodeId::new(row.take()?),
+                store: StoreId::new(row.take()?),
+                incarnation: incarnation_taken(row)?,
+                version: row.take()?,
+                skew_ms: row.take()?,
+                welcomed_at: UtcMillis::new(row.take()?),
+                online: row.take()?,
+                online_changed_at: row.take::<Option<i64>>()?.map(UtcMillis::new),
+                stock_compared_at: row.take::<Option<i64>>()?.map(UtcMillis::new),
+                stock_differs: row.take()?,
             })
         },
     )
@@ -233,9 +219,9 @@ pub fn node_list(tx: &ReadTx<'_>) -> Result<Vec<NodeState>, StorageError> {
 pub fn stream_id_fetch(tx: &ReadTx<'_>, journal: &JournalId) -> Result<Option<i64>, StorageError> {
     let (author, incarnation, stream) = journal_columns(journal);
     tx.query_optional(
-        "SELECT id FROM journal_stream WHERE author = :author AND incarnation = :incarnation AND stream = :stream",
-        named_params! {":author": author, ":incarnation": incarnation, ":stream": stream},
-        |row| row.get("id"),
+        "SELECT id FROM journal_stream WHERE author = ?1 AND incarnation = ?2 AND stream = ?3",
+        params![author, incarnation, stream],
+        |row| row.take(),
     )
 }
 
@@ -246,36 +232,31 @@ pub fn stream_id_fetch(tx: &ReadTx<'_>, journal: &JournalId) -> Result<Option<i6
 pub fn hash_fetch(tx: &ReadTx<'_>, journal: &JournalId, seq: u64) -> Result<Option<Hash>, StorageError> {
     let (author, incarnation, stream) = journal_columns(journal);
     tx.query_optional(
-        "SELECT entry.hash AS hash FROM journal_entry AS entry JOIN journal_stream ON id = stream_id
-         WHERE author = :author AND incarnation = :incarnation AND stream = :stream AND entry.seq = :seq",
-        named_params! {":author": author, ":incarnation": incarnation, ":stream": stream, ":seq": seq_column(seq)},
-        |row| hash_from_column(row.get_ref("hash")?.as_blob()?),
+        "SELECT entry.hash FROM journal_entry AS entry JOIN journal_stream ON id = stream_id
+         WHERE author = ?1 AND incarnation = ?2 AND stream = ?3 AND entry.seq = ?4",
+        params![author, incarnation, stream, seq_column(seq)],
+        |row| Ok(Hash::from_bytes(row.take()?)),
     )
 }
 
-fn journal_of(row: &Row<'_>) -> rusqlite::Result<Option<JournalId>> {
-    Ok(journal_from_columns(row.get("author")?, row.get("incarnation")?, row.get("stream")?))
+fn total(row: &mut Row<'_>) -> Result<StockTotal, StorageError> {
+    Ok(StockTotal { received: seq_from_column(row.take()?), used: seq_from_column(row.take()?) })
 }
 
-fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
-    Ok(Entry {
-        seq: seq_from_column(row.get("seq")?),
-        hash: hash_from_column(row.get_ref("hash")?.as_blob()?)?,
-        bytes: row.get("event")?,
-        parked: row.get("parked")?,
-        alias: row.get("alias")?,
-    })
+fn entry(row: &mut Row<'_>) -> Result<Entry, StorageError> {
+    let Head { seq, hash } = head_taken(row)?;
+    Ok(Entry { seq, hash, bytes: row.take()?, parked: row.take()?, alias: row.take()? })
 }
 
-fn stream_state(row: &Row<'_>) -> rusqlite::Result<Option<StreamState>> {
-    let Some(journal) = journal_of(row)? else { return Ok(None) };
+fn stream_state(row: &mut Row<'_>) -> Result<Option<StreamState>, StorageError> {
+    let Some(journal) = journal_taken(row)? else { return Ok(None) };
     Ok(Some(StreamState {
         journal,
-        head: Head { seq: seq_from_column(row.get("seq")?), hash: hash_from_column(row.get_ref("hash")?.as_blob()?)? },
-        announced_seq: seq_from_column(row.get("announced_seq")?),
-        parked_events: seq_from_column(row.get("parked_events")?),
-        last_at: row.get::<_, Option<i64>>("last_at_ms")?.map(UtcMillis::new),
-        received_at: UtcMillis::new(row.get("received_at_ms")?),
-        forked_at_seq: row.get::<_, Option<i64>>("forked_at_seq")?.map(seq_from_column),
+        head: head_taken(row)?,
+        announced_seq: seq_from_column(row.take()?),
+        parked_events: seq_from_column(row.take()?),
+        last_at: row.take::<Option<i64>>()?.map(UtcMillis::new),
+        received_at: UtcMillis::new(row.take()?),
+        forked_at_seq: row.take::<Option<i64>>()?.map(seq_from_column),
     }))
 }

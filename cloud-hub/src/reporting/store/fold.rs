@@ -5,16 +5,15 @@ use percolate_common::domain::event::{Header, StoreDescribed};
 use percolate_common::ids::{StockItemId, StoreId, TicketId};
 use percolate_common::journal::JournalId;
 use percolate_common::time::{BusinessDay, UtcMillis};
-use percolate_runtime::sqlite::WriteTx;
-use percolate_runtime::storage::StorageError;
-use rusqlite::named_params;
+use percolate_runtime::params;
+use percolate_runtime::storage::{StorageError, WriteTx};
 
 use super::{SourceMark, TABLES, TicketRow};
 use crate::kernel::db::{journal_columns, seq_column};
 use crate::reporting::measures::{CountedLine, Measures};
 
 pub(crate) fn clear(tx: &WriteTx<'_>) -> Result<(), StorageError> {
-    TABLES.iter().try_for_each(|table| tx.execute(&format!("DELETE FROM {table}"), []).map(drop))
+    TABLES.iter().try_for_each(|table| tx.execute(&format!("DELETE FROM {table}"), &[]).map(drop))
 }
 
 /// Inserts a ticket and tells whether it was new.
@@ -23,13 +22,21 @@ pub(crate) fn ticket_insert(tx: &WriteTx<'_>, header: &Header, ticket: &TicketRo
     let inserted = tx.execute(
         "INSERT INTO ticket (id, store, day, at_ms, receipt, lines, units, net_minor, tax_minor, total_minor,
             tax_unknown)
-         VALUES (:id, :store, :day, :at, :receipt, :lines, :units, :net, :tax, :total, :unknown)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
          ON CONFLICT (id) DO NOTHING",
-        named_params! {
-            ":id": ticket.id.to_bytes(), ":store": header.store.get(), ":day": header.business_day.days(),
-            ":at": header.at.get(), ":receipt": ticket.receipt, ":lines": sums.lines, ":units": sums.units,
-            ":net": sums.net, ":tax": sums.tax, ":total": sums.total, ":unknown": sums.tax_unknown_tickets,
-        },
+        params![
+            &ticket.id.to_bytes(),
+            header.store.get(),
+            header.business_day.days(),
+            header.at.get(),
+            ticket.receipt.as_deref(),
+            sums.lines,
+            sums.units,
+            sums.net,
+            sums.tax,
+            sums.total,
+            sums.tax_unknown_tickets
+        ],
     )?;
     Ok(inserted == 1)
 }
@@ -37,11 +44,9 @@ pub(crate) fn ticket_insert(tx: &WriteTx<'_>, header: &Header, ticket: &TicketRo
 /// Adds what later lines bring to a ticket.
 pub(crate) fn ticket_add(tx: &WriteTx<'_>, id: TicketId, sums: &Measures) -> Result<(), StorageError> {
     tx.execute(
-        "UPDATE ticket SET lines = lines + :lines, units = units + :units, net_minor = net_minor + :net,
-            total_minor = total_minor + :total WHERE id = :id",
-        named_params! {
-            ":id": id.to_bytes(), ":lines": sums.lines, ":units": sums.units, ":net": sums.net, ":total": sums.total,
-        },
+        "UPDATE ticket SET lines = lines + ?2, units = units + ?3, net_minor = net_minor + ?4,
+            total_minor = total_minor + ?5 WHERE id = ?1",
+        params![&id.to_bytes(), sums.lines, sums.units, sums.net, sums.total],
     )?;
     Ok(())
 }
@@ -54,11 +59,9 @@ pub(crate) fn import_line_insert(
     line: &CountedLine,
 ) -> Result<bool, StorageError> {
     let inserted = tx.execute(
-        "INSERT INTO import_line (ticket, source_row, item_key, category_key) VALUES (:ticket, :row, :item, :category)
+        "INSERT INTO import_line (ticket, source_row, item_key, category_key) VALUES (?1, ?2, ?3, ?4)
          ON CONFLICT (ticket, source_row) DO NOTHING",
-        named_params! {
-            ":ticket": ticket.to_bytes(), ":row": source_row, ":item": line.item_key, ":category": line.category_key,
-        },
+        params![&ticket.to_bytes(), source_row, &line.item_key, &line.category_key],
     )?;
     Ok(inserted == 1)
 }
@@ -71,16 +74,25 @@ pub(crate) fn rollup_add(
     tx.execute(
         "INSERT INTO rollup (scope, kind, day, key, tickets, lines, units, net_minor, tax_minor, total_minor,
             tax_unknown_tickets)
-         VALUES (:scope, :kind, :day, :key, :tickets, :lines, :units, :net, :tax, :total, :unknown)
-         ON CONFLICT (scope, kind, day, key) DO UPDATE SET tickets = tickets + excluded.tickets,
-            lines = lines + excluded.lines, units = units + excluded.units, net_minor = net_minor + excluded.net_minor,
-            tax_minor = tax_minor + excluded.tax_minor, total_minor = total_minor + excluded.total_minor,
-            tax_unknown_tickets = tax_unknown_tickets + excluded.tax_unknown_tickets",
-        named_params! {
-            ":scope": scope.get(), ":kind": kind, ":day": day.days(), ":key": key, ":tickets": sums.tickets,
-            ":lines": sums.lines, ":units": sums.units, ":net": sums.net, ":tax": sums.tax, ":total": sums.total,
-            ":unknown": sums.tax_unknown_tickets,
-        },
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+         ON CONFLICT (scope, kind, day, key) DO UPDATE SET tickets = rollup.tickets + excluded.tickets,
+            lines = rollup.lines + excluded.lines, units = rollup.units + excluded.units,
+            net_minor = rollup.net_minor + excluded.net_minor, tax_minor = rollup.tax_minor + excluded.tax_minor,
+            total_minor = rollup.total_minor + excluded.total_minor,
+            tax_unknown_tickets = rollup.tax_unknown_tickets + excluded.tax_unknown_tickets",
+        params![
+            scope.get(),
+            *kind,
+            day.days(),
+            key,
+            sums.tickets,
+            sums.lines,
+            sums.units,
+            sums.net,
+            sums.tax,
+            sums.total,
+            sums.tax_unknown_tickets
+        ],
     )?;
     Ok(())
 }
@@ -88,10 +100,10 @@ pub(crate) fn rollup_add(
 /// The highest rank wins; of equal rank the name that sorts first: the same whatever came first.
 pub(crate) fn name_upsert(tx: &WriteTx<'_>, key: &str, name: &str, unit: &str, rank: u64) -> Result<(), StorageError> {
     tx.execute(
-        "INSERT INTO name (key, name, unit, rank) VALUES (:key, :name, :unit, :rank)
+        "INSERT INTO name (key, name, unit, rank) VALUES (?1, ?2, ?3, ?4)
          ON CONFLICT (key) DO UPDATE SET name = excluded.name, unit = excluded.unit, rank = excluded.rank
-         WHERE (-excluded.rank, excluded.name, excluded.unit) < (-rank, name, unit)",
-        named_params! {":key": key, ":name": name, ":unit": unit, ":rank": seq_column(rank)},
+         WHERE (-excluded.rank, excluded.name, excluded.unit) < (-name.rank, name.name, name.unit)",
+        params![key, name, unit, seq_column(rank)],
     )?;
     Ok(())
 }
@@ -100,16 +112,19 @@ pub(crate) fn name_upsert(tx: &WriteTx<'_>, key: &str, name: &str, unit: &str, r
 pub(crate) fn store_upsert(tx: &WriteTx<'_>, header: &Header, described: &StoreDescribed) -> Result<(), StorageError> {
     tx.execute(
         "INSERT INTO store (store, name, zone, cutover_hour, currency, rank)
-         VALUES (:store, :name, :zone, :cutover, :currency, :rank)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)
          ON CONFLICT (store) DO UPDATE SET name = excluded.name, zone = excluded.zone,
             cutover_hour = excluded.cutover_hour, currency = excluded.currency, rank = excluded.rank
          WHERE (-excluded.rank, excluded.name, excluded.zone, excluded.cutover_hour, excluded.currency)
-             < (-rank, name, zone, cutover_hour, currency)",
-        named_params! {
-            ":store": header.store.get(), ":name": described.name, ":zone": described.zone,
-            ":cutover": described.cutover_hour, ":currency": described.currency.as_str(),
-            ":rank": seq_column(header.hlc.packed()),
-        },
+             < (-store.rank, store.name, store.zone, store.cutover_hour, store.currency)",
+        params![
+            header.store.get(),
+            &described.name,
+            &described.zone,
+            described.cutover_hour,
+            described.currency.as_str(),
+            seq_column(header.hlc.packed())
+        ],
     )?;
     Ok(())
 }
@@ -118,13 +133,18 @@ pub(crate) fn mark_upsert(tx: &WriteTx<'_>, journal: &JournalId, mark: &SourceMa
     let (author, incarnation, stream) = journal_columns(journal);
     tx.execute(
         "INSERT INTO source_mark (author, incarnation, stream, store, receipt, at_ms, parked)
-         VALUES (:author, :incarnation, :stream, :store, :receipt, :at, :parked)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
          ON CONFLICT (author, incarnation, stream) DO UPDATE SET store = excluded.store, receipt = excluded.receipt,
             at_ms = excluded.at_ms, parked = excluded.parked",
-        named_params! {
-            ":author": author, ":incarnation": incarnation, ":stream": stream, ":store": mark.store.map(StoreId::get),
-            ":receipt": mark.receipt, ":at": mark.at.map(UtcMillis::get), ":parked": seq_column(mark.parked),
-        },
+        params![
+            author,
+            incarnation,
+            stream,
+            mark.store.map(StoreId::get),
+            mark.receipt.as_deref(),
+            mark.at.map(UtcMillis::get),
+            seq_column(mark.parked)
+        ],
     )?;
     Ok(())
 }
@@ -136,13 +156,10 @@ pub(crate) fn stock_fold_add(
     total: StockTotal,
 ) -> Result<(), StorageError> {
     tx.execute(
-        "INSERT INTO stock_fold (store, stock_item, received, used) VALUES (:store, :item, :received, :used)
-         ON CONFLICT (store, stock_item) DO UPDATE SET received = received + excluded.received,
-            used = used + excluded.used",
-        named_params! {
-            ":store": store.get(), ":item": item.get(), ":received": seq_column(total.received),
-            ":used": seq_column(total.used),
-        },
+        "INSERT INTO stock_fold (store, stock_item, received, used) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (store, stock_item) DO UPDATE SET received = stock_fold.received + excluded.received,
+            used = stock_fold.used + excluded.used",
+        params![store.get(), item.get(), seq_column(total.received), seq_column(total.used)],
     )?;
     Ok(())
 }
@@ -155,13 +172,10 @@ pub(crate) fn stock_alias_add(
     total: StockTotal,
 ) -> Result<(), StorageError> {
     tx.execute(
-        "INSERT INTO stock_alias (store, stock_item, received, used) VALUES (:store, :item, :received, :used)
-         ON CONFLICT (store, stock_item) DO UPDATE SET received = received + excluded.received,
-            used = used + excluded.used",
-        named_params! {
-            ":store": store.get(), ":item": item.get(), ":received": seq_column(total.received),
-            ":used": seq_column(total.used),
-        },
+        "INSERT INTO stock_alias (store, stock_item, received, used) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (store, stock_item) DO UPDATE SET received = stock_alias.received + excluded.received,
+            used = stock_alias.used + excluded.used",
+        params![store.get(), item.get(), seq_column(total.received), seq_column(total.used)],
     )?;
     Ok(())
 }

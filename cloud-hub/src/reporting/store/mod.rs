@@ -6,12 +6,12 @@ mod read;
 #[cfg(test)]
 mod tests;
 
+use std::ops::ControlFlow;
+
 use percolate_common::crdt::stock::StockTotal;
 use percolate_common::ids::{StoreId, TicketId};
 use percolate_common::time::{BusinessDay, UtcMillis};
-use percolate_runtime::sqlite::ReadTx;
-use percolate_runtime::storage::StorageError;
-use rusqlite::Row;
+use percolate_runtime::storage::{ReadTx, Row, StorageError, Value};
 
 pub(crate) use fold::{
     clear, import_line_insert, mark_upsert, name_upsert, rollup_add, stock_alias_add, stock_fold_add, store_upsert,
@@ -89,16 +89,14 @@ pub(crate) fn digest(tx: &ReadTx<'_>) -> Result<Vec<(&'static str, String)>, Sto
     let mut all = blake3::Hasher::new();
     let mut digests = Vec::new();
     for table in TABLES {
-        let mut statement = tx.prepare_cached(&format!("SELECT * FROM {table} ORDER BY 1, 2, 3, 4"))?;
-        let columns = statement.column_count();
-        let mut rows = statement.query([])?;
         let mut hasher = blake3::Hasher::new();
-        while let Some(row) = rows.next()? {
-            for column in 0..columns {
-                hasher.update(format!("{:?}\u{1f}", row.get_ref(column)?).as_bytes());
+        tx.query_while(&format!("SELECT * FROM {table} ORDER BY 1, 2, 3, 4"), &[], |row| {
+            while row.left() > 0 {
+                hasher.update(format!("{:?}\u{1f}", row.take::<Value<'_>>()?).as_bytes());
             }
             hasher.update(b"\n");
-        }
+            Ok(ControlFlow::Continue(()))
+        })?;
         let hash = hasher.finalize().to_hex().to_string();
         all.update(hash.as_bytes());
         digests.push((table, hash));
@@ -107,38 +105,38 @@ pub(crate) fn digest(tx: &ReadTx<'_>) -> Result<Vec<(&'static str, String)>, Sto
     Ok(digests)
 }
 
-fn source_mark(row: &Row<'_>) -> rusqlite::Result<SourceMark> {
+fn source_mark(row: &mut Row<'_>) -> Result<SourceMark, StorageError> {
     Ok(SourceMark {
-        store: row.get::<_, Option<u32>>("store")?.map(StoreId::new),
-        receipt: row.get("receipt")?,
-        at: row.get::<_, Option<i64>>("at_ms")?.map(UtcMillis::new),
-        parked: seq_from_column(row.get("parked")?),
+        store: row.take::<Option<u32>>()?.map(StoreId::new),
+        receipt: row.take()?,
+        at: row.take::<Option<i64>>()?.map(UtcMillis::new),
+        parked: seq_from_column(row.take()?),
     })
 }
 
-fn stock_total(row: &Row<'_>) -> rusqlite::Result<StockTotal> {
-    Ok(StockTotal { received: seq_from_column(row.get("received")?), used: seq_from_column(row.get("used")?) })
+fn stock_total(row: &mut Row<'_>) -> Result<StockTotal, StorageError> {
+    Ok(StockTotal { received: seq_from_column(row.take()?), used: seq_from_column(row.take()?) })
 }
 
-fn listed(row: &Row<'_>) -> rusqlite::Result<ListedTicket> {
+fn listed(row: &mut Row<'_>) -> Result<ListedTicket, StorageError> {
     Ok(ListedTicket {
-        id: TicketId::from_bytes(row.get("id")?),
-        store: StoreId::new(row.get("store")?),
-        day: BusinessDay::from_days(row.get("day")?),
-        at: UtcMillis::new(row.get("at_ms")?),
-        receipt: row.get("receipt")?,
+        id: TicketId::from_bytes(row.take()?),
+        store: StoreId::new(row.take()?),
+        day: BusinessDay::from_days(row.take()?),
+        at: UtcMillis::new(row.take()?),
+        receipt: row.take()?,
         measures: measures(row)?,
     })
 }
 
-fn measures(row: &Row<'_>) -> rusqlite::Result<Measures> {
+fn measures(row: &mut Row<'_>) -> Result<Measures, StorageError> {
     Ok(Measures {
-        tickets: row.get("tickets")?,
-        lines: row.get("lines")?,
-        units: row.get("units")?,
-        net: row.get("net_minor")?,
-        tax: row.get("tax_minor")?,
-        total: row.get("total_minor")?,
-        tax_unknown_tickets: row.get("tax_unknown_tickets")?,
+        tickets: row.take()?,
+        lines: row.take()?,
+        units: row.take()?,
+        net: row.take()?,
+        tax: row.take()?,
+        total: row.take()?,
+        tax_unknown_tickets: row.take()?,
     })
 }

@@ -1,7 +1,6 @@
 //! What SQLite does for a report: it searches, and reads no table through.
 
-use percolate_runtime::storage::StorageError;
-use rusqlite::named_params;
+use percolate_runtime::storage::{StorageError, Value};
 use tempfile::TempDir;
 
 use crate::kernel::db::Db;
@@ -17,8 +16,14 @@ fn plan(sql: &str) -> Vec<String> {
     let folder = TempDir::new().unwrap();
     let db = Db::open(NAME, folder.path(), MIGRATIONS).unwrap();
     let explained = format!("EXPLAIN QUERY PLAN {sql}");
-    let steps: Result<Vec<String>, StorageError> =
-        db.read(|tx| tx.query_list(&explained, named_params! {}, |row| row.get("detail")));
+    let bound = vec![Value::Null; sql.matches('?').count()];
+    let steps: Result<Vec<String>, StorageError> = db.read(|tx| {
+        tx.query_list(&explained, &bound, |row| {
+            // Three numbers stand before the text.
+            (0..3).try_for_each(|_| row.take::<i64>().map(drop))?;
+            row.take()
+        })
+    });
     db.stop_blocking();
     steps.unwrap()
 }

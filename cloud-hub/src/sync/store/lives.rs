@@ -4,11 +4,10 @@ use percolate_common::ids::NodeId;
 use percolate_common::journal::{Incarnation, JournalId, PublicKey};
 use percolate_common::time::UtcMillis;
 use percolate_common::wire::session::{Hello, SignedHead};
-use percolate_runtime::sqlite::{ReadTx, WriteTx};
-use percolate_runtime::storage::StorageError;
-use rusqlite::{Row, named_params};
+use percolate_runtime::params;
+use percolate_runtime::storage::{ReadTx, Row, StorageError, WriteTx};
 
-use crate::kernel::db::{seq_column, seq_from_column};
+use crate::kernel::db::{incarnation_taken, seq_column, seq_from_column};
 use crate::kernel::journal::stream_id_fetch;
 
 /// Processes that are remembered of one life; of more, the latest are. One that was forgotten is taken for a new one.
@@ -45,8 +44,8 @@ pub struct Life {
 pub fn life_fetch(tx: &ReadTx<'_>, node: NodeId, incarnation: Incarnation) -> Result<Option<Life>, StorageError> {
     tx.query_optional(
         "SELECT incarnation, session, boot, greeting, machine FROM node_life
-         WHERE node = :node AND incarnation = :incarnation",
-        named_params! {":node": node.get(), ":incarnation": incarnation.get().cast_signed()},
+         WHERE node = ?1 AND incarnation = ?2",
+        params![node.get(), incarnation.get().cast_signed()],
         life,
     )
 }
@@ -58,8 +57,8 @@ pub fn life_fetch(tx: &ReadTx<'_>, node: NodeId, incarnation: Incarnation) -> Re
 pub fn life_in_session(tx: &ReadTx<'_>, node: NodeId, session: u64) -> Result<Option<Life>, StorageError> {
     tx.query_optional(
         "SELECT incarnation, session, boot, greeting, machine FROM node_life
-         WHERE node = :node AND session = :session AND session <> 0 AND state = :active",
-        named_params! {":node": node.get(), ":session": session.cast_signed(), ":active": ACTIVE},
+         WHERE node = ?1 AND session = ?2 AND session <> 0 AND state = ?3",
+        params![node.get(), session.cast_signed(), ACTIVE],
         life,
     )
 }
@@ -70,9 +69,9 @@ pub fn life_in_session(tx: &ReadTx<'_>, node: NodeId, session: u64) -> Result<Op
 /// [`StorageError`] if the query fails.
 pub fn sessions_of_boot(tx: &ReadTx<'_>, node: NodeId, boot: u64) -> Result<Vec<u64>, StorageError> {
     tx.query_list(
-        "SELECT session FROM node_life WHERE node = :node AND boot = :boot AND session <> 0",
-        named_params! {":node": node.get(), ":boot": boot.cast_signed()},
-        |row| Ok(row.get::<_, i64>("session")?.cast_unsigned()),
+        "SELECT session FROM node_life WHERE node = ?1 AND boot = ?2 AND session <> 0",
+        params![node.get(), boot.cast_signed()],
+        |row| Ok(row.take::<i64>()?.cast_unsigned()),
     )
 }
 
@@ -83,12 +82,10 @@ pub fn sessions_of_boot(tx: &ReadTx<'_>, node: NodeId, boot: u64) -> Result<Vec<
 pub fn sessions_of_others(tx: &ReadTx<'_>, node: NodeId, life: &Life) -> Result<Vec<u64>, StorageError> {
     tx.query_list(
         "SELECT session FROM node_life
-         WHERE node = :node AND boot <> :boot AND session <> 0 AND state = :active
-         ORDER BY welcomed_at_ms DESC, incarnation LIMIT :limit",
-        named_params! {
-            ":node": node.get(), ":boot": life.boot.cast_signed(), ":active": ACTIVE, ":limit": COPIES_MAX,
-        },
-        |row| Ok(row.get::<_, i64>("session")?.cast_unsigned()),
+         WHERE node = ?1 AND boot <> ?2 AND session <> 0 AND state = ?3
+         ORDER BY welcomed_at_ms DESC, incarnation LIMIT ?4",
+        params![node.get(), life.boot.cast_signed(), ACTIVE, COPIES_MAX],
+        |row| Ok(row.take::<i64>()?.cast_unsigned()),
     )
 }
 
@@ -98,12 +95,9 @@ pub fn sessions_of_others(tx: &ReadTx<'_>, node: NodeId, life: &Life) -> Result<
 /// [`StorageError`] if the query fails.
 pub fn boot_is_known(tx: &ReadTx<'_>, node: NodeId, incarnation: Incarnation, boot: u64) -> Result<bool, StorageError> {
     tx.query_one(
-        "SELECT EXISTS (SELECT 1 FROM node_boot
-            WHERE node = :node AND incarnation = :incarnation AND boot = :boot) AS found",
-        named_params! {
-            ":node": node.get(), ":incarnation": incarnation.get().cast_signed(), ":boot": boot.cast_signed(),
-        },
-        |row| row.get("found"),
+        "SELECT EXISTS (SELECT 1 FROM node_boot WHERE node = ?1 AND incarnation = ?2 AND boot = ?3)",
+        params![node.get(), incarnation.get().cast_signed(), boot.cast_signed()],
+        |row| row.take(),
     )
 }
 
@@ -121,30 +115,31 @@ pub fn life_open(
     let incarnation = hello.incarnation.cast_signed();
     tx.execute(
         "INSERT INTO node_life (node, incarnation, session, boot, greeting, machine, state, first_seen_at_ms, welcomed_at_ms)
-         VALUES (:node, :incarnation, :session, :boot, :greeting, :machine, :active, :now, :now)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8)
          ON CONFLICT (node, incarnation) DO UPDATE SET session = excluded.session, boot = excluded.boot,
             greeting = excluded.greeting, machine = excluded.machine, state = excluded.state,
             welcomed_at_ms = excluded.welcomed_at_ms",
-        named_params! {
-            ":node": node.get(), ":incarnation": incarnation, ":session": session.cast_signed(),
-            ":boot": hello.boot.cast_signed(), ":greeting": seq_column(hello.number.unwrap_or(0)),
-            ":machine": &hello.machine[..], ":active": ACTIVE, ":now": now.get(),
-        },
+        params![
+            node.get(),
+            incarnation,
+            session.cast_signed(),
+            hello.boot.cast_signed(),
+            seq_column(hello.number.unwrap_or(0)),
+            &hello.machine[..],
+            ACTIVE,
+            now.get()
+        ],
     )?;
-    let of_life = named_params! {":node": node.get(), ":incarnation": incarnation, ":kept": BOOTS_MAX};
     let added = tx.execute(
-        "INSERT INTO node_boot (node, incarnation, boot, first_at_ms) VALUES (:node, :incarnation, :boot, :now)
-         ON CONFLICT DO NOTHING",
-        named_params! {
-            ":node": node.get(), ":incarnation": incarnation, ":boot": hello.boot.cast_signed(), ":now": now.get(),
-        },
+        "INSERT INTO node_boot (node, incarnation, boot, first_at_ms) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+        params![node.get(), incarnation, hello.boot.cast_signed(), now.get()],
     )?;
     if added > 0 {
         tx.execute(
-            "DELETE FROM node_boot WHERE node = :node AND incarnation = :incarnation AND boot IN (
-                SELECT boot FROM node_boot WHERE node = :node AND incarnation = :incarnation
-                ORDER BY first_at_ms DESC, boot LIMIT -1 OFFSET :kept)",
-            of_life,
+            "DELETE FROM node_boot WHERE node = ?1 AND incarnation = ?2 AND boot IN (
+                SELECT boot FROM node_boot WHERE node = ?1 AND incarnation = ?2
+                ORDER BY first_at_ms DESC, boot LIMIT 1000000 OFFSET ?3)",
+            params![node.get(), incarnation, BOOTS_MAX],
         )?;
     }
     Ok(())
@@ -162,12 +157,9 @@ pub fn life_close(
     greeting: Option<u64>,
 ) -> Result<(), StorageError> {
     tx.execute(
-        "UPDATE node_life SET session = 0, state = :forked, greeting = coalesce(:greeting, greeting)
-         WHERE node = :node AND incarnation = :incarnation",
-        named_params! {
-            ":forked": FORKED, ":greeting": greeting.map(seq_column), ":node": node.get(),
-            ":incarnation": incarnation.get().cast_signed(),
-        },
+        "UPDATE node_life SET session = 0, state = ?3, greeting = coalesce(?4, greeting)
+         WHERE node = ?1 AND incarnation = ?2",
+        params![node.get(), incarnation.get().cast_signed(), FORKED, greeting.map(seq_column)],
     )?;
     Ok(())
 }
@@ -184,11 +176,8 @@ pub fn stock_compared(
     now: UtcMillis,
 ) -> Result<(), StorageError> {
     tx.execute(
-        "UPDATE node_life SET stock_compared_at_ms = :now, stock_differs = :differs
-         WHERE node = :node AND incarnation = :incarnation",
-        named_params! {
-            ":now": now.get(), ":differs": differs, ":node": node.get(), ":incarnation": incarnation.get().cast_signed(),
-        },
+        "UPDATE node_life SET stock_compared_at_ms = ?3, stock_differs = ?4 WHERE node = ?1 AND incarnation = ?2",
+        params![node.get(), incarnation.get().cast_signed(), now.get(), differs],
     )?;
     Ok(())
 }
@@ -207,25 +196,22 @@ pub fn signed_head_keep(
     let head = signed.head();
     tx.execute(
         "INSERT INTO signed_head (stream_id, seq, hash, signature, public_key, at_ms)
-         VALUES (:stream, :seq, :hash, :signature, :key, :now)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)
          ON CONFLICT (stream_id) DO UPDATE SET seq = excluded.seq, hash = excluded.hash,
             signature = excluded.signature, public_key = excluded.public_key, at_ms = excluded.at_ms
-         WHERE excluded.seq > seq OR (excluded.seq = seq AND excluded.hash <> hash)",
-        named_params! {
-            ":stream": stream_id, ":seq": seq_column(head.seq), ":hash": head.hash.as_bytes(),
-            ":signature": &signed.signature()[..], ":key": &key.as_bytes()[..], ":now": now.get(),
-        },
+         WHERE excluded.seq > signed_head.seq
+            OR (excluded.seq = signed_head.seq AND excluded.hash <> signed_head.hash)",
+        params![stream_id, seq_column(head.seq), head.hash.as_bytes(), signed.signature(), key.as_bytes(), now.get()],
     )?;
     Ok(())
 }
 
-fn life(row: &Row<'_>) -> rusqlite::Result<Life> {
-    let session = row.get::<_, i64>("session")?.cast_unsigned();
+fn life(row: &mut Row<'_>) -> Result<Life, StorageError> {
     Ok(Life {
-        incarnation: Incarnation::new(row.get::<_, i64>("incarnation")?.cast_unsigned()),
-        session: (session != 0).then_some(session),
-        boot: row.get::<_, i64>("boot")?.cast_unsigned(),
-        greeting: seq_from_column(row.get("greeting")?),
-        machine: row.get("machine")?,
+        incarnation: incarnation_taken(row)?,
+        session: Some(row.take::<i64>()?.cast_unsigned()).filter(|session| *session != 0),
+        boot: row.take::<i64>()?.cast_unsigned(),
+        greeting: seq_from_column(row.take()?),
+        machine: row.take()?,
     })
 }

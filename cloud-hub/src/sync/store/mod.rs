@@ -7,16 +7,15 @@ use percolate_common::ids::NodeId;
 use percolate_common::journal::{Incarnation, JournalId, PublicKey};
 use percolate_common::time::UtcMillis;
 use percolate_common::wire::session::{Hello, Presence};
-use percolate_runtime::sqlite::{ReadTx, WriteTx};
-use percolate_runtime::storage::StorageError;
-use rusqlite::named_params;
+use percolate_runtime::params;
+use percolate_runtime::storage::{ReadTx, StorageError, WriteTx};
 
 pub use lives::{
     Life, boot_is_known, life_close, life_fetch, life_in_session, life_open, sessions_of_boot, sessions_of_others,
     signed_head_keep, stock_compared,
 };
 
-use crate::kernel::db::{journal_from_columns, seq_column, seq_from_column};
+use crate::kernel::db::{incarnation_taken, journal_taken, seq_column, seq_from_column};
 use crate::kernel::journal::stream_id_fetch;
 
 /// Dead letters that are kept; at the limit the one that came last the longest ago is dropped, and counted.
@@ -82,15 +81,21 @@ pub fn session_upsert(
 ) -> Result<(), StorageError> {
     tx.execute(
         "INSERT INTO node_session (node, store, incarnation, session, boot, machine, version, skew_ms, welcomed_at_ms)
-         VALUES (:node, :store, :incarnation, :session, :boot, :machine, :version, :skew, :now)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
          ON CONFLICT (node) DO UPDATE SET store = excluded.store, incarnation = excluded.incarnation,
             session = excluded.session, boot = excluded.boot, machine = excluded.machine, version = excluded.version,
             skew_ms = excluded.skew_ms, welcomed_at_ms = excluded.welcomed_at_ms",
-        named_params! {
-            ":node": node.get(), ":store": hello.store, ":incarnation": hello.incarnation.cast_signed(),
-            ":session": session.cast_signed(), ":boot": hello.boot.cast_signed(), ":machine": &hello.machine[..],
-            ":version": hello.version, ":skew": hello.now_ms.saturating_sub(now.get()), ":now": now.get(),
-        },
+        params![
+            node.get(),
+            hello.store,
+            hello.incarnation.cast_signed(),
+            session.cast_signed(),
+            hello.boot.cast_signed(),
+            &hello.machine[..],
+            &hello.version,
+            hello.now_ms.saturating_sub(now.get()),
+            now.get()
+        ],
     )?;
     Ok(())
 }
@@ -108,16 +113,16 @@ pub fn key_is_trusted(
 ) -> Result<bool, StorageError> {
     let incarnation = incarnation.get().cast_signed();
     let known: Option<Vec<u8>> = tx.query_optional(
-        "SELECT public_key FROM node_key WHERE node = :node AND incarnation = :incarnation",
-        named_params! {":node": node.get(), ":incarnation": incarnation},
-        |row| row.get("public_key"),
+        "SELECT public_key FROM node_key WHERE node = ?1 AND incarnation = ?2",
+        params![node.get(), incarnation],
+        |row| row.take(),
     )?;
     if let Some(known) = known {
         return Ok(known == key.as_bytes());
     }
     tx.execute(
-        "INSERT INTO node_key (node, incarnation, public_key, first_seen_at_ms) VALUES (:node, :incarnation, :key, :now)",
-        named_params! {":node": node.get(), ":incarnation": incarnation, ":key": &key.as_bytes()[..], ":now": now.get()},
+        "INSERT INTO node_key (node, incarnation, public_key, first_seen_at_ms) VALUES (?1, ?2, ?3, ?4)",
+        params![node.get(), incarnation, key.as_bytes(), now.get()],
     )?;
     Ok(true)
 }
@@ -128,9 +133,9 @@ pub fn key_is_trusted(
 /// [`StorageError`] if the query fails.
 pub fn key_fetch(tx: &ReadTx<'_>, node: NodeId, incarnation: Incarnation) -> Result<Option<PublicKey>, StorageError> {
     let known: Option<Vec<u8>> = tx.query_optional(
-        "SELECT public_key FROM node_key WHERE node = :node AND incarnation = :incarnation",
-        named_params! {":node": node.get(), ":incarnation": incarnation.get().cast_signed()},
-        |row| row.get("public_key"),
+        "SELECT public_key FROM node_key WHERE node = ?1 AND incarnation = ?2",
+        params![node.get(), incarnation.get().cast_signed()],
+        |row| row.take(),
     )?;
     Ok(known.and_then(|bytes| PublicKey::from_slice(&bytes)))
 }
@@ -143,21 +148,20 @@ pub fn key_fetch(tx: &ReadTx<'_>, node: NodeId, incarnation: Incarnation) -> Res
 /// [`StorageError`] if it cannot be read or written.
 pub fn presence_set(tx: &WriteTx<'_>, node: NodeId, presence: &Presence, now: UtcMillis) -> Result<bool, StorageError> {
     let boot = presence.boot.cast_signed();
-    let known = tx.query_optional(
-        "SELECT boot, online FROM node_presence WHERE node = :node",
-        named_params! {":node": node.get()},
-        |row| Ok((row.get::<_, i64>("boot")?, row.get::<_, bool>("online")?)),
-    )?;
+    let known =
+        tx.query_optional("SELECT boot, online FROM node_presence WHERE node = ?1", params![node.get()], |row| {
+            Ok((row.take::<i64>()?, row.take::<bool>()?))
+        })?;
     match known {
         Some((known_boot, true)) if !presence.online && known_boot != boot => return Ok(true),
         Some(known) if known == (boot, presence.online) => return Ok(presence.online),
         Some(_) | None => {}
     }
     tx.execute(
-        "INSERT INTO node_presence (node, boot, online, changed_at_ms) VALUES (:node, :boot, :online, :now)
+        "INSERT INTO node_presence (node, boot, online, changed_at_ms) VALUES (?1, ?2, ?3, ?4)
          ON CONFLICT (node) DO UPDATE SET boot = excluded.boot, online = excluded.online,
             changed_at_ms = excluded.changed_at_ms",
-        named_params! {":node": node.get(), ":boot": boot, ":online": presence.online, ":now": now.get()},
+        params![node.get(), boot, presence.online, now.get()],
     )?;
     Ok(presence.online)
 }
@@ -167,10 +171,7 @@ pub fn presence_set(tx: &WriteTx<'_>, node: NodeId, presence: &Presence, now: Ut
 /// # Errors
 /// [`StorageError`] if it cannot be written.
 pub fn presence_reset(tx: &WriteTx<'_>, now: UtcMillis) -> Result<(), StorageError> {
-    tx.execute(
-        "UPDATE node_presence SET online = 0, changed_at_ms = :now WHERE online = 1",
-        named_params! {":now": now.get()},
-    )?;
+    tx.execute("UPDATE node_presence SET online = 0, changed_at_ms = ?1 WHERE online = 1", params![now.get()])?;
     Ok(())
 }
 
@@ -179,7 +180,7 @@ pub fn presence_reset(tx: &WriteTx<'_>, now: UtcMillis) -> Result<(), StorageErr
 /// # Errors
 /// [`StorageError`] if the query fails.
 pub fn presence_count(tx: &ReadTx<'_>) -> Result<u32, StorageError> {
-    tx.query_one("SELECT count(*) FROM node_presence WHERE online = 1", [], |row| row.get(0))
+    tx.query_one("SELECT count(*) FROM node_presence WHERE online = 1", &[], |row| row.take())
 }
 
 /// Takes note of how far a node has read a journal of the hub; an older note changes nothing.
@@ -195,10 +196,10 @@ pub fn down_position_set(
 ) -> Result<(), StorageError> {
     let Some(stream_id) = stream_id_fetch(tx, journal)? else { return Ok(()) };
     tx.execute(
-        "INSERT INTO down_position (node, stream_id, seq, acked_at_ms) VALUES (:node, :stream, :seq, :now)
+        "INSERT INTO down_position (node, stream_id, seq, acked_at_ms) VALUES (?1, ?2, ?3, ?4)
          ON CONFLICT (node, stream_id) DO UPDATE SET seq = excluded.seq, acked_at_ms = excluded.acked_at_ms
-         WHERE excluded.seq > seq",
-        named_params! {":node": node.get(), ":stream": stream_id, ":seq": seq_column(seq), ":now": now.get()},
+         WHERE excluded.seq > down_position.seq",
+        params![node.get(), stream_id, seq_column(seq), now.get()],
     )?;
     Ok(())
 }
@@ -209,15 +210,14 @@ pub fn down_position_set(
 /// [`StorageError`] if the query fails.
 pub fn down_position_list(tx: &ReadTx<'_>) -> Result<Vec<DownPosition>, StorageError> {
     let rows = tx.query_list(
-        "SELECT node, author, incarnation, stream, down_position.seq AS seq, acked_at_ms
-         FROM down_position JOIN journal_stream ON id = stream_id ORDER BY node, stream_id LIMIT :limit",
-        named_params! {":limit": ROWS_MAX},
+        "SELECT node, author, incarnation, stream, down_position.seq, acked_at_ms
+         FROM down_position JOIN journal_stream ON id = stream_id ORDER BY node, stream_id LIMIT ?1",
+        params![ROWS_MAX],
         |row| {
-            let journal = journal_from_columns(row.get("author")?, row.get("incarnation")?, row.get("stream")?);
-            let node = NodeId::new(row.get("node")?);
-            let seq = seq_from_column(row.get("seq")?);
-            let acked_at = UtcMillis::new(row.get("acked_at_ms")?);
-            Ok(journal.map(|journal| DownPosition { node, journal, seq, acked_at }))
+            let node = NodeId::new(row.take()?);
+            let Some(journal) = journal_taken(row)? else { return Ok(None) };
+            let seq = seq_from_column(row.take()?);
+            Ok(Some(DownPosition { node, journal, seq, acked_at: UtcMillis::new(row.take()?) }))
         },
     )?;
     Ok(rows.into_iter().flatten().collect())
@@ -233,24 +233,21 @@ pub fn dead_letter_keep(
     (topic, reason, frame): (&str, &str, &[u8]),
     now: UtcMillis,
 ) -> Result<DeadLetterKept, StorageError> {
-    let again = tx.execute(
-        "UPDATE dead_letter SET times = times + 1, last_at_ms = :now WHERE fingerprint = :fingerprint",
-        named_params! {":fingerprint": &fingerprint[..], ":now": now.get()},
+    let times: i64 = tx.execute_one(
+        "INSERT INTO dead_letter (fingerprint, topic, reason, frame, times, first_at_ms, last_at_ms)
+         VALUES (?1, ?2, ?3, ?4, 1, ?5, ?5)
+         ON CONFLICT (fingerprint) DO UPDATE SET times = dead_letter.times + 1, last_at_ms = excluded.last_at_ms
+         RETURNING times",
+        params![fingerprint, topic, reason, frame, now.get()],
+        |row| row.take(),
     )?;
-    if again > 0 {
+    if times > 1 {
         return Ok(DeadLetterKept::Again);
     }
-    tx.execute(
-        "INSERT INTO dead_letter (fingerprint, topic, reason, frame, times, first_at_ms, last_at_ms)
-         VALUES (:fingerprint, :topic, :reason, :frame, 1, :now, :now)",
-        named_params! {
-            ":fingerprint": &fingerprint[..], ":topic": topic, ":reason": reason, ":frame": frame, ":now": now.get(),
-        },
-    )?;
     let dropped = tx.execute(
         "DELETE FROM dead_letter WHERE fingerprint IN (
-            SELECT fingerprint FROM dead_letter ORDER BY last_at_ms DESC, fingerprint LIMIT -1 OFFSET :kept)",
-        named_params! {":kept": DEAD_LETTERS_MAX},
+            SELECT fingerprint FROM dead_letter ORDER BY last_at_ms DESC, fingerprint LIMIT 1000000 OFFSET ?1)",
+        params![DEAD_LETTERS_MAX],
     )?;
     Ok(DeadLetterKept::New { dropped })
 }
@@ -261,18 +258,18 @@ pub fn dead_letter_keep(
 /// [`StorageError`] if the query fails.
 pub fn dead_letter_list(tx: &ReadTx<'_>, limit: u32) -> Result<Vec<DeadLetter>, StorageError> {
     tx.query_list(
-        "SELECT fingerprint, topic, reason, length(frame) AS bytes, times, first_at_ms, last_at_ms
-         FROM dead_letter ORDER BY last_at_ms DESC, fingerprint LIMIT :limit",
-        named_params! {":limit": limit},
+        "SELECT fingerprint, topic, reason, length(frame), times, first_at_ms, last_at_ms
+         FROM dead_letter ORDER BY last_at_ms DESC, fingerprint LIMIT ?1",
+        params![limit],
         |row| {
             Ok(DeadLetter {
-                fingerprint: row.get("fingerprint")?,
-                topic: row.get("topic")?,
-                reason: row.get("reason")?,
-                bytes: seq_from_column(row.get("bytes")?),
-                times: seq_from_column(row.get("times")?),
-                first_at: UtcMillis::new(row.get("first_at_ms")?),
-                last_at: UtcMillis::new(row.get("last_at_ms")?),
+                fingerprint: row.take()?,
+                topic: row.take()?,
+                reason: row.take()?,
+                bytes: seq_from_column(row.take()?),
+                times: seq_from_column(row.take()?),
+                first_at: UtcMillis::new(row.take()?),
+                last_at: UtcMillis::new(row.take()?),
             })
         },
     )
@@ -295,14 +292,14 @@ pub struct NodeKey {
 /// [`StorageError`] if the query fails.
 pub fn node_key_list(tx: &ReadTx<'_>, node: NodeId) -> Result<Vec<NodeKey>, StorageError> {
     tx.query_list(
-        "SELECT incarnation, public_key, first_seen_at_ms FROM node_key WHERE node = :node
-         ORDER BY first_seen_at_ms, incarnation LIMIT :limit",
-        named_params! {":node": node.get(), ":limit": ROWS_MAX},
+        "SELECT incarnation, public_key, first_seen_at_ms FROM node_key WHERE node = ?1
+         ORDER BY first_seen_at_ms, incarnation LIMIT ?2",
+        params![node.get(), ROWS_MAX],
         |row| {
             Ok(NodeKey {
-                incarnation: Incarnation::new(row.get::<_, i64>("incarnation")?.cast_unsigned()),
-                public_key: row.get("public_key")?,
-                first_seen_at: UtcMillis::new(row.get("first_seen_at_ms")?),
+                incarnation: incarnation_taken(row)?,
+                public_key: row.take()?,
+                first_seen_at: UtcMillis::new(row.take()?),
             })
         },
     )

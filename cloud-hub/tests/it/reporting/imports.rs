@@ -82,3 +82,18 @@ async fn a_row_counts_once_in_whatever_portions_and_from_whichever_life_it_comes
         desk.leave().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn words_that_no_database_keeps_as_they_are_count_the_same_however_they_are_cut() {
+    let odd = ("3\0", "Es\0presso", "Cof\0fee");
+    let rows: [LegacyRow; 2] = [(1, odd, 1, 300), (2, odd, 2, 300)];
+    let mut reports = Vec::new();
+    for portions in [&[(true, &rows[..])][..], &[(true, &rows[..1]), (false, &rows[1..])]] {
+        let desk = Desk::new().await;
+        take(&desk, &life(11, 1, portions)).await;
+        reports.push(desk.body(&query(("item", None, None))).await["rows"].clone());
+        desk.leave().await;
+    }
+    assert_eq!((&reports[0][0]["tickets"], &reports[0][0]["lines"]), (&json!(1), &json!(2)), "{reports:?}");
+    assert_eq!(reports[0], reports[1]);
+}

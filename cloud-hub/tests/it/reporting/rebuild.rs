@@ -60,8 +60,10 @@ async fn a_rebuilt_report_is_the_same_to_the_byte() {
 async fn the_commands_rebuild_and_digest_do_so_while_no_hub_runs() {
     let desk = taken_and_folded(&mut Trade::new(8, 80)).await;
     let before = desk.digest().await;
-    let broken: Result<usize, StorageError> =
-        desk.db.write("break", |tx| tx.execute("UPDATE rollup SET net_minor = net_minor + 1 WHERE kind = 1", [])).await;
+    let broken: Result<usize, StorageError> = desk
+        .db
+        .write("break", |tx| tx.execute("UPDATE rollup SET net_minor = net_minor + 1 WHERE kind = 1", &[]))
+        .await;
     assert!(broken.unwrap() > 0);
     let folder = desk.leave().await;
     let as_printed = |digest: &[(&str, String)]| {
