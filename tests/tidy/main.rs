@@ -10,6 +10,7 @@ mod source;
 
 mod census;
 mod decision;
+mod dialect;
 mod feature;
 mod link;
 mod manifest;

@@ -6,7 +6,7 @@ use crate::source::{Finding, Source};
 const WRAPPERS: &[(&str, &[&str])] = &[
     ("rumqttc", &["common/runtime"]),
     ("mqtt5", &["cloud-hub"]),
-    ("rusqlite", &["common/runtime", "store-node", "cloud-hub", "tests", "tests/bench", "tests/slow-disk"]),
+    ("rusqlite", &["common/runtime", "store-node", "tests", "tests/bench", "tests/slow-disk"]),
     ("axum", &["common/runtime", "store-node", "cloud-hub"]),
     ("reqwest", &["provisioning", "cloud-hub", "tests"]),
 ];
