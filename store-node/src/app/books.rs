@@ -69,7 +69,8 @@ pub(crate) fn imported_sums(lines: &[ImportedLine]) -> Result<(i64, i64, Minor),
     Ok((lines.len().try_into().unwrap_or(i64::MAX), units, Minor::sum(totals).map_err(overflow)?))
 }
 
-/// Books an event of an older life that this disk had lost. A ticket that is here already stays as it is.
+/// Books an event of an older life that this disk had lost. A sale that is here already stays as it is; of another
+/// system's ticket that was brought in again meanwhile, the rows count that are not here.
 pub(crate) fn book_returned(
     tx: &WriteTx<'_>,
     calendar: &StoreCalendar,
@@ -87,7 +88,11 @@ pub(crate) fn book_returned(
             }
         }
         Event::TicketImported(ticket) => {
-            if sales::ticket_place(tx, ticket.id)?.is_none() {
+            let local = calendar.local_text(header.at);
+            let new = new_lines(tx, (&ticket.source, &local), &ticket.lines)?;
+            if sales::ticket_place(tx, ticket.id)?.is_some() {
+                amend(tx, day, &new)?;
+            } else {
                 let (count, units, net) = imported_sums(&ticket.lines)?;
                 let row = TicketRow {
                     seq,
@@ -104,16 +109,13 @@ pub(crate) fn book_returned(
                 };
                 sales::ticket_insert(tx, life, &row)?;
             }
-            let local = calendar.local_text(header.at);
             if imports::basket_fetch(tx, &ticket.source, &local)?.is_none() {
                 imports::basket_insert(tx, &ticket.source, &local, ticket.id)?;
             }
-            known_lines(tx, (&ticket.source, &local), &ticket.lines)?;
         }
         Event::ImportAmended(amended) => {
-            let (count, units, net) = imported_sums(&amended.lines)?;
-            sales::amendment_add(tx, day, count, units, net)?;
-            known_lines(tx, (&amended.source, &calendar.local_text(header.at)), &amended.lines)?;
+            let new = new_lines(tx, (&amended.source, &calendar.local_text(header.at)), &amended.lines)?;
+            amend(tx, day, &new)?;
         }
         Event::StockMoved(moved) => stock::movement_returned(tx, moved.id.key_part(), place(life, seq))?,
         Event::SeriesOpened(_) | Event::StoreDescribed(_) | Event::LifeBegan(_) | Event::Catalog(_) => {}
@@ -121,14 +123,26 @@ pub(crate) fn book_returned(
     Ok(())
 }
 
-/// Rows of other systems that are here now, and must not be brought in again.
-fn known_lines(tx: &WriteTx<'_>, (source, local): (&str, &str), lines: &[ImportedLine]) -> Result<(), AppError> {
+/// Lines whose rows were not here. They are now, and must not be brought in again.
+fn new_lines(
+    tx: &WriteTx<'_>,
+    (source, local): (&str, &str),
+    lines: &[ImportedLine],
+) -> Result<Vec<ImportedLine>, AppError> {
+    let mut new = Vec::new();
     for line in lines {
         if imports::line_fetch(tx, source, &line.row)?.is_none() {
             imports::line_insert(tx, source, &line.row, &line.content_hash(local))?;
+            new.push(line.clone());
         }
     }
-    Ok(())
+    Ok(new)
+}
+
+/// Adds lines of a ticket that is here to its day.
+fn amend(tx: &WriteTx<'_>, day: BusinessDay, lines: &[ImportedLine]) -> Result<(), AppError> {
+    let (count, units, net) = imported_sums(lines)?;
+    Ok(sales::amendment_add(tx, day, count, units, net)?)
 }
 
 /// Moves what an event counts from one life's totals to another's.

@@ -8,6 +8,7 @@
 )]
 
 mod hub;
+mod imports;
 mod shop;
 
 use std::collections::BTreeSet;

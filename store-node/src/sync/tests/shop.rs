@@ -109,7 +109,7 @@ fn catalog() -> Catalog {
     draft.publish(Revision { number: 1, currency: Currency::USD, item_count: 1 }).unwrap()
 }
 
-fn request(key: &str) -> RequestKey {
+pub(super) fn request(key: &str) -> RequestKey {
     let hash = |text: &str| <[u8; 16]>::try_from(&blake3::hash(text.as_bytes()).as_bytes()[..16]).unwrap();
     RequestKey { text: key.to_owned(), key_hash: hash(key), body_hash: hash("body") }
 }
@@ -352,15 +352,17 @@ impl Shop {
         self.app.readers.read(read).unwrap()
     }
 
-    /// Sales that are in the journals, each once.
+    /// Sales that are in the journals, and tickets of other systems, each once.
     pub(super) fn tickets(&self) -> Vec<TicketId> {
-        let mut seen = BTreeSet::new();
+        let (mut seen, mut imported) = (BTreeSet::new(), BTreeSet::new());
         let mut tickets: Vec<_> = self
             .entries()
             .into_iter()
             .filter(|(_, _, id, _)| seen.insert(*id))
             .filter_map(|(_, _, _, recorded)| match recorded.event {
                 Event::TicketSold(sold) => Some(sold.id),
+                // Its rows may have been brought in at different times in different lives.
+                Event::TicketImported(ticket) => imported.insert(ticket.id).then_some(ticket.id),
                 _other => None,
             })
             .collect();
