@@ -6,7 +6,7 @@
 use core::fmt;
 use core::str::FromStr;
 
-use jiff::civil::{Date, DateTime, date};
+use jiff::civil::{Date, DateTime, Time, date};
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{Timestamp, ToSpan};
 
@@ -96,16 +96,9 @@ impl FromStr for BusinessDay {
     type Err = DayParseError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let refused = || DayParseError(text.to_owned());
-        let digits_in_place = text.len() == 10
-            && text
-                .bytes()
-                .enumerate()
-                .all(|(at, byte)| if at == 4 || at == 7 { byte == b'-' } else { byte.is_ascii_digit() });
-        if !digits_in_place {
-            return Err(refused());
-        }
-        text.parse::<Date>().map(Self::of_date).map_err(|_not_a_date| refused())
+        let day = text.parse::<Date>().ok().map(Self::of_date);
+        // A date has many spellings, and a time of day may follow it: one spelling is ours.
+        day.filter(|day| day.to_string() == text).ok_or_else(|| DayParseError(text.to_owned()))
     }
 }
 
@@ -215,16 +208,10 @@ impl StoreCalendar {
     /// [`LocalTimeError::Malformed`] for anything else; [`LocalTimeError::Skipped`] for a time that the clocks jumped over.
     pub fn resolve_local(&self, date: &str, time: &str) -> Result<ResolvedLocal, LocalTimeError> {
         let malformed = || LocalTimeError::Malformed(format!("{date} {time}"));
-        let time_in_place = time.len() == 8
-            && time
-                .bytes()
-                .enumerate()
-                .all(|(at, byte)| if at == 2 || at == 5 { byte == b':' } else { byte.is_ascii_digit() });
         let day: BusinessDay = date.parse().map_err(|_not_a_day| malformed())?;
-        if !time_in_place || time.ends_with("60") {
-            return Err(malformed());
-        }
-        let clock: jiff::civil::Time = time.parse().map_err(|_not_a_time| malformed())?;
+        // Neither parts of a second nor its sixtieth, which would be read as the fifty-ninth.
+        let clock = time.parse::<Time>().ok().filter(|clock| clock.strftime("%H:%M:%S").to_string() == time);
+        let clock = clock.ok_or_else(malformed)?;
         let ambiguous = self.zone.to_ambiguous_timestamp(day.date().to_datetime(clock));
         let repeated = match ambiguous.offset() {
             AmbiguousOffset::Gap { .. } => return Err(LocalTimeError::Skipped(format!("{date} {time}"))),
@@ -311,7 +298,13 @@ mod tests {
         for (date, time) in [
             ("2023-02-30", "07:00:00"),
             ("2023-1-1", "07:00:00"),
+            ("20230101", "07:00:00"),
+            ("+002023-01-01", "07:00:00"),
+            ("2023-01-01T07:00:00", "07:00:00"),
             ("2023-01-01", "7:00"),
+            ("2023-01-01", "07:00"),
+            ("2023-01-01", "070000"),
+            ("2023-01-01", "07:00:00.5"),
             ("2023-01-01", "25:00:00"),
             ("2023-01-01", "07:00:60"),
         ] {
