@@ -152,9 +152,9 @@ mod tests {
     use crate::domain::event::ClockQuality;
     use crate::domain::imports::{ImportAmended, LegacyItem, TicketImported};
     use crate::domain::stock::{MovementReason, StockMoved};
-    use crate::domain::tickets::Totals;
+    use crate::domain::tickets::{SoldLine, Totals};
     use crate::hlc::Hlc;
-    use crate::ids::StoreId;
+    use crate::ids::{CategoryId, ItemId, StoreId, TaxClassId};
     use crate::money::Currency;
     use crate::quantity::Quantity;
     use crate::time::UtcMillis;
@@ -180,13 +180,24 @@ mod tests {
             receipt: receipt.parse().unwrap(),
             currency: Currency::USD,
             catalog_revision: 1,
-            lines: Vec::new(),
+            lines: vec![sold_line(2), sold_line(3)],
             taxes: Vec::new(),
             totals: Totals { net: Minor::new(100), tax: Minor::new(9), total: Minor::new(109) },
             tenders: Vec::new(),
             change: Minor::ZERO,
             stock_effects: if class == TicketClass::Sale { vec![effect] } else { Vec::new() },
         })
+    }
+
+    fn sold_line(quantity: u32) -> SoldLine {
+        SoldLine {
+            item: ItemId::new(101),
+            category: CategoryId::new(1),
+            tax_class: TaxClassId::new(1),
+            quantity,
+            unit_price: Minor::new(20),
+            total: Minor::new(20 * i64::from(quantity)),
+        }
     }
 
     fn line(row: &str, quantity: u32) -> ImportedLine {
@@ -224,8 +235,8 @@ mod tests {
         let expected = DayBooks {
             tickets: 2,
             training_tickets: 1,
-            lines: 2,
-            units: 3,
+            lines: 2 + 2,
+            units: 5 + 3,
             net_minor: 100 + 900,
             tax_minor: 9,
             total_minor: 109 + 900,
