@@ -117,6 +117,20 @@ fn a_total_of_an_older_batch_takes_nothing_back() {
 }
 
 #[test]
+fn totals_that_come_later_are_taken_with_the_last_batch_and_with_no_other() {
+    let folder = TempDir::new().unwrap();
+    let journal = Journal::open(folder.path()).unwrap();
+    let author = written(11, StreamKind::Sales, 6);
+    let total = || journal.db().read(stock_total_list).unwrap().iter().map(|of| of.total).collect::<Vec<_>>();
+    apply(&journal, Batch { stock_totals: Vec::new(), ..author.batch(1, 6, 1) });
+    assert_eq!(apply(&journal, author.batch(2, 4, 1)).outcome, Outcome::Repeated);
+    assert_eq!(total(), [], "totals of the fourth entry are none of the sixth");
+    let last = author.batch(5, 6, 1);
+    assert_eq!(apply(&journal, last.clone()).outcome, Outcome::Repeated);
+    assert_eq!(total(), [last.stock_totals[0].1]);
+}
+
+#[test]
 fn what_is_held_survives_a_new_start_to_the_byte() {
     let folder = TempDir::new().unwrap();
     let author = written(11, StreamKind::Sales, 9);

@@ -128,3 +128,39 @@ impl Event {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::domain::stock::MovementReason;
+    use crate::domain::tickets::Totals;
+    use crate::ids::{MovementId, StockItemId, TicketId};
+    use crate::money::Minor;
+    use crate::quantity::Quantity;
+
+    use super::*;
+
+    #[test]
+    fn sales_and_movements_move_stock_and_practice_does_not_whatever_it_says() {
+        let lines = vec![MovementLine { stock_item: StockItemId::new(1), quantity: Quantity::new(-18_000) }];
+        let sold = |class| {
+            Event::TicketSold(TicketSold {
+                id: TicketId::sold(0, 11, "k"),
+                class,
+                receipt: "T1-A-1".parse().unwrap(),
+                currency: Currency::USD,
+                catalog_revision: 1,
+                lines: Vec::new(),
+                taxes: Vec::new(),
+                totals: Totals { net: Minor::ZERO, tax: Minor::ZERO, total: Minor::ZERO },
+                tenders: Vec::new(),
+                change: Minor::ZERO,
+                stock_effects: lines.clone(),
+            })
+        };
+        assert_eq!(sold(TicketClass::Sale).stock_effects(), lines);
+        assert_eq!(sold(TicketClass::Training).stock_effects(), []);
+        let id = MovementId::moved(0, 11, "m");
+        let moved = StockMoved { id, reason: MovementReason::Wasted, lines: lines.clone() };
+        assert_eq!(Event::StockMoved(moved).stock_effects(), lines);
+    }
+}

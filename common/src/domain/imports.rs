@@ -202,6 +202,13 @@ mod tests {
             change(&mut other);
             check_line(&other)
         };
+        assert_eq!(broken(|l| l.item.name = "x".repeat(IMPORT_TEXT_BYTES_MAX)), Ok(()));
+        let long = "x".repeat(IMPORT_TEXT_BYTES_MAX + 1);
+        let refused = |field| Err(ImportRejection::Text { row: "1".to_owned(), field });
+        assert_eq!(
+            check_line(&ImportedLine { item: LegacyItem { name: long, ..line().item }, ..line() }),
+            refused("product_detail")
+        );
         assert!(matches!(broken(|l| l.quantity = 0), Err(ImportRejection::Quantity { .. })));
         assert!(matches!(broken(|l| l.unit_price = Minor::new(-1)), Err(ImportRejection::Price { .. })));
         assert!(matches!(
