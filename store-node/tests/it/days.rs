@@ -2,7 +2,7 @@
 
 use percolate_common::domain::event::ClockQuality;
 use percolate_common::journal::StreamKind;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::menu::{BEANS, ESPRESSO};
 use crate::support::node::{NOON_MS, TestNode, Till, ticket};
@@ -68,6 +68,18 @@ async fn a_shop_that_cuts_over_at_midnight_elsewhere_has_its_own_days() {
         node.clock.set(at_ms);
         assert_eq!(sell(&node.till(), day).await["business_day"], day);
     }
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn the_drawer_of_a_day_of_cards_is_not_named() {
+    let (mut node, _hub) = TestNode::selling().await;
+    let till = node.till();
+    let mut body = ticket("T1", &[(ESPRESSO, 2)]);
+    body["tenders"] = json!([{"kind": "card_external", "amount_minor": 653}]);
+    till.sell("sale-1", &body).await.ok();
+    let day = till.get("/v1/business-day").await;
+    assert_eq!(day["tenders"], json!([{"kind": "card_external", "amount_minor": 653}]));
     node.stop().await;
 }
 
