@@ -169,6 +169,14 @@ mkdir -p "$logs_dir"
 # Ctrl-C ends the stage that runs (its programs get the signal too); the rest is not begun.
 trap 'go_on=no' INT
 
+# A server of our own for the tests that run on both engines; without one they say that they are skipped.
+if postgres_folder=$(scripts/postgres.sh start 2>"$logs_dir/postgres.log"); then
+  export PERCOLATE_TEST_POSTGRES="host=$postgres_folder user=percolate dbname=postgres"
+  trap 'scripts/postgres.sh stop "$postgres_folder"' EXIT
+else
+  tail -n 1 "$logs_dir/postgres.log"
+fi
+
 stage "set-up" set_up
 stage "format and lints" format_and_lints
 stage "build" build

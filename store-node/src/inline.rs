@@ -71,9 +71,9 @@ impl Node {
         let data = DataDir::open(&config.data).part("taking the data folder")?;
         let key = signing_key(&data, &*entropy)?;
         let database = database(&data)?;
-        let path = database.path().to_owned();
+        let place = database.place().clone();
         let writer = Writer::inline("node", database, hook);
-        let readers = ReadPool::open_inline(&path).part("opening the readers")?;
+        let readers = ReadPool::open_inline(&place).part("opening the readers")?;
         let storage = Storage { writer: NodeWriter(writer), readers: NodeReaders(readers) };
         let boot = entropy.next_u64();
         let app = open(config, &data, storage, (key.clone(), Some(machine)), (clock, entropy))?;

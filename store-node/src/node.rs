@@ -166,9 +166,9 @@ pub(crate) struct Storage {
 /// Opens the database, for threads of its own.
 fn storage(data: &DataDir) -> Result<Storage> {
     let database = database(data)?;
-    let path = database.path().to_owned();
+    let place = database.place().clone();
     let writer = Writer::start(WriterOptions::new("node"), database).part("starting the writer")?;
-    let readers = ReadPool::open(&path, READERS).part("opening the readers")?;
+    let readers = ReadPool::open(&place, READERS).part("opening the readers")?;
     Ok(Storage { writer: NodeWriter(writer), readers: NodeReaders(readers) })
 }
 
@@ -212,6 +212,7 @@ pub(crate) fn open(
     let describing = app.clone();
     app.writer.run_blocking("describe", move |tx| describe(&describing, tx)).part("describing the store")?;
     catalog::refresh(&app).part("reading the menu")?;
+    app.check_files().part("looking for the database")?;
     Ok(app)
 }
 
@@ -327,7 +328,10 @@ impl Node {
                 tracing::error!(error = &error as &dyn std::error::Error, "the HTTP server failed");
             }
         });
-        Endpoints::new(http, None).write(data.path()).part("writing endpoints.json")?;
+        if let Err(error) = Endpoints::new(http, None).write(data.path()) {
+            // On a full disk a shop reads on, and repeats what it answered; only tools on this machine look for the file.
+            tracing::warn!(error = &error as &dyn std::error::Error, "endpoints.json could not be written");
+        }
         tracing::info!(store.id = config.store, %http, "store {} serves its tills at {http}", config.store);
         Ok(Self { tasks, app, http, _data: data })
     }

@@ -7,6 +7,7 @@ const WRAPPERS: &[(&str, &[&str])] = &[
     ("rumqttc", &["common/runtime"]),
     ("mqtt5", &["cloud-hub"]),
     ("rusqlite", &["common/runtime", "store-node", "tests", "tests/bench", "tests/slow-disk"]),
+    ("postgres", &["common/runtime"]),
     ("axum", &["common/runtime", "store-node", "cloud-hub"]),
     ("reqwest", &["provisioning", "cloud-hub", "tests"]),
 ];

@@ -37,9 +37,7 @@ const STREET_WHY: &str =
 /// Where the database crate is lawful: not in the hub, whose tables may be on another engine.
 const ENGINE_PLACES: &[Place] = &[
     Place::At("common/runtime/src/checkpoint.rs"),
-    Place::At("common/runtime/src/database.rs"),
-    Place::At("common/runtime/src/migrate.rs"),
-    Place::At("common/runtime/src/read_pool.rs"),
+    Place::At("common/runtime/src/connection.rs"),
     Place::At("common/runtime/src/sqlite.rs"),
     Place::At("common/runtime/src/storage/"),
     Place::At("store-node/src/store/"),
@@ -48,9 +46,9 @@ const ENGINE_PLACES: &[Place] = &[
 /// Where SQL is lawful.
 const SQL_PLACES: &[Place] = &[
     Place::At("common/runtime/src/checkpoint.rs"),
-    Place::At("common/runtime/src/database.rs"),
+    Place::At("common/runtime/src/connection.rs"),
     Place::At("common/runtime/src/migrate.rs"),
-    Place::At("common/runtime/src/read_pool.rs"),
+    Place::At("common/runtime/src/postgres.rs"),
     Place::At("common/runtime/src/sqlite.rs"),
     Place::At("store-node/src/store/"),
     Place::At("cloud-hub/src/kernel/db.rs"),

@@ -86,9 +86,10 @@ impl Db {
     ) -> Result<Self, StorageError> {
         let path = data_dir.join(format!("{name}.db"));
         let database = DatabaseOptions::new(&path, migrations).open()?;
+        let place = database.place().clone();
         let (writer, readers) = match engine {
-            Engine::Threads => (Writer::start(WriterOptions::new(name), database)?, ReadPool::open(&path, READERS)?),
-            Engine::Inline(hook) => (Writer::inline(name, database, hook.clone()), ReadPool::open_inline(&path)?),
+            Engine::Threads => (Writer::start(WriterOptions::new(name), database)?, ReadPool::open(&place, READERS)?),
+            Engine::Inline(hook) => (Writer::inline(name, database, hook.clone()), ReadPool::open_inline(&place)?),
         };
         Ok(Self { name, path, writer, readers })
     }

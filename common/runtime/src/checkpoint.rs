@@ -20,7 +20,7 @@ use metrics::{Counter, Histogram, counter, histogram};
 use rusqlite::Connection;
 
 use crate::files::disk_free_bytes;
-use crate::sqlite::open_writer;
+use crate::sqlite::reopen_writer;
 use crate::storage::StorageError;
 use crate::system::monotonic_now;
 
@@ -257,7 +257,7 @@ impl Worker {
     fn copy(&mut self) -> Result<(), StorageError> {
         let connection = match self.connection.take() {
             Some(connection) => connection,
-            None => open_writer(&self.path)?,
+            None => reopen_writer(&self.path)?,
         };
         connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?;
         self.connection = Some(connection);

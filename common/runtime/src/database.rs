@@ -3,12 +3,9 @@
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
 
-use rusqlite::Connection;
-
-use crate::migrate::{Migration, migrate};
-use crate::sqlite::open_writer;
+use crate::connection::{Connection, Place};
+use crate::migrate::Migration;
 use crate::storage::{ReadTx, StorageError, WriteTx};
 use crate::tasks::panic_text;
 
@@ -16,7 +13,7 @@ use crate::tasks::panic_text;
 /// read again what the owner keeps in memory.
 type Verify = Box<dyn FnMut(&ReadTx<'_>) -> Result<(), StorageError> + Send>;
 
-/// What a database is: its file, its schema and its check.
+/// What a database is: its place, its schema and its check.
 ///
 /// ```no_run
 /// use percolate_runtime::{database::DatabaseOptions, migrate::Migration, params, storage::StorageError};
@@ -30,22 +27,22 @@ type Verify = Box<dyn FnMut(&ReadTx<'_>) -> Result<(), StorageError> + Send>;
 /// # }
 /// ```
 pub struct DatabaseOptions {
-    path: PathBuf,
+    place: Place,
     migrations: &'static [Migration],
     verify: Option<Verify>,
 }
 
 impl fmt::Debug for DatabaseOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DatabaseOptions").field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("DatabaseOptions").field("place", &self.place).finish_non_exhaustive()
     }
 }
 
 impl DatabaseOptions {
-    /// A database file and all migrations of its schema.
+    /// A database file, or the schema of a server, and all migrations of it for that engine.
     #[must_use]
-    pub fn new(path: impl Into<PathBuf>, migrations: &'static [Migration]) -> Self {
-        Self { path: path.into(), migrations, verify: None }
+    pub fn new(place: impl Into<Place>, migrations: &'static [Migration]) -> Self {
+        Self { place: place.into(), migrations, verify: None }
     }
 
     /// Sets the check that runs at every opening, also when the connection is opened again after a failed commit.
@@ -55,23 +52,28 @@ impl DatabaseOptions {
         self
     }
 
-    /// Opens the file, makes it if there is none, migrates and verifies it.
+    /// Opens the database, makes the file if there is none, migrates and verifies it. Blocks.
     ///
     /// # Errors
     /// [`StorageError`] of any class; nothing was changed then.
     pub fn open(self) -> Result<Database, StorageError> {
         let mut database = Database { options: self, connection: None, wal_pages: 0 };
-        database.connection = Some(database.options.connect()?);
+        let connection = database.options.place.open_writer()?;
+        database.connection = Some(database.options.prepared(connection)?);
         Ok(database)
     }
 
-    fn connect(&mut self) -> Result<Connection, StorageError> {
-        let connection = open_writer(&self.path)?;
-        migrate(&connection, self.migrations)?;
+    fn reconnect(&mut self) -> Result<Connection, StorageError> {
+        let connection = self.place.reopen_writer()?;
+        self.prepared(connection)
+    }
+
+    fn prepared(&mut self, connection: Connection) -> Result<Connection, StorageError> {
+        connection.migrate(self.migrations)?;
         if let Some(verify) = &mut self.verify {
-            connection.execute_batch("BEGIN DEFERRED")?;
-            verify(&ReadTx::of_sqlite(&connection))?;
-            connection.execute_batch("ROLLBACK")?;
+            connection.begin_read()?;
+            verify(&connection.reading())?;
+            connection.roll_back()?;
         }
         Ok(connection)
     }
@@ -87,10 +89,10 @@ pub struct Database {
 }
 
 impl Database {
-    /// Where the file is.
+    /// Where it is.
     #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.options.path
+    pub fn place(&self) -> &Place {
+        &self.options.place
     }
 
     /// How many pages the write-ahead log held after the last commit.
@@ -102,7 +104,7 @@ impl Database {
     /// Copies the write-ahead log into the database file, as far as no reader is in the way. A failure changes nothing.
     pub(crate) fn copy_log(&self) {
         if let Some(connection) = &self.connection {
-            connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())).unwrap_or_default();
+            connection.copy_log();
         }
     }
 
@@ -128,15 +130,12 @@ impl Database {
     pub fn group(&mut self) -> Result<Group<'_>, StorageError> {
         let connection = match self.connection.take() {
             Some(connection) => connection,
-            None => self.options.connect()?,
+            None => self.options.reconnect()?,
         };
-        run(&connection, BEGIN)?;
+        connection.begin()?;
         Ok(Group { database: self, connection: Some(connection), lost: None, kept: 0 })
     }
 }
-
-const BEGIN: &str = "BEGIN IMMEDIATE";
-const ROLLBACK: &str = "ROLLBACK";
 
 /// A transaction of several commands. Without [`Group::commit`] nothing of it is kept.
 #[derive(Debug)]
@@ -187,11 +186,11 @@ impl Group<'_> {
             return Err(error);
         }
         if self.kept == 0 {
-            run(&connection, ROLLBACK)?;
+            connection.roll_back()?;
         } else {
-            run(&connection, "COMMIT")?;
+            connection.commit()?;
             // The group is durable now, whether or not the length of the log can be read.
-            self.database.wal_pages = wal_pages(&connection).unwrap_or(self.database.wal_pages);
+            self.database.wal_pages = connection.log_pages().unwrap_or(self.database.wal_pages);
         }
         self.database.connection = Some(connection);
         Ok(self.kept)
@@ -206,21 +205,18 @@ impl Group<'_> {
             return Err(error.clone().into());
         }
         let connection = self.connection.as_ref().ok_or(StorageError::Closed)?;
-        let alone = self.kept == 0;
-        if !alone && let Err(error) = run(connection, "SAVEPOINT command") {
+        let is_first = self.kept == 0;
+        if let Err(error) = connection.begin_command(is_first) {
             self.lost = Some(error.clone());
             return Err(error.into());
         }
-        let tx = WriteTx::of_sqlite(connection);
+        let tx = connection.writing();
         // The connection stays sound when the command unwinds: its statements are reset as they are dropped.
         let outcome = catch_unwind(AssertUnwindSafe(|| f(&tx)));
         let end = match outcome {
-            // A full disk or an I/O error may end the whole transaction inside SQLite, savepoints and all.
-            _ if connection.is_autocommit() => Err(tx.into_failure().unwrap_or(StorageError::TransactionLost)),
-            Ok(Ok(_)) if alone => Ok(()),
-            Ok(Ok(_)) => run(connection, "RELEASE command"),
-            Ok(Err(_)) | Err(_) if alone => begin_again(connection),
-            Ok(Err(_)) | Err(_) => roll_back_command(connection),
+            _ if connection.has_lost() => Err(tx.into_failure().unwrap_or(StorageError::TransactionLost)),
+            Ok(Ok(_)) => connection.end_command(is_first),
+            Ok(Err(_)) | Err(_) => connection.undo_command(is_first),
         };
         self.lost = end.err();
         match (outcome, &self.lost) {
@@ -242,29 +238,9 @@ impl Drop for Group<'_> {
     fn drop(&mut self) {
         // A group that is not committed is rolled back. If even that fails, the connection is not used again.
         if let Some(connection) = self.connection.take()
-            && run(&connection, ROLLBACK).is_ok()
+            && connection.roll_back().is_ok()
         {
             self.database.connection = Some(connection);
         }
     }
-}
-
-fn begin_again(connection: &Connection) -> Result<(), StorageError> {
-    run(connection, ROLLBACK)?;
-    run(connection, BEGIN)
-}
-
-fn roll_back_command(connection: &Connection) -> Result<(), StorageError> {
-    run(connection, "ROLLBACK TO command")?;
-    run(connection, "RELEASE command")
-}
-
-fn run(connection: &Connection, sql: &str) -> Result<(), StorageError> {
-    connection.prepare_cached(sql)?.execute([])?;
-    Ok(())
-}
-
-fn wal_pages(connection: &Connection) -> Result<u32, StorageError> {
-    let pages: i64 = connection.prepare_cached("PRAGMA wal_checkpoint(NOOP)")?.query_row([], |row| row.get(1))?;
-    Ok(u32::try_from(pages).unwrap_or(0))
 }

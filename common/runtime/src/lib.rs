@@ -26,10 +26,13 @@ pub mod storage;
 
 pub mod sqlite;
 
+pub mod postgres;
+
 pub mod migrate;
 
 pub mod checkpoint;
 mod company;
+pub mod connection;
 pub mod database;
 pub mod read_pool;
 pub mod writer;

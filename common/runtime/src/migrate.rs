@@ -2,9 +2,9 @@
 //!
 //! A database newer than the program is refused, and so is one to which another text was applied under the same number.
 
-use rusqlite::{Connection, OptionalExtension, named_params};
-
-use crate::storage::StorageError;
+use crate::connection::Connection;
+use crate::params;
+use crate::storage::{EngineKind, ReadTx, StorageError, WriteTx};
 
 /// One step of a schema. Never edited once it was released: write the next one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,28 +32,48 @@ impl Migration {
     }
 }
 
-const TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migration (
+/// How often it is tried while another process does the same.
+const TRIES_MAX: u32 = 5;
+
+const TABLE_SQLITE: &str = "CREATE TABLE IF NOT EXISTS schema_migration (
     number   INTEGER PRIMARY KEY CHECK (number >= 1),
     name     TEXT NOT NULL,
     checksum BLOB NOT NULL CHECK (length(checksum) = 32)
 ) STRICT";
+
+/// Of several processes that start at once, one migrates, and the others wait for it.
+const TABLE_POSTGRES: &str = r#"CREATE TABLE IF NOT EXISTS schema_migration (
+    number   INTEGER PRIMARY KEY CHECK (number >= 1),
+    name     TEXT COLLATE "C" NOT NULL,
+    checksum BYTEA NOT NULL CHECK (length(checksum) = 32)
+);
+LOCK TABLE schema_migration IN EXCLUSIVE MODE"#;
 
 /// Applies what is missing and tells how many migrations that were. Either all of it happens or nothing.
 ///
 /// Taking the write lock also shows a file that cannot be written, before anybody relies on it.
 pub(crate) fn migrate(connection: &Connection, migrations: &[Migration]) -> Result<u32, StorageError> {
     check_order(migrations)?;
-    connection.execute_batch("BEGIN IMMEDIATE")?;
+    let mut outcome = try_migrate(connection, migrations);
+    for _ in 1..TRIES_MAX {
+        if !matches!(outcome, Err(StorageError::Conflict(_))) {
+            break;
+        }
+        outcome = try_migrate(connection, migrations);
+    }
+    outcome
+}
+
+fn try_migrate(connection: &Connection, migrations: &[Migration]) -> Result<u32, StorageError> {
+    connection.begin()?;
     let outcome = migrate_in_txn(connection, migrations);
     let ended = match outcome {
-        Ok(applied) if applied > 0 => connection.execute_batch("COMMIT").map_err(StorageError::from),
-        Ok(_) | Err(_) => Ok(()),
+        Ok(applied) if applied > 0 => connection.commit(),
+        Ok(_) | Err(_) if connection.has_lost() => Ok(()),
+        Ok(_) | Err(_) => connection.roll_back(),
     };
-    if !connection.is_autocommit() {
-        // What failed above is what the caller hears of; the connection is closed after an error.
-        connection.execute_batch("ROLLBACK")?;
-    }
-    ended.and(outcome)
+    // What failed first is what the caller hears of; the connection is closed after an error.
+    outcome.and_then(|applied| ended.map(|()| applied))
 }
 
 fn check_order(migrations: &[Migration]) -> Result<(), StorageError> {
@@ -66,31 +86,33 @@ fn check_order(migrations: &[Migration]) -> Result<(), StorageError> {
 }
 
 fn migrate_in_txn(connection: &Connection, migrations: &[Migration]) -> Result<u32, StorageError> {
-    connection.execute_batch(TABLE)?;
-    let found: u32 =
-        connection.query_row("SELECT coalesce(max(number), 0) FROM schema_migration", [], |row| row.get(0))?;
+    let tx = connection.writing();
+    connection.batch(match tx.engine() {
+        EngineKind::Sqlite => TABLE_SQLITE,
+        EngineKind::Postgres => TABLE_POSTGRES,
+    })?;
+    let highest = "SELECT coalesce(max(number), 0) FROM schema_migration";
+    let found: u32 = tx.query_one(highest, &[], |row| row.take())?;
     let known = migrations.last().map_or(0, |last| last.number);
     if found > known {
         return Err(StorageError::NewerDatabase { found, known });
     }
     let mut applied = 0;
     for migration in migrations {
-        if !is_applied(connection, migration)? {
-            apply(connection, migration)?;
+        if !is_applied(&tx, migration)? {
+            apply(connection, &tx, migration)?;
             applied += 1;
         }
     }
     Ok(applied)
 }
 
-fn is_applied(connection: &Connection, migration: &Migration) -> Result<bool, StorageError> {
-    let row: Option<(String, Vec<u8>)> = connection
-        .query_row(
-            "SELECT name, checksum FROM schema_migration WHERE number = :number",
-            named_params! {":number": migration.number},
-            |row| Ok((row.get(0)?, row.get(1)?)),
-        )
-        .optional()?;
+fn is_applied(tx: &ReadTx<'_>, migration: &Migration) -> Result<bool, StorageError> {
+    let row: Option<(String, [u8; 32])> = tx.query_optional(
+        "SELECT name, checksum FROM schema_migration WHERE number = ?1",
+        params![migration.number],
+        |row| Ok((row.take()?, row.take()?)),
+    )?;
     match row {
         None => Ok(false),
         Some((name, checksum)) if name == migration.name && checksum == migration.checksum() => Ok(true),
@@ -100,14 +122,14 @@ fn is_applied(connection: &Connection, migration: &Migration) -> Result<bool, St
     }
 }
 
-fn apply(connection: &Connection, migration: &Migration) -> Result<(), StorageError> {
-    connection.execute_batch(migration.sql)?;
-    if connection.is_autocommit() {
+fn apply(connection: &Connection, tx: &WriteTx<'_>, migration: &Migration) -> Result<(), StorageError> {
+    connection.batch(migration.sql)?;
+    if connection.has_lost() {
         return Err(StorageError::TransactionLost);
     }
-    connection.execute(
-        "INSERT INTO schema_migration (number, name, checksum) VALUES (:number, :name, :checksum)",
-        named_params! {":number": migration.number, ":name": migration.name, ":checksum": migration.checksum()},
+    tx.execute(
+        "INSERT INTO schema_migration (number, name, checksum) VALUES (?1, ?2, ?3)",
+        params![migration.number, migration.name, &migration.checksum()],
     )?;
     tracing::info!(migration.number, migration.name, "migration {} applied", migration.number);
     Ok(())
@@ -118,21 +140,20 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::sqlite::open_writer;
+    use crate::connection::Place;
 
     const ONE: Migration = Migration::new(1, "note", "CREATE TABLE note (text TEXT NOT NULL) STRICT");
     const TWO: Migration = Migration::new(2, "author", "ALTER TABLE note ADD COLUMN author TEXT");
 
     fn fresh() -> (TempDir, Connection) {
         let dir = TempDir::new().unwrap();
-        let connection = open_writer(&dir.path().join("test.db")).unwrap();
+        let connection = Place::from(dir.path().join("test.db")).open_writer().unwrap();
         (dir, connection)
     }
 
     fn tables(connection: &Connection) -> Vec<String> {
-        let mut statement =
-            connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").unwrap();
-        statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+        let list = "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name LIMIT 100";
+        connection.reading().query_list(list, &[], |row| row.take()).unwrap()
     }
 
     #[test]
@@ -141,7 +162,7 @@ mod tests {
         assert_eq!(migrate(&connection, &[ONE]).unwrap(), 1);
         assert_eq!(migrate(&connection, &[ONE, TWO]).unwrap(), 1);
         assert_eq!(migrate(&connection, &[ONE, TWO]).unwrap(), 0);
-        connection.execute("INSERT INTO note (text, author) VALUES ('x', 'y')", []).unwrap();
+        connection.batch("INSERT INTO note (text, author) VALUES ('x', 'y')").unwrap();
     }
 
     #[test]

@@ -1,12 +1,9 @@
 //! Readers: a few connections that cannot write, each read in one consistent snapshot, never waiting for the writer.
 
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use rusqlite::Connection;
-
-use crate::sqlite::open_reader;
+use crate::connection::{Connection, Place};
 use crate::storage::{ReadTx, StorageError};
 use crate::tasks;
 
@@ -21,7 +18,7 @@ pub struct ReadPool {
 
 #[derive(Debug)]
 struct Shared {
-    path: PathBuf,
+    place: Place,
     /// Whether even a task reads on its own thread: in a simulation, which has only one.
     inline: bool,
     /// A place without a connection is opened by whoever takes it.
@@ -30,15 +27,15 @@ struct Shared {
 }
 
 impl ReadPool {
-    /// Opens `readers` connections to a database that exists already: open the writer's first.
+    /// Opens `readers` connections to a database that exists already: open the writer's first. Blocks.
     ///
     /// # Errors
-    /// [`StorageError`] if the file cannot be opened.
-    pub fn open(path: &Path, readers: usize) -> Result<Self, StorageError> {
-        let idle = (0..readers.max(1)).map(|_| open_reader(path).map(Some)).collect::<Result<Vec<_>, _>>()?;
+    /// [`StorageError`] if it cannot be opened.
+    pub fn open(place: &Place, readers: usize) -> Result<Self, StorageError> {
+        let idle = (0..readers.max(1)).map(|_| place.open_reader().map(Some)).collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
             shared: Arc::new(Shared {
-                path: path.to_owned(),
+                place: place.clone(),
                 inline: false,
                 idle: Mutex::new(idle),
                 freed: Condvar::new(),
@@ -50,15 +47,15 @@ impl ReadPool {
     ///
     /// # Errors
     /// [`StorageError`] if the file cannot be opened.
-    pub fn open_inline(path: &Path) -> Result<Self, StorageError> {
-        let idle = Mutex::new(vec![open_reader(path).map(Some)?]);
-        Ok(Self { shared: Arc::new(Shared { path: path.to_owned(), inline: true, idle, freed: Condvar::new() }) })
+    pub fn open_inline(place: &Place) -> Result<Self, StorageError> {
+        let idle = Mutex::new(vec![place.open_reader().map(Some)?]);
+        Ok(Self { shared: Arc::new(Shared { place: place.clone(), inline: true, idle, freed: Condvar::new() }) })
     }
 
-    /// Where the file is.
+    /// Where the database is.
     #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.shared.path
+    pub fn place(&self) -> &Place {
+        &self.shared.place
     }
 
     /// Reads in one consistent snapshot. Blocks: from an async task use [`ReadPool::read_async`].
@@ -79,8 +76,8 @@ impl ReadPool {
     {
         let loan = self.borrow_reader()?;
         let connection = loan.connection.as_ref().ok_or_else(|| E::from(StorageError::Closed))?;
-        connection.execute_batch("BEGIN DEFERRED").map_err(StorageError::from)?;
-        f(&ReadTx::of_sqlite(connection))
+        connection.begin_read()?;
+        f(&connection.reading())
     }
 
     /// Reads in one consistent snapshot on a thread that may block.
@@ -114,9 +111,19 @@ impl ReadPool {
         drop(idle);
         let mut loan = Loan { shared, connection: place };
         if loan.connection.is_none() {
-            loan.connection = Some(open_reader(&shared.path)?);
+            loan.connection = Some(shared.place.open_reader()?);
         }
         Ok(loan)
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let idle = std::mem::take(self.idle.get_mut().unwrap_or_else(PoisonError::into_inner));
+        if matches!(self.place, Place::Server(_)) {
+            // Leaving a server blocks, which a thread that runs tasks must not.
+            drop(std::thread::spawn(move || drop(idle)));
+        }
     }
 }
 
@@ -129,10 +136,7 @@ struct Loan<'p> {
 impl Drop for Loan<'_> {
     fn drop(&mut self) {
         // A connection that cannot end its transaction is dropped; the next caller opens another in its place.
-        let place = self
-            .connection
-            .take()
-            .filter(|connection| connection.is_autocommit() || connection.execute_batch("ROLLBACK").is_ok());
+        let place = self.connection.take().filter(Connection::end_read);
         self.shared.idle.lock().unwrap_or_else(PoisonError::into_inner).push(place);
         self.shared.freed.notify_one();
     }

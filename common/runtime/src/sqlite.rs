@@ -201,7 +201,17 @@ impl<'c> Deref for WriteTx<'c> {
 
 /// Opens the connection that writes, and makes the file if there is none.
 pub(crate) fn open_writer(path: &Path) -> Result<Connection, StorageError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    open_to_write(path, OpenFlags::SQLITE_OPEN_CREATE)
+}
+
+/// Opens another connection that writes, to a file that was there before: if somebody has taken it away, a new one in its
+/// place would be taken for it.
+pub(crate) fn reopen_writer(path: &Path) -> Result<Connection, StorageError> {
+    open_to_write(path, OpenFlags::empty())
+}
+
+fn open_to_write(path: &Path, more: OpenFlags) -> Result<Connection, StorageError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | more;
     let connection = open(path, flags).map_err(|error| unwritable(path, error))?;
     // Readers never block the writer, and a commit is one append and one flush.
     let mode: String = connection
@@ -255,4 +265,16 @@ fn open(path: &Path, flags: OpenFlags) -> Result<Connection, StorageError> {
     // Sorting spills into memory, not into files that a full or worn disk would have to carry.
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     Ok(connection)
+}
+
+/// Runs a statement that binds nothing and finds nothing.
+pub(crate) fn run(connection: &Connection, sql: &str) -> Result<(), StorageError> {
+    connection.prepare_cached(sql)?.execute([])?;
+    Ok(())
+}
+
+/// How many pages the write-ahead log holds.
+pub(crate) fn wal_pages(connection: &Connection) -> Result<u32, StorageError> {
+    let pages: i64 = connection.prepare_cached("PRAGMA wal_checkpoint(NOOP)")?.query_row([], |row| row.get(1))?;
+    Ok(u32::try_from(pages).unwrap_or(0))
 }

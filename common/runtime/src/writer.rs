@@ -36,6 +36,10 @@ pub const GROUP_COMMANDS_MAX: usize = 256;
 /// Without a checkpointer the log is copied at this length, in pages.
 const WAL_PAGES_INLINE: u32 = 1_000;
 
+/// A group takes in who comes while it runs for no longer than this, however long the last flush took: somebody waits for
+/// each of its members.
+const OPEN_MAX: Duration = Duration::from_millis(50);
+
 /// How often a group that waits for company looks.
 const LOOK_EVERY: Duration = Duration::from_micros(50);
 
@@ -142,7 +146,9 @@ impl Writer {
     /// # Errors
     /// [`StorageError::Thread`] if the system gives no thread.
     pub fn start(options: WriterOptions, database: Database) -> Result<Self, StorageError> {
-        let checkpointer = Checkpointer::start(options.name, database.path(), options.checkpoint)?;
+        // A server copies its log by itself.
+        let file = database.place().file();
+        let checkpointer = file.map(|path| Checkpointer::start(options.name, path, options.checkpoint)).transpose()?;
         let (queue, inbox) = mpsc::channel(options.queue_commands_max.max(1));
         let (core, commits) = Core::new(options.name, database, None);
         let groups = Arc::clone(&core.groups);
@@ -326,7 +332,8 @@ where
 
 struct Worker {
     core: Core,
-    checkpointer: Checkpointer,
+    /// Only for a file.
+    checkpointer: Option<Checkpointer>,
     inbox: mpsc::Receiver<Box<dyn Command>>,
 }
 
@@ -350,7 +357,9 @@ impl Worker {
             let name = self.core.name;
             tracing::error!(database = name, "the writer of {name} panicked outside a command and goes on");
         }
-        self.checkpointer.stop();
+        if let Some(checkpointer) = self.checkpointer {
+            checkpointer.stop();
+        }
     }
 
     /// Serves groups until the queue is closed and empty.
@@ -360,15 +369,17 @@ impl Worker {
             let mut waiting = VecDeque::from([first]);
             let mut arrivals = Arrivals::new(&mut self.inbox, self.core.last);
             {
-                let appending = self.checkpointer.appending();
-                let _held = hold(&appending);
+                let appending = self.checkpointer.as_ref().map(Checkpointer::appending);
+                let _held = appending.as_deref().map(hold);
                 // More than one round only if a failure ended a transaction before the last of its commands ran.
                 while !waiting.is_empty() {
                     self.core.serve_group(&mut waiting, |members| arrivals.next(members));
                 }
             }
             self.core.last.callers += self.inbox.len();
-            self.checkpointer.after_commit(self.core.database.wal_pages());
+            if let Some(checkpointer) = &mut self.checkpointer {
+                checkpointer.after_commit(self.core.database.wal_pages());
+            }
             self.core.metrics.wal_pages.set(f64::from(self.core.database.wal_pages()));
         }
     }
@@ -389,8 +400,11 @@ impl<'i> Arrivals<'i> {
     /// For a group that begins now, after another.
     fn new(inbox: &'i mut mpsc::Receiver<Box<dyn Command>>, last: LastGroup) -> Self {
         let waiting = inbox.len() + 1;
-        let (members, open) =
-            if last.is_worth_waiting() { (waiting.max(last.callers), last.commit) } else { (waiting, Duration::ZERO) };
+        let (members, open) = if last.is_worth_waiting() {
+            (waiting.max(last.callers), last.commit.min(OPEN_MAX))
+        } else {
+            (waiting, Duration::ZERO)
+        };
         Self { inbox, last, members, until: monotonic_now() + open, company: None }
     }
 

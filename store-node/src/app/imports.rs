@@ -75,7 +75,7 @@ pub(crate) fn import(
     if let Some(answer) = given(app, tx, key, KIND_IMPORT)? {
         return Ok(answer);
     }
-    app.check_reserve()?;
+    app.check_reserve_now()?;
     let stamp = app.stamp(tx)?;
     let mut done = ImportAnswer::default();
     for basket in baskets {

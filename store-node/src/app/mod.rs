@@ -13,7 +13,7 @@ pub(crate) mod reports;
 pub(crate) mod take_back;
 pub(crate) mod tickets;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use percolate_common::domain::event::{ClockQuality, Event, Header, StoreDescribed};
@@ -30,7 +30,7 @@ use crate::store::file::{NodeReaders, NodeWriter};
 use crate::store::journal;
 use crate::store::lives::{self, Life};
 use error::AppError;
-pub(crate) use present::{FOLLOW_EVERY, Halted, LinkState, Notice, Present};
+pub(crate) use present::{FOLLOW_EVERY, FileIdentity, Halted, LinkState, Notice, Present};
 
 /// A wall clock this far behind what was already written is not believed, in milliseconds.
 const BEHIND_MS_MAX: i64 = 2_000;
@@ -144,13 +144,14 @@ impl App {
         }
     }
 
-    /// Whether the database is still where it was: a file that somebody removes is written on without an error, and is
-    /// gone with the process.
+    /// Whether the database is still where it was, and still the same: a file that somebody removes or replaces is written
+    /// on without an error, and is gone with the process. The first look says which files they are.
     pub(crate) fn check_files(&self) -> Result<(), AppError> {
-        let database = self.readers.path();
+        let Some(database) = self.readers.path() else { return Ok(()) };
         let mut log = database.as_os_str().to_owned();
         log.push("-wal");
-        if database.exists() && std::path::Path::new(&log).exists() {
+        let seen = FileIdentity::of(database).zip(FileIdentity::of(Path::new(&log)));
+        if seen.is_some_and(|seen| self.present.are_files(seen)) {
             return Ok(());
         }
         Err(AppError::FilesGone { folder: self.data_dir.display().to_string() })
@@ -170,13 +171,17 @@ impl App {
         if self.present.room_in_group() == group {
             return Ok(());
         }
+        self.check_reserve_now()?;
+        self.present.set_room_in_group(group);
+        Ok(())
+    }
+
+    /// As [`App::check_reserve`], for a command that writes much: it looks itself.
+    pub(crate) fn check_reserve_now(&self) -> Result<(), AppError> {
         self.check_files()?;
         match self.disk_free_bytes() {
             Some(free) if free < self.disk_reserve_bytes => Err(AppError::DiskReserve { free }),
-            Some(_) | None => {
-                self.present.set_room_in_group(group);
-                Ok(())
-            }
+            Some(_) | None => Ok(()),
         }
     }
 }

@@ -58,6 +58,7 @@ pub(crate) fn book(
     if let Some(answer) = booked_before(app, tx, key)? {
         return give(tx, key, KIND_MOVEMENT, &answer).map(|given| Answer { replayed: true, ..given });
     }
+    app.check_files()?;
     let stamp = app.stamp(tx)?;
     let id = MovementId::moved(stamp.at.get(), app.author().number(), &key.text);
     let moved = move_stock(catalog, id, reason, lines)?;

@@ -1,8 +1,10 @@
 //! What is known while the node runs and is not in its database.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use percolate_common::domain::catalog::Catalog;
@@ -49,6 +51,20 @@ impl LinkState {
     }
 }
 
+/// Which file it is that a path leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FileIdentity {
+    device: u64,
+    inode: u64,
+}
+
+impl FileIdentity {
+    /// Of the file there; none if there is none.
+    pub(crate) fn of(path: &Path) -> Option<Self> {
+        std::fs::metadata(path).ok().map(|file| Self { device: file.dev(), inode: file.ino() })
+    }
+}
+
 /// Why the node has stopped sending; it goes on selling.
 #[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
 pub(crate) struct Halted {
@@ -82,6 +98,8 @@ pub(crate) struct Present {
     greetings: AtomicU64,
     /// The writer's group that found its files and the room to write them.
     room_in_group: AtomicU64,
+    /// The database's file and its log, as they were at the first look.
+    files: OnceLock<(FileIdentity, FileIdentity)>,
     /// Absent once the node stops.
     notices: RwLock<Option<broadcast::Sender<Notice>>>,
 }
@@ -98,6 +116,7 @@ impl Default for Present {
             parked: RwLock::default(),
             greetings: AtomicU64::new(0),
             room_in_group: AtomicU64::new(0),
+            files: OnceLock::new(),
             notices: RwLock::new(Some(broadcast::Sender::new(NOTICES_MAX))),
         }
     }
@@ -118,6 +137,11 @@ impl Present {
 
     pub(crate) fn set_room_in_group(&self, group: u64) {
         self.room_in_group.store(group, Ordering::Relaxed);
+    }
+
+    /// Whether these are the files of the first look.
+    pub(crate) fn are_files(&self, seen: (FileIdentity, FileIdentity)) -> bool {
+        *self.files.get_or_init(|| seen) == seen
     }
 
     pub(crate) fn halted(&self) -> Option<Halted> {

@@ -96,11 +96,20 @@ pub(crate) fn given(app: &App, tx: &WriteTx<'_>, key: &RequestKey, kind: i64) ->
         Some(_) => return Err(AppError::KeyReused),
     }
     let key_part = TicketId::sold(0, app.author().number(), &key.text).key_part();
-    let Some(sold) = sales::sold_by_key(tx, key_part)? else { return Ok(None) };
-    if kind != KIND_TICKET || sold.body_hash.is_some_and(|body| body != key.body_hash) {
-        return Err(AppError::KeyReused);
-    }
-    let answer = reports::at_place(app, tx, sold.place)?;
+    let sold = sales::sold_by_key(tx, key_part)?;
+    let Some(first) = sold.first() else { return Ok(None) };
+    let asked_alike = sold.iter().find(|sold| sold.body_hash == Some(key.body_hash));
+    let place = match asked_alike {
+        _ if kind != KIND_TICKET => return Err(AppError::KeyReused),
+        Some(alike) => alike.place,
+        None if sold.iter().any(|sold| sold.body_hash.is_some()) => return Err(AppError::KeyReused),
+        None => {
+            // It came back from the hub; from now on the key belongs to this request.
+            sales::body_hash_put(tx, first.place, &key.body_hash)?;
+            first.place
+        }
+    };
+    let answer = reports::at_place(app, tx, place)?;
     Ok(Some(Answer { json: json(&answer), replayed: true }))
 }
 

@@ -75,7 +75,7 @@ impl NodeReaders {
     }
 
     /// Where the file is.
-    pub(crate) fn path(&self) -> &Path {
-        self.0.path()
+    pub(crate) fn path(&self) -> Option<&Path> {
+        self.0.place().file()
     }
 }

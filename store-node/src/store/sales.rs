@@ -97,14 +97,24 @@ pub(crate) struct SoldUnder {
     pub(crate) body_hash: Option<[u8; 16]>,
 }
 
-/// The ticket that was sold under a key, in whatever life; see [`TicketId::key_part`].
-pub(crate) fn sold_by_key(tx: &ReadTx<'_>, key_part: [u8; 8]) -> Result<Option<SoldUnder>, StorageError> {
-    tx.query_optional(
+/// Tickets that were sold under a key, the oldest life first; see [`TicketId::key_part`]. There are several if a disk that
+/// was put back sold under it again before the first one came back from the hub.
+pub(crate) fn sold_by_key(tx: &ReadTx<'_>, key_part: [u8; 8]) -> Result<Vec<SoldUnder>, StorageError> {
+    tx.query_list(
         "SELECT life, seq, body_hash FROM ticket WHERE substr(id, 9, 8) = :key AND class <> 3
-         ORDER BY life, seq LIMIT 1",
+         ORDER BY life, seq LIMIT 64",
         named_params! {":key": key_part},
         |row| Ok(SoldUnder { place: place(row)?, body_hash: row.get("body_hash")? }),
     )
+}
+
+/// Notes by which request a ticket was asked for that came back without.
+pub(crate) fn body_hash_put(tx: &WriteTx<'_>, place: Place, body: &[u8; 16]) -> Result<(), StorageError> {
+    tx.execute(
+        "UPDATE ticket SET body_hash = :body WHERE life = :life AND seq = :seq AND body_hash IS NULL",
+        named_params! {":body": body, ":life": place.life, ":seq": column(place.seq)},
+    )?;
+    Ok(())
 }
 
 fn place(row: &Row<'_>) -> rusqlite::Result<Place> {

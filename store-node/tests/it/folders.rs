@@ -7,7 +7,7 @@ use rusqlite::named_params;
 use store_node::config::Config;
 use tokio::process::Command;
 
-use crate::support::menu::ESPRESSO;
+use crate::support::menu::{BEANS, ESPRESSO};
 use crate::support::node::{TestNode, chain, ticket};
 use crate::support::program::{Program, older_database, open_database, upgrade_database};
 
@@ -197,6 +197,27 @@ async fn a_node_whose_files_are_taken_away_sells_nothing_into_the_void_and_sells
         let refused = till.sell("while", &sale).await;
         assert_eq!(refused.refusal(), (503, "storage_gone".to_owned()), "{file}");
         assert_eq!(till.ask("/readyz").await.status, 503, "{file}");
+        std::fs::rename(&away, &here).unwrap();
+    }
+    till.sell("after", &sale).await.ok();
+    assert_eq!(node.stop().await.stream(StreamKind::Sales).count(), 3, "a series and two sales");
+}
+
+#[tokio::test]
+async fn a_copy_in_the_place_of_a_running_nodes_files_takes_nothing() {
+    let (mut node, _hub) = TestNode::selling().await;
+    let till = node.till();
+    let sale = ticket("T1", &[(ESPRESSO, 1)]);
+    till.sell("before", &sale).await.ok();
+    for file in ["node.db", "node.db-wal"] {
+        let (here, away, copy) =
+            (node.config.data.join(file), node.config.data.join("away"), node.config.data.join("copy"));
+        std::fs::copy(&here, &copy).unwrap();
+        std::fs::rename(&here, &away).unwrap();
+        std::fs::rename(&copy, &here).unwrap();
+        let gone = (503, "storage_gone".to_owned());
+        assert_eq!(till.sell("while", &sale).await.refusal(), gone, "{file}");
+        assert_eq!(till.move_stock("moved", "received", &[(BEANS, 1_000)]).await.refusal(), gone, "{file}");
         std::fs::rename(&away, &here).unwrap();
     }
     till.sell("after", &sale).await.ok();

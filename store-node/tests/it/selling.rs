@@ -88,6 +88,44 @@ async fn an_answer_that_an_older_program_gave_is_given_again() {
 }
 
 #[tokio::test]
+async fn of_two_tickets_under_a_key_each_request_gets_its_own_and_one_that_came_back_belongs_to_the_first_that_asks() {
+    /// So that each ticket was answered, as whoever checks the books at a stop expects.
+    const ANSWERED: &str = "UPDATE ticket SET body_hash = zeroblob(16) WHERE body_hash IS NULL";
+    let (mut node, _hub) = TestNode::selling().await;
+    let (one, two) = (ticket("T1", &[(ESPRESSO, 1)]), ticket("T1", &[(ESPRESSO, 2)]));
+    let change = |path: &std::path::Path, sql: &'static str| {
+        open_database(path).write("change", |tx| tx.execute(sql, &[])).unwrap();
+    };
+    node.till().sold("sale-0", &two).await;
+    let sold = node.till().sell("sale-1", &one).await;
+    assert!(sold.text.contains("\"seq\":3,"), "{}", sold.text);
+    node.stop().await;
+    // As if the first ticket of the key had been lost with a disk, and had come back after the second was sold.
+    change(
+        &node.database(),
+        "UPDATE ticket SET body_hash = NULL,
+            id = unhex(hex(substr(id, 1, 8)) || (SELECT hex(substr(id, 9, 8)) FROM ticket WHERE seq = 3))
+         WHERE seq = 2",
+    );
+    node.open().await;
+    let again = node.till().sell("sale-1", &one).await;
+    assert_eq!((again.status, &again.text), (200, &sold.text));
+    assert_eq!(node.till().sell("sale-1", &two).await.refusal(), (422, "idempotency_key_reused".to_owned()));
+    change(&node.database(), ANSWERED);
+    node.stop().await;
+
+    change(&node.database(), "UPDATE ticket SET body_hash = NULL");
+    node.open().await;
+    let first = node.till().sell("sale-1", &one).await;
+    assert_eq!(first.status, 200);
+    assert!(first.text.contains("\"seq\":2,"), "{}", first.text);
+    assert_eq!(node.till().sell("sale-1", &two).await.refusal(), (422, "idempotency_key_reused".to_owned()));
+    assert_eq!(node.till().sell("sale-1", &one).await.text, first.text);
+    change(&node.database(), ANSWERED);
+    node.stop().await;
+}
+
+#[tokio::test]
 async fn receipts_go_on_after_a_restart_in_each_series() {
     let (mut node, _hub) = TestNode::selling().await;
     for round in 1..=3 {

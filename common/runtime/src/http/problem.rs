@@ -167,6 +167,24 @@ impl From<&StorageError> for Problem {
                 "This server has more to do than it can; nothing was recorded. Try again in a moment.",
             )
             .with_retry_after(OVERLOAD_RETRY_S),
+            StorageError::Unreachable(_) => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                error.code(),
+                "The database server cannot be reached. Try again in a moment with the same Idempotency-Key.",
+            )
+            .with_retry_after(STORAGE_RETRY_S),
+            StorageError::Denied(_) => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                error.code(),
+                "The database server refuses this service; nothing was recorded. Have its role's rights checked.",
+            )
+            .with_retry_after(STORAGE_RETRY_S),
+            StorageError::Conflict(_) => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                error.code(),
+                "Something else was recorded at the same moment; nothing was recorded of this. Try again.",
+            )
+            .with_retry_after(OVERLOAD_RETRY_S),
             StorageError::Closed => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 error.code(),

@@ -36,6 +36,16 @@ pub enum StorageError {
         /// How long the caller waited, in milliseconds.
         wait_ms: u64,
     },
+    /// The server does not let this role do it.
+    #[error("the database refuses this role")]
+    Denied(#[source] Cause),
+    /// The server is not there, or the connection broke. If that happened in a commit, whether it was kept is not known:
+    /// ask again under the same idempotency key.
+    #[error("the database server cannot be reached")]
+    Unreachable(#[source] Cause),
+    /// Another transaction came in between. Try again.
+    #[error("another transaction was in the way")]
+    Conflict(#[source] Cause),
     /// The disk or the file system failed.
     #[error("the disk failed while the database used it")]
     Io(#[source] Cause),
@@ -109,6 +119,9 @@ impl StorageError {
             Self::ReadOnly(_) => "storage_read_only",
             Self::Corrupt(_) | Self::Unsound { .. } => "storage_corrupt",
             Self::Busy(_) | Self::ReadersBusy { .. } => "storage_busy",
+            Self::Denied(_) => "storage_denied",
+            Self::Unreachable(_) => "storage_unreachable",
+            Self::Conflict(_) => "storage_conflict",
             Self::Io(_) => "storage_io",
             Self::Query(_) | Self::WriteInRead { .. } => "storage_query",
             Self::NewerDatabase { .. } => "database_newer",

@@ -8,6 +8,7 @@
 //! A `&WriteTx` is lent as a `&ReadTx` by itself wherever one is asked for.
 
 mod error;
+mod on_postgres;
 mod on_sqlite;
 mod row;
 mod tx;
@@ -15,5 +16,5 @@ mod value;
 
 pub use error::StorageError;
 pub use row::Row;
-pub use tx::{ReadTx, WriteTx};
+pub use tx::{EngineKind, ReadTx, WriteTx};
 pub use value::{FromValue, Value, kept_text};

@@ -4,7 +4,7 @@ use std::any::type_name;
 use std::sync::Arc;
 
 use super::value::FromValue;
-use super::{StorageError, on_sqlite};
+use super::{StorageError, on_postgres, on_sqlite};
 
 /// A row. Its cells are taken one after the other, in the order in which they stand in the statement's text.
 #[derive(Debug)]
@@ -17,6 +17,7 @@ pub struct Row<'r> {
 #[derive(Debug)]
 enum On<'r> {
     Sqlite(&'r rusqlite::Row<'r>),
+    Postgres(&'r postgres::Row),
 }
 
 /// A cell holds something else than it was read as: text and reader do not fit together, a defect of ours.
@@ -34,6 +35,10 @@ impl<'r> Row<'r> {
         Self { on: On::Sqlite(row), next: 0 }
     }
 
+    pub(super) const fn of_postgres(row: &'r postgres::Row) -> Self {
+        Self { on: On::Postgres(row), next: 0 }
+    }
+
     /// The next cell.
     ///
     /// # Errors
@@ -41,6 +46,7 @@ impl<'r> Row<'r> {
     pub fn take<T: FromValue<'r>>(&mut self) -> Result<T, StorageError> {
         let value = match self.on {
             On::Sqlite(row) => on_sqlite::cell(row, self.next)?,
+            On::Postgres(row) => on_postgres::cell(row, self.next)?,
         };
         self.next += 1;
         T::from_value(value).ok_or_else(|| {
@@ -54,6 +60,7 @@ impl<'r> Row<'r> {
     pub fn left(&self) -> usize {
         match self.on {
             On::Sqlite(row) => row.as_ref().column_count().saturating_sub(self.next),
+            On::Postgres(row) => row.len().saturating_sub(self.next),
         }
     }
 }

@@ -1,11 +1,13 @@
 //! The two kinds of transaction.
 
+use std::cell::RefCell;
 use std::ops::{ControlFlow, Deref};
 use std::sync::Arc;
 
 use rusqlite::Connection;
 
-use super::{Row, StorageError, Value, on_sqlite};
+use super::{Row, StorageError, Value, on_postgres, on_sqlite};
+use crate::postgres::Session;
 use crate::sqlite;
 
 /// A transaction that can only read: one consistent snapshot.
@@ -15,7 +17,22 @@ pub struct ReadTx<'c>(On<'c>);
 #[derive(Debug, Clone, Copy)]
 enum On<'c> {
     Sqlite(sqlite::ReadTx<'c>),
+    Postgres(&'c Session),
 }
+
+/// Which engine a transaction runs on: for the few functions that have a text for each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EngineKind {
+    /// A file of this process.
+    Sqlite,
+    /// A server.
+    Postgres,
+}
+
+/// What only one engine has was asked of another: a defect of ours.
+#[derive(Debug, thiserror::Error)]
+#[error("the transaction does not run on SQLite")]
+struct NotSqlite;
 
 /// A query found no row, where there must be one: a defect of ours.
 #[derive(Debug, thiserror::Error)]
@@ -27,13 +44,27 @@ impl<'c> ReadTx<'c> {
         Self(On::Sqlite(sqlite::ReadTx::new(connection)))
     }
 
+    pub(crate) const fn of_postgres(session: &'c Session) -> Self {
+        Self(On::Postgres(session))
+    }
+
+    /// Which engine it runs on.
+    #[must_use]
+    pub const fn engine(&self) -> EngineKind {
+        match self.0 {
+            On::Sqlite(_) => EngineKind::Sqlite,
+            On::Postgres(_) => EngineKind::Postgres,
+        }
+    }
+
     /// The transaction as SQLite has it: for whoever has no other engine.
     ///
     /// # Errors
-    /// If it runs on another engine.
-    pub const fn sqlite(&self) -> Result<&sqlite::ReadTx<'c>, StorageError> {
+    /// [`StorageError::Query`] if it runs on another engine.
+    pub fn sqlite(&self) -> Result<&sqlite::ReadTx<'c>, StorageError> {
         match &self.0 {
             On::Sqlite(tx) => Ok(tx),
+            On::Postgres(_) => Err(StorageError::Query(Arc::new(NotSqlite))),
         }
     }
 
@@ -109,6 +140,7 @@ impl<'c> ReadTx<'c> {
     ) -> Result<(), StorageError> {
         match &self.0 {
             On::Sqlite(tx) => on_sqlite::query_while(tx, sql, params, each),
+            On::Postgres(session) => on_postgres::query_while(session, sql, params, each),
         }
     }
 }
@@ -123,6 +155,11 @@ pub struct WriteTx<'c> {
 #[derive(Debug)]
 enum WriteOn<'c> {
     Sqlite(sqlite::WriteTx<'c>),
+    Postgres {
+        session: &'c Session,
+        /// The first failure of a statement.
+        failure: RefCell<Option<StorageError>>,
+    },
 }
 
 impl<'c> WriteTx<'c> {
@@ -130,20 +167,27 @@ impl<'c> WriteTx<'c> {
         Self { read: ReadTx::of_sqlite(connection), on: WriteOn::Sqlite(sqlite::WriteTx::new(connection)) }
     }
 
+    pub(crate) const fn of_postgres(session: &'c Session) -> Self {
+        let on = WriteOn::Postgres { session, failure: RefCell::new(None) };
+        Self { read: ReadTx::of_postgres(session), on }
+    }
+
     /// The first failure of a statement: why the transaction was lost, if it was.
     pub(crate) fn into_failure(self) -> Option<StorageError> {
         match self.on {
             WriteOn::Sqlite(tx) => tx.into_failure(),
+            WriteOn::Postgres { failure, .. } => failure.into_inner(),
         }
     }
 
     /// The transaction as SQLite has it: for whoever has no other engine.
     ///
     /// # Errors
-    /// If it runs on another engine.
-    pub const fn sqlite(&self) -> Result<&sqlite::WriteTx<'c>, StorageError> {
+    /// [`StorageError::Query`] if it runs on another engine.
+    pub fn sqlite(&self) -> Result<&sqlite::WriteTx<'c>, StorageError> {
         match &self.on {
             WriteOn::Sqlite(tx) => Ok(tx),
+            WriteOn::Postgres { .. } => Err(StorageError::Query(Arc::new(NotSqlite))),
         }
     }
 
@@ -155,6 +199,7 @@ impl<'c> WriteTx<'c> {
     pub fn execute(&self, sql: &str, params: &[Value<'_>]) -> Result<usize, StorageError> {
         match &self.on {
             WriteOn::Sqlite(tx) => on_sqlite::execute(tx, sql, params),
+            WriteOn::Postgres { session, failure } => noted(failure, session.execute(sql, params)),
         }
     }
 
@@ -170,6 +215,10 @@ impl<'c> WriteTx<'c> {
     ) -> Result<T, StorageError> {
         match &self.on {
             WriteOn::Sqlite(tx) => on_sqlite::execute_one(tx, sql, params, map),
+            WriteOn::Postgres { session, failure } => {
+                let told = noted(failure, on_postgres::execute_one(session, sql, params, map))?;
+                told.ok_or_else(|| StorageError::Query(Arc::new(NoRow)))
+            }
         }
     }
 }
@@ -180,4 +229,12 @@ impl<'c> Deref for WriteTx<'c> {
     fn deref(&self) -> &ReadTx<'c> {
         &self.read
     }
+}
+
+/// The outcome of a statement, whose failure is kept if it is the first.
+fn noted<T>(failure: &RefCell<Option<StorageError>>, outcome: Result<T, StorageError>) -> Result<T, StorageError> {
+    if let Err(error) = &outcome {
+        failure.borrow_mut().get_or_insert_with(|| error.clone());
+    }
+    outcome
 }

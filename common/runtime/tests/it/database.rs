@@ -11,7 +11,7 @@ use crate::notes::{NoteError, all, committed, fresh, hang_a_leaf_in_the_air, ins
 #[test]
 fn a_write_is_committed_when_it_returns_and_an_error_keeps_nothing() {
     let (_dir, mut database) = fresh();
-    let pool = ReadPool::open(database.path(), 1).unwrap();
+    let pool = ReadPool::open(database.place(), 1).unwrap();
     let length = database.write("note", |tx| {
         insert(tx, "kept")?;
         // A writing transaction is lent as a reading one.
@@ -31,7 +31,7 @@ fn a_write_is_committed_when_it_returns_and_an_error_keeps_nothing() {
 #[test]
 fn a_failing_and_a_panicking_command_are_rolled_back_alone() {
     let (_dir, mut database) = fresh();
-    let pool = ReadPool::open(database.path(), 1).unwrap();
+    let pool = ReadPool::open(database.place(), 1).unwrap();
     let mut group = database.group().unwrap();
     group.command("first", |tx| insert(tx, "first")).unwrap();
     let refused: Result<(), NoteError> = group.command("refused", |tx| {
@@ -76,7 +76,7 @@ fn a_commit_that_fails_keeps_nothing_and_the_connection_is_opened_and_verified_a
         })
         .open()
         .unwrap();
-    let pool = ReadPool::open(database.path(), 1).unwrap();
+    let pool = ReadPool::open(database.place(), 1).unwrap();
     assert_eq!(verified.load(Ordering::SeqCst), 1);
 
     let mut group = database.group().unwrap();
@@ -130,7 +130,7 @@ fn an_unsound_database_is_not_opened() {
 #[test]
 fn a_database_that_ends_the_transaction_by_itself_fails_the_whole_group_with_the_cause() {
     let (_dir, mut database) = fresh();
-    let pool = ReadPool::open(database.path(), 1).unwrap();
+    let pool = ReadPool::open(database.place(), 1).unwrap();
     let mut group = database.group().unwrap();
     group.command("early", |tx| insert(tx, "early")).unwrap();
     let full = group.command("large", |tx| {
@@ -151,7 +151,7 @@ fn a_database_that_ends_the_transaction_by_itself_fails_the_whole_group_with_the
 #[test]
 fn a_command_that_hides_the_lost_transaction_writes_nothing_of_its_own() {
     let (_dir, mut database) = fresh();
-    let pool = ReadPool::open(database.path(), 1).unwrap();
+    let pool = ReadPool::open(database.place(), 1).unwrap();
     for ending in ["ROLLBACK", "COMMIT"] {
         let hidden = database.write("sly", |tx| {
             tx.execute(ending, &[])?;

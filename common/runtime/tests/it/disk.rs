@@ -73,7 +73,7 @@ fn a_full_disk_is_named_keeps_nothing_half_and_is_over_when_there_is_space() {
         return;
     };
     let database = options(disk.path()).open().unwrap();
-    let pool = ReadPool::open(database.path(), 1).unwrap();
+    let pool = ReadPool::open(database.place(), 1).unwrap();
     let writer = Writer::start(WriterOptions::new("test"), database).unwrap();
     writer.run_blocking("before", |tx| insert(tx, "before")).unwrap();
 
@@ -110,6 +110,6 @@ fn a_read_only_disk_is_named_keeps_nothing_and_is_over_when_it_can_be_written() 
     assert!(matches!(refused, Err(StorageError::ReadOnly(_))), "{refused:?}");
     disk.remount("rw");
     let database = options(disk.path()).open().unwrap();
-    let pool = ReadPool::open(database.path(), 1).unwrap();
+    let pool = ReadPool::open(database.place(), 1).unwrap();
     assert_eq!(committed(&pool), ["before"]);
 }

@@ -33,7 +33,7 @@ fn die_at(point: CommitPoint, time: u32) -> Arc<DieAt> {
 #[test]
 fn a_task_is_answered_at_its_first_poll_and_finds_what_was_written() {
     let (_dir, database) = fresh();
-    let pool = ReadPool::open_inline(database.path()).unwrap();
+    let pool = ReadPool::open_inline(database.place()).unwrap();
     let writer = Writer::inline("test", database, die_at(CommitPoint::BeforeCommit, 0));
     let commits = writer.commits();
     let written = async {

@@ -5,6 +5,8 @@ mod database;
 #[cfg(test)]
 mod disk;
 #[cfg(test)]
+mod engines;
+#[cfg(test)]
 mod http;
 #[cfg(test)]
 mod inline;

@@ -11,7 +11,7 @@ use crate::notes::{all, committed, fresh, insert};
 #[test]
 fn a_read_is_one_snapshot_while_the_writer_goes_on() {
     let (_dir, mut database) = fresh();
-    let pool = ReadPool::open(database.path(), 2).unwrap();
+    let pool = ReadPool::open(database.place(), 2).unwrap();
     pool.read(|tx| {
         assert!(all(tx)?.is_empty());
         database.write("note", |tx| insert(tx, "meanwhile"))?;
@@ -26,7 +26,7 @@ fn a_read_is_one_snapshot_while_the_writer_goes_on() {
 #[test]
 fn a_reader_cannot_write() {
     let (_dir, database) = fresh();
-    let pool = ReadPool::open(database.path(), 1).unwrap();
+    let pool = ReadPool::open(database.place(), 1).unwrap();
     let refused =
         pool.read(|tx: &ReadTx<'_>| tx.query_one("INSERT INTO note (text) VALUES ('x') RETURNING 1", &[], |_| Ok(())));
     assert!(matches!(refused, Err(StorageError::WriteInRead { .. })), "{refused:?}");
@@ -35,7 +35,7 @@ fn a_reader_cannot_write() {
 #[test]
 fn a_reader_comes_back_after_an_error_and_after_a_panic() {
     let (_dir, mut database) = fresh();
-    let pool = ReadPool::open(database.path(), 1).unwrap();
+    let pool = ReadPool::open(database.place(), 1).unwrap();
     let failed =
         pool.read(|tx: &ReadTx<'_>| tx.query_one("SELECT text FROM note LIMIT 1", &[], |row| row.take::<String>()));
     assert!(matches!(failed, Err(StorageError::Query(_))));
@@ -50,7 +50,7 @@ fn a_reader_comes_back_after_an_error_and_after_a_panic() {
 #[test]
 fn a_caller_waits_for_a_reader() {
     let (_dir, database) = fresh();
-    let pool = ReadPool::open(database.path(), 1).unwrap();
+    let pool = ReadPool::open(database.place(), 1).unwrap();
     let (entered, is_entered) = mpsc::channel();
     let (leave, may_leave) = mpsc::channel::<()>();
     let holder = pool.clone();
@@ -72,7 +72,7 @@ fn a_caller_waits_for_a_reader() {
 #[tokio::test]
 async fn a_read_from_a_task_answers_and_its_panic_is_an_error() {
     let (_dir, mut database) = fresh();
-    let pool = ReadPool::open(database.path(), 1).unwrap();
+    let pool = ReadPool::open(database.place(), 1).unwrap();
     database.write("note", |tx| insert(tx, "x")).unwrap();
     assert_eq!(pool.read_async(all).await.unwrap(), ["x"]);
     let panicked = pool.read_async(|_| -> Result<(), StorageError> { panic!("as planned") }).await;

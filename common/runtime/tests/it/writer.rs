@@ -38,7 +38,7 @@ impl Bench {
     }
 
     fn over(dir: TempDir, database: Database, options: WriterOptions) -> Self {
-        let pool = ReadPool::open(database.path(), 1).unwrap();
+        let pool = ReadPool::open(database.place(), 1).unwrap();
         let writer = Writer::start(options, database).unwrap();
         Self { _dir: dir, writer, pool, callers: LocalSet::new() }
     }
@@ -327,7 +327,7 @@ async fn a_stop_finishes_what_waits_checkpoints_and_takes_no_more() {
     assert_eq!(committed(&bench.pool).len(), 20);
     // All of it is in the file itself: a copy without the log has it.
     let copy = TempDir::new().unwrap();
-    fs::copy(bench.pool.path(), copy.path().join("notes.db")).unwrap();
+    fs::copy(bench.pool.place().file().unwrap(), copy.path().join("notes.db")).unwrap();
     let mut copied = options(copy.path()).open().unwrap();
     assert_eq!(copied.write("list", |tx| all(tx)).unwrap().len(), 20);
     bench.writer.stop().await;
@@ -346,7 +346,7 @@ async fn a_caller_that_leaves_does_not_stop_its_command() {
 #[test]
 fn a_blocking_caller_is_answered_too() {
     let (_dir, database) = fresh();
-    let pool = ReadPool::open(database.path(), 1).unwrap();
+    let pool = ReadPool::open(database.place(), 1).unwrap();
     let writer = Writer::start(WriterOptions::new("test"), database).unwrap();
     writer.run_blocking("note", |tx| insert(tx, "kept")).unwrap();
     assert_eq!(committed(&pool), ["kept"]);
@@ -401,5 +401,5 @@ fn a_log_that_is_used_is_laid_out_ahead_and_read_without_the_zeros() {
     }
     writer.stop_blocking();
     let cut = options(copies.path()).open().unwrap();
-    assert_eq!(committed(&ReadPool::open(cut.path(), 1).unwrap()).len(), written);
+    assert_eq!(committed(&ReadPool::open(cut.place(), 1).unwrap()).len(), written);
 }

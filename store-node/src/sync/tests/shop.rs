@@ -148,7 +148,7 @@ impl Shop {
             machine: Some([computer; 16]),
             calendar: Arc::new(StoreCalendar::new("America/New_York", 4).unwrap()),
             clock: Arc::new(TestClock(AtomicI64::new(NOON_MS + i64::try_from(chance).unwrap() * 100_000))),
-            readers: NodeReaders(ReadPool::open_inline(&path).unwrap()),
+            readers: NodeReaders(ReadPool::open_inline(&path.into()).unwrap()),
             writer: NodeWriter(Writer::inline("node", database, hook.clone())),
             present: Arc::new(Present::default()),
             data_dir: Arc::new(folder.path().to_owned()),

@@ -44,7 +44,7 @@ pub(crate) struct Books {
 impl Books {
     /// Reads one snapshot.
     pub(crate) fn read(database: &Path, node: NodeId) -> Self {
-        let pool = ReadPool::open(database, 1).unwrap();
+        let pool = ReadPool::open(&database.into(), 1).unwrap();
         pool.read(|tx| Self::snapshot(tx.sqlite()?, AuthorId::node(node))).unwrap()
     }
 
