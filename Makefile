@@ -52,7 +52,7 @@ mutants: ## Change the core in small ways, and show which changes no test notice
 
 bench: ## Measure the programs that ship against the disk, and write docs/benchmarks.md (ARGS="sales offline", BENCH_QUICK=1)
 	@scripts/setup.sh
-	@scripts/bench.sh $(if $(BENCH_QUICK),--quick) $(ARGS)
+	@scripts/bench.sh $(if $(filter-out 0 no,$(BENCH_QUICK)),--quick) $(ARGS)
 
 fmt: ## Format the code
 	@cargo fmt --all

@@ -162,7 +162,9 @@ How it is measured:
   stands apart.
 - F is the disk's own flush: 4 KiB appended and `fdatasync`, on the same file system, right before and right after each run.
   A run in which F moved by more than 30 % is done again, up to three times, and is then called void.
-- Cases that belong together are interleaved (A B C A B C), and a figure is the median of its runs.
+- Cases that belong together are interleaved (A B C A B C), and a figure is the median of its runs; of a ratio it is the
+  median of the runs' ratios, so that it need not be the quotient of two figures of the page.
+- Quiet is a machine on which nothing else runs.
 - After each run the store is stopped, and the tickets in its file are compared with those that were answered, one by one:
   a run with a difference has no figure.
 ";
