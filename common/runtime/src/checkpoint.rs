@@ -20,7 +20,7 @@ use metrics::{Counter, Histogram, counter, histogram};
 use rusqlite::Connection;
 
 use crate::files::disk_free_bytes;
-use crate::sqlite::reopen_writer;
+use crate::sqlite::{log_path, reopen_writer};
 use crate::storage::StorageError;
 use crate::system::monotonic_now;
 
@@ -104,8 +104,8 @@ impl Checkpointer {
     }
 
     /// Held by the writer while it writes: nobody else appends to the log meanwhile.
-    pub(crate) fn appending(&self) -> Arc<Mutex<()>> {
-        Arc::clone(&self.appending)
+    pub(crate) fn hold_log(&self) -> MutexGuard<'_, ()> {
+        hold(&self.appending)
     }
 
     /// Called by the writer after each commit.
@@ -168,7 +168,7 @@ impl Checkpointer {
 }
 
 /// Waits until nobody else appends to the log.
-pub(crate) fn hold(appending: &Mutex<()>) -> MutexGuard<'_, ()> {
+fn hold(appending: &Mutex<()>) -> MutexGuard<'_, ()> {
     appending.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -223,9 +223,7 @@ impl Worker {
         if disk_free_bytes(folder)? < bytes.saturating_mul(LAY_OUT_FREE_TIMES) {
             return Ok(());
         }
-        let mut name = self.path.as_os_str().to_owned();
-        name.push("-wal");
-        let mut log = OpenOptions::new().append(true).open(name)?;
+        let mut log = OpenOptions::new().append(true).open(log_path(&self.path))?;
         let zeros = vec![0; LAY_OUT_BYTES];
         while log.metadata()?.len() < bytes {
             let appending = hold(&self.appending);

@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use std::fs::OpenOptions;
 use std::io::ErrorKind;
 use std::ops::Deref;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -265,6 +265,14 @@ fn open(path: &Path, flags: OpenFlags) -> Result<Connection, StorageError> {
     // Sorting spills into memory, not into files that a full or worn disk would have to carry.
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     Ok(connection)
+}
+
+/// Where the write-ahead log of a database file is.
+#[must_use]
+pub fn log_path(database: &Path) -> PathBuf {
+    let mut log = database.as_os_str().to_owned();
+    log.push("-wal");
+    log.into()
 }
 
 /// Runs a statement that binds nothing and finds nothing.

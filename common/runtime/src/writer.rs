@@ -20,7 +20,7 @@ use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::checkpoint::{CheckpointLimits, Checkpointer, hold};
+use crate::checkpoint::{CheckpointLimits, Checkpointer};
 use crate::company::{Company, LastGroup};
 use crate::database::{Database, Group};
 use crate::storage::{StorageError, WriteTx};
@@ -369,8 +369,7 @@ impl Worker {
             let mut waiting = VecDeque::from([first]);
             let mut arrivals = Arrivals::new(&mut self.inbox, self.core.last);
             {
-                let appending = self.checkpointer.as_ref().map(Checkpointer::appending);
-                let _held = appending.as_deref().map(hold);
+                let _held = self.checkpointer.as_ref().map(Checkpointer::hold_log);
                 // More than one round only if a failure ended a transaction before the last of its commands ran.
                 while !waiting.is_empty() {
                     self.core.serve_group(&mut waiting, |members| arrivals.next(members));

@@ -13,7 +13,7 @@ pub(crate) mod reports;
 pub(crate) mod take_back;
 pub(crate) mod tickets;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use percolate_common::domain::event::{ClockQuality, Event, Header, StoreDescribed};
@@ -23,7 +23,7 @@ use percolate_common::ids::{NodeId, StoreId};
 use percolate_common::journal::{AuthorId, Head, JournalId, SigningKey, StreamKind};
 use percolate_common::time::{BusinessDay, Clock, StoreCalendar, UtcMillis};
 use percolate_common::wire::event::encode;
-use percolate_runtime::sqlite::{ReadTx, WriteTx};
+use percolate_runtime::sqlite::{ReadTx, WriteTx, log_path};
 use percolate_runtime::storage::StorageError;
 
 use crate::store::file::{NodeReaders, NodeWriter};
@@ -148,9 +148,7 @@ impl App {
     /// on without an error, and is gone with the process. The first look says which files they are.
     pub(crate) fn check_files(&self) -> Result<(), AppError> {
         let Some(database) = self.readers.path() else { return Ok(()) };
-        let mut log = database.as_os_str().to_owned();
-        log.push("-wal");
-        let seen = FileIdentity::of(database).zip(FileIdentity::of(Path::new(&log)));
+        let seen = FileIdentity::of(database).zip(FileIdentity::of(&log_path(database)));
         if seen.is_some_and(|seen| self.present.are_files(seen)) {
             return Ok(());
         }

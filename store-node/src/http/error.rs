@@ -115,7 +115,7 @@ impl From<AppError> for Problem {
             AppError::FilesGone { .. } => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "storage_gone",
-                "The files of the box's database were moved or removed while it ran. Nothing more is sold, for it would \
+                "The files of the box's database were moved, removed or replaced while it ran. Nothing more is sold, for it would \
                  be lost: put the data folder back, or restart the box on a sound one.",
             ),
             AppError::DiskReserve { free } => Self::new(
