@@ -111,12 +111,14 @@ nextest() {
   return "$status"
 }
 
-# cargo_test LABEL ARGUMENTS...: the same with the runner that comes with Rust.
+# cargo_test LABEL ARGUMENTS... [-- FILTERS...]: the same with the runner that comes with Rust.
 cargo_test() {
-  local label=$1 status=0 log skipped_here
+  local label=$1 status=0 log skipped_here arguments=()
   shift
+  while (($# > 0)) && [ "$1" != -- ]; do arguments+=("$1"); shift; done
+  (($# == 0)) || shift
   log=$logs_dir/${label// /-}.log
-  run_quietly "$label" "$log" cargo test --locked --no-fail-fast "$@" -- --show-output || status=$?
+  run_quietly "$label" "$log" cargo test --locked --no-fail-fast "${arguments[@]}" -- --show-output "$@" || status=$?
   ((status == 0)) || show_log "$log"
   skipped_here=$(skips_of_log "$log" | tee -a "$skips" | wc -l)
   # shellcheck disable=SC2046 # two numbers are two arguments
@@ -154,6 +156,17 @@ unit_tests() {
   return "$status"
 }
 
+# The hub's own tests once more, with its databases on the server. What is about files only is in modules of that name.
+on_postgres() {
+  if [ -z "${PERCOLATE_TEST_POSTGRES:-}" ]; then
+    echo "hub on PostgreSQL: SKIPPED, no PostgreSQL server is installed (apt-get install postgresql-15)"
+    outcome=skipped
+    return 0
+  fi
+  PERCOLATE_TEST_ENGINE=postgres cargo_test "hub on PostgreSQL" --workspace --test it -- journal:: alias:: projection:: \
+    relay:: reporting:: --skip of_files
+}
+
 end_to_end_tests() {
   if has_nextest; then
     nextest "end-to-end tests" 'package(system-tests) and not binary(tidy) and not kind(lib)'
@@ -181,6 +194,7 @@ stage "set-up" set_up
 stage "format and lints" format_and_lints
 stage "build" build
 stage "unit and property tests" unit_tests
+stage "hub on PostgreSQL" on_postgres
 stage "end-to-end tests" end_to_end_tests
 
 printf '\n%-26s %-8s %6s\n' stage result time

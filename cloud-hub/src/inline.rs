@@ -20,7 +20,7 @@ use tokio::sync::{mpsc, watch};
 use crate::catalog::app::{MenuLoaded, Seen};
 use crate::catalog::menu::Menu;
 use crate::hub::HubError;
-use crate::kernel::db::Engine;
+use crate::kernel::engine::Engine;
 use crate::reporting;
 use crate::stores::Stores;
 use crate::sync::downlink::EVENTS_MAX;

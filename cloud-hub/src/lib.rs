@@ -5,6 +5,7 @@
 //! - [`sync`]: what nodes send is committed and then acknowledged; what services say is sent down.
 //! - [`broker`]: the embedded MQTT broker. Nothing of record is in it.
 //! - [`config`], [`hub`]: the composition root, which starts and stops it all.
+//! - [`prepare`]: makes a PostgreSQL database ready.
 //! - [`inline`]: the same hub for a simulation, without anything that runs by itself.
 
 pub mod kernel;
@@ -19,5 +20,6 @@ pub mod broker;
 pub mod config;
 pub mod hub;
 pub mod inline;
+pub mod prepare;
 
 mod stores;

@@ -7,8 +7,11 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use cloud_hub::config::HubConfig;
 use cloud_hub::hub::Hub;
+use cloud_hub::kernel::engine::Engine;
+use cloud_hub::prepare::prepare;
 use cloud_hub::reporting;
 use percolate_runtime::files::DataDir;
+use percolate_runtime::system::OsEntropy;
 use percolate_runtime::tasks::{self, StopOn, told_to_stop};
 use percolate_runtime::telemetry::{LogFormat, init_logs};
 
@@ -34,6 +37,20 @@ enum Command {
     Rebuild(Offline),
     /// Print a hash over each table of a read model, and one over all
     Digest(Offline),
+    /// Make a PostgreSQL database ready for a chain: a schema and a role for each service. May be run again
+    PreparePostgres(Prepare),
+}
+
+/// A database that is made ready.
+#[derive(Debug, Args)]
+struct Prepare {
+    /// The database, and a superuser of its server: "host=/run/postgresql user=postgres dbname=percolate"
+    #[arg(long, value_name = "CONNECTION")]
+    admin: String,
+    /// The folder in which the roles' passwords are kept, made where they are missing; without it roles have none, for a
+    /// server that knows them otherwise
+    #[arg(long, value_name = "DIR")]
+    secrets: Option<PathBuf>,
 }
 
 /// A read model of a hub that is not running.
@@ -73,13 +90,18 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Serve(config) => serve(config).await,
         Command::Rebuild(Offline { projection: ReadModel::Reporting, data_dir }) => {
             let _alone = lock(&data_dir)?;
-            reporting::rebuild(&data_dir).await.context("reporting could not be rebuilt")?;
+            reporting::rebuild(&data_dir, &Engine::Threads).await.context("reporting could not be rebuilt")?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Digest(Offline { projection: ReadModel::Reporting, data_dir }) => {
             let _alone = lock(&data_dir)?;
-            let digest = tasks::blocking(move || reporting::digest(&data_dir)).await?;
+            let digest = tasks::blocking(move || reporting::digest(&data_dir, &Engine::Threads)).await?;
             print_digest(&digest.context("reporting could not be read")?);
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::PreparePostgres(Prepare { admin, secrets }) => {
+            tasks::blocking(move || prepare(&admin, secrets.as_deref(), &OsEntropy)).await??;
+            tracing::info!("the database is ready for a chain");
             Ok(ExitCode::SUCCESS)
         }
     }

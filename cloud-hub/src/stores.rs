@@ -10,7 +10,8 @@ use percolate_runtime::storage::StorageError;
 use crate::catalog::app::{CatalogApp, MenuLoaded};
 use crate::catalog::menu::Menu;
 use crate::hub::HubError;
-use crate::kernel::db::{Db, Engine};
+use crate::kernel::db::Db;
+use crate::kernel::engine::Engine;
 use crate::kernel::journal::{self, Journal};
 use crate::kernel::outbox::Relay;
 use crate::kernel::{ServiceContext, ServiceParts, parked};
@@ -34,6 +35,7 @@ impl Stores {
     ) -> Result<Self, HubError> {
         let (path, own) = (data_dir.clone(), engine.clone());
         let journal = engine.opened(move || Journal::open_with(&path, &own)).await.map_err(failed(journal::NAME))?;
+        journal.quarters_ensure(clock.now()).await.map_err(failed(journal::NAME))?;
         let context = ServiceContext { data_dir, engine, journal, clock, entropy };
         let catalog = catalog::open(&context).await?;
         let own = context.clone();

@@ -27,6 +27,19 @@ impl UtcMillis {
         self.0
     }
 
+    /// The quarter of its year in UTC: 4 × year + 0 to 3, so that they are counted without a gap.
+    ///
+    /// ```
+    /// use percolate_common::time::UtcMillis;
+    /// assert_eq!(UtcMillis::new(0).quarter(), 4 * 1970);
+    /// assert_eq!(UtcMillis::new(-1).quarter(), 4 * 1969 + 3);
+    /// ```
+    #[must_use]
+    pub fn quarter(self) -> i32 {
+        let date = self.timestamp().to_zoned(TimeZone::UTC).date();
+        4 * i32::from(date.year()) + i32::from((date.month() - 1) / 3)
+    }
+
     fn timestamp(self) -> Timestamp {
         Timestamp::from_millisecond(self.0).unwrap_or(Timestamp::UNIX_EPOCH)
     }
@@ -240,6 +253,14 @@ mod tests {
         // 03:59 and 04:00 in Atlanta, winter time.
         assert_eq!(atlanta().business_day(at("2026-11-23T08:59:59Z")).to_string(), "2026-11-22");
         assert_eq!(atlanta().business_day(at("2026-11-23T09:00:00Z")).to_string(), "2026-11-23");
+    }
+
+    #[test]
+    fn quarters_begin_where_the_year_has_them() {
+        let quarter = |text| at(text).quarter() - 4 * 2026;
+        assert_eq!([quarter("2026-01-01T00:00:00Z"), quarter("2026-03-31T23:59:59.999Z")], [0, 0]);
+        assert_eq!([quarter("2026-04-01T00:00:00Z"), quarter("2026-12-31T23:59:59.999Z")], [1, 3]);
+        assert_eq!(quarter("2027-01-01T00:00:00Z"), 4);
     }
 
     #[test]

@@ -55,6 +55,7 @@ const SQL_PLACES: &[Place] = &[
     Place::At("cloud-hub/src/kernel/journal/"),
     Place::At("cloud-hub/src/kernel/outbox.rs"),
     Place::At("cloud-hub/src/kernel/projection.rs"),
+    Place::At("cloud-hub/src/prepare.rs"),
     Place::Named("store"),
 ];
 

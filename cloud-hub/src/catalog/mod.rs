@@ -10,17 +10,18 @@ pub mod menu;
 use std::sync::Arc;
 
 use percolate_common::journal::{Service, StreamKind};
-use percolate_runtime::migrate::Migration;
 
 use crate::catalog::app::{CatalogApp, CatalogAppError};
 use crate::kernel::db::Db;
+use crate::kernel::engine::Schema;
 use crate::kernel::outbox::{self, Outbox, Relay};
 use crate::kernel::{ServiceContext, ServiceParts, ServiceTask, TaskFailure};
 
 /// Its name in paths, logs and metrics.
-const NAME: &str = "catalog";
+pub(crate) const NAME: &str = "catalog";
 
-const MIGRATIONS: &[Migration] = &[outbox::migration(1), outbox::migration_lives(2)];
+static SCHEMA: Schema =
+    Schema { name: NAME, sqlite: &outbox::migrations(1), postgres: &[outbox::migration_postgres(1)] };
 
 /// Opens the service's database and journal.
 ///
@@ -28,7 +29,7 @@ const MIGRATIONS: &[Migration] = &[outbox::migration(1), outbox::migration_lives
 /// [`CatalogAppError`] if the database cannot be used, or its journal contradicts the hub's.
 pub async fn open(context: &ServiceContext) -> Result<Arc<CatalogApp>, CatalogAppError> {
     let (data_dir, engine) = (context.data_dir.clone(), context.engine.clone());
-    let db = context.engine.opened(move || Db::open_with(NAME, &data_dir, MIGRATIONS, &engine)).await?;
+    let db = context.engine.opened(move || Db::open(&SCHEMA, &data_dir, &engine)).await?;
     let hub = context.journal.clone();
     let outbox = Outbox::open(db.clone(), (Service::Catalog, StreamKind::Catalog), &hub, &*context.entropy).await?;
     // What was said is read from the hub's journal, which may have been put back to before it was said.

@@ -1,109 +1,55 @@
-//! One database of the hub: a file, its writer with group commit, and its readers.
+//! One database of the hub: a file or a schema, its writer with group commit, and its readers.
 //!
 //! Each service has one of its own, and the journal is one. Nobody opens another's.
 
-use std::fmt;
 use std::future::{Future, poll_fn};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::sync::watch;
 
 use percolate_common::journal::{AuthorId, Hash, Head, Incarnation, JournalId, StreamKind};
 use percolate_runtime::database::DatabaseOptions;
-use percolate_runtime::migrate::Migration;
 use percolate_runtime::read_pool::ReadPool;
 use percolate_runtime::storage::{ReadTx, Row, StorageError, WriteTx};
-use percolate_runtime::tasks;
-use percolate_runtime::writer::{CommitHook, Writer, WriterOptions};
+use percolate_runtime::writer::{Writer, WriterOptions};
+
+use super::engine::{Engine, Schema};
 
 /// How many reads of one database run at the same time; the others wait their turn.
 const READERS: usize = 4;
-
-/// What databases run on.
-#[derive(Clone)]
-pub enum Engine {
-    /// Threads of their own: in every real process.
-    Threads,
-    /// The thread of whoever asks: in a simulation, whose hook lets the process die at any commit.
-    Inline(Arc<dyn CommitHook>),
-}
-
-impl fmt::Debug for Engine {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Threads => "Threads",
-            Self::Inline(_) => "Inline",
-        })
-    }
-}
-
-impl Engine {
-    /// Opens something. That waits for the disk: never on a thread that serves others, unless there is no other.
-    ///
-    /// # Errors
-    /// What `open` returns; [`StorageError::Panicked`] if it panics.
-    pub async fn opened<T: Send + 'static>(
-        &self,
-        open: impl FnOnce() -> Result<T, StorageError> + Send + 'static,
-    ) -> Result<T, StorageError> {
-        match self {
-            Self::Threads => tasks::blocking(open).await.unwrap_or(Err(StorageError::Panicked { name: "open" })),
-            Self::Inline(_) => open(),
-        }
-    }
-}
 
 /// A database of the hub. A clone is the same database.
 #[derive(Debug, Clone)]
 pub struct Db {
     name: &'static str,
-    path: PathBuf,
     writer: Writer,
     readers: ReadPool,
 }
 
 impl Db {
-    /// Opens `<name>.db` in the data folder, makes it if there is none, and brings it to the present schema.
+    /// Opens a database, makes it if there is none, and brings it to the present schema. Blocks.
     ///
     /// # Errors
     /// [`StorageError`] of any class.
-    pub fn open(name: &'static str, data_dir: &Path, migrations: &'static [Migration]) -> Result<Self, StorageError> {
-        Self::open_with(name, data_dir, migrations, &Engine::Threads)
-    }
-
-    /// As [`Db::open`], on an engine of the caller's choosing.
-    ///
-    /// # Errors
-    /// As [`Db::open`].
-    pub fn open_with(
-        name: &'static str,
-        data_dir: &Path,
-        migrations: &'static [Migration],
-        engine: &Engine,
-    ) -> Result<Self, StorageError> {
-        let path = data_dir.join(format!("{name}.db"));
-        let database = DatabaseOptions::new(&path, migrations).open()?;
-        let place = database.place().clone();
+    pub fn open(schema: &'static Schema, data_dir: &Path, engine: &Engine) -> Result<Self, StorageError> {
+        let name = schema.name;
+        let place = engine.place(name, data_dir)?;
+        let database = DatabaseOptions::new(place.clone(), schema.migrations(&place)).open()?;
         let (writer, readers) = match engine {
-            Engine::Threads => (Writer::start(WriterOptions::new(name), database)?, ReadPool::open(&place, READERS)?),
+            Engine::Threads | Engine::Server(_) => {
+                (Writer::start(WriterOptions::new(name), database)?, ReadPool::open(&place, READERS)?)
+            }
             Engine::Inline(hook) => (Writer::inline(name, database, hook.clone()), ReadPool::open_inline(&place)?),
         };
-        Ok(Self { name, path, writer, readers })
+        Ok(Self { name, writer, readers })
     }
 
     /// Its name in logs and metrics.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         self.name
-    }
-
-    /// Its file.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
     }
 
     /// Runs a command and waits until it is durable; what was asked for first is done first.

@@ -4,6 +4,7 @@
 //! It may use this room and `percolate-common`, and never another service: services meet in the journal only.
 
 pub mod db;
+pub mod engine;
 pub mod http;
 pub mod journal;
 pub mod metrics;
@@ -21,7 +22,8 @@ use percolate_common::entropy::Entropy;
 use percolate_common::time::Clock;
 use tokio_util::sync::CancellationToken;
 
-use crate::kernel::db::{Db, Engine};
+use crate::kernel::db::Db;
+use crate::kernel::engine::Engine;
 use crate::kernel::http::ServiceRouter;
 use crate::kernel::journal::Journal;
 use crate::kernel::projection::ProjectionRunner;

@@ -40,16 +40,24 @@ const ZONE: &str = "UTC";
 /// A calendar day of that zone, in milliseconds.
 const DAY_MS: i64 = 86_400_000;
 
-/// The tables of an outbox, to stand in a service's list of migrations under any number.
+/// The migrations of an outbox in a file, to stand in a service's list in this order, the first under this number.
 #[must_use]
-pub const fn migration(number: u32) -> Migration {
-    Migration::new(number, "outbox", include_str!("../../migrations/kernel/outbox.sql"))
+pub const fn migrations(number: u32) -> [Migration; 3] {
+    [
+        Migration::new(number, "outbox", include_str!("../../migrations/kernel/outbox.sql")),
+        Migration::new(number + 1, "outbox_lives", include_str!("../../migrations/kernel/outbox_lives.sql")),
+        Migration::new(
+            number + 2,
+            "outbox_side_by_side",
+            include_str!("../../migrations/kernel/outbox_side_by_side.sql"),
+        ),
+    ]
 }
 
-/// The table of earlier lives, to stand after [`migration`].
+/// The same on a server.
 #[must_use]
-pub const fn migration_lives(number: u32) -> Migration {
-    Migration::new(number, "outbox_lives", include_str!("../../migrations/kernel/outbox_lives.sql"))
+pub const fn migration_postgres(number: u32) -> Migration {
+    Migration::new(number, "outbox", include_str!("../../migrations/kernel/postgres/outbox.sql"))
 }
 
 /// Why an outbox cannot be used.
@@ -85,7 +93,7 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// The outbox of this run in a service's database: see [`migration`] and [`migration_lives`]. Nothing is written
+    /// The outbox of this run in a service's database: see [`migrations`]. Nothing is written
     /// before the first word.
     ///
     /// # Errors
@@ -128,8 +136,8 @@ pub fn append(
     now: UtcMillis,
 ) -> Result<Head, OutboxError> {
     life_ensure(tx, journal, now)?;
-    let mut head = head_fetch(tx, journal)?;
-    let mut hlc = hlc_fetch(tx, journal)?.max(after);
+    let (mut head, hlc) = head_fetch(tx, journal)?;
+    let mut hlc = hlc.max(after);
     for said in events {
         hlc = hlc.tick(now);
         let bytes = event::encode(&header(hlc, now), said, None)?;
@@ -146,13 +154,8 @@ pub fn append(
 /// [`StorageError`] if the query fails.
 pub fn said_list(tx: &ReadTx<'_>, journal: &JournalId, after_seq: u64) -> Result<Vec<Entry>, StorageError> {
     tx.query_list(
-        "SELECT seq, hash, event FROM outbox_past
-         WHERE stream = ?1 AND incarnation = ?2 AND seq > ?3
-         UNION ALL
-         SELECT entry.seq, entry.hash, entry.event
-         FROM outbox_entry AS entry JOIN outbox_journal AS present ON present.stream = entry.stream
-         WHERE entry.stream = ?1 AND present.incarnation = ?2 AND entry.seq > ?3
-         ORDER BY seq LIMIT ?4",
+        "SELECT seq, hash, event FROM outbox_said
+         WHERE stream = ?1 AND incarnation = ?2 AND seq > ?3 ORDER BY seq LIMIT ?4",
         params![
             journal.stream.number(),
             journal.incarnation.get().cast_signed(),
@@ -169,39 +172,24 @@ pub fn said_list(tx: &ReadTx<'_>, journal: &JournalId, after_seq: u64) -> Result
 /// Every life in which the service has said something.
 fn life_list(tx: &ReadTx<'_>, author: AuthorId, stream: StreamKind) -> Result<Vec<JournalId>, StorageError> {
     tx.query_list(
-        "SELECT DISTINCT incarnation FROM outbox_past WHERE stream = ?1
-         UNION SELECT incarnation FROM outbox_journal WHERE stream = ?1",
+        "SELECT incarnation FROM outbox_life WHERE stream = ?1 ORDER BY created_at_ms, incarnation",
         params![stream.number()],
         |row| Ok(JournalId { author, incarnation: incarnation_taken(row)?, stream }),
     )
 }
 
-/// Makes the journal the present one; what an earlier run said is put with the past.
+/// Begins a life, unless it has begun. Its clock goes on from those of all others.
 fn life_ensure(tx: &WriteTx<'_>, journal: &JournalId, now: UtcMillis) -> Result<(), StorageError> {
-    let stream = journal.stream.number();
-    let present =
-        tx.query_optional("SELECT incarnation, hlc FROM outbox_journal WHERE stream = ?1", params![stream], |row| {
-            Ok((row.take::<i64>()?, row.take::<i64>()?))
-        })?;
-    let incarnation = journal.incarnation.get().cast_signed();
-    let hlc = match present {
-        Some((present, _)) if present == incarnation => return Ok(()),
-        Some((earlier, hlc)) => {
-            tx.execute(
-                "INSERT INTO outbox_past (stream, incarnation, seq, event, hash)
-                 SELECT stream, CAST(?2 AS BIGINT), seq, event, hash FROM outbox_entry WHERE stream = ?1",
-                params![stream, earlier],
-            )?;
-            tx.execute("DELETE FROM outbox_entry WHERE stream = ?1", params![stream])?;
-            tx.execute("DELETE FROM outbox_journal WHERE stream = ?1", params![stream])?;
-            hlc
-        }
-        None => 0,
-    };
     tx.execute(
-        "INSERT INTO outbox_journal (stream, incarnation, seq, hash, hlc, created_at_ms)
-         VALUES (?1, ?2, 0, ?3, ?4, ?5)",
-        params![stream, incarnation, journal.genesis().hash.as_bytes(), hlc, now.get()],
+        "INSERT INTO outbox_life (stream, incarnation, seq, hash, hlc, created_at_ms)
+         VALUES (?1, ?2, 0, ?3, (SELECT coalesce(max(hlc), 0) FROM outbox_life WHERE stream = ?1), ?4)
+         ON CONFLICT (stream, incarnation) DO NOTHING",
+        params![
+            journal.stream.number(),
+            journal.incarnation.get().cast_signed(),
+            journal.genesis().hash.as_bytes(),
+            now.get()
+        ],
     )?;
     Ok(())
 }
@@ -314,35 +302,40 @@ fn header(hlc: Hlc, now: UtcMillis) -> Header {
     }
 }
 
-fn head_fetch(tx: &ReadTx<'_>, journal: &JournalId) -> Result<Head, OutboxError> {
+/// What was said in a life, and the latest reading of its clock.
+fn head_fetch(tx: &ReadTx<'_>, journal: &JournalId) -> Result<(Head, Hlc), OutboxError> {
     let head = tx.query_optional(
-        "SELECT seq, hash FROM outbox_journal WHERE stream = ?1 AND incarnation = ?2",
+        "SELECT seq, hash, hlc FROM outbox_life WHERE stream = ?1 AND incarnation = ?2",
         params![journal.stream.number(), journal.incarnation.get().cast_signed()],
-        head_taken,
+        |row| Ok((head_taken(row)?, Hlc::from_packed(row.take::<i64>()?.cast_unsigned()))),
     )?;
     head.ok_or(OutboxError::Unopened { journal: *journal })
 }
 
-fn hlc_fetch(tx: &ReadTx<'_>, journal: &JournalId) -> Result<Hlc, StorageError> {
-    let packed =
-        tx.query_one("SELECT hlc FROM outbox_journal WHERE stream = ?1", params![journal.stream.number()], |row| {
-            row.take::<i64>()
-        })?;
-    Ok(Hlc::from_packed(packed.cast_unsigned()))
-}
-
 fn entry_insert(tx: &WriteTx<'_>, journal: &JournalId, head: Head, bytes: &[u8]) -> Result<(), StorageError> {
     tx.execute(
-        "INSERT INTO outbox_entry (stream, seq, event, hash) VALUES (?1, ?2, ?3, ?4)",
-        params![journal.stream.number(), seq_column(head.seq), bytes, head.hash.as_bytes()],
+        "INSERT INTO outbox_said (stream, incarnation, seq, event, hash) VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![
+            journal.stream.number(),
+            journal.incarnation.get().cast_signed(),
+            seq_column(head.seq),
+            bytes,
+            head.hash.as_bytes()
+        ],
     )?;
     Ok(())
 }
 
 fn head_update(tx: &WriteTx<'_>, journal: &JournalId, head: Head, hlc: Hlc) -> Result<(), StorageError> {
     tx.execute(
-        "UPDATE outbox_journal SET seq = ?2, hash = ?3, hlc = ?4 WHERE stream = ?1",
-        params![journal.stream.number(), seq_column(head.seq), head.hash.as_bytes(), hlc.packed().cast_signed()],
+        "UPDATE outbox_life SET seq = ?3, hash = ?4, hlc = ?5 WHERE stream = ?1 AND incarnation = ?2",
+        params![
+            journal.stream.number(),
+            journal.incarnation.get().cast_signed(),
+            seq_column(head.seq),
+            head.hash.as_bytes(),
+            hlc.packed().cast_signed()
+        ],
     )?;
     Ok(())
 }

@@ -19,7 +19,7 @@ use percolate_runtime::storage::{ReadTx, StorageError, WriteTx};
 use percolate_runtime::system::monotonic_now;
 use tokio_util::sync::CancellationToken;
 
-use crate::kernel::db::{Db, head_taken, journal_columns, journal_taken, seq_column, seq_from_column};
+use crate::kernel::db::{Db, head_taken, journal_columns, journal_taken, seq_column};
 use crate::kernel::journal::{Entry, Journal, entry_list, hash_fetch, stream_list};
 
 /// Entries of one slice.
@@ -31,10 +31,16 @@ const SLICES_MAX: usize = 16;
 /// Positions that one projection may have: as many as there may be journals.
 const POSITIONS_MAX: i64 = 100_000;
 
-/// The table of positions, to stand in a service's list of migrations under any number.
+/// The table of positions in a file, to stand in a service's list of migrations under any number.
 #[must_use]
 pub const fn migration(number: u32) -> Migration {
     Migration::new(number, "projection", include_str!("../../migrations/kernel/projection.sql"))
+}
+
+/// The same on a server.
+#[must_use]
+pub const fn migration_postgres(number: u32) -> Migration {
+    Migration::new(number, "projection", include_str!("../../migrations/kernel/postgres/projection.sql"))
 }
 
 /// A read model of a service.
@@ -331,27 +337,37 @@ fn fold_slice(
     position: Head,
 ) -> Result<u64, ProjectionError> {
     let (author, incarnation, stream) = journal_columns(&slice.journal);
-    let at = tx.query_optional(
-        "SELECT seq FROM projection_position
-         WHERE projection = ?1 AND author = ?2 AND incarnation = ?3 AND stream = ?4",
-        params![projection.name(), author, incarnation, stream],
-        |row| row.take(),
-    )?;
-    if at.map_or(0, seq_from_column) != position.seq {
-        // Folded already: the commit before this one was kept although it seemed to fail.
+    let (Some(first), Some(last)) = (slice.entries.first(), slice.entries.last()) else { return Ok(0) };
+    // The position first: whoever else folds the same slice waits here, and finds it folded.
+    let moved = if position.seq == 0 {
+        tx.execute(
+            "INSERT INTO projection_position (projection, author, incarnation, stream, seq, hash)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
+            params![projection.name(), author, incarnation, stream, seq_column(last.seq), last.hash.as_bytes()],
+        )?
+    } else {
+        tx.execute(
+            "UPDATE projection_position SET seq = ?6, hash = ?7
+             WHERE projection = ?1 AND author = ?2 AND incarnation = ?3 AND stream = ?4 AND seq = ?5",
+            params![
+                projection.name(),
+                author,
+                incarnation,
+                stream,
+                seq_column(position.seq),
+                seq_column(last.seq),
+                last.hash.as_bytes()
+            ],
+        )?
+    };
+    if moved == 0 {
+        // Folded already: by somebody else, or the commit before this one was kept although it seemed to fail.
         return Ok(0);
     }
-    let (Some(first), Some(last)) = (slice.entries.first(), slice.entries.last()) else { return Ok(0) };
     if position.after(&first.bytes).hash != first.hash {
         return Err(ProjectionError::Discontinued { journal: slice.journal, seq: first.seq });
     }
     projection.apply(tx, slice)?;
-    tx.execute(
-        "INSERT INTO projection_position (projection, author, incarnation, stream, seq, hash)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-         ON CONFLICT (projection, author, incarnation, stream) DO UPDATE SET seq = excluded.seq, hash = excluded.hash",
-        params![projection.name(), author, incarnation, stream, seq_column(last.seq), last.hash.as_bytes()],
-    )?;
     Ok(slice.entries.len() as u64)
 }
 

@@ -166,9 +166,10 @@ mod tests {
     use tempfile::TempDir;
 
     use crate::kernel::db::Db;
+    use crate::kernel::engine::Engine;
     use crate::kernel::journal::{Arrival, Journal, batch_apply, entry_list};
     use crate::kernel::projection::ProjectionRunner;
-    use crate::reporting::MIGRATIONS;
+    use crate::reporting::SCHEMA;
     use crate::reporting::projection::SalesProjection;
 
     use super::*;
@@ -189,7 +190,7 @@ mod tests {
         fn new() -> Self {
             let folder = TempDir::new().unwrap();
             let journal = Journal::open(folder.path()).unwrap();
-            let db = Db::open(NAME, folder.path(), MIGRATIONS).unwrap();
+            let db = Db::open(&SCHEMA, folder.path(), &Engine::Threads).unwrap();
             let runner = ProjectionRunner::new(std::sync::Arc::new(SalesProjection), journal.clone(), db.clone());
             let author = AuthorId::node(NodeId::new(11));
             let id = JournalId { author, incarnation: Incarnation::new(3), stream: StreamKind::Stock };

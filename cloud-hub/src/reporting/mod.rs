@@ -20,6 +20,7 @@ use percolate_runtime::migrate::Migration;
 use percolate_runtime::storage::StorageError;
 
 use crate::kernel::db::Db;
+use crate::kernel::engine::{Engine, Schema};
 use crate::kernel::journal::Journal;
 use crate::kernel::projection::{self as kernel_projection, ProjectionError, ProjectionRunner};
 use crate::kernel::{ServiceContext, ServiceParts, ServiceTask};
@@ -27,12 +28,19 @@ use crate::kernel::{ServiceContext, ServiceParts, ServiceTask};
 /// The service's name: the part of its paths after `/v1/`, and of its file.
 pub const NAME: &str = "reporting";
 
-const MIGRATIONS: &[Migration] = &[
-    Migration::new(1, "reporting", include_str!("../../migrations/reporting/0001_reporting.sql")),
-    kernel_projection::migration(2),
-    Migration::new(3, "stock_alias", include_str!("../../migrations/reporting/0002_stock_alias.sql")),
-    Migration::new(4, "no_stock_cell", include_str!("../../migrations/reporting/0003_no_stock_cell.sql")),
-];
+static SCHEMA: Schema = Schema {
+    name: NAME,
+    sqlite: &[
+        Migration::new(1, "reporting", include_str!("../../migrations/reporting/0001_reporting.sql")),
+        kernel_projection::migration(2),
+        Migration::new(3, "stock_alias", include_str!("../../migrations/reporting/0002_stock_alias.sql")),
+        Migration::new(4, "no_stock_cell", include_str!("../../migrations/reporting/0003_no_stock_cell.sql")),
+    ],
+    postgres: &[
+        Migration::new(1, "reporting", include_str!("../../migrations/reporting/postgres/0001_reporting.sql")),
+        kernel_projection::migration_postgres(2),
+    ],
+};
 
 /// What stands behind the routes.
 #[derive(Debug, Clone)]
@@ -46,7 +54,7 @@ pub(crate) struct Reporting {
 /// # Errors
 /// [`StorageError`] if its database cannot be opened.
 pub fn parts(context: &ServiceContext) -> Result<ServiceParts, StorageError> {
-    let db = Db::open_with(NAME, &context.data_dir, MIGRATIONS, &context.engine)?;
+    let db = Db::open(&SCHEMA, &context.data_dir, &context.engine)?;
     let reporting = Reporting { db: db.clone(), journal: context.journal.clone() };
     let feed = live::Feed::new(reporting.clone(), context.clock.clone());
     let runner = ProjectionRunner::new(Arc::new(projection::SalesProjection), context.journal.clone(), db.clone());
@@ -64,13 +72,14 @@ pub fn parts(context: &ServiceContext) -> Result<ServiceParts, StorageError> {
     })
 }
 
-/// Folds the whole journal anew. The hub must not be running on `data_dir`.
+/// Folds the whole journal anew. The hub must not be running on its databases.
 ///
 /// # Errors
 /// [`ProjectionError`] if the journal cannot be folded or a database cannot be opened.
-pub async fn rebuild(data_dir: &Path) -> Result<(), ProjectionError> {
-    let journal = Journal::open(data_dir)?;
-    let db = Db::open(NAME, data_dir, MIGRATIONS)?;
+pub async fn rebuild(data_dir: &Path, engine: &Engine) -> Result<(), ProjectionError> {
+    let (data_dir, own) = (data_dir.to_owned(), engine.clone());
+    let open = move || Ok((Journal::open_with(&data_dir, &own)?, Db::open(&SCHEMA, &data_dir, &own)?));
+    let (journal, db) = engine.opened(open).await?;
     let runner = ProjectionRunner::new(Arc::new(projection::SalesProjection), journal.clone(), db.clone());
     let outcome = runner.rebuild().await;
     db.stop().await;
@@ -82,8 +91,8 @@ pub async fn rebuild(data_dir: &Path) -> Result<(), ProjectionError> {
 ///
 /// # Errors
 /// [`StorageError`] if the database cannot be read.
-pub fn digest(data_dir: &Path) -> Result<Vec<(&'static str, String)>, StorageError> {
-    let db = Db::open(NAME, data_dir, MIGRATIONS)?;
+pub fn digest(data_dir: &Path, engine: &Engine) -> Result<Vec<(&'static str, String)>, StorageError> {
+    let db = Db::open(&SCHEMA, data_dir, engine)?;
     let digest = digest_of(&db);
     db.stop_blocking();
     digest

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cloud_hub::kernel::ServiceContext;
-use cloud_hub::kernel::db::{Db, Engine};
+use cloud_hub::kernel::db::Db;
 use cloud_hub::kernel::journal::{
     Arrival, Journal, LifeTotal, Outcome, Receipt, batch_apply, entry_list, stock_total_list,
 };
@@ -22,11 +22,11 @@ use percolate_common::wire::envelope::Batch;
 use percolate_common::wire::event;
 use percolate_runtime::storage::StorageError;
 use proptest::prelude::*;
-use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::support::copies::{ids, image, sales_of_life, sell, write_again};
 use crate::support::events::{BEANS_PER_TICKET, NOON_MS, Written, encoded, from_the_future};
+use crate::support::ground::{Ground, opened};
 use crate::support::hub::StandingClock;
 
 /// A journal, and the reports over it.
@@ -35,21 +35,21 @@ struct Ledger {
     db: Db,
     runner: ProjectionRunner,
     runtime: Runtime,
-    _folder: TempDir,
+    _folder: Ground,
 }
 
 impl Ledger {
     fn new() -> Self {
-        let folder = TempDir::new().unwrap();
-        let journal = Journal::open(folder.path()).unwrap();
-        let mut parts = reporting::parts(&ServiceContext {
+        let folder = Ground::new();
+        let journal = folder.journal();
+        let context = ServiceContext {
             data_dir: folder.path().to_owned(),
-            engine: Engine::Threads,
+            engine: folder.engine(),
             journal: journal.clone(),
             clock: Arc::new(StandingClock),
             entropy: Arc::new(SeededEntropy::new(9)),
-        })
-        .unwrap();
+        };
+        let mut parts = opened(folder.path(), |_, _| reporting::parts(&context)).unwrap();
         Self {
             journal,
             db: parts.db,
@@ -104,9 +104,9 @@ impl Ledger {
         let sums: Result<(i64, i64, i64), StorageError> = self.db.read(|tx| {
             let number = |sql| tx.query_one(sql, &[], |row| row.take::<i64>());
             Ok((
-                number("SELECT coalesce(sum(tickets), 0) FROM rollup WHERE scope = 0 AND kind = 1")?,
-                number("SELECT coalesce(sum(used - received), 0) FROM stock_fold")?,
-                number("SELECT coalesce(sum(used - received), 0) FROM stock_alias")?,
+                number("SELECT CAST(coalesce(sum(tickets), 0) AS BIGINT) FROM rollup WHERE scope = 0 AND kind = 1")?,
+                number("SELECT CAST(coalesce(sum(used - received), 0) AS BIGINT) FROM stock_fold")?,
+                number("SELECT CAST(coalesce(sum(used - received), 0) AS BIGINT) FROM stock_alias")?,
             ))
         });
         let totals = self.journal.db().read(stock_total_list).unwrap();

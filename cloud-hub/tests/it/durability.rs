@@ -19,13 +19,14 @@ use percolate_runtime::tasks::TaskGroup;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
+use crate::support::ground::Ground;
 use crate::support::hub::StandingClock;
 use crate::support::node::TestNode;
 use crate::support::{DEADLINE, eventually};
 
 /// A broker, a link and ingest around a journal, and nothing else.
 pub(crate) struct Bare {
-    _folder: TempDir,
+    _folder: Ground,
     pub(crate) journal: Journal,
     pub(crate) broker: EmbeddedBroker,
     trouble: tokio::sync::watch::Receiver<Option<&'static str>>,
@@ -33,8 +34,8 @@ pub(crate) struct Bare {
 }
 
 pub(crate) async fn bare() -> Bare {
-    let folder = TempDir::new().unwrap();
-    let journal = Journal::open(folder.path()).unwrap();
+    let folder = Ground::new();
+    let journal = folder.journal();
     let broker = EmbeddedBroker::start("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let tasks = TaskGroup::new();
     let run = broker.clone();

@@ -1,11 +1,11 @@
 //! The lives of a node: disks that were put back or copied, and how everybody goes on.
 
-use cloud_hub::kernel::journal::Journal;
 use percolate_common::wire::session::{FromHub, FromNode, Verdict};
 use percolate_runtime::storage::StorageError;
 
 use crate::support::copies::{image, sales_of_life, sell, write_again};
 use crate::support::events::Written;
+use crate::support::ground::journal_at;
 use crate::support::hub::TestHub;
 use crate::support::process::{Process, place, said_of};
 
@@ -322,7 +322,7 @@ async fn what_a_node_has_vouched_for_is_kept() {
     hub.stop().await;
     let data_dir = hub.data_dir().to_owned();
     let kept = percolate_runtime::tasks::blocking(move || {
-        let journal = Journal::open(&data_dir).unwrap();
+        let journal = journal_at(&data_dir);
         let kept = journal.db().read(|tx| {
             let said = "SELECT seq, hash, signature FROM signed_head WHERE seq > 0";
             tx.query_list(said, &[], |row| Ok((row.take::<i64>()?, row.take::<Vec<u8>>()?, row.take::<Vec<u8>>()?)))

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::support::events::from_the_future;
 use crate::support::eventually;
+use crate::support::ground::engine_at;
 use crate::support::hand::change;
 use crate::support::hub::TestHub;
 use crate::support::node::TestNode;
@@ -38,7 +39,7 @@ async fn what_an_older_program_parked_is_read_at_the_next_start_and_counted() {
     hub.stop().await;
 
     parked_by_an_older_program(hub.data_dir(), 2).await;
-    reporting::rebuild(hub.data_dir()).await.unwrap();
+    reporting::rebuild(hub.data_dir(), &engine_at(hub.data_dir())).await.unwrap();
     hub.open().await.unwrap();
     eventually("the sale in the reports", || async { (tickets_and_parked(&hub).await == (3, 1)).then_some(()) }).await;
     assert_eq!(hub.stream("n11", "sales").await.unwrap()["parked"], json!(1), "one is of a program newer still");

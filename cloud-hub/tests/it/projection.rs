@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use cloud_hub::kernel::db::Db;
+use cloud_hub::kernel::engine::Schema;
 use cloud_hub::kernel::journal::{Arrival, Journal, batch_apply};
 use cloud_hub::kernel::projection::{self, Projection, ProjectionError, ProjectionRunner, Slice, position_list};
 use percolate_common::ids::NodeId;
@@ -14,21 +15,32 @@ use percolate_runtime::migrate::Migration;
 use percolate_runtime::params;
 use percolate_runtime::storage::{StorageError, WriteTx};
 use percolate_runtime::tasks::TaskGroup;
-use tempfile::TempDir;
 
 use crate::durability::bare;
 use crate::support::events::{NOON_MS, Written, from_the_future};
 use crate::support::eventually;
+use crate::support::ground::Ground;
 use crate::support::node::TestNode;
 
-const MIGRATIONS: &[Migration] = &[
-    Migration::new(
-        1,
-        "count",
-        "CREATE TABLE folded (node INTEGER PRIMARY KEY, entries INTEGER, seqs INTEGER, parked INTEGER) STRICT",
-    ),
-    projection::migration(2),
-];
+static SCHEMA: Schema = Schema {
+    name: "counting",
+    sqlite: &[
+        Migration::new(
+            1,
+            "count",
+            "CREATE TABLE folded (node INTEGER PRIMARY KEY, entries INTEGER, seqs INTEGER, parked INTEGER) STRICT",
+        ),
+        projection::migration(2),
+    ],
+    postgres: &[
+        Migration::new(
+            1,
+            "count",
+            "CREATE TABLE folded (node BIGINT PRIMARY KEY, entries BIGINT, seqs BIGINT, parked BIGINT)",
+        ),
+        projection::migration_postgres(2),
+    ],
+};
 
 /// Counts entries and adds up their numbers by author; panics when it is told to.
 #[derive(Debug, Default)]
@@ -53,7 +65,8 @@ impl Projection for Counting {
         for entry in &slice.entries {
             tx.execute(
                 "INSERT INTO folded VALUES (?1, 1, ?2, ?3)
-                 ON CONFLICT DO UPDATE SET entries = entries + 1, seqs = seqs + ?2, parked = parked + ?3",
+                 ON CONFLICT (node) DO UPDATE SET entries = folded.entries + 1, seqs = folded.seqs + ?2,
+                    parked = folded.parked + ?3",
                 params![node, entry.seq.cast_signed(), entry.parked],
             )?;
         }
@@ -73,7 +86,7 @@ impl Projection for Counting {
 }
 
 struct Bench {
-    _folder: TempDir,
+    _folder: Ground,
     journal: Journal,
     db: Db,
     counting: Arc<Counting>,
@@ -82,14 +95,14 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let folder = TempDir::new().unwrap();
-        let journal = Journal::open(folder.path()).unwrap();
+        let folder = Ground::new();
+        let journal = folder.journal();
         Self::over(journal, folder)
     }
 
     /// The projection's database in `folder`, whoever writes the journal.
-    fn over(journal: Journal, folder: TempDir) -> Self {
-        let db = Db::open("counting", folder.path(), MIGRATIONS).unwrap();
+    fn over(journal: Journal, folder: Ground) -> Self {
+        let db = folder.database(&SCHEMA);
         let counting = Arc::new(Counting::default());
         let runner = ProjectionRunner::new(counting.clone(), journal.clone(), db.clone());
         Self { _folder: folder, journal, db, counting, runner }
@@ -262,7 +275,7 @@ async fn what_was_folded_of_a_journal_that_was_put_back_is_folded_anew() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_projection_that_always_panics_holds_up_no_acknowledgement() {
     let bare = bare().await;
-    let bench = Bench::over(bare.journal.clone(), TempDir::new().unwrap());
+    let bench = Bench::over(bare.journal.clone(), Ground::new());
     bench.counting.panics.store(u32::MAX, Ordering::SeqCst);
     let tasks = TaskGroup::new();
     let runner = bench.runner.clone();

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use cloud_hub::kernel::db::Db;
+use cloud_hub::kernel::engine::Schema;
 use cloud_hub::kernel::journal::{Journal, entry_list, stream_fetch, stream_list};
 use cloud_hub::kernel::outbox::{self, Outbox, OutboxError, Relay, append, said_list};
 use percolate_common::domain::catalog::{CatalogEvent, Category};
@@ -12,19 +13,20 @@ use percolate_common::hlc::Hlc;
 use percolate_common::ids::CategoryId;
 use percolate_common::journal::{JournalId, Service, StreamKind};
 use percolate_common::time::UtcMillis;
-use percolate_runtime::migrate::Migration;
+use percolate_runtime::params;
 use percolate_runtime::storage::StorageError;
-use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::events::NOON_MS;
 use crate::support::eventually;
+use crate::support::ground::{Ground, lose};
 use crate::support::hub::StandingClock;
 
-const MIGRATIONS: &[Migration] = &[outbox::migration(1), outbox::migration_lives(2)];
+static SCHEMA: Schema =
+    Schema { name: "service", sqlite: &outbox::migrations(1), postgres: &[outbox::migration_postgres(1)] };
 
 struct Desk {
-    folder: TempDir,
+    folder: Ground,
     db: Db,
     hub: Journal,
     outbox: Outbox,
@@ -33,14 +35,13 @@ struct Desk {
 
 impl Desk {
     async fn new() -> Self {
-        let folder = TempDir::new().unwrap();
+        let folder = Ground::new();
         Self::open(folder, 1).await.unwrap()
     }
 
-    async fn open(folder: TempDir, seed: u64) -> Result<Self, OutboxError> {
-        let path = folder.path().to_owned();
-        let db = Db::open("service", &path, MIGRATIONS).unwrap();
-        let hub = Journal::open(&path).unwrap();
+    async fn open(folder: Ground, seed: u64) -> Result<Self, OutboxError> {
+        let db = folder.database(&SCHEMA);
+        let hub = folder.journal();
         let entropy = SeededEntropy::new(seed);
         let of = (Service::Catalog, StreamKind::Catalog);
         let outbox = Outbox::open(db.clone(), of, &hub, &entropy).await?;
@@ -127,12 +128,6 @@ async fn the_relay_is_woken_by_the_services_commits() {
     assert!(tasks.stop(std::time::Duration::from_secs(5)).await.is_clean());
 }
 
-fn remove(folder: &std::path::Path, name: &str) {
-    for ending in ["", "-wal", "-shm"] {
-        std::fs::remove_file(folder.join(format!("{name}.db{ending}"))).unwrap_or_default();
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn each_run_that_says_something_begins_a_life_and_leaves_the_earlier_ones_as_they_are() {
     let desk = Desk::new().await;
@@ -143,7 +138,7 @@ async fn each_run_that_says_something_begins_a_life_and_leaves_the_earlier_ones_
     let desk = desk.reopened(|_| {}).await.unwrap();
     desk.relay.catch_up().await.unwrap();
     assert_eq!(desk.hub.db().read_async(stream_list).await.unwrap().len(), 1);
-    let desk = desk.reopened(|folder| remove(folder, "service")).await.unwrap();
+    let desk = desk.reopened(|folder| lose(folder, "service")).await.unwrap();
     assert_ne!(desk.outbox.journal_id(), id);
     desk.say(&names(1)).await;
     desk.relay.catch_up().await.unwrap();
@@ -161,30 +156,10 @@ async fn a_lost_hub_journal_is_filled_again_from_the_outbox_with_every_life() {
     desk.say(&names(3)).await;
     desk.relay.catch_up().await.unwrap();
     let second = desk.outbox.journal_id();
-    let desk = desk.reopened(|folder| remove(folder, "journal")).await.unwrap();
+    let desk = desk.reopened(|folder| lose(folder, "journal")).await.unwrap();
     desk.relay.catch_up().await.unwrap();
     assert!(desk.held(first).await == said && said.len() == 20);
     assert_eq!(desk.held(second).await.len(), 3);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_service_database_that_was_put_back_continues_no_life() {
-    let desk = Desk::new().await;
-    desk.say(&names(2)).await;
-    let desk = desk.reopened(|folder| drop(std::fs::copy(folder.join("service.db"), folder.join("older.db")))).await;
-    let desk = desk.unwrap();
-    desk.say(&names(3)).await;
-    desk.relay.catch_up().await.unwrap();
-    let (lost, _) = (desk.outbox.journal_id(), desk.db.stop().await);
-    let put_back = |folder: &std::path::Path| {
-        remove(folder, "service");
-        std::fs::rename(folder.join("older.db"), folder.join("service.db")).unwrap();
-    };
-    let desk = desk.reopened(put_back).await.unwrap();
-    desk.say(&names(4)).await;
-    desk.relay.catch_up().await.unwrap();
-    assert_ne!(desk.outbox.journal_id(), lost);
-    assert_eq!((desk.held(lost).await.len(), desk.both().await.1.len()), (3, 4));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -195,10 +170,37 @@ async fn an_outbox_that_was_changed_is_refused() {
     desk.say(&names(1)).await;
     let id = desk.outbox.journal_id();
     let change = |tx: &percolate_runtime::storage::WriteTx<'_>| {
-        tx.execute("UPDATE outbox_entry SET event = zeroblob(9) WHERE seq = 3", &[])
+        tx.execute("UPDATE outbox_said SET event = ?1 WHERE seq = 3", params![&[0_u8; 9]])
     };
     let changed: Result<usize, StorageError> = desk.db.write("damage", change).await;
     assert_eq!(changed.unwrap(), 1);
     let refused = desk.relay.catch_up().await.unwrap_err();
     assert!(matches!(refused, OutboxError::Forked { journal, seq: 2 } if journal == id), "{refused}");
+}
+
+/// What can only happen to files.
+#[cfg(test)]
+mod of_files {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_service_database_that_was_put_back_continues_no_life() {
+        let desk = Desk::new().await;
+        desk.say(&names(2)).await;
+        let desk =
+            desk.reopened(|folder| drop(std::fs::copy(folder.join("service.db"), folder.join("older.db")))).await;
+        let desk = desk.unwrap();
+        desk.say(&names(3)).await;
+        desk.relay.catch_up().await.unwrap();
+        let (lost, _) = (desk.outbox.journal_id(), desk.db.stop().await);
+        let put_back = |folder: &std::path::Path| {
+            lose(folder, "service");
+            std::fs::rename(folder.join("older.db"), folder.join("service.db")).unwrap();
+        };
+        let desk = desk.reopened(put_back).await.unwrap();
+        desk.say(&names(4)).await;
+        desk.relay.catch_up().await.unwrap();
+        assert_ne!(desk.outbox.journal_id(), lost);
+        assert_eq!((desk.held(lost).await.len(), desk.both().await.1.len()), (3, 4));
+    }
 }

@@ -93,6 +93,46 @@ impl Server {
     }
 }
 
+/// A connection to a database on a server for whoever makes what services stand on: roles and schemas.
+pub struct Admin(Client);
+
+impl fmt::Debug for Admin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Admin").finish_non_exhaustive()
+    }
+}
+
+impl Admin {
+    /// Connects as whom the connection string says. Blocks.
+    ///
+    /// # Errors
+    /// [`StorageError`] if the server cannot be reached, or is none that is taken.
+    pub fn connect(connection: &str) -> Result<Self, StorageError> {
+        let mut config: Config = connection.parse()?;
+        config.connect_timeout(CONNECT_TIME_MAX).application_name("percolate-admin");
+        let mut client = config.connect(NoTls)?;
+        check(&mut client)?;
+        Ok(Self(client))
+    }
+
+    /// Runs statements that bind nothing and find nothing.
+    ///
+    /// # Errors
+    /// [`StorageError`] of the first that fails; several are one transaction.
+    pub fn batch(&mut self, sql: &str) -> Result<(), StorageError> {
+        Ok(self.0.batch_execute(sql)?)
+    }
+
+    /// The first cell of each row of a query, which must be text.
+    ///
+    /// # Errors
+    /// [`StorageError`] if the query fails or the cell is no text.
+    pub fn texts(&mut self, sql: &str) -> Result<Vec<String>, StorageError> {
+        let rows = self.0.query(sql, &[])?;
+        rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    }
+}
+
 /// Refuses a server that would not keep what it has confirmed, or orders texts in another way.
 fn check(client: &mut Client) -> Result<(), StorageError> {
     let row = client.query_one(

@@ -5,10 +5,14 @@ use std::time::Duration;
 
 use crate::connection::{Connection, Place};
 use crate::storage::{ReadTx, StorageError};
+use crate::system::monotonic_now;
 use crate::tasks;
 
 /// How long a caller waits for a free reader before it gets [`StorageError::ReadersBusy`], in milliseconds.
 pub const READER_WAIT_MS_MAX: u64 = 5_000;
+
+/// How long to wait before a server that cannot be reached is tried again.
+const TRY_AGAIN: Duration = Duration::from_millis(50);
 
 /// Some connections that only read. A clone shares them.
 #[derive(Debug, Clone)]
@@ -74,10 +78,8 @@ impl ReadPool {
         F: FnOnce(&ReadTx<'_>) -> Result<T, E>,
         E: From<StorageError>,
     {
-        let loan = self.borrow_reader()?;
-        let connection = loan.connection.as_ref().ok_or_else(|| E::from(StorageError::Closed))?;
-        connection.begin_read()?;
-        f(&connection.reading())
+        let mut loan = self.borrow_reader()?;
+        f(&loan.begin()?.reading())
     }
 
     /// Reads in one consistent snapshot on a thread that may block.
@@ -109,11 +111,7 @@ impl ReadPool {
             .unwrap_or_else(PoisonError::into_inner);
         let place = idle.pop().ok_or(StorageError::ReadersBusy { wait_ms: READER_WAIT_MS_MAX })?;
         drop(idle);
-        let mut loan = Loan { shared, connection: place };
-        if loan.connection.is_none() {
-            loan.connection = Some(shared.place.open_reader()?);
-        }
-        Ok(loan)
+        Ok(Loan { shared, connection: place })
     }
 }
 
@@ -131,6 +129,34 @@ impl Drop for Shared {
 struct Loan<'p> {
     shared: &'p Shared,
     connection: Option<Connection>,
+}
+
+impl Loan<'_> {
+    /// Begins a snapshot. A server that is not there is waited for a little: it may be starting again.
+    fn begin(&mut self) -> Result<&Connection, StorageError> {
+        let until = monotonic_now() + Duration::from_millis(READER_WAIT_MS_MAX);
+        loop {
+            match self.try_begin() {
+                Ok(connection) => return Ok(self.connection.insert(connection)),
+                Err(StorageError::Unreachable(_)) if monotonic_now() < until => std::thread::park_timeout(TRY_AGAIN),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn try_begin(&mut self) -> Result<Connection, StorageError> {
+        if let Some(connection) = self.connection.take() {
+            match connection.begin_read() {
+                Ok(()) => return Ok(connection),
+                // It was broken while nobody used it.
+                Err(StorageError::Unreachable(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let connection = self.shared.place.open_reader()?;
+        connection.begin_read()?;
+        Ok(connection)
+    }
 }
 
 impl Drop for Loan<'_> {

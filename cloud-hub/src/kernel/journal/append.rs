@@ -3,17 +3,40 @@
 use metrics::counter;
 use percolate_common::crdt::stock::StockTotal;
 use percolate_common::ids::StockItemId;
-use percolate_common::journal::{Head, JournalId};
+use percolate_common::journal::{AuthorId, Head, JournalId};
 use percolate_common::sync::inbound::{Accepted, Judgement, judge};
 use percolate_common::time::UtcMillis;
 use percolate_common::wire::envelope::Batch;
 use percolate_runtime::params;
-use percolate_runtime::storage::{StorageError, WriteTx};
+use percolate_runtime::storage::{EngineKind, StorageError, WriteTx};
 
 use super::origin::Origins;
-use super::read::{hash_fetch, stream_fetch, stream_id_fetch};
-use super::{Arrival, Look, Outcome, Receipt};
+use super::read::{hash_fetch, held_fetch};
+use super::{Arrival, Look, Outcome, Receipt, postgres, sqlite};
 use crate::kernel::db::{journal_columns, seq_column};
+
+/// Keeps others from the journals of an author until the transaction ends, and waits for who keeps us from them. In a file
+/// there is only one who writes.
+///
+/// # Errors
+/// [`StorageError::Conflict`] if somebody else takes too long; [`StorageError`] if it cannot be written.
+pub fn author_lock(tx: &WriteTx<'_>, author: AuthorId) -> Result<(), StorageError> {
+    match tx.engine() {
+        EngineKind::Sqlite => Ok(()),
+        EngineKind::Postgres => postgres::author_lock(tx, author),
+    }
+}
+
+/// As [`author_lock`], without waiting: tells whether nobody else writes them now.
+///
+/// # Errors
+/// [`StorageError`] if it cannot be written.
+pub fn author_try_lock(tx: &WriteTx<'_>, author: AuthorId) -> Result<bool, StorageError> {
+    match tx.engine() {
+        EngineKind::Sqlite => Ok(true),
+        EngineKind::Postgres => postgres::author_try_lock(tx, author),
+    }
+}
 
 /// Applies a batch: what is new of it is appended, what is held already changes nothing, whatever the order and number
 /// of the batches.
@@ -21,36 +44,38 @@ use crate::kernel::db::{journal_columns, seq_column};
 /// # Errors
 /// [`StorageError`] if it cannot be written; nothing of it is kept then.
 pub fn batch_apply(tx: &WriteTx<'_>, arrival: &Arrival, now: UtcMillis) -> Result<Receipt, StorageError> {
+    author_lock(tx, arrival.batch.journal.author)?;
+    batch_append(tx, arrival, now)
+}
+
+/// As [`batch_apply`], for whoever holds the lock of the author: what is held is read after it was taken.
+///
+/// # Errors
+/// As [`batch_apply`].
+pub fn batch_append(tx: &WriteTx<'_>, arrival: &Arrival, now: UtcMillis) -> Result<Receipt, StorageError> {
     let batch = &arrival.batch;
-    let state = stream_fetch(tx, &batch.journal)?;
-    let held = state.as_ref().map_or_else(|| batch.journal.genesis(), |state| state.head);
-    let judgement = judge(held, batch, |seq| hash_fetch(tx, &batch.journal, seq))?;
-    let receipt = match judgement {
+    let held = held_fetch(tx, &batch.journal)?;
+    let place = held.as_ref().map(|held| held.place);
+    let head = held.map_or_else(|| batch.journal.genesis(), |held| held.state.head);
+    let receipt = match judge(head, batch, |seq| hash_fetch(tx, &batch.journal, seq))? {
         Judgement::Append(accepted) => {
-            let stream_id = stream_ensure(tx, &batch.journal, now)?;
-            let skipped = arrival.looks.len() - accepted.len();
-            let origins = Origins::of(tx, &batch.journal, stream_id)?;
-            let mut append =
-                Append { tx, stream_id, origins, head: held, parked: Vec::new(), aliases: 0, last_at: None };
-            for (entry, look) in accepted.iter().zip(arrival.looks.iter().skip(skipped)) {
-                append.entry(entry, look)?;
-            }
-            append.finish(batch, now)?;
-            let Append { parked, aliases, head, .. } = append;
-            Receipt { head, outcome: Outcome::Appended { entries: accepted.len() as u64, parked, aliases } }
+            let place = place.map_or_else(|| stream_insert(tx, &batch.journal, now), Ok)?;
+            let looks = arrival.looks.get(arrival.looks.len() - accepted.len()..).unwrap_or_default();
+            let stream = Stream { tx, journal: batch.journal, place, head };
+            stream.append((batch, &accepted, looks), now)?
         }
         Judgement::Repeat => {
             // An author that repeats its last batch may bring totals that an earlier one could not carry.
-            if batch.seq_hi() == held.seq && !batch.stock_totals.is_empty() {
-                let stream_id = stream_ensure(tx, &batch.journal, now)?;
-                stock_totals_join(tx, stream_id, held.seq, &batch.stock_totals)?;
+            if batch.seq_hi() == head.seq && !batch.stock_totals.is_empty() {
+                let place = place.map_or_else(|| stream_insert(tx, &batch.journal, now), Ok)?;
+                Stream { tx, journal: batch.journal, place, head }.totals_join(head.seq, &batch.stock_totals)?;
             }
-            Receipt { head: held, outcome: Outcome::Repeated }
+            Receipt { head, outcome: Outcome::Repeated }
         }
-        Judgement::Gap => Receipt { head: held, outcome: Outcome::Gap },
+        Judgement::Gap => Receipt { head, outcome: Outcome::Gap },
         Judgement::Fork { seq } => {
             stream_fork(tx, &batch.journal, seq)?;
-            Receipt { head: held, outcome: Outcome::Forked { seq } }
+            Receipt { head, outcome: Outcome::Forked { seq } }
         }
     };
     Ok(receipt)
@@ -61,10 +86,14 @@ pub fn batch_apply(tx: &WriteTx<'_>, arrival: &Arrival, now: UtcMillis) -> Resul
 /// # Errors
 /// [`StorageError`] if it cannot be written.
 pub fn stream_announce(tx: &WriteTx<'_>, journal: &JournalId, seq: u64, now: UtcMillis) -> Result<(), StorageError> {
-    let stream_id = stream_ensure(tx, journal, now)?;
+    if held_fetch(tx, journal)?.is_none() {
+        stream_insert(tx, journal, now)?;
+    }
+    let (author, incarnation, stream) = journal_columns(journal);
     tx.execute(
-        "UPDATE journal_stream SET announced_seq = ?2 WHERE id = ?1 AND announced_seq < ?2",
-        params![stream_id, seq_column(seq)],
+        "UPDATE journal_stream SET announced_seq = ?4
+         WHERE author = ?1 AND incarnation = ?2 AND stream = ?3 AND announced_seq < ?4",
+        params![author, incarnation, stream, seq_column(seq)],
     )?;
     Ok(())
 }
@@ -103,108 +132,111 @@ pub fn stream_fork(tx: &WriteTx<'_>, journal: &JournalId, seq: u64) -> Result<()
 /// [`StorageError`] if it cannot be written.
 pub fn entries_unpark(tx: &WriteTx<'_>, entries: &[(JournalId, u64)]) -> Result<(), StorageError> {
     for (journal, seq) in entries {
-        let Some(stream_id) = stream_id_fetch(tx, journal)? else { continue };
-        let unparked = tx.execute(
-            "UPDATE journal_entry SET parked = 0 WHERE stream_id = ?1 AND seq = ?2 AND parked = 1",
-            params![stream_id, seq_column(*seq)],
-        )?;
+        let unparked = match tx.engine() {
+            EngineKind::Sqlite => sqlite::entry_unpark(tx, journal, *seq)?,
+            EngineKind::Postgres => postgres::entry_unpark(tx, journal, *seq)?,
+        };
+        let (author, incarnation, stream) = journal_columns(journal);
         tx.execute(
-            "UPDATE journal_stream SET parked_events = parked_events - ?2 WHERE id = ?1",
-            params![stream_id, seq_column(unparked as u64)],
+            "UPDATE journal_stream SET parked_events = parked_events - ?4
+             WHERE author = ?1 AND incarnation = ?2 AND stream = ?3",
+            params![author, incarnation, stream, seq_column(unparked as u64)],
         )?;
     }
     Ok(())
 }
 
-struct Append<'a, 'c> {
-    tx: &'a WriteTx<'c>,
-    stream_id: i64,
-    origins: Origins<'a, 'c>,
-    head: Head,
-    parked: Vec<u64>,
-    aliases: u64,
-    last_at: Option<UtcMillis>,
+/// An entry that is to be kept.
+pub(super) struct Fresh<'b> {
+    pub(super) head: Head,
+    pub(super) bytes: &'b [u8],
+    /// Whether this program cannot read it.
+    pub(super) parked: bool,
+    /// Whether it counts elsewhere.
+    pub(super) alias: bool,
 }
 
-impl Append<'_, '_> {
-    fn entry(&mut self, entry: &Accepted<'_>, look: &Look) -> Result<(), StorageError> {
-        let head = entry.head;
-        let alias = self.origins.alias(head, look.origin)?;
-        self.tx.execute(
-            "INSERT INTO journal_entry (stream_id, seq, event, hash, parked, alias)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            params![
-                self.stream_id,
-                seq_column(head.seq),
-                entry.bytes,
-                head.hash.as_bytes(),
-                look.happened.is_none(),
-                alias
-            ],
-        )?;
-        match look.happened {
-            Some(at) => self.last_at = Some(at),
-            None => self.parked.push(head.seq),
+/// A journal that is written.
+struct Stream<'a, 'c> {
+    tx: &'a WriteTx<'c>,
+    journal: JournalId,
+    place: i64,
+    /// What is held of it.
+    head: Head,
+}
+
+impl Stream<'_, '_> {
+    fn append(
+        &self,
+        (batch, accepted, looks): (&Batch, &[Accepted<'_>], &[Look]),
+        now: UtcMillis,
+    ) -> Result<Receipt, StorageError> {
+        let mut origins = Origins::of(self.tx, &self.journal, self.place)?;
+        let mut fresh = Vec::with_capacity(accepted.len());
+        for (Accepted { head, bytes }, look) in accepted.iter().zip(looks) {
+            let alias = origins.alias(*head, look.origin, &fresh)?;
+            fresh.push(Fresh { head: *head, bytes, parked: look.happened.is_none(), alias });
         }
-        self.aliases += u64::from(alias);
-        self.head = head;
-        Ok(())
+        match self.tx.engine() {
+            EngineKind::Sqlite => sqlite::entries_insert(self.tx, self.place, &fresh)?,
+            EngineKind::Postgres => postgres::entries_insert(self.tx, &self.journal, self.place, &fresh, now)?,
+        }
+        let head = fresh.last().map_or(self.head, |last| last.head);
+        let parked: Vec<u64> = fresh.iter().filter(|entry| entry.parked).map(|entry| entry.head.seq).collect();
+        let last_at = looks.iter().rev().find_map(|look| look.happened);
+        self.advance((head, batch.last_seq.max(head.seq)), parked.len() as u64, last_at, now)?;
+        self.totals_join(head.seq, &batch.stock_totals)?;
+        let aliases = fresh.iter().filter(|entry| entry.alias).count() as u64;
+        Ok(Receipt { head, outcome: Outcome::Appended { entries: fresh.len() as u64, parked, aliases } })
     }
 
-    fn finish(&self, batch: &Batch, now: UtcMillis) -> Result<(), StorageError> {
-        self.tx.execute(
-            "UPDATE journal_stream SET seq = ?2, hash = ?3,
-                    announced_seq = CASE WHEN ?4 > announced_seq THEN ?4 ELSE announced_seq END,
-                    parked_events = parked_events + ?5, last_at_ms = coalesce(?6, last_at_ms), received_at_ms = ?7
-             WHERE id = ?1",
+    fn advance(
+        &self,
+        (head, announced_seq): (Head, u64),
+        parked: u64,
+        last_at: Option<UtcMillis>,
+        now: UtcMillis,
+    ) -> Result<(), StorageError> {
+        let (author, incarnation, stream) = journal_columns(&self.journal);
+        let advanced = self.tx.execute(
+            "UPDATE journal_stream SET seq = ?5, hash = ?6,
+                    announced_seq = CASE WHEN ?7 > announced_seq THEN ?7 ELSE announced_seq END,
+                    parked_events = parked_events + ?8, last_at_ms = coalesce(?9, last_at_ms), received_at_ms = ?10
+             WHERE author = ?1 AND incarnation = ?2 AND stream = ?3 AND seq = ?4",
             params![
-                self.stream_id,
+                author,
+                incarnation,
+                stream,
                 seq_column(self.head.seq),
-                self.head.hash.as_bytes(),
-                seq_column(batch.last_seq.max(self.head.seq)),
-                seq_column(self.parked.len() as u64),
-                self.last_at.map(UtcMillis::get),
+                seq_column(head.seq),
+                head.hash.as_bytes(),
+                seq_column(announced_seq),
+                seq_column(parked),
+                last_at.map(UtcMillis::get),
                 now.get()
             ],
         )?;
-        stock_totals_join(self.tx, self.stream_id, self.head.seq, &batch.stock_totals)
+        if advanced == 1 {
+            return Ok(());
+        }
+        let detail = format!("{} was written by somebody else while it was locked", self.journal);
+        Err(StorageError::Unsound { detail })
+    }
+
+    fn totals_join(&self, seq: u64, totals: &[(StockItemId, StockTotal)]) -> Result<(), StorageError> {
+        match self.tx.engine() {
+            _ if totals.is_empty() => Ok(()),
+            EngineKind::Sqlite => sqlite::stock_totals_join(self.tx, self.place, seq, totals),
+            EngineKind::Postgres => postgres::stock_totals_join(self.tx, &self.journal, seq, totals),
+        }
     }
 }
 
-/// Joined by maximum: an older total takes nothing back.
-fn stock_totals_join(
-    tx: &WriteTx<'_>,
-    stream_id: i64,
-    seq: u64,
-    totals: &[(StockItemId, StockTotal)],
-) -> Result<(), StorageError> {
-    for (item, total) in totals {
-        tx.execute(
-            "INSERT INTO stock_total (stream_id, stock_item, received, used, seq)
-             VALUES (?1, ?2, ?3, ?4, ?5)
-             ON CONFLICT (stream_id, stock_item) DO UPDATE SET
-                received = CASE WHEN excluded.received > stock_total.received
-                    THEN excluded.received ELSE stock_total.received END,
-                used = CASE WHEN excluded.used > stock_total.used THEN excluded.used ELSE stock_total.used END,
-                seq = excluded.seq
-             WHERE excluded.received > stock_total.received OR excluded.used > stock_total.used",
-            params![stream_id, item.get(), seq_column(total.received), seq_column(total.used), seq_column(seq)],
-        )?;
-    }
-    Ok(())
-}
-
-/// The row of a journal, made if nothing of it was ever heard.
-fn stream_ensure(tx: &WriteTx<'_>, journal: &JournalId, now: UtcMillis) -> Result<i64, StorageError> {
-    if let Some(id) = stream_id_fetch(tx, journal)? {
-        return Ok(id);
-    }
-    let (author, incarnation, stream) = journal_columns(journal);
+/// Begins a journal of which nothing was ever heard. Tells where its entries go.
+fn stream_insert(tx: &WriteTx<'_>, journal: &JournalId, now: UtcMillis) -> Result<i64, StorageError> {
     counter!("hub_journals_opened_total").increment(1);
-    tx.execute_one(
-        "INSERT INTO journal_stream (author, incarnation, stream, seq, hash, announced_seq, received_at_ms)
-         VALUES (?1, ?2, ?3, 0, ?4, 0, ?5) RETURNING id",
-        params![author, incarnation, stream, journal.genesis().hash.as_bytes(), now.get()],
-        |row| row.take(),
-    )
+    match tx.engine() {
+        EngineKind::Sqlite => sqlite::stream_insert(tx, journal, now),
+        EngineKind::Postgres => postgres::stream_insert(tx, journal, now),
+    }
 }

@@ -5,7 +5,10 @@
 
 mod append;
 mod origin;
+mod postgres;
+mod quarters;
 mod read;
+mod sqlite;
 
 use std::path::Path;
 
@@ -15,25 +18,32 @@ use percolate_common::time::UtcMillis;
 use percolate_common::wire::envelope::Batch;
 use percolate_common::wire::event;
 use percolate_runtime::migrate::Migration;
-use percolate_runtime::storage::StorageError;
+use percolate_runtime::storage::{EngineKind, StorageError};
 use tokio::sync::watch;
 
-pub use append::{batch_apply, entries_unpark, stream_announce, stream_end, stream_fork};
+pub use append::{
+    author_lock, author_try_lock, batch_append, batch_apply, entries_unpark, stream_announce, stream_end, stream_fork,
+};
 pub use read::{
     LifeTotal, author_stream_list, entry_list, hash_fetch, life_total_list, node_list, parked_latest, parked_list,
-    stock_total_list, stream_fetch, stream_id_fetch, stream_list,
+    stock_total_list, stream_fetch, stream_list,
 };
 
-use crate::kernel::db::{Db, Engine};
+use crate::kernel::db::Db;
+use crate::kernel::engine::{Engine, Schema};
 
 /// The journal's name in logs and metrics, and of its file.
 pub const NAME: &str = "journal";
 
-const MIGRATIONS: &[Migration] = &[
-    Migration::new(1, "journal", include_str!("../../../migrations/journal/0001_journal.sql")),
-    Migration::new(2, "lives", include_str!("../../../migrations/journal/0002_lives.sql")),
-    Migration::new(3, "marks", include_str!("../../../migrations/journal/0003_marks.sql")),
-];
+static SCHEMA: Schema = Schema {
+    name: NAME,
+    sqlite: &[
+        Migration::new(1, "journal", include_str!("../../../migrations/journal/0001_journal.sql")),
+        Migration::new(2, "lives", include_str!("../../../migrations/journal/0002_lives.sql")),
+        Migration::new(3, "marks", include_str!("../../../migrations/journal/0003_marks.sql")),
+    ],
+    postgres: &[Migration::new(1, "journal", include_str!("../../../migrations/journal/postgres/0001_journal.sql"))],
+};
 
 /// The journal's database. A clone is the same journal.
 #[derive(Debug, Clone)]
@@ -189,7 +199,21 @@ impl Journal {
     /// # Errors
     /// As [`Journal::open`].
     pub fn open_with(data_dir: &Path, engine: &Engine) -> Result<Self, StorageError> {
-        Ok(Self { db: Db::open_with(NAME, data_dir, MIGRATIONS, engine)? })
+        Ok(Self { db: Db::open(&SCHEMA, data_dir, engine)? })
+    }
+
+    /// Sees to it that entries have a place in the present quarter and the next ones: before they are needed, since a
+    /// server would let whoever comes first wait for it. A file has no quarters.
+    ///
+    /// # Errors
+    /// [`StorageError`] if it cannot be made.
+    pub async fn quarters_ensure(&self, now: UtcMillis) -> Result<(), StorageError> {
+        self.db
+            .write("quarters", move |tx| match tx.engine() {
+                EngineKind::Sqlite => Ok(()),
+                EngineKind::Postgres => quarters::quarters_ensure(tx, now),
+            })
+            .await
     }
 
     /// The database: for ingest and the sessions, which share its transactions.
@@ -210,7 +234,7 @@ impl Journal {
     /// [`StorageError`] says why not.
     pub fn probe(&self) -> Result<(), StorageError> {
         let probed = self.db.write_blocking("probe", |tx| {
-            tx.execute("UPDATE journal_stream SET seq = seq WHERE id = 0", &[])?;
+            tx.execute("UPDATE journal_stream SET seq = seq WHERE author = -1", &[])?;
             Err::<(), _>(Probe::Done)
         });
         match probed {

@@ -1,16 +1,14 @@
 //! What is read from the journal.
 
-use std::ops::ControlFlow;
-
 use percolate_common::crdt::stock::StockTotal;
 use percolate_common::ids::{NodeId, StockItemId, StoreId};
 use percolate_common::journal::{AuthorId, Hash, Head, Incarnation, JournalId};
 use percolate_common::time::UtcMillis;
 use percolate_runtime::params;
-use percolate_runtime::storage::{ReadTx, Row, StorageError};
+use percolate_runtime::storage::{EngineKind, ReadTx, Row, StorageError};
 
-use super::{Entry, NodeState, StreamState};
-use crate::kernel::db::{head_taken, incarnation_taken, journal_columns, journal_taken, seq_column, seq_from_column};
+use super::{Entry, NodeState, StreamState, postgres, sqlite};
+use crate::kernel::db::{head_taken, incarnation_taken, journal_columns, journal_taken, seq_from_column};
 
 /// Journals that one listing holds: 20,000 stores with four streams each, and then some.
 const STREAMS_MAX: i64 = 100_000;
@@ -19,7 +17,7 @@ const STREAMS_MAX: i64 = 100_000;
 const TOTALS_MAX: i64 = 2_000_000;
 
 /// Most bytes of events that one reading takes, so that a slice of large events stays small in memory.
-const READ_BYTES_MAX: usize = 4 * 1024 * 1024;
+pub(super) const READ_BYTES_MAX: i64 = 4 * 1024 * 1024;
 
 /// How far every journal reaches, by author, incarnation and stream.
 ///
@@ -60,21 +58,10 @@ pub fn entry_list(
     after_seq: u64,
     limit: usize,
 ) -> Result<Vec<Entry>, StorageError> {
-    let Some(stream_id) = stream_id_fetch(tx, journal)? else { return Ok(Vec::new()) };
-    let mut entries = Vec::new();
-    let mut bytes_read = 0;
-    tx.query_while(
-        "SELECT seq, hash, event, parked, alias FROM journal_entry WHERE stream_id = ?1 AND seq > ?2
-         ORDER BY seq LIMIT ?3",
-        params![stream_id, seq_column(after_seq), i64::try_from(limit).unwrap_or(i64::MAX)],
-        |row| {
-            let entry = entry(row)?;
-            bytes_read += entry.bytes.len();
-            entries.push(entry);
-            Ok(if bytes_read < READ_BYTES_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
-        },
-    )?;
-    Ok(entries)
+    match tx.engine() {
+        EngineKind::Sqlite => sqlite::entry_list(tx, journal, after_seq, limit),
+        EngineKind::Postgres => postgres::entry_list(tx, journal, after_seq, limit),
+    }
 }
 
 /// What a life of an author has moved of a stock item since it began, by its own word.
@@ -95,20 +82,18 @@ pub struct LifeTotal {
 /// # Errors
 /// [`StorageError`] if the query fails.
 pub fn stock_total_list(tx: &ReadTx<'_>) -> Result<Vec<LifeTotal>, StorageError> {
-    tx.query_list(
-        "SELECT author, incarnation, stock_item, max(received), max(used)
-         FROM stock_total JOIN journal_stream ON id = stream_id
-         GROUP BY author, incarnation, stock_item ORDER BY author, incarnation, stock_item LIMIT ?1",
-        params![TOTALS_MAX],
-        |row| {
-            Ok(LifeTotal {
-                author: AuthorId::from_number(row.take()?),
-                incarnation: incarnation_taken(row)?,
-                item: StockItemId::new(row.take()?),
-                total: total(row)?,
-            })
-        },
-    )
+    let sql = match tx.engine() {
+        EngineKind::Sqlite => sqlite::STOCK_TOTALS,
+        EngineKind::Postgres => postgres::STOCK_TOTALS,
+    };
+    tx.query_list(sql, params![TOTALS_MAX], |row| {
+        Ok(LifeTotal {
+            author: AuthorId::from_number(row.take()?),
+            incarnation: incarnation_taken(row)?,
+            item: StockItemId::new(row.take()?),
+            total: total(row)?,
+        })
+    })
 }
 
 /// The totals of one life, whichever of its journals they came with: joined by maximum.
@@ -120,13 +105,13 @@ pub fn life_total_list(
     author: AuthorId,
     incarnation: Incarnation,
 ) -> Result<Vec<(StockItemId, StockTotal)>, StorageError> {
-    tx.query_list(
-        "SELECT stock_item, max(received), max(used)
-         FROM stock_total JOIN journal_stream ON id = stream_id
-         WHERE author = ?1 AND incarnation = ?2 GROUP BY stock_item ORDER BY stock_item LIMIT ?3",
-        params![author.number(), incarnation.get().cast_signed(), TOTALS_MAX],
-        |row| Ok((StockItemId::new(row.take()?), total(row)?)),
-    )
+    let sql = match tx.engine() {
+        EngineKind::Sqlite => sqlite::LIFE_TOTALS,
+        EngineKind::Postgres => postgres::LIFE_TOTALS,
+    };
+    tx.query_list(sql, params![author.number(), incarnation.get().cast_signed(), TOTALS_MAX], |row| {
+        Ok((StockItemId::new(row.take()?), total(row)?))
+    })
 }
 
 /// The sequence numbers of a journal's latest parked entries, in ascending order.
@@ -134,12 +119,11 @@ pub fn life_total_list(
 /// # Errors
 /// [`StorageError`] if the query fails.
 pub fn parked_latest(tx: &ReadTx<'_>, journal: &JournalId, limit: usize) -> Result<Vec<u64>, StorageError> {
-    let Some(stream_id) = stream_id_fetch(tx, journal)? else { return Ok(Vec::new()) };
-    let mut latest = tx.query_list(
-        "SELECT seq FROM journal_entry WHERE stream_id = ?1 AND parked = 1 ORDER BY seq DESC LIMIT ?2",
-        params![stream_id, i64::try_from(limit).unwrap_or(i64::MAX)],
-        |row| Ok(seq_from_column(row.take()?)),
-    )?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut latest = match tx.engine() {
+        EngineKind::Sqlite => sqlite::parked_latest(tx, journal, limit)?,
+        EngineKind::Postgres => postgres::parked_latest(tx, journal, limit)?,
+    };
     latest.reverse();
     Ok(latest)
 }
@@ -153,17 +137,10 @@ pub fn parked_list(
     after: Option<(JournalId, u64)>,
     limit: u32,
 ) -> Result<Vec<(JournalId, Entry)>, StorageError> {
-    let (stream_id, seq) = match after {
-        Some((journal, seq)) => (stream_id_fetch(tx, &journal)?.unwrap_or(0), seq_column(seq)),
-        None => (0, 0),
+    let rows = match tx.engine() {
+        EngineKind::Sqlite => sqlite::parked_list(tx, after, limit)?,
+        EngineKind::Postgres => postgres::parked_list(tx, after, limit)?,
     };
-    let rows = tx.query_list(
-        "SELECT author, incarnation, stream, entry.seq, entry.hash, event, parked, alias
-         FROM journal_entry AS entry JOIN journal_stream ON id = stream_id
-         WHERE parked = 1 AND (stream_id, entry.seq) > (?1, ?2) ORDER BY stream_id, entry.seq LIMIT ?3",
-        params![stream_id, seq, limit],
-        |row| Ok((journal_taken(row)?, entry(row)?)),
-    )?;
     Ok(rows.into_iter().filter_map(|(journal, entry)| Some((journal?, entry))).collect())
 }
 
@@ -212,17 +189,20 @@ pub fn node_list(tx: &ReadTx<'_>) -> Result<Vec<NodeState>, StorageError> {
     )
 }
 
-/// The row of a journal that is held.
-///
-/// # Errors
-/// [`StorageError`] if the query fails.
-pub fn stream_id_fetch(tx: &ReadTx<'_>, journal: &JournalId) -> Result<Option<i64>, StorageError> {
-    let (author, incarnation, stream) = journal_columns(journal);
-    tx.query_optional(
-        "SELECT id FROM journal_stream WHERE author = ?1 AND incarnation = ?2 AND stream = ?3",
-        params![author, incarnation, stream],
-        |row| row.take(),
-    )
+/// How far a journal reaches, and where its entries go.
+#[derive(Debug)]
+pub(super) struct Held {
+    /// In a file the number of its row; on a server the quarter of its last entry.
+    pub(super) place: i64,
+    pub(super) state: StreamState,
+}
+
+/// As [`stream_fetch`], for whoever is about to write.
+pub(super) fn held_fetch(tx: &ReadTx<'_>, journal: &JournalId) -> Result<Option<Held>, StorageError> {
+    match tx.engine() {
+        EngineKind::Sqlite => sqlite::held_fetch(tx, journal),
+        EngineKind::Postgres => postgres::held_fetch(tx, journal),
+    }
 }
 
 /// The chain hash of an entry that is held.
@@ -230,25 +210,22 @@ pub fn stream_id_fetch(tx: &ReadTx<'_>, journal: &JournalId) -> Result<Option<i6
 /// # Errors
 /// [`StorageError`] if the query fails.
 pub fn hash_fetch(tx: &ReadTx<'_>, journal: &JournalId, seq: u64) -> Result<Option<Hash>, StorageError> {
-    let (author, incarnation, stream) = journal_columns(journal);
-    tx.query_optional(
-        "SELECT entry.hash FROM journal_entry AS entry JOIN journal_stream ON id = stream_id
-         WHERE author = ?1 AND incarnation = ?2 AND stream = ?3 AND entry.seq = ?4",
-        params![author, incarnation, stream, seq_column(seq)],
-        |row| Ok(Hash::from_bytes(row.take()?)),
-    )
+    match tx.engine() {
+        EngineKind::Sqlite => sqlite::hash_fetch(tx, journal, seq),
+        EngineKind::Postgres => postgres::hash_fetch(tx, journal, seq),
+    }
 }
 
 fn total(row: &mut Row<'_>) -> Result<StockTotal, StorageError> {
     Ok(StockTotal { received: seq_from_column(row.take()?), used: seq_from_column(row.take()?) })
 }
 
-fn entry(row: &mut Row<'_>) -> Result<Entry, StorageError> {
+pub(super) fn entry(row: &mut Row<'_>) -> Result<Entry, StorageError> {
     let Head { seq, hash } = head_taken(row)?;
     Ok(Entry { seq, hash, bytes: row.take()?, parked: row.take()?, alias: row.take()? })
 }
 
-fn stream_state(row: &mut Row<'_>) -> Result<Option<StreamState>, StorageError> {
+pub(super) fn stream_state(row: &mut Row<'_>) -> Result<Option<StreamState>, StorageError> {
     let Some(journal) = journal_taken(row)? else { return Ok(None) };
     Ok(Some(StreamState {
         journal,

@@ -4,7 +4,8 @@ use percolate_runtime::storage::{StorageError, Value};
 use tempfile::TempDir;
 
 use crate::kernel::db::Db;
-use crate::reporting::{MIGRATIONS, NAME};
+use crate::kernel::engine::Engine;
+use crate::reporting::SCHEMA;
 
 use super::TABLES;
 use super::read::{
@@ -14,7 +15,7 @@ use super::read::{
 /// What SQLite says that it will do, a line a step.
 fn plan(sql: &str) -> Vec<String> {
     let folder = TempDir::new().unwrap();
-    let db = Db::open(NAME, folder.path(), MIGRATIONS).unwrap();
+    let db = Db::open(&SCHEMA, folder.path(), &Engine::Threads).unwrap();
     let explained = format!("EXPLAIN QUERY PLAN {sql}");
     let bound = vec![Value::Null; sql.matches('?').count()];
     let steps: Result<Vec<String>, StorageError> = db.read(|tx| {

@@ -5,10 +5,9 @@ use percolate_common::journal::{Incarnation, JournalId, PublicKey};
 use percolate_common::time::UtcMillis;
 use percolate_common::wire::session::{Hello, SignedHead};
 use percolate_runtime::params;
-use percolate_runtime::storage::{ReadTx, Row, StorageError, WriteTx};
+use percolate_runtime::storage::{EngineKind, ReadTx, Row, StorageError, WriteTx};
 
-use crate::kernel::db::{incarnation_taken, seq_column, seq_from_column};
-use crate::kernel::journal::stream_id_fetch;
+use crate::kernel::db::{incarnation_taken, journal_columns, seq_column, seq_from_column};
 
 /// Processes that are remembered of one life; of more, the latest are. One that was forgotten is taken for a new one.
 const BOOTS_MAX: i64 = 64;
@@ -192,16 +191,39 @@ pub fn signed_head_keep(
     (signed, key): (&SignedHead, &PublicKey),
     now: UtcMillis,
 ) -> Result<(), StorageError> {
-    let Some(stream_id) = stream_id_fetch(tx, journal)? else { return Ok(()) };
+    let (author, incarnation, stream) = journal_columns(journal);
+    let sql = match tx.engine() {
+        EngineKind::Sqlite => {
+            "INSERT INTO signed_head (stream_id, seq, hash, signature, public_key, at_ms)
+             SELECT id, ?4, ?5, ?6, ?7, ?8 FROM journal_stream WHERE author = ?1 AND incarnation = ?2 AND stream = ?3
+             ON CONFLICT (stream_id) DO UPDATE SET seq = excluded.seq, hash = excluded.hash,
+                signature = excluded.signature, public_key = excluded.public_key, at_ms = excluded.at_ms
+             WHERE excluded.seq > signed_head.seq
+                OR (excluded.seq = signed_head.seq AND excluded.hash <> signed_head.hash)"
+        }
+        EngineKind::Postgres => {
+            "INSERT INTO signed_head (author, incarnation, stream, seq, hash, signature, public_key, at_ms)
+             SELECT author, incarnation, stream, ?4::bigint, ?5::bytea, ?6::bytea, ?7::bytea, ?8::bigint
+             FROM journal_stream WHERE author = ?1 AND incarnation = ?2 AND stream = ?3
+             ON CONFLICT (author, incarnation, stream) DO UPDATE SET seq = excluded.seq, hash = excluded.hash,
+                signature = excluded.signature, public_key = excluded.public_key, at_ms = excluded.at_ms
+             WHERE excluded.seq > signed_head.seq
+                OR (excluded.seq = signed_head.seq AND excluded.hash <> signed_head.hash)"
+        }
+    };
     let head = signed.head();
     tx.execute(
-        "INSERT INTO signed_head (stream_id, seq, hash, signature, public_key, at_ms)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-         ON CONFLICT (stream_id) DO UPDATE SET seq = excluded.seq, hash = excluded.hash,
-            signature = excluded.signature, public_key = excluded.public_key, at_ms = excluded.at_ms
-         WHERE excluded.seq > signed_head.seq
-            OR (excluded.seq = signed_head.seq AND excluded.hash <> signed_head.hash)",
-        params![stream_id, seq_column(head.seq), head.hash.as_bytes(), signed.signature(), key.as_bytes(), now.get()],
+        sql,
+        params![
+            author,
+            incarnation,
+            stream,
+            seq_column(head.seq),
+            head.hash.as_bytes(),
+            signed.signature(),
+            key.as_bytes(),
+            now.get()
+        ],
     )?;
     Ok(())
 }

@@ -8,15 +8,14 @@ use percolate_common::journal::{Incarnation, JournalId, PublicKey};
 use percolate_common::time::UtcMillis;
 use percolate_common::wire::session::{Hello, Presence};
 use percolate_runtime::params;
-use percolate_runtime::storage::{ReadTx, StorageError, WriteTx};
+use percolate_runtime::storage::{EngineKind, ReadTx, StorageError, WriteTx};
 
 pub use lives::{
     Life, boot_is_known, life_close, life_fetch, life_in_session, life_open, sessions_of_boot, sessions_of_others,
     signed_head_keep, stock_compared,
 };
 
-use crate::kernel::db::{incarnation_taken, journal_taken, seq_column, seq_from_column};
-use crate::kernel::journal::stream_id_fetch;
+use crate::kernel::db::{incarnation_taken, journal_columns, journal_taken, seq_column, seq_from_column};
 
 /// Dead letters that are kept; at the limit the one that came last the longest ago is dropped, and counted.
 pub const DEAD_LETTERS_MAX: i64 = 256;
@@ -194,13 +193,24 @@ pub fn down_position_set(
     seq: u64,
     now: UtcMillis,
 ) -> Result<(), StorageError> {
-    let Some(stream_id) = stream_id_fetch(tx, journal)? else { return Ok(()) };
-    tx.execute(
-        "INSERT INTO down_position (node, stream_id, seq, acked_at_ms) VALUES (?1, ?2, ?3, ?4)
-         ON CONFLICT (node, stream_id) DO UPDATE SET seq = excluded.seq, acked_at_ms = excluded.acked_at_ms
-         WHERE excluded.seq > down_position.seq",
-        params![node.get(), stream_id, seq_column(seq), now.get()],
-    )?;
+    let (author, incarnation, stream) = journal_columns(journal);
+    let sql = match tx.engine() {
+        EngineKind::Sqlite => {
+            "INSERT INTO down_position (node, stream_id, seq, acked_at_ms)
+             SELECT ?1, id, ?5, ?6 FROM journal_stream WHERE author = ?2 AND incarnation = ?3 AND stream = ?4
+             ON CONFLICT (node, stream_id) DO UPDATE SET seq = excluded.seq, acked_at_ms = excluded.acked_at_ms
+             WHERE excluded.seq > down_position.seq"
+        }
+        EngineKind::Postgres => {
+            "INSERT INTO down_position (node, author, incarnation, stream, seq, acked_at_ms)
+             SELECT ?1::bigint, author, incarnation, stream, ?5::bigint, ?6::bigint FROM journal_stream
+             WHERE author = ?2 AND incarnation = ?3 AND stream = ?4
+             ON CONFLICT (node, author, incarnation, stream)
+                DO UPDATE SET seq = excluded.seq, acked_at_ms = excluded.acked_at_ms
+             WHERE excluded.seq > down_position.seq"
+        }
+    };
+    tx.execute(sql, params![node.get(), author, incarnation, stream, seq_column(seq), now.get()])?;
     Ok(())
 }
 
@@ -209,17 +219,22 @@ pub fn down_position_set(
 /// # Errors
 /// [`StorageError`] if the query fails.
 pub fn down_position_list(tx: &ReadTx<'_>) -> Result<Vec<DownPosition>, StorageError> {
-    let rows = tx.query_list(
-        "SELECT node, author, incarnation, stream, down_position.seq, acked_at_ms
-         FROM down_position JOIN journal_stream ON id = stream_id ORDER BY node, stream_id LIMIT ?1",
-        params![ROWS_MAX],
-        |row| {
-            let node = NodeId::new(row.take()?);
-            let Some(journal) = journal_taken(row)? else { return Ok(None) };
-            let seq = seq_from_column(row.take()?);
-            Ok(Some(DownPosition { node, journal, seq, acked_at: UtcMillis::new(row.take()?) }))
-        },
-    )?;
+    let sql = match tx.engine() {
+        EngineKind::Sqlite => {
+            "SELECT node, author, incarnation, stream, down_position.seq, acked_at_ms
+             FROM down_position JOIN journal_stream ON id = stream_id ORDER BY node, stream_id LIMIT ?1"
+        }
+        EngineKind::Postgres => {
+            "SELECT node, author, incarnation, stream, seq, acked_at_ms
+             FROM down_position ORDER BY node, author, incarnation, stream LIMIT ?1"
+        }
+    };
+    let rows = tx.query_list(sql, params![ROWS_MAX], |row| {
+        let node = NodeId::new(row.take()?);
+        let Some(journal) = journal_taken(row)? else { return Ok(None) };
+        let seq = seq_from_column(row.take()?);
+        Ok(Some(DownPosition { node, journal, seq, acked_at: UtcMillis::new(row.take()?) }))
+    })?;
     Ok(rows.into_iter().flatten().collect())
 }
 

@@ -1,12 +1,12 @@
 //! Completeness marks: they promise what is counted, and no more.
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use crate::durability::bare;
 use crate::support::desk::Desk;
 use crate::support::events::from_the_future;
 use crate::support::eventually;
+use crate::support::ground::Ground;
 use crate::support::hub::TestHub;
 use crate::support::node::TestNode;
 
@@ -31,7 +31,7 @@ fn assert_through(mark: &Value, node: &TestNode, seq: u64) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_projection_that_stands_still_shows_how_far_it_is_behind() {
     let bare = bare().await;
-    let desk = Desk::over(bare.journal.clone(), TempDir::new().unwrap()).await;
+    let desk = Desk::over(bare.journal.clone(), Ground::new()).await;
     let mut node = TestNode::connect(11, bare.broker.address().port()).await;
     node.sales.write(10);
     node.greet().await;
@@ -68,7 +68,7 @@ async fn a_projection_that_stands_still_shows_how_far_it_is_behind() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_that_cannot_be_read_is_in_the_marks_and_in_no_figure() {
     let bare = bare().await;
-    let desk = Desk::over(bare.journal.clone(), TempDir::new().unwrap()).await;
+    let desk = Desk::over(bare.journal.clone(), Ground::new()).await;
     let mut node = TestNode::connect(11, bare.broker.address().port()).await;
     // The first of all entries, so that nothing else tells whose journal it is.
     node.sales.push(from_the_future(node.sales.id, 1));

@@ -6,6 +6,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::support::desk::Desk;
+use crate::support::ground::Ground;
 use crate::support::ledger::{Ledger, Question};
 use crate::support::life::{Life, Moment, described, sale, training};
 use crate::support::trade::Trade;
@@ -59,7 +60,11 @@ fn assert_through_heads(trade: &Trade, store: u32, mark: &Value) {
 
 /// Takes in and folds everything, a few batches at a time.
 pub(super) async fn taken_and_folded(trade: &mut Trade) -> Desk {
-    let desk = Desk::new().await;
+    on_ground(trade, Ground::new()).await
+}
+
+async fn on_ground(trade: &mut Trade, ground: Ground) -> Desk {
+    let desk = Desk::over(ground.journal(), ground).await;
     for (index, batch) in trade.batches().into_iter().enumerate() {
         desk.take(batch).await;
         if index % 9 == 0 {
@@ -87,6 +92,18 @@ async fn every_report_of_random_trade_equals_a_slow_count() {
         }
         desk.leave().await;
     }
+}
+
+/// Where the tests run on a server, this compares its rows with those of files; they must be the same to the byte.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_rows_of_the_reports_are_the_same_on_every_engine() {
+    let (desk, beside) = (
+        on_ground(&mut Trade::new(12, 400), Ground::new()).await,
+        on_ground(&mut Trade::new(12, 400), Ground::of_files()).await,
+    );
+    assert_eq!(desk.digest().await, beside.digest().await);
+    desk.leave().await;
+    beside.leave().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,11 +1,10 @@
 //! The reports over a journal, without a broker: what is taken in and what is folded happens when a test says so.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use cloud_hub::kernel::ServiceContext;
-use cloud_hub::kernel::db::{Db, Engine};
+use cloud_hub::kernel::db::Db;
 use cloud_hub::kernel::http::{Surface, assemble};
 use cloud_hub::kernel::journal::{Arrival, Journal, Receipt, batch_apply};
 use cloud_hub::kernel::projection::ProjectionRunner;
@@ -21,9 +20,9 @@ use percolate_runtime::tasks::{TaskGroup, blocking};
 use percolate_runtime::telemetry::install_metrics;
 use reqwest::StatusCode;
 use serde_json::Value;
-use tempfile::TempDir;
 
 use super::events::NOON_MS;
+use super::ground::{Ground, opened};
 use super::hub::{Asker, StandingClock};
 
 /// The reports and what they stand on.
@@ -33,29 +32,29 @@ pub(crate) struct Desk {
     /// Folds when it is told to.
     pub(crate) runner: ProjectionRunner,
     asker: Asker,
-    folder: TempDir,
+    folder: Ground,
     tasks: TaskGroup,
 }
 
 impl Desk {
     /// Over a journal of its own.
     pub(crate) async fn new() -> Self {
-        let folder = TempDir::new().unwrap();
-        let journal = Journal::open(folder.path()).unwrap();
+        let folder = Ground::new();
+        let journal = folder.journal();
         Self::over(journal, folder).await
     }
 
     /// Over a journal that somebody else writes; the reports' own database is in `folder`.
-    pub(crate) async fn over(journal: Journal, folder: TempDir) -> Self {
+    pub(crate) async fn over(journal: Journal, folder: Ground) -> Self {
         let entropy = Arc::new(SeededEntropy::new(9));
         let context = ServiceContext {
             data_dir: folder.path().to_owned(),
-            engine: Engine::Threads,
+            engine: folder.engine(),
             journal: journal.clone(),
             clock: Arc::new(StandingClock),
             entropy: entropy.clone(),
         };
-        let mut parts = reporting::parts(&context).unwrap();
+        let mut parts = opened(folder.path(), |_, _| reporting::parts(&context)).unwrap();
         let surface = Surface {
             services: vec![sync::http::router(journal.clone()), parts.router],
             auth: TokenAuth::open(folder.path(), &*entropy).unwrap(),
@@ -68,10 +67,6 @@ impl Desk {
         let tasks = TaskGroup::new();
         tasks.spawn("desk", |stop| async move { server.serve(router, stop).await.unwrap() });
         Self { journal, db: parts.db, runner: parts.projections.remove(0), asker, folder, tasks }
-    }
-
-    pub(crate) fn data_dir(&self) -> &Path {
-        self.folder.path()
     }
 
     /// Takes a batch into the journal.
@@ -98,12 +93,12 @@ impl Desk {
 
     /// The hashes of the reports' tables.
     pub(crate) async fn digest(&self) -> Vec<(&'static str, String)> {
-        let data_dir = self.data_dir().to_owned();
-        blocking(move || reporting::digest(&data_dir)).await.unwrap().unwrap()
+        let db = self.db.clone();
+        blocking(move || reporting::digest_of(&db)).await.unwrap().unwrap()
     }
 
     /// Stops everything and leaves the folder.
-    pub(crate) async fn leave(self) -> TempDir {
+    pub(crate) async fn leave(self) -> Ground {
         assert!(self.tasks.stop(Duration::from_secs(10)).await.is_clean());
         self.db.stop().await;
         self.journal.db().stop().await;

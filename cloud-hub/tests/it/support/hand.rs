@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-use cloud_hub::kernel::journal::Journal;
 use percolate_runtime::storage::StorageError;
+
+use super::ground::journal_at;
 
 /// Runs a statement and tells how many rows it changed.
 pub(crate) async fn change(data: &Path, sql: &str) -> usize {
-    let (journal, sql) = (Journal::open(data).unwrap(), sql.to_owned());
+    let (journal, sql) = (journal_at(data), sql.to_owned());
     let changed: Result<usize, StorageError> = journal.db().write("hand", move |tx| tx.execute(&sql, &[])).await;
     journal.db().stop().await;
     changed.unwrap()
@@ -15,7 +16,7 @@ pub(crate) async fn change(data: &Path, sql: &str) -> usize {
 
 /// The first column of what a query finds: numbers.
 pub(crate) async fn numbers(data: &Path, sql: &str) -> Vec<i64> {
-    let journal = Journal::open(data).unwrap();
+    let journal = journal_at(data);
     let found: Result<Vec<i64>, StorageError> = journal.db().read(|tx| tx.query_list(sql, &[], |row| row.take()));
     journal.db().stop().await;
     found.unwrap()

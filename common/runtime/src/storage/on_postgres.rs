@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use bytes::{BufMut as _, BytesMut};
 use postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
-use super::{Row, StorageError, Value};
+use super::{Row, StorageError, Value, kept_text};
 use crate::postgres::Session;
 
 type Refusal = Box<dyn Error + Sync + Send>;
@@ -19,8 +19,17 @@ impl ToSql for Value<'_> {
             (Self::Int(number), &Type::INT2) => out.put_i16(number.try_into()?),
             (Self::Int(number), &Type::INT4) => out.put_i32(number.try_into()?),
             (Self::Int(number), &Type::INT8) => out.put_i64(number),
-            (Self::Text(text), &Type::TEXT | &Type::VARCHAR) => out.put_slice(text.as_bytes()),
+            (Self::Text(text), &Type::TEXT | &Type::VARCHAR) => out.put_slice(kept_text(text).as_bytes()),
             (Self::Blob(bytes), &Type::BYTEA) => out.put_slice(bytes),
+            (Self::Ints(numbers), &Type::INT8_ARRAY) => return numbers.to_sql(column, out),
+            (Self::Ints(numbers), &Type::INT4_ARRAY) => return narrowed::<i32>(numbers)?.to_sql(column, out),
+            (Self::Ints(numbers), &Type::INT2_ARRAY) => return narrowed::<i16>(numbers)?.to_sql(column, out),
+            (Self::Texts(texts), &Type::TEXT_ARRAY) => {
+                let kept: Vec<_> = texts.iter().map(|text| text.map(kept_text)).collect();
+                let kept: Vec<_> = kept.iter().map(Option::as_deref).collect();
+                return kept.to_sql(column, out);
+            }
+            (Self::Blobs(pieces), &Type::BYTEA_ARRAY) => return pieces.to_sql(column, out),
             _ => return Err(format!("{} was bound where {column} is expected", self.kind()).into()),
         }
         Ok(IsNull::No)
@@ -31,6 +40,10 @@ impl ToSql for Value<'_> {
     }
 
     to_sql_checked!();
+}
+
+fn narrowed<T: TryFrom<i64>>(numbers: &[i64]) -> Result<Vec<T>, T::Error> {
+    numbers.iter().map(|number| T::try_from(*number)).collect()
 }
 
 impl<'r> FromSql<'r> for Value<'r> {

@@ -19,6 +19,9 @@ impl ToSql for Value<'_> {
                 Cow::Borrowed(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
                 Cow::Owned(text) => ToSqlOutput::from(text),
             },
+            Self::Ints(_) | Self::Texts(_) | Self::Blobs(_) => {
+                return Err(rusqlite::Error::ToSqlConversionFailure("an array cannot be bound here".into()));
+            }
         })
     }
 }

@@ -15,6 +15,12 @@ pub enum Value<'v> {
     Text(&'v str),
     /// Bytes.
     Blob(&'v [u8]),
+    /// Numbers as one array: a server takes many rows with one statement. Only bound, and only there.
+    Ints(&'v [i64]),
+    /// Texts as one array, as above.
+    Texts(&'v [Option<&'v str>]),
+    /// Pieces of bytes as one array, as above.
+    Blobs(&'v [&'v [u8]]),
 }
 
 impl Value<'_> {
@@ -25,6 +31,7 @@ impl Value<'_> {
             Self::Int(_) => "a number",
             Self::Text(_) => "text",
             Self::Blob(_) => "bytes",
+            Self::Ints(_) | Self::Texts(_) | Self::Blobs(_) => "an array",
         }
     }
 }
@@ -108,6 +115,24 @@ impl<'v, const N: usize> From<&'v [u8; N]> for Value<'v> {
     }
 }
 
+impl<'v> From<&'v [i64]> for Value<'v> {
+    fn from(numbers: &'v [i64]) -> Self {
+        Self::Ints(numbers)
+    }
+}
+
+impl<'v> From<&'v [Option<&'v str>]> for Value<'v> {
+    fn from(texts: &'v [Option<&'v str>]) -> Self {
+        Self::Texts(texts)
+    }
+}
+
+impl<'v> From<&'v [&'v [u8]]> for Value<'v> {
+    fn from(pieces: &'v [&'v [u8]]) -> Self {
+        Self::Blobs(pieces)
+    }
+}
+
 impl<'v, T: Into<Value<'v>>> From<Option<T>> for Value<'v> {
     fn from(value: Option<T>) -> Self {
         value.map_or(Self::Null, Into::into)
@@ -128,10 +153,7 @@ impl<'v> FromValue<'v> for Value<'v> {
 
 impl FromValue<'_> for i64 {
     fn from_value(value: Value<'_>) -> Option<Self> {
-        match value {
-            Value::Int(number) => Some(number),
-            Value::Null | Value::Text(_) | Value::Blob(_) => None,
-        }
+        if let Value::Int(number) = value { Some(number) } else { None }
     }
 }
 
@@ -155,10 +177,7 @@ impl FromValue<'_> for bool {
 
 impl<'v> FromValue<'v> for &'v str {
     fn from_value(value: Value<'v>) -> Option<Self> {
-        match value {
-            Value::Text(text) => Some(text),
-            Value::Null | Value::Int(_) | Value::Blob(_) => None,
-        }
+        if let Value::Text(text) = value { Some(text) } else { None }
     }
 }
 
@@ -170,10 +189,7 @@ impl FromValue<'_> for String {
 
 impl<'v> FromValue<'v> for &'v [u8] {
     fn from_value(value: Value<'v>) -> Option<Self> {
-        match value {
-            Value::Blob(bytes) => Some(bytes),
-            Value::Null | Value::Int(_) | Value::Text(_) => None,
-        }
+        if let Value::Blob(bytes) = value { Some(bytes) } else { None }
     }
 }
 
@@ -191,10 +207,7 @@ impl<const N: usize> FromValue<'_> for [u8; N] {
 
 impl<'v, T: FromValue<'v>> FromValue<'v> for Option<T> {
     fn from_value(value: Value<'v>) -> Option<Self> {
-        match value {
-            Value::Null => Some(None),
-            Value::Int(_) | Value::Text(_) | Value::Blob(_) => T::from_value(value).map(Some),
-        }
+        if value == Value::Null { Some(None) } else { T::from_value(value).map(Some) }
     }
 }
 

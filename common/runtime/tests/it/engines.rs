@@ -101,6 +101,7 @@ macro_rules! on_both_engines {
 
 on_both_engines!(
     what_is_bound_comes_back,
+    many_rows_are_bound_at_once_on_a_server_only,
     a_number_that_does_not_fit_its_column_is_refused,
     a_failing_and_a_panicking_command_are_taken_back_alone,
     a_failure_that_a_command_hides_is_not_committed_in_silence,
@@ -135,6 +136,40 @@ fn what_is_bound_comes_back(ground: &Ground) {
         });
         assert_eq!(told.unwrap(), (flag, id, text.map(str::to_owned), bytes.map(<[u8]>::to_vec)));
     }
+    let nul = database.write("nul", |tx| {
+        tx.execute_one(insert, params![1, true, "a\0b", None::<&[u8]>], |row| {
+            row.take::<Option<Vec<u8>>>()?;
+            row.take::<String>()
+        })
+    });
+    assert_eq!(nul.unwrap(), "a\u{fffd}b");
+}
+
+fn many_rows_are_bound_at_once_on_a_server_only(ground: &Ground) {
+    let mut database = ground.open();
+    let bound = database.write("many", |tx| {
+        let (ids, flags) = ([7, i64::MIN], [0_i64, 1]);
+        let (texts, pieces) = ([Some("a\0b"), None], [&[1, 0][..], &[]]);
+        tx.execute(
+            "INSERT INTO thing (id, flag, text, bytes)
+             SELECT * FROM unnest(?1::bigint[], ?2::smallint[], ?3::text[], ?4::bytea[])",
+            params![&ids[..], &flags[..], &texts[..], &pieces[..]],
+        )
+    });
+    if !ground.is_server() {
+        assert!(matches!(bound, Err(StorageError::Query(_))), "{bound:?}");
+        return;
+    }
+    assert_eq!(bound.unwrap(), 2);
+    let pool = ReadPool::open(&ground.place, 1).unwrap();
+    let held: Vec<(i64, bool, Option<String>, Vec<u8>)> = pool
+        .read(|tx| {
+            tx.query_list("SELECT id, flag, text, bytes FROM thing ORDER BY id", &[], |row| {
+                Ok((row.take()?, row.take()?, row.take()?, row.take()?))
+            })
+        })
+        .unwrap_or_else(|error: StorageError| panic!("{error}"));
+    assert_eq!(held, [(i64::MIN, true, None, vec![]), (7, false, Some("a\u{fffd}b".to_owned()), vec![1, 0])]);
 }
 
 fn a_number_that_does_not_fit_its_column_is_refused(ground: &Ground) {
