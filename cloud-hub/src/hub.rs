@@ -234,8 +234,8 @@ fn start_sync(
     broker: SocketAddr,
 ) -> watch::Receiver<Option<&'static str>> {
     let config = LinkConfig {
-        host: broker.ip().to_string(),
-        port: broker.port(),
+        brokers: broker.into(),
+        credentials: None,
         client_id: CLIENT_ID.to_owned(),
         subscriptions: hub_subscriptions(),
         will: None,

@@ -40,8 +40,8 @@ pub(crate) async fn bare() -> Bare {
     let run = broker.clone();
     tasks.spawn_restarting("broker", move |stop| run.clone().run(stop));
     let config = LinkConfig {
-        host: "127.0.0.1".to_owned(),
-        port: broker.address().port(),
+        brokers: broker.address().into(),
+        credentials: None,
         client_id: "hub-1".to_owned(),
         subscriptions: hub_subscriptions(),
         will: None,

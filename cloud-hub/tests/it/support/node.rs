@@ -1,6 +1,7 @@
 //! A node made by hand: it speaks the wire through the real link, and does only what a test tells it to.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -241,8 +242,8 @@ fn link(node: NodeId, boot: u64, port: u16) -> (Publisher, mpsc::Receiver<LinkEv
         payload: Bytes::from(Presence { boot, online }.encode().unwrap()),
     };
     let config = LinkConfig {
-        host: "127.0.0.1".to_owned(),
-        port,
+        brokers: SocketAddr::from(([127, 0, 0, 1], port)).into(),
+        credentials: None,
         client_id: client_id(node),
         subscriptions: node_subscriptions(node),
         will: Some(presence(false)),
