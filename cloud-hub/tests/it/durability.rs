@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloud_hub::broker::EmbeddedBroker;
+use cloud_hub::broker::embedded::EmbeddedBroker;
 use cloud_hub::kernel::journal::Journal;
 use cloud_hub::sync::downlink;
 use cloud_hub::sync::ingest::Ingest;

@@ -76,7 +76,7 @@ async fn a_folder_is_used_by_one_hub_and_says_where_it_listens() {
     let endpoints: Value =
         serde_json::from_slice(&std::fs::read(hub.data_dir().join("endpoints.json")).unwrap()).unwrap();
     assert_eq!(endpoints["http"], hub.hub().http_address().to_string());
-    assert_eq!(endpoints["mqtt"], hub.hub().broker().address().to_string());
+    assert_eq!(endpoints["mqtt"], hub.own_broker().address().to_string());
     let refused = hub.open().await.unwrap_err();
     assert!(matches!(refused, cloud_hub::hub::HubError::DataDir(_)), "{refused}");
     hub.stop().await;

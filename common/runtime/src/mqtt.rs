@@ -181,6 +181,15 @@ impl Publisher {
         Self { way: Way::Outlet(outlet) }
     }
 
+    /// Whether there is a connection, with its subscriptions.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        match &self.way {
+            Way::Connection(client) => client.read().unwrap_or_else(PoisonError::into_inner).is_some(),
+            Way::Outlet(_) => true,
+        }
+    }
+
     /// Gives a frame to the present connection, if there is one and it has room. `Ok` says nothing about its arrival.
     ///
     /// # Errors

@@ -70,7 +70,12 @@ const EXPLAINED: &[Explained] = &[
         "callers",
         "each service of a hub on PostgreSQL gets a role of its own (docs/design/large-profile.md)",
     ),
-    (NOT_NAMED, "cloud-hub/src/broker.rs revoke", "callers", "cutting a box off waits for the certificates of boxes"),
+    (
+        NOT_NAMED,
+        "cloud-hub/src/broker/embedded.rs revoke",
+        "callers",
+        "cutting a box off waits for the certificates of boxes",
+    ),
     (NOT_NAMED, "cloud-hub/src/hub.rs http_address", "callers", IN_PROCESS),
     (NOT_NAMED, "cloud-hub/src/hub.rs ended_tasks", "callers", IN_PROCESS),
     (NOT_NAMED, "cloud-hub/src/inline.rs project", "callers", SIMULATED),

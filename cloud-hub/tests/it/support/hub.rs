@@ -1,11 +1,13 @@
 //! A hub in a scratch folder, asked over HTTP as anybody would.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloud_hub::config::HubConfig;
+use cloud_hub::broker::BrokerSetting;
+use cloud_hub::broker::embedded::EmbeddedBroker;
+use cloud_hub::config::{HubConfig, Profile};
 use cloud_hub::hub::{Hub, HubError};
 use percolate_common::entropy::SeededEntropy;
 use percolate_common::time::{Clock, UtcMillis};
@@ -15,6 +17,9 @@ use tempfile::TempDir;
 
 use super::events::NOON_MS;
 use super::eventually;
+
+/// A free port of this machine.
+const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// A clock that stands.
 #[derive(Debug)]
@@ -71,6 +76,7 @@ pub(crate) struct TestHub {
     hub: Option<Hub>,
     folder: TempDir,
     config: HubConfig,
+    broker: BrokerSetting,
     /// How often it was started: no two runs draw the same random numbers.
     starts: u64,
     asker: Option<Asker>,
@@ -84,18 +90,24 @@ impl TestHub {
 
     /// Starts a hub with the text of a menu.
     pub(crate) async fn start_with_menu(menu: Option<&str>) -> Self {
+        Self::start_behind(BrokerSetting::Embedded(ANY_PORT), menu).await
+    }
+
+    /// Starts a hub that meets its nodes at this broker.
+    pub(crate) async fn start_behind(broker: BrokerSetting, menu: Option<&str>) -> Self {
         let folder = TempDir::new().unwrap();
         let mut test = Self {
             hub: None,
             config: HubConfig {
                 data_dir: folder.path().join("data"),
-                http: "127.0.0.1:0".parse().unwrap(),
-                mqtt: "127.0.0.1:0".parse().unwrap(),
+                http: ANY_PORT,
+                profile: Profile::Small { mqtt: ANY_PORT },
                 menu: menu.map(|text| written_menu(folder.path(), text)),
                 simulated_clock: None,
                 stop_with_parent: false,
             },
             folder,
+            broker,
             starts: 0,
             asker: None,
         };
@@ -107,9 +119,12 @@ impl TestHub {
     pub(crate) async fn open(&mut self) -> Result<(), HubError> {
         self.starts += 1;
         let entropy = Arc::new(SeededEntropy::new(6 + self.starts));
-        let hub = Hub::start_with(self.config.clone(), Arc::new(StandingClock), entropy).await?;
+        let (broker, config) = (self.broker.clone(), self.config.clone());
+        let hub = Hub::start_behind(broker, config, Arc::new(StandingClock), entropy).await?;
         self.config.http = hub.http_address();
-        self.config.mqtt = hub.broker().address();
+        if let Some(own) = hub.broker().embedded() {
+            self.broker = BrokerSetting::Embedded(own.address());
+        }
         self.asker = Some(Asker::new(self.config.http, &self.config.data_dir));
         self.hub = Some(hub);
         Ok(())
@@ -140,8 +155,12 @@ impl TestHub {
         self.hub.as_ref().unwrap()
     }
 
+    pub(crate) fn own_broker(&self) -> &EmbeddedBroker {
+        self.hub().broker().embedded().unwrap()
+    }
+
     pub(crate) fn broker_port(&self) -> u16 {
-        self.hub().broker().address().port()
+        self.own_broker().address().port()
     }
 
     pub(crate) fn data_dir(&self) -> &Path {

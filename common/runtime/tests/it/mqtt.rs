@@ -85,11 +85,13 @@ impl Bench {
         let subscribe = peer.take(SUBSCRIBE).await;
         assert_eq!(&subscribe.body[2..], b"\x00\x08down/one\x01\x00\x08down/two\x01");
         assert_eq!(self.publish("early"), Err(PublishError::Down), "not before it is subscribed");
+        assert!(!self.publisher.is_up());
         peer.send(&[0x90, 4, subscribe.body[0], subscribe.body[1], 1, 1]).await;
         let presence = peer.take(PUBLISH).await;
         assert_eq!(presence.flags & 1, 1, "retained");
         assert_eq!(presence.message(), ("presence".to_owned(), b"here".to_vec()));
         assert_eq!(self.event().await, LinkEvent::Up);
+        assert!(self.publisher.is_up());
         peer
     }
 
@@ -198,6 +200,7 @@ async fn after_a_drop_it_connects_subscribes_and_says_it_is_there_again() {
         drop(peer);
         assert!(matches!(bench.down().await, DownReason::Lost { .. }));
         assert_eq!(bench.publish("while down"), Err(PublishError::Down));
+        assert!(!bench.publisher.is_up());
     }
     bench.accept_up().await;
     bench.stop().await;
