@@ -43,6 +43,8 @@ run() {
   : >"$folder/log"
   setsid "$mosquitto" -c "$folder/percolate.conf" </dev/null >"$folder/log" 2>&1 &
   pid=$!
+  # That it was killed is not for this shell to report.
+  disown "$pid"
   until grep -q ' running$' "$folder/log"; do
     kill -0 "$pid" 2>/dev/null || return 1
     sleep 0.02
