@@ -134,6 +134,21 @@ async fn nobody_comes_in_without_the_password_of_their_account() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_node_whose_account_is_taken_away_is_cut_off_and_stays_out() {
+    let Some(mosquitto) = Mosquitto::start() else { return };
+    let _hub = hub_behind(&mosquitto).await;
+    let mut node = TestNode::in_session(11, mosquitto.door("n11")).await;
+    let mut other = TestNode::in_session(21, mosquitto.door("n21")).await;
+    mosquitto.take_away("n11");
+    for _ in 0..2 {
+        node.hear("the end of the connection, and a refusal", |heard| (*heard == Heard::Down).then_some(())).await;
+    }
+    other.sales.write(1);
+    other.send_sales(1, 1).await;
+    other.sales_acked(1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_hub_that_the_broker_refuses_serves_and_says_that_it_is_not_ready() {
     let Some(mosquitto) = Mosquitto::start() else { return };
     let external =

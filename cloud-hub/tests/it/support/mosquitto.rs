@@ -66,6 +66,14 @@ impl Mosquitto {
         Door { brokers: self.address.into(), credentials }
     }
 
+    /// Takes an account away, as an operator does.
+    pub(crate) fn take_away(&self, account: &str) {
+        let passwords = self.folder.join("percolate.passwords");
+        let taken = Command::new("mosquitto_passwd").arg("-D").arg(passwords).arg(account).status().unwrap();
+        assert!(taken.success());
+        self.signal("-HUP");
+    }
+
     /// SIGSTOP: it reads and sends nothing more, and nobody is hung up on.
     pub(crate) fn freeze(&self) {
         self.signal("-STOP");
