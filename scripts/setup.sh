@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Sees to it that this machine can build and test Percolate: the toolchain is new enough, and Debian packages that are missing
 # are installed when that is allowed (root, or sudo without a password), else named in one line. Exit code 2: something is missing.
+# setup.sh --servers: also the servers that some tests run against. Nothing of theirs is started, now or when the machine
+# starts, and no settings are left changed. Without them those tests say that they are skipped.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/lib.sh
@@ -13,9 +15,23 @@ needs=(
   "python3|python3 --version"
 )
 
+# The same for the servers. What is installed already is left as it is.
+servers=(
+  "postgresql-15|has_postgres"
+  "mosquitto|has_mosquitto"
+)
+
 compiles_c() {
   echo '#include <stdio.h>
 int main(void) { return 0; }' | cc -x c - -o /dev/null
+}
+
+has_postgres() {
+  ls /usr/lib/postgresql/*/bin/initdb
+}
+
+has_mosquitto() {
+  command -v mosquitto || [ -x /usr/sbin/mosquitto ]
 }
 
 check_rust() {
@@ -33,10 +49,10 @@ check_rust() {
   echo "Rust $found"
 }
 
-# Prints the packages whose check fails.
+# missing_packages NEED...: prints the packages whose check fails.
 missing_packages() {
   local need
-  for need in "${needs[@]}"; do
+  for need in "$@"; do
     if ! ${need#*|} >/dev/null 2>&1; then
       echo "${need%%|*}"
     fi
@@ -62,17 +78,77 @@ apt_install() {
 
 install_packages() {
   local log=$logs_dir/set-up.log packages
-  packages=$(missing_packages | tr '\n' ' ')
+  packages=$(missing_packages "${needs[@]}" | tr '\n' ' ')
   [ -n "$packages" ] || return 0
   if may_install; then
     # The words of $packages are package names.
     # shellcheck disable=SC2086
     run_quietly "set-up: installing $packages" "$log" apt_install $packages || tail -n 3 "$log" >&2
-    packages=$(missing_packages | tr '\n' ' ')
+    packages=$(missing_packages "${needs[@]}" | tr '\n' ' ')
   fi
   if [ -n "$packages" ]; then
     echo "set-up: these Debian packages are missing; as root: apt-get install ${packages% }" >&2
     exit 2
+  fi
+}
+
+policy=/usr/sbin/policy-rc.d
+cluster_settings=/etc/postgresql-common/createcluster.conf
+set_aside=
+
+# Debian's packages ask this file whether they may start what they bring. One that is there is kept and comes back.
+forbid_starting() {
+  set_aside=$(mktemp -d)
+  if [ -e "$policy" ]; then as_root cp -p "$policy" "$set_aside/policy"; fi
+  printf '#!/bin/sh\nexit 101\n' >"$set_aside/forbid"
+  as_root install -m 755 "$set_aside/forbid" "$policy"
+}
+
+put_back() {
+  [ -n "$set_aside" ] || return 0
+  if [ -e "$set_aside/policy" ]; then as_root cp -p "$set_aside/policy" "$policy"; else as_root rm -f "$policy"; fi
+  if [ -e "$set_aside/cluster" ]; then as_root cp -p "$set_aside/cluster" "$cluster_settings"; fi
+  as_root rm -rf "$set_aside"
+  set_aside=
+}
+
+install_servers() {
+  local package
+  for package in "$@"; do
+    case "$package" in
+      postgresql-15)
+        # The package makes a database of its own, unless these settings say otherwise before it comes.
+        apt_install postgresql-common &&
+          as_root cp -p "$cluster_settings" "$set_aside/cluster" &&
+          echo 'create_main_cluster = false' | as_root tee -a "$cluster_settings" >/dev/null &&
+          apt_install postgresql-15
+        ;;
+      mosquitto)
+        apt_install mosquitto && never_at_boot mosquitto
+        ;;
+    esac || return
+  done
+}
+
+never_at_boot() {
+  if command -v systemctl >/dev/null; then as_root systemctl disable "$1.service"; else as_root update-rc.d "$1" disable; fi
+}
+
+offer_servers() {
+  local log=$logs_dir/set-up-servers.log packages
+  packages=$(missing_packages "${servers[@]}" | tr '\n' ' ')
+  [ -n "$packages" ] || return 0
+  if may_install; then
+    trap put_back EXIT
+    forbid_starting
+    # The words of $packages are package names.
+    # shellcheck disable=SC2086
+    run_quietly "set-up: installing $packages" "$log" install_servers $packages || tail -n 3 "$log" >&2
+    put_back
+    packages=$(missing_packages "${servers[@]}" | tr '\n' ' ')
+  fi
+  if [ -n "$packages" ]; then
+    echo "set-up: tests that need a server will be skipped; as root: apt-get install ${packages% }"
   fi
 }
 
@@ -86,4 +162,5 @@ node_version() {
 
 rust=$(check_rust)
 install_packages
+if [ "${1:-}" = --servers ]; then offer_servers; fi
 echo "set-up: $rust, a C compiler, $(python3 --version), $(node_version)"

@@ -27,7 +27,15 @@ stage() {
 }
 
 set_up() {
-  scripts/setup.sh || { go_on=no; return 1; }
+  scripts/setup.sh --servers || { go_on=no; return 1; }
+  # A server of our own for the tests that run on both engines; without one they say that they are skipped. A test that needs
+  # a mosquitto makes one for itself, with scripts/mosquitto.sh.
+  if postgres_folder=$(scripts/postgres.sh start 2>"$logs_dir/postgres.log"); then
+    export PERCOLATE_TEST_POSTGRES="host=$postgres_folder user=percolate dbname=postgres"
+    trap 'scripts/postgres.sh stop "$postgres_folder"' EXIT
+  else
+    tail -n 1 "$logs_dir/postgres.log"
+  fi
 }
 
 # A toolchain without rustfmt or clippy can still run the tests.
@@ -163,7 +171,8 @@ on_postgres() {
     outcome=skipped
     return 0
   fi
-  PERCOLATE_TEST_ENGINE=postgres cargo_test "hub on PostgreSQL" --workspace --test it -- journal:: alias:: projection:: \
+  PERCOLATE_TEST_ENGINE=postgres cargo_test "hub on PostgreSQL" --workspace --test it -- alias:: audit:: catalog:: \
+    durability:: giveback:: hubrestore:: ingest:: journal:: lives:: marks:: mosquitto:: openapi:: parked:: projection:: \
     relay:: reporting:: --skip of_files
 }
 
@@ -181,14 +190,6 @@ mkdir -p "$logs_dir"
 : >"$skips"
 # Ctrl-C ends the stage that runs (its programs get the signal too); the rest is not begun.
 trap 'go_on=no' INT
-
-# A server of our own for the tests that run on both engines; without one they say that they are skipped.
-if postgres_folder=$(scripts/postgres.sh start 2>"$logs_dir/postgres.log"); then
-  export PERCOLATE_TEST_POSTGRES="host=$postgres_folder user=percolate dbname=postgres"
-  trap 'scripts/postgres.sh stop "$postgres_folder"' EXIT
-else
-  tail -n 1 "$logs_dir/postgres.log"
-fi
 
 stage "set-up" set_up
 stage "format and lints" format_and_lints

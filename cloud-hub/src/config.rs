@@ -1,30 +1,75 @@
-//! What the hub is told when it starts: parsed once, checked, and handed out in parts.
+//! What the hub is told when it starts, checked (by [`crate::arguments`]) and handed out in parts.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::ValueEnum;
+
+use crate::broker::{BrokerSetting, ExternalBroker};
 
 /// How the hub serves.
-#[derive(Debug, Clone, PartialEq, Eq, Args)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HubConfig {
-    /// The folder of its databases, its token and its lock; made if there is none
-    #[arg(long = "data", value_name = "DIR")]
+    /// The folder of its lock, and of what it writes for itself.
     pub data_dir: PathBuf,
-    /// Where it answers HTTP; port 0 takes a free one
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8081")]
+    /// Where it answers HTTP; port 0 takes a free one.
     pub http: SocketAddr,
-    /// Where the embedded broker listens, on this machine only; port 0 takes a free one
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:1883")]
-    pub mqtt: SocketAddr,
-    /// The menu to publish, if it differs from the one published last
-    #[arg(long, value_name = "FILE")]
+    /// On what it stands.
+    pub profile: Profile,
+    /// The menu to publish, if it differs from the one published last.
     pub menu: Option<PathBuf>,
-    /// Another time than the machine's, for demos and tests: now = START + (wall - ANCHOR) * RATE
-    #[arg(long, value_name = "START_MS,ANCHOR_MS,RATE[,UNTIL_MS]")]
+    /// Another time than the machine's, for demos and tests: now = START + (wall - ANCHOR) * RATE.
     pub simulated_clock: Option<String>,
-    /// Stop in order, as on SIGTERM, when the standard input ends: for a server that belongs to the process which started
-    /// it and holds the other end of a pipe, however that one ends
-    #[arg(long)]
+    /// Stop in order, as on SIGTERM, when the standard input ends.
     pub stop_with_parent: bool,
+}
+
+/// On what a hub stands. There are these two, and nothing between.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Profile {
+    /// One process with files in its data folder and a broker of its own.
+    Small {
+        /// Where its broker listens.
+        mqtt: SocketAddr,
+    },
+    /// Processes and replicas on PostgreSQL, behind a broker that somebody else runs.
+    Large(Box<Large>),
+}
+
+impl Profile {
+    /// Which broker it uses.
+    #[must_use]
+    pub fn broker(&self) -> BrokerSetting {
+        match self {
+            Self::Small { mqtt } => BrokerSetting::Embedded(*mqtt),
+            Self::Large(large) => BrokerSetting::External(large.broker.clone()),
+        }
+    }
+}
+
+/// What a large hub stands on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Large {
+    /// The chain's database: a connection string without a role and a password.
+    pub postgres: String,
+    /// The folder with the passwords of the database's roles.
+    pub secrets: PathBuf,
+    /// The chain's broker.
+    pub broker: ExternalBroker,
+    /// The token of the API, which all processes of the hub share.
+    pub token: PathBuf,
+    /// What this process does of the hub's work: all of it, or what was named.
+    pub parts: BTreeSet<Part>,
+}
+
+/// A part of the hub's work that can be a process of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum Part {
+    /// What nodes send and are sent, and the journal.
+    Ingest,
+    /// The menu.
+    Catalog,
+    /// Sales, stock and what the reports are read from.
+    Reporting,
 }

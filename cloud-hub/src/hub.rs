@@ -11,24 +11,25 @@ use std::time::Duration;
 
 use percolate_common::entropy::Entropy;
 use percolate_common::time::Clock;
-use percolate_common::wire::topic::hub_subscriptions;
+use percolate_common::wire::topic::{hub_client_id, hub_subscriptions};
 use percolate_runtime::files::{DataDir, FileError};
 use percolate_runtime::http::auth::{TokenAuth, TokenError};
 use percolate_runtime::http::health::{Check, Health, ReadyChecks};
 use percolate_runtime::http::server::{BoundServer, Endpoints, ServerError};
-use percolate_runtime::mqtt::{KEEP_ALIVE, Link, LinkConfig, RETRY_MAX};
+use percolate_runtime::mqtt::{KEEP_ALIVE, Link, LinkConfig, Publisher, RETRY_MAX};
 use percolate_runtime::storage::StorageError;
 use percolate_runtime::system::{OsEntropy, SimulatedClockError, clock_from_option};
 use percolate_runtime::tasks::{StopReport, TaskGroup};
 use percolate_runtime::telemetry::{TelemetryError, install_metrics, metrics_upkeep, record_build};
 use tokio::sync::{mpsc, watch};
 
-use crate::broker::{BrokerError, EmbeddedBroker};
+use crate::broker::embedded::{BrokerError, EmbeddedBroker};
+use crate::broker::{Broker, BrokerSetting};
 use crate::catalog::app::{CatalogApp, CatalogAppError, MenuLoaded};
 use crate::catalog::menu::{Menu, MenuError};
-use crate::config::HubConfig;
+use crate::config::{HubConfig, Profile};
 use crate::kernel::db::Db;
-use crate::kernel::engine::Engine;
+use crate::kernel::engine::{ChainServer, Engine};
 use crate::kernel::http::{Surface, assemble};
 use crate::kernel::journal::Journal;
 use crate::kernel::outbox::OutboxError;
@@ -41,9 +42,6 @@ use crate::{catalog, sync};
 
 /// How long the parts may take to end, all together; what has not ended then is cut off.
 const STOP_TIME_MAX: Duration = Duration::from_secs(20);
-
-/// The hub's name at its broker.
-const CLIENT_ID: &str = "hub-1";
 
 /// Why the hub does not start, or, in a simulation, does not go on.
 #[derive(Debug, thiserror::Error)]
@@ -111,7 +109,7 @@ pub enum HubError {
 pub struct Hub {
     tasks: TaskGroup,
     databases: Vec<Db>,
-    broker: EmbeddedBroker,
+    broker: Broker,
     http: SocketAddr,
     menu: Option<MenuLoaded>,
     /// Held to the end: one process uses a data folder.
@@ -143,13 +141,33 @@ impl Hub {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, HubError> {
+        let broker = config.profile.broker();
+        Self::start_behind(broker, config, clock, entropy).await
+    }
+
+    /// As [`Hub::start_with`], with this broker whatever the profile says.
+    ///
+    /// # Errors
+    /// As [`Hub::start`].
+    pub async fn start_behind(
+        broker: BrokerSetting,
+        config: HubConfig,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, HubError> {
         let recorder = install_metrics()?;
         metrics::describe();
         record_build("cloud-hub", env!("CARGO_PKG_VERSION"));
         let data_dir = DataDir::open(&config.data_dir).map_err(HubError::DataDir)?;
-        let auth = TokenAuth::open(data_dir.path(), &*entropy)?;
+        let (engine, auth) = match &config.profile {
+            Profile::Small { .. } => (Engine::Threads, TokenAuth::open(data_dir.path(), &*entropy)?),
+            Profile::Large(large) => {
+                let server = ChainServer::new(&large.postgres, Some(large.secrets.clone()));
+                (Engine::Server(Arc::new(server)), TokenAuth::shared(&large.token)?)
+            }
+        };
         let time_and_chance = (clock, entropy.clone());
-        let stores = Stores::open(data_dir.path().to_owned(), Engine::Threads, time_and_chance).await?;
+        let stores = Stores::open(data_dir.path().to_owned(), engine, time_and_chance).await?;
         let menu = match config.menu {
             Some(path) => Some(stores.load_menu(read_menu(path)?).await?),
             None => None,
@@ -157,7 +175,7 @@ impl Hub {
         // Nodes must never meet a hub that says less than it said before: the journal is whole before anybody connects.
         stores.relay.catch_up().await?;
 
-        let broker = EmbeddedBroker::start(config.mqtt).await?;
+        let broker = Broker::start(broker).await?;
         let server = BoundServer::bind(config.http).await?;
         let http = server.address();
         let databases = stores.databases();
@@ -167,12 +185,13 @@ impl Hub {
         let tasks = TaskGroup::new();
         let upkeep = recorder.clone();
         tasks.spawn("metrics_upkeep", |stop| metrics_upkeep(upkeep, stop));
-        let run = broker.clone();
-        tasks.spawn_restarting("broker", move |stop| run.clone().run(stop));
-        let trouble = start_sync(&tasks, &context, &catalog, broker.address());
+        if let Some(own) = broker.embedded().cloned() {
+            tasks.spawn_restarting("broker", move |stop| own.clone().run(stop));
+        }
+        let (publisher, trouble) = start_sync(&tasks, &context, &catalog, &broker);
         tasks.spawn_restarting("relay_catalog", move |stop| relay.clone().run(stop));
 
-        let checks = ready_checks(context.journal.clone(), broker.clone(), trouble);
+        let checks = ready_checks(context.journal.clone(), (broker.clone(), publisher), trouble);
         let mut routers = vec![sync::http::router(context.journal.clone())];
         for part in parts {
             routers.push(start_service(&tasks, part));
@@ -184,8 +203,10 @@ impl Hub {
                 tracing::error!(error = &error as &dyn std::error::Error, "the HTTP server ended");
             }
         });
-        Endpoints::new(http, Some(broker.address())).write(data_dir.path()).map_err(HubError::Endpoints)?;
-        tracing::info!(http.address = %http, mqtt.address = %broker.address(), "the hub listens on {http}");
+        let mqtt = broker.embedded().map(EmbeddedBroker::address);
+        Endpoints::new(http, mqtt).write(data_dir.path()).map_err(HubError::Endpoints)?;
+        let (meeting, _) = broker.access();
+        tracing::info!(http.address = %http, mqtt.address = %meeting, "the hub listens on {http}");
         Ok(Self { tasks, databases, broker, http, menu, _data_dir: data_dir })
     }
 
@@ -197,7 +218,7 @@ impl Hub {
 
     /// Its broker.
     #[must_use]
-    pub const fn broker(&self) -> &EmbeddedBroker {
+    pub const fn broker(&self) -> &Broker {
         &self.broker
     }
 
@@ -227,17 +248,19 @@ fn read_menu(path: PathBuf) -> Result<Menu, HubError> {
     Menu::read(&path).map_err(|source| HubError::Menu { path, source })
 }
 
-/// Starts the link, ingest and the downlink. Tells why ingest cannot commit, if it cannot.
+/// Starts the link, ingest and the downlink. Gives what sends over the link, and tells why ingest cannot commit, if it
+/// cannot.
 fn start_sync(
     tasks: &TaskGroup,
     context: &ServiceContext,
     catalog: &CatalogApp,
-    broker: SocketAddr,
-) -> watch::Receiver<Option<&'static str>> {
+    broker: &Broker,
+) -> (Publisher, watch::Receiver<Option<&'static str>>) {
+    let (brokers, credentials) = broker.access();
     let config = LinkConfig {
-        host: broker.ip().to_string(),
-        port: broker.port(),
-        client_id: CLIENT_ID.to_owned(),
+        brokers,
+        credentials,
+        client_id: hub_client_id("ingest", context.entropy.next_u64()),
         subscriptions: hub_subscriptions(),
         will: None,
         online: None,
@@ -252,10 +275,10 @@ fn start_sync(
     let downlink = Downlink::new(journal.clone(), context.clock.clone(), publisher.clone(), services, downlink_events);
     tasks.spawn_restarting("downlink", move |stop| downlink.clone().run(stop));
     let time_and_chance = (context.clock.clone(), context.entropy.clone());
-    let ingest = Ingest::new(journal, time_and_chance, (publisher, events), downlink_sender);
+    let ingest = Ingest::new(journal, time_and_chance, (publisher.clone(), events), downlink_sender);
     let trouble = ingest.trouble();
     tasks.spawn_restarting("ingest", move |stop| ingest.clone().run(stop));
-    trouble
+    (publisher, trouble)
 }
 
 /// Starts a service's projections and tasks, and gives its routes.
@@ -272,13 +295,12 @@ fn start_service(tasks: &TaskGroup, parts: ServiceParts) -> crate::kernel::http:
 /// Ready means: what nodes send can be committed, and nodes can connect.
 fn ready_checks(
     journal: Journal,
-    broker: EmbeddedBroker,
+    (broker, publisher): (Broker, Publisher),
     trouble: watch::Receiver<Option<&'static str>>,
 ) -> ReadyChecks {
     Arc::new(move || {
         let written = journal.probe();
         let ingest = *trouble.borrow();
-        let broker_up = broker.is_running();
         vec![
             Check {
                 name: "journal_writable",
@@ -293,11 +315,7 @@ fn ready_checks(
                     |code| format!("the last messages could not be committed: {code}"),
                 ),
             },
-            Check {
-                name: "broker",
-                ok: broker_up,
-                detail: if broker_up { format!("it listens on {}", broker.address()) } else { "it is down".to_owned() },
-            },
+            broker.check(publisher.is_up()),
         ]
     })
 }

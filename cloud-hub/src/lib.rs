@@ -3,8 +3,9 @@
 //! - [`kernel`]: what every service stands on: databases, the journal, outboxes, projections, HTTP.
 //! - [`catalog`], [`reporting`]: the services. They meet in the journal only.
 //! - [`sync`]: what nodes send is committed and then acknowledged; what services say is sent down.
-//! - [`broker`]: the embedded MQTT broker. Nothing of record is in it.
-//! - [`config`], [`hub`]: the composition root, which starts and stops it all.
+//! - [`broker`]: the hub's own MQTT broker, or one of somebody else's. Nothing of record is in it.
+//! - [`arguments`], [`config`]: what it is told, and which of that goes together.
+//! - [`hub`]: the composition root, which starts and stops it all.
 //! - [`prepare`]: makes a PostgreSQL database ready.
 //! - [`inline`]: the same hub for a simulation, without anything that runs by itself.
 
@@ -17,6 +18,7 @@ pub mod sync;
 
 pub mod broker;
 
+pub mod arguments;
 pub mod config;
 pub mod hub;
 pub mod inline;

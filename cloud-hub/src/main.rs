@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use cloud_hub::config::HubConfig;
+use cloud_hub::arguments::ServeArguments;
 use cloud_hub::hub::Hub;
 use cloud_hub::kernel::engine::Engine;
 use cloud_hub::prepare::prepare;
@@ -32,7 +32,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve until SIGINT or SIGTERM
-    Serve(HubConfig),
+    Serve(Box<ServeArguments>),
     /// Throw a read model away and fold the whole journal anew
     Rebuild(Offline),
     /// Print a hash over each table of a read model, and one over all
@@ -87,7 +87,7 @@ fn main() -> ExitCode {
 
 async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Serve(config) => serve(config).await,
+        Command::Serve(arguments) => serve(*arguments).await,
         Command::Rebuild(Offline { projection: ReadModel::Reporting, data_dir }) => {
             let _alone = lock(&data_dir)?;
             reporting::rebuild(&data_dir, &Engine::Threads).await.context("reporting could not be rebuilt")?;
@@ -107,7 +107,8 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
     }
 }
 
-async fn serve(config: HubConfig) -> anyhow::Result<ExitCode> {
+async fn serve(arguments: ServeArguments) -> anyhow::Result<ExitCode> {
+    let config = arguments.checked().context("the hub did not start")?;
     let stop_on = if config.stop_with_parent { StopOn::SignalsAndParent } else { StopOn::Signals };
     let hub = Hub::start(config).await.context("the hub did not start")?;
     let signal = told_to_stop(stop_on).await.context("signals cannot be heard")?;

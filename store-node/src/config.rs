@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use percolate_runtime::broker::BrokerAddresses;
 use percolate_runtime::mqtt::RETRY_MAX;
 
 /// The server of one shop.
@@ -70,9 +71,17 @@ pub struct Config {
     /// Where to serve the tills; loopback only until there are certificates. Port 0 takes a free one.
     #[arg(long, default_value = "127.0.0.1:8080")]
     pub http: SocketAddr,
-    /// The hub's broker, as host:port.
-    #[arg(long, default_value = "127.0.0.1:1883")]
-    pub hub_mqtt: String,
+    /// The hub's broker, as HOST:PORT; of a cluster several of its members, with commas: the next one is tried at each
+    /// failure.
+    #[arg(long, value_name = "HOST:PORT[,HOST:PORT...]", default_value = "127.0.0.1:1883")]
+    pub hub_mqtt: BrokerAddresses,
+    /// A file of one line, the password of this node's account at the hub's broker; the account is called `n` and the
+    /// node's number, as in n11. The file must not be readable by others. It is read at the start.
+    #[arg(long, value_name = "FILE")]
+    pub hub_password_file: Option<PathBuf>,
+    /// The line to a broker on another machine is private, so that the password may go there in the clear.
+    #[arg(long)]
+    pub plain_network: bool,
     /// A file on another disk that notes how far the database was written, so that an older copy that is put back is
     /// noticed at its start, without head office.
     #[arg(long)]

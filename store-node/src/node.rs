@@ -13,7 +13,8 @@ use percolate_common::ids::{NodeId, StoreId};
 use percolate_common::journal::SigningKey;
 use percolate_common::time::{Clock, StoreCalendar};
 use percolate_common::wire::session::Presence as PresenceMessage;
-use percolate_common::wire::topic::{Topic, node_subscriptions, process_client_id};
+use percolate_common::wire::topic::{Topic, client_id, node_subscriptions, process_client_id};
+use percolate_runtime::broker::Credentials;
 use percolate_runtime::database::{Database, DatabaseOptions};
 use percolate_runtime::files::{DataDir, FileError, read_text, write_atomic, write_secret};
 use percolate_runtime::http::auth::TokenAuth;
@@ -138,16 +139,28 @@ fn identity(config: &Config) -> Result<(Identity, StoreCalendar)> {
     Ok((Identity { store: StoreId::new(config.store), node: NodeId::new(config.node), described }, calendar))
 }
 
+/// The node's account at the hub's broker, if it has one. Its password leaves this machine only where that is allowed.
+fn credentials(config: &Config) -> Result<Option<Credentials>> {
+    let Some(path) = &config.hub_password_file else { return Ok(None) };
+    if let Some(remote) = config.hub_mqtt.remote().filter(|_| !config.plain_network) {
+        return Err(config_error(format!(
+            "--hub-mqtt {remote} is not on this machine, and the password would be sent there in the clear: name the end of a \
+             tunnel on this machine, or say --plain-network if the line is private"
+        )));
+    }
+    let user = client_id(NodeId::new(config.node));
+    Credentials::read(&user, path).map(Some).part("reading --hub-password-file")
+}
+
 fn link_config(config: &Config, boot: u64) -> Result<LinkConfig> {
-    let (host, port) = config.hub_mqtt.rsplit_once(':').ok_or_else(|| config_error("--hub-mqtt must be host:port"))?;
     let node = NodeId::new(config.node);
     let presence = |online| -> Result<Presence> {
         let payload = Bytes::from(PresenceMessage { boot, online }.encode().part("making the presence message")?);
         Ok(Presence { topic: Topic::Presence(node).to_string(), payload })
     };
     Ok(LinkConfig {
-        host: host.to_owned(),
-        port: port.parse().part("reading the port of --hub-mqtt")?,
+        brokers: config.hub_mqtt.clone(),
+        credentials: credentials(config)?,
         client_id: process_client_id(node, boot),
         subscriptions: node_subscriptions(node),
         will: Some(presence(false)?),

@@ -23,7 +23,7 @@ async fn a_journal_that_was_changed_in_the_file_does_not_come_to_its_head_any_mo
     assert_eq!(honest["keys"].as_array().unwrap().len(), 1);
 
     hub.stop().await;
-    assert_eq!(change(hub.data_dir(), "UPDATE journal_entry SET event = x'00' WHERE seq = 3").await, 1);
+    assert_eq!(change(hub.data_dir(), "UPDATE journal_entry SET event = hash WHERE seq = 3").await, 1);
     hub.open().await.unwrap();
     let (_, changed) = hub.get("/v1/sync/audit?node=11").await;
     assert_eq!(journal(&changed)["broken_at"], 3);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cloud_hub::broker::{BrokerError, EmbeddedBroker};
+use cloud_hub::broker::embedded::{BrokerError, EmbeddedBroker};
 use percolate_common::ids::NodeId;
 use percolate_common::wire::session::FromHub;
 
@@ -20,7 +20,7 @@ async fn a_broker_that_is_killed_and_wiped_in_the_middle_loses_nothing() {
 
     // These are on their way when the broker dies: some, all or none of them arrive.
     node.send_sales(101, 50).await;
-    hub.hub().broker().stop();
+    hub.own_broker().stop();
     node.hear("the end of the connection", |heard| (*heard == Heard::Down).then_some(())).await;
     node.wait_up().await;
 
@@ -59,7 +59,7 @@ async fn a_revoked_node_is_cut_off_and_stays_out() {
     let hub = TestHub::start().await;
     let mut node = TestNode::in_session(11, hub.broker_port()).await;
     let mut other = TestNode::in_session(21, hub.broker_port()).await;
-    hub.hub().broker().revoke(NodeId::new(11)).await;
+    hub.own_broker().revoke(NodeId::new(11)).await;
     node.hear("the end of the connection", |heard| (*heard == Heard::Down).then_some(())).await;
     let refused = node.hear("a second refusal", |heard| (*heard == Heard::Down).then_some(()));
     tokio::time::timeout(DEADLINE, refused).await.unwrap();

@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloud_hub::broker::EmbeddedBroker;
+use cloud_hub::broker::embedded::EmbeddedBroker;
 use cloud_hub::kernel::journal::Journal;
 use cloud_hub::sync::downlink;
 use cloud_hub::sync::ingest::Ingest;
@@ -19,7 +19,7 @@ use percolate_runtime::tasks::TaskGroup;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
-use crate::support::ground::Ground;
+use crate::support::ground::{Ground, aside};
 use crate::support::hub::StandingClock;
 use crate::support::node::TestNode;
 use crate::support::{DEADLINE, eventually};
@@ -41,8 +41,8 @@ pub(crate) async fn bare() -> Bare {
     let run = broker.clone();
     tasks.spawn_restarting("broker", move |stop| run.clone().run(stop));
     let config = LinkConfig {
-        host: "127.0.0.1".to_owned(),
-        port: broker.address().port(),
+        brokers: broker.address().into(),
+        credentials: None,
         client_id: "hub-1".to_owned(),
         subscriptions: hub_subscriptions(),
         will: None,
@@ -61,88 +61,9 @@ pub(crate) async fn bare() -> Bare {
 }
 
 fn held(journal: &Journal, node: &TestNode) -> Head {
-    let states = journal.streams().unwrap();
+    let states = aside(|| journal.streams().unwrap());
     let state = states.into_iter().find(|state| state.journal == node.sales.id);
     state.map_or_else(|| node.sales.id.genesis(), |state| state.head)
-}
-
-/// Lets the database grow by so many pages at most, or without limit.
-async fn limit_growth(journal: &Journal, pages: Option<u32>) {
-    let limited: Result<(), StorageError> = journal
-        .db()
-        .write("limit", move |tx| {
-            let present: u32 = tx.query_one("PRAGMA page_count", &[], |row| row.take())?;
-            let limit = pages.map_or(0xffff_fffe, |pages| present + pages);
-            tx.execute_one(&format!("PRAGMA max_page_count = {limit}"), &[], |_row| Ok(()))
-        })
-        .await;
-    limited.unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_committed_is_not_acknowledged() {
-    let mut bare = bare().await;
-    let mut node = TestNode::in_session(11, bare.broker.address().port()).await;
-    node.sales.write(500);
-    node.send(&node.sales.batch(1, 2, node.session)).await;
-    node.sales_acked(2).await;
-
-    limit_growth(&bare.journal, Some(1)).await;
-    node.send(&node.sales.batch(3, 302, node.session)).await;
-    tokio::time::timeout(DEADLINE, bare.trouble.wait_for(Option::is_some)).await.unwrap().unwrap();
-    assert_eq!(*bare.trouble.borrow(), Some("disk_full"));
-    assert_eq!(held(&bare.journal, &node), node.sales.heads[2], "nothing of the failed batch is kept");
-
-    // Answers keep their order: had the batch been acknowledged, that would be heard before this refusal.
-    limit_growth(&bare.journal, None).await;
-    node.send(&node.sales.batch(3, 3, 12_345)).await;
-    assert_eq!(node.answer().await, FromHub::Rehello { session: 12_345 });
-
-    node.send_sales(3, 100).await;
-    node.sales_acked(500).await;
-    assert_eq!(held(&bare.journal, &node), node.sales.head());
-    tokio::time::timeout(DEADLINE, bare.trouble.wait_for(Option::is_none)).await.unwrap().unwrap();
-}
-
-/// Makes every statement of an append succeed and its COMMIT fail: a reference that is checked only then leads nowhere.
-async fn break_commits(journal: &Journal) {
-    let broken: Result<(), StorageError> = journal
-        .db()
-        .write("break", |tx| {
-            tx.execute("CREATE TABLE parent (id INTEGER PRIMARY KEY) STRICT", &[])?;
-            tx.execute(
-                "CREATE TABLE child (id INTEGER REFERENCES parent (id) DEFERRABLE INITIALLY DEFERRED) STRICT",
-                &[],
-            )?;
-            let trigger = "CREATE TRIGGER dangle AFTER INSERT ON journal_entry BEGIN INSERT INTO child VALUES (1); END";
-            tx.execute(trigger, &[]).map(drop)
-        })
-        .await;
-    broken.unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_commit_that_fails_after_every_statement_succeeded_is_not_acknowledged() {
-    let mut bare = bare().await;
-    let mut node = TestNode::in_session(11, bare.broker.address().port()).await;
-    node.sales.write(40);
-    node.send(&node.sales.batch(1, 2, node.session)).await;
-    node.sales_acked(2).await;
-
-    break_commits(&bare.journal).await;
-    node.send(&node.sales.batch(3, 20, node.session)).await;
-    tokio::time::timeout(DEADLINE, bare.trouble.wait_for(Option::is_some)).await.unwrap().unwrap();
-    assert_eq!(held(&bare.journal, &node), node.sales.heads[2]);
-    // Answers keep their order: had the batch been acknowledged, that would be heard before this refusal.
-    node.send(&node.sales.batch(3, 3, 12_345)).await;
-    assert_eq!(node.answer().await, FromHub::Rehello { session: 12_345 });
-
-    let mended: Result<usize, StorageError> =
-        bare.journal.db().write("mend", |tx| tx.execute("DROP TRIGGER dangle", &[])).await;
-    mended.unwrap();
-    node.send_sales(3, 10).await;
-    node.sales_acked(40).await;
-    assert_eq!(held(&bare.journal, &node), node.sales.head());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -158,66 +79,152 @@ async fn whoever_hears_an_acknowledgement_finds_the_entries_in_the_file() {
     }
 }
 
-/// The program itself, killed when it is dropped.
-struct Process {
-    child: Child,
-    port: u16,
-}
+/// What is only about files, or about the program with files.
+#[cfg(test)]
+mod of_files {
+    use super::*;
 
-impl Drop for Process {
-    fn drop(&mut self) {
-        // SIGKILL: nothing is put in order.
-        self.child.kill().unwrap_or_default();
-        self.child.wait().map(drop).unwrap_or_default();
+    /// Lets the database grow by so many pages at most, or without limit.
+    async fn limit_growth(journal: &Journal, pages: Option<u32>) {
+        let limited: Result<(), StorageError> = journal
+            .db()
+            .write("limit", move |tx| {
+                let present: u32 = tx.query_one("PRAGMA page_count", &[], |row| row.take())?;
+                let limit = pages.map_or(0xffff_fffe, |pages| present + pages);
+                tx.execute_one(&format!("PRAGMA max_page_count = {limit}"), &[], |_row| Ok(()))
+            })
+            .await;
+        limited.unwrap();
     }
-}
 
-async fn serve(data: &Path, port: u16) -> Process {
-    std::fs::remove_file(data.join("endpoints.json")).unwrap_or_default();
-    let child = Command::new(env!("CARGO_BIN_EXE_cloud-hub"))
-        .args(["serve", "--http", "127.0.0.1:0", "--log", "warn", "--mqtt", &format!("127.0.0.1:{port}"), "--data"])
-        .arg(data)
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut process = Process { child, port };
-    process.port = eventually("the hub's endpoints", || async {
-        let text = std::fs::read(data.join("endpoints.json")).ok()?;
-        let endpoints: serde_json::Value = serde_json::from_slice(&text).ok()?;
-        endpoints["mqtt"].as_str()?.rsplit(':').next()?.parse().ok()
-    })
-    .await;
-    process
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_hub_that_is_killed_at_any_time_holds_what_it_acknowledged_and_goes_on() {
-    let folder = TempDir::new().unwrap();
-    let data = folder.path().join("data");
-    let mut hub = serve(&data, 0).await;
-    let mut node = TestNode::in_session(11, hub.port).await;
-    let id = node.sales.id;
-    let mut held_seq = 0;
-    for round in 1..=3 {
-        // However fast the hub was in the round before, there is more to take in than is waited for.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_is_not_committed_is_not_acknowledged() {
+        let mut bare = bare().await;
+        let mut node = TestNode::in_session(11, bare.broker.address().port()).await;
         node.sales.write(500);
-        node.send_sales(held_seq + 1, 7).await;
-        let acked = node.sales_acked_beyond(held_seq + 100).await.position.seq();
-        let port = hub.port;
-        drop(hub);
-        hub = serve(&data, port).await;
-        node.wait_up().await;
-        let welcome = node.greet().await;
-        let position = welcome.positions.iter().find(|p| p.journal() == Some(id)).unwrap();
-        held_seq = position.seq();
-        assert!(held_seq >= acked, "round {round}: {acked} was acknowledged, {held_seq} is held");
-        let at = usize::try_from(held_seq).unwrap();
-        assert_eq!(position.hash(), node.sales.heads[at].hash.short());
+        node.send(&node.sales.batch(1, 2, node.session)).await;
+        node.sales_acked(2).await;
+
+        limit_growth(&bare.journal, Some(1)).await;
+        node.send(&node.sales.batch(3, 302, node.session)).await;
+        tokio::time::timeout(DEADLINE, bare.trouble.wait_for(Option::is_some)).await.unwrap().unwrap();
+        assert_eq!(*bare.trouble.borrow(), Some("disk_full"));
+        assert_eq!(held(&bare.journal, &node), node.sales.heads[2], "nothing of the failed batch is kept");
+
+        // Answers keep their order: had the batch been acknowledged, that would be heard before this refusal.
+        limit_growth(&bare.journal, None).await;
+        node.send(&node.sales.batch(3, 3, 12_345)).await;
+        assert_eq!(node.answer().await, FromHub::Rehello { session: 12_345 });
+
+        node.send_sales(3, 100).await;
+        node.sales_acked(500).await;
+        assert_eq!(held(&bare.journal, &node), node.sales.head());
+        tokio::time::timeout(DEADLINE, bare.trouble.wait_for(Option::is_none)).await.unwrap().unwrap();
     }
-    node.sales.write(100);
-    node.send_sales(held_seq + 1, 100).await;
-    node.sales_acked(1_600).await;
-    drop(hub);
-    let journal = Journal::open(&data).unwrap();
-    assert_eq!(held(&journal, &node), node.sales.head());
+
+    /// Makes every statement of an append succeed and its COMMIT fail: a reference that is checked only then leads nowhere.
+    async fn break_commits(journal: &Journal) {
+        let broken: Result<(), StorageError> = journal
+            .db()
+            .write("break", |tx| {
+                tx.execute("CREATE TABLE parent (id INTEGER PRIMARY KEY) STRICT", &[])?;
+                tx.execute(
+                    "CREATE TABLE child (id INTEGER REFERENCES parent (id) DEFERRABLE INITIALLY DEFERRED) STRICT",
+                    &[],
+                )?;
+                let trigger =
+                    "CREATE TRIGGER dangle AFTER INSERT ON journal_entry BEGIN INSERT INTO child VALUES (1); END";
+                tx.execute(trigger, &[]).map(drop)
+            })
+            .await;
+        broken.unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_commit_that_fails_after_every_statement_succeeded_is_not_acknowledged() {
+        let mut bare = bare().await;
+        let mut node = TestNode::in_session(11, bare.broker.address().port()).await;
+        node.sales.write(40);
+        node.send(&node.sales.batch(1, 2, node.session)).await;
+        node.sales_acked(2).await;
+
+        break_commits(&bare.journal).await;
+        node.send(&node.sales.batch(3, 20, node.session)).await;
+        tokio::time::timeout(DEADLINE, bare.trouble.wait_for(Option::is_some)).await.unwrap().unwrap();
+        assert_eq!(held(&bare.journal, &node), node.sales.heads[2]);
+        // Answers keep their order: had the batch been acknowledged, that would be heard before this refusal.
+        node.send(&node.sales.batch(3, 3, 12_345)).await;
+        assert_eq!(node.answer().await, FromHub::Rehello { session: 12_345 });
+
+        let mended: Result<usize, StorageError> =
+            bare.journal.db().write("mend", |tx| tx.execute("DROP TRIGGER dangle", &[])).await;
+        mended.unwrap();
+        node.send_sales(3, 10).await;
+        node.sales_acked(40).await;
+        assert_eq!(held(&bare.journal, &node), node.sales.head());
+    }
+
+    /// The program itself, killed when it is dropped.
+    struct Process {
+        child: Child,
+        port: u16,
+    }
+
+    impl Drop for Process {
+        fn drop(&mut self) {
+            // SIGKILL: nothing is put in order.
+            self.child.kill().unwrap_or_default();
+            self.child.wait().map(drop).unwrap_or_default();
+        }
+    }
+
+    async fn serve(data: &Path, port: u16) -> Process {
+        std::fs::remove_file(data.join("endpoints.json")).unwrap_or_default();
+        let child = Command::new(env!("CARGO_BIN_EXE_cloud-hub"))
+            .args(["serve", "--http", "127.0.0.1:0", "--log", "warn", "--mqtt", &format!("127.0.0.1:{port}"), "--data"])
+            .arg(data)
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut process = Process { child, port };
+        process.port = eventually("the hub's endpoints", || async {
+            let text = std::fs::read(data.join("endpoints.json")).ok()?;
+            let endpoints: serde_json::Value = serde_json::from_slice(&text).ok()?;
+            endpoints["mqtt"].as_str()?.rsplit(':').next()?.parse().ok()
+        })
+        .await;
+        process
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_hub_that_is_killed_at_any_time_holds_what_it_acknowledged_and_goes_on() {
+        let folder = TempDir::new().unwrap();
+        let data = folder.path().join("data");
+        let mut hub = serve(&data, 0).await;
+        let mut node = TestNode::in_session(11, hub.port).await;
+        let id = node.sales.id;
+        let mut held_seq = 0;
+        for round in 1..=3 {
+            // However fast the hub was in the round before, there is more to take in than is waited for.
+            node.sales.write(500);
+            node.send_sales(held_seq + 1, 7).await;
+            let acked = node.sales_acked_beyond(held_seq + 100).await.position.seq();
+            let port = hub.port;
+            drop(hub);
+            hub = serve(&data, port).await;
+            node.wait_up().await;
+            let welcome = node.greet().await;
+            let position = welcome.positions.iter().find(|p| p.journal() == Some(id)).unwrap();
+            held_seq = position.seq();
+            assert!(held_seq >= acked, "round {round}: {acked} was acknowledged, {held_seq} is held");
+            let at = usize::try_from(held_seq).unwrap();
+            assert_eq!(position.hash(), node.sales.heads[at].hash.short());
+        }
+        node.sales.write(100);
+        node.send_sales(held_seq + 1, 100).await;
+        node.sales_acked(1_600).await;
+        drop(hub);
+        let journal = Journal::open(&data).unwrap();
+        assert_eq!(held(&journal, &node), node.sales.head());
+    }
 }

@@ -7,6 +7,8 @@
 mod support;
 
 #[cfg(test)]
+mod access;
+#[cfg(test)]
 mod alias;
 #[cfg(test)]
 mod audit;
@@ -31,6 +33,8 @@ mod journal;
 #[cfg(test)]
 mod lives;
 mod marks;
+#[cfg(test)]
+mod mosquitto;
 #[cfg(test)]
 mod openapi;
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process;
 
@@ -14,6 +14,9 @@ const MODE_SECRET: u32 = 0o600;
 
 /// The owner writes, everybody reads.
 const MODE_PUBLIC: u32 = 0o644;
+
+/// What those may do who are neither the owner nor in the group.
+const MODE_OTHERS: u32 = 0o007;
 
 /// A failure of the file system: what was being done, and to which file.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +55,34 @@ pub enum FileError {
         path: PathBuf,
         /// The number of the process that holds it, or "unknown".
         pid: String,
+    },
+}
+
+/// Why a secret is not taken from a file.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    /// The file could not be read.
+    #[error("could not read {path}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// A secret that others on this machine can read is none.
+    #[error("{path} can be read by others (its mode is {mode:03o}): chmod o= {path}, or 600")]
+    Exposed {
+        /// The file.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
+    /// A secret is one line.
+    #[error("{path} must hold one line, the secret, and nothing else")]
+    NotOneLine {
+        /// The file.
+        path: PathBuf,
     },
 }
 
@@ -154,6 +185,28 @@ pub fn read_text(path: &Path) -> Result<Option<String>, FileError> {
     }
 }
 
+/// Reads a secret that somebody put into a file, without the end of its line. A group may read the file, so that a service
+/// can be given what it does not own; others may not.
+///
+/// # Errors
+/// [`SecretError`].
+pub fn read_secret(path: &Path) -> Result<String, SecretError> {
+    let failed = |source| SecretError::Read { path: path.to_owned(), source };
+    let mut file = File::open(path).map_err(failed)?;
+    let mode = file.metadata().map_err(failed)?.permissions().mode() & 0o777;
+    if mode & MODE_OTHERS != 0 {
+        return Err(SecretError::Exposed { path: path.to_owned(), mode });
+    }
+    let mut text = String::new();
+    file.read_to_string(&mut text).map_err(failed)?;
+    let line = text.strip_suffix('\n').unwrap_or(&text);
+    let line = line.strip_suffix('\r').unwrap_or(line);
+    if line.is_empty() || line.chars().any(char::is_control) {
+        return Err(SecretError::NotOneLine { path: path.to_owned() });
+    }
+    Ok(line.to_owned())
+}
+
 fn holder(lock: &mut File) -> String {
     let mut text = String::new();
     match lock.read_to_string(&mut text) {
@@ -186,8 +239,6 @@ fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use tempfile::TempDir;
 
     use super::*;
@@ -214,6 +265,29 @@ mod tests {
         write_secret(&path, b"secret").unwrap();
         assert_eq!(mode(&path), 0o600);
         assert_eq!(read_text(&path).unwrap().as_deref(), Some("secret"));
+    }
+
+    #[test]
+    fn a_secret_is_one_line_that_others_cannot_read() {
+        let dir = TempDir::new().unwrap();
+        let path = dir.path().join("password");
+        let read = |content: &str, mode| {
+            fs::write(&path, content).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            read_secret(&path)
+        };
+        for content in ["pa ss", "pa ss\n", "pa ss\r\n"] {
+            assert_eq!(read(content, 0o640).unwrap(), "pa ss", "{content:?}");
+        }
+        for content in ["", "\n", "two\nlines\n", "end\n\n"] {
+            assert!(matches!(read(content, 0o600), Err(SecretError::NotOneLine { .. })), "{content:?}");
+        }
+        for mode in [0o644, 0o604, 0o602] {
+            let refused = read("secret", mode).unwrap_err();
+            assert!(matches!(refused, SecretError::Exposed { mode: found, .. } if found == mode), "{refused}");
+            assert!(!refused.to_string().contains("secret"));
+        }
+        assert!(matches!(read_secret(&dir.path().join("none")), Err(SecretError::Read { .. })));
     }
 
     #[test]

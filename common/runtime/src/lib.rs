@@ -8,7 +8,7 @@
 //! - [`storage`]: values, rows and transactions, whichever engine a database runs on.
 //! - [`sqlite`], [`migrate`], [`database`], [`checkpoint`], [`writer`], [`read_pool`]: one writer with group commit,
 //!   and readers.
-//! - [`mqtt`]: the link to the broker. The only user of the MQTT client.
+//! - [`broker`]: where a broker is reached, and as whom. [`mqtt`]: the link to it. The only user of the MQTT client.
 //! - [`http`]: problems, extractors, authentication, the server around a router. Routes live elsewhere.
 //!
 //! Absent on purpose: tables, topics, routes, rules. This package knows no shop.
@@ -37,6 +37,7 @@ pub mod database;
 pub mod read_pool;
 pub mod writer;
 
+pub mod broker;
 pub mod mqtt;
 
 pub mod http;

@@ -19,6 +19,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff::jittered_delay;
+use crate::broker::{BrokerAddress, BrokerAddresses, Credentials};
 use crate::system::{deadline_in, monotonic_now};
 
 /// The largest payload, in bytes: what every broker we may meet takes (AWS IoT Core ends at 128 KB).
@@ -60,10 +61,10 @@ pub struct Presence {
 /// How to reach a broker, and who we are there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LinkConfig {
-    /// The broker's host.
-    pub host: String,
-    /// The broker's port.
-    pub port: u16,
+    /// Where the broker is. After each failure the next address is tried.
+    pub brokers: BrokerAddresses,
+    /// Who we are to a broker that asks.
+    pub credentials: Option<Credentials>,
     /// Our name at the broker; a second connection of the same name ends the first.
     pub client_id: String,
     /// Topic filters to subscribe to on every connection.
@@ -180,6 +181,15 @@ impl Publisher {
         Self { way: Way::Outlet(outlet) }
     }
 
+    /// Whether there is a connection, with its subscriptions.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        match &self.way {
+            Way::Connection(client) => client.read().unwrap_or_else(PoisonError::into_inner).is_some(),
+            Way::Outlet(_) => true,
+        }
+    }
+
     /// Gives a frame to the present connection, if there is one and it has room. `Ok` says nothing about its arrival.
     ///
     /// # Errors
@@ -224,8 +234,8 @@ impl Link {
     /// # use percolate_runtime::{mqtt::{KEEP_ALIVE, Link, LinkConfig, RETRY_MAX}, system::OsEntropy, tasks::TaskGroup};
     /// # fn example(tasks: &TaskGroup) {
     /// let config = LinkConfig {
-    ///     host: "127.0.0.1".to_owned(),
-    ///     port: 1883,
+    ///     brokers: "127.0.0.1:1883".parse().unwrap(),
+    ///     credentials: None,
     ///     client_id: "n11".to_owned(),
     ///     subscriptions: vec!["percolate/v1/n11/down/+".to_owned()],
     ///     will: None,
@@ -266,12 +276,14 @@ impl Link {
 
     async fn run_forever(&self) {
         let mut failures = 0;
-        loop {
+        for tries in 0.. {
+            let broker = self.config.brokers.for_try(tries);
             let mut up_since = None;
-            let ended = self.run_connection(&mut up_since).await;
+            let ended = self.run_connection(broker, &mut up_since).await;
             self.set(None);
             let Err(End::Down(reason)) = ended else { return };
-            tracing::warn!(client.id = self.config.client_id, %reason, "the link of {} is down", self.config.client_id);
+            let client_id = &self.config.client_id;
+            tracing::warn!(client.id = client_id, %broker, %reason, "the link of {client_id} to {broker} is down");
             if self.events.send(LinkEvent::Down { reason }).await.is_err() {
                 return;
             }
@@ -282,8 +294,8 @@ impl Link {
     }
 
     /// One connection from its making to its end. It never ends well.
-    async fn run_connection(&self, up_since: &mut Option<Duration>) -> Result<(), End> {
-        let (client, mut event_loop) = self.connect();
+    async fn run_connection(&self, broker: &BrokerAddress, up_since: &mut Option<Duration>) -> Result<(), End> {
+        let (client, mut event_loop) = self.connect(broker);
         let silence_max = self.config.keep_alive * 5 / 2;
         let mut silent_at = deadline_in(silence_max.max(Duration::from_secs(CONNECTION_TIMEOUT_S)));
         loop {
@@ -307,14 +319,17 @@ impl Link {
         }
     }
 
-    fn connect(&self) -> (AsyncClient, EventLoop) {
+    fn connect(&self, broker: &BrokerAddress) -> (AsyncClient, EventLoop) {
         let config = &self.config;
-        let mut options = MqttOptions::new(&config.client_id, &config.host, config.port);
+        let mut options = MqttOptions::new(&config.client_id, broker.host(), broker.port());
         options
             .set_clean_session(true)
             .set_keep_alive(config.keep_alive)
             .set_inflight(INFLIGHT_MAX)
             .set_max_packet_size(PACKET_BYTES_MAX, PACKET_BYTES_MAX);
+        if let Some(credentials) = &config.credentials {
+            options.set_credentials(credentials.user(), credentials.password());
+        }
         if let Some(will) = &config.will {
             options.set_last_will(LastWill::new(&will.topic, will.payload.clone(), QoS::AtLeastOnce, true));
         }

@@ -7,9 +7,11 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use postgres::config::Host;
 use postgres::types::ToSql;
 use postgres::{Client, Config, NoTls, Row, Statement};
 
@@ -67,6 +69,31 @@ impl Server {
             self.config.password(password);
         }
         self
+    }
+
+    /// The first host that leads off this machine, if there is one: neither a socket's folder nor a loopback address. A
+    /// name other than `localhost` may lead anywhere.
+    #[must_use]
+    pub fn remote_host(&self) -> Option<String> {
+        // Where an address stands beside a name, the address is connected to.
+        let addresses = self.config.get_hostaddrs().iter();
+        let mut remote = addresses.filter(|address| !address.is_loopback()).map(ToString::to_string);
+        if !self.config.get_hostaddrs().is_empty() {
+            return remote.next();
+        }
+        self.config.get_hosts().iter().find_map(|host| match host {
+            Host::Unix(_) => None,
+            Host::Tcp(name) => {
+                let is_here = name == "localhost" || name.parse().is_ok_and(|address: IpAddr| address.is_loopback());
+                (!is_here).then(|| name.clone())
+            }
+        })
+    }
+
+    /// Whether the connection string holds a password.
+    #[must_use]
+    pub fn has_password(&self) -> bool {
+        self.config.get_password().is_some()
     }
 
     /// The schema's name.

@@ -18,6 +18,9 @@ use crate::journal::StreamKind;
 
 const PREFIX: &str = "percolate/v1";
 
+/// The MQTT client ids of the hub's own connections begin so.
+pub const HUB_PREFIX: &str = "hub-";
+
 /// Where a message goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Topic {
@@ -92,6 +95,12 @@ pub fn process_client_id(node: NodeId, boot: u64) -> String {
     format!("n{node}-{boot:016x}")
 }
 
+/// The MQTT client id of one process of the hub that does the work of a service: replicas do not push each other out.
+#[must_use]
+pub fn hub_client_id(service: &str, chance: u64) -> String {
+    format!("{HUB_PREFIX}{service}-{chance:016x}")
+}
+
 /// The node that an MQTT client id names, in either form; there is one spelling only, so `n011` is not `n11`.
 #[must_use]
 pub fn client_node(client_id: &str) -> Option<NodeId> {
@@ -139,9 +148,19 @@ mod tests {
             assert_eq!(client_node(&id), Some(node), "{id}");
         }
         assert_eq!(process_client_id(node, 0xab), "n11-00000000000000ab");
-        for stranger in
-            ["", "n", "n011", "n-1", "11", "n11-", "n11-ab", "n11-00000000000000AB", "n11-00000000000000ab-1"]
-        {
+        assert_eq!(hub_client_id("ingest", 0xab), "hub-ingest-00000000000000ab");
+        for stranger in [
+            "hub-ingest-00000000000000ab",
+            "",
+            "n",
+            "n011",
+            "n-1",
+            "11",
+            "n11-",
+            "n11-ab",
+            "n11-00000000000000AB",
+            "n11-00000000000000ab-1",
+        ] {
             assert_eq!(client_node(stranger), None, "{stranger}");
         }
     }

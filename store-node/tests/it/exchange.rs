@@ -5,11 +5,12 @@ use percolate_common::ids::{NodeId, StockItemId};
 use percolate_common::journal::{AuthorId, Incarnation, JournalId, PublicKey, StreamKind};
 use percolate_common::wire::session::{FromHub, Verdict, Welcome};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::support::eventually;
 use crate::support::hub::{Heard, TestHub};
 use crate::support::menu::{BEANS, CUPS, ESPRESSO, LATTE};
-use crate::support::node::{NODE, NOON_MS, STORE, TestNode, Till, ticket};
+use crate::support::node::{NODE, NOON_MS, STORE, TestNode, Till, password_file, ticket};
 
 async fn sell(till: &Till, keys: std::ops::RangeInclusive<u32>) {
     for key in keys {
@@ -28,6 +29,23 @@ async fn link(till: &Till, link: &str) -> Value {
     let what = format!("the link to be {link}");
     let node = eventually(&what, || async { Some(till.get("/v1/node").await).filter(|node| node["link"] == link) });
     node.await["halted"].clone()
+}
+
+#[tokio::test]
+async fn a_node_shows_its_name_and_the_password_of_its_file() {
+    let (mut node, mut hub) = TestNode::prepare_with_hub().await;
+    let file = TempDir::new().unwrap();
+    node.config.hub_password_file = Some(password_file(file.path(), 0o600));
+    node.open().await;
+    hub.greet().await;
+    let account = [b"\x00\x03n11\x00".as_slice(), b"\x06secret"].concat();
+    assert!(hub.connect_packet().ends_with(&account), "{:?}", hub.connect_packet());
+    node.stop().await;
+
+    node.config.hub_password_file = None;
+    node.open().await;
+    hub.greet().await;
+    assert_eq!(hub.connect_packet()[7] & 0b1100_0000, 0, "neither a user nor a password");
 }
 
 #[tokio::test]

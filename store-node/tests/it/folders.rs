@@ -8,7 +8,7 @@ use store_node::config::Config;
 use tokio::process::Command;
 
 use crate::support::menu::{BEANS, ESPRESSO};
-use crate::support::node::{TestNode, chain, ticket};
+use crate::support::node::{TestNode, chain, password_file, ticket};
 use crate::support::program::{Program, older_database, open_database, upgrade_database};
 
 /// Makes a configuration another one.
@@ -145,13 +145,27 @@ async fn a_file_that_is_no_database_is_refused_and_left_as_it_was() {
 #[tokio::test]
 async fn a_configuration_that_cannot_be_is_refused_by_name() {
     let mut node = TestNode::prepare();
-    let changes: [(&str, Change); 7] = [
+    let changes: [(&str, Change); 9] = [
         ("time zone \"Mars/Olympus\" is not known", |config| config.zone = "Mars/Olympus".to_owned()),
         ("cut-over hour 13 is not usable", |config| config.cutover_hour = 13),
         ("reading --currency failed", |config| config.currency = "dollars".to_owned()),
         ("--name must have 1 to 80 bytes", |config| config.name = "a\nb".to_owned()),
-        ("--hub-mqtt must be host:port", |config| config.hub_mqtt = "hub".to_owned()),
         ("--http 0.0.0.0:0 is not a loopback address", |config| config.http = "0.0.0.0:0".parse().unwrap()),
+        ("others (its mode is 644): chmod o= ", |config| {
+            config.hub_password_file = Some(password_file(config.data.parent().unwrap(), 0o644));
+        }),
+        (
+            "--hub-mqtt 192.0.2.1:1883 is not on this machine, and the password would be sent there in the clear",
+            |config| {
+                config.hub_mqtt = "127.0.0.1:1,192.0.2.1:1883".parse().unwrap();
+                config.hub_password_file = Some(password_file(config.data.parent().unwrap(), 0o600));
+            },
+        ),
+        ("reading --hub-password-file failed: could not read", |config| {
+            config.hub_mqtt = "192.0.2.1:1883".parse().unwrap();
+            config.plain_network = true;
+            config.hub_password_file = Some(config.data.join("none"));
+        }),
         ("reading --simulated-clock failed", |config| config.simulated_clock = Some("soon".to_owned())),
     ];
     for (names, change) in changes {

@@ -1,5 +1,6 @@
 //! A box of a shop: a computer, its disk, and the process on it, if one runs.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
@@ -88,7 +89,9 @@ impl ShopBox {
             currency: "USD".to_owned(),
             cutover_hour: 4,
             http: ([127, 0, 0, 1], 0).into(),
-            hub_mqtt: "127.0.0.1:1".to_owned(),
+            hub_mqtt: SocketAddr::from(([127, 0, 0, 1], 1)).into(),
+            hub_password_file: None,
+            plain_network: false,
             guard: None,
             disk_reserve_bytes: 0,
             simulated_clock: None,

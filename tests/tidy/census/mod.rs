@@ -64,7 +64,12 @@ const EXPLAINED: &[Explained] = &[
         "read",
         "it says in the journal itself why a life began; what the hub does about lives it hears in the greeting",
     ),
-    (NOT_NAMED, "cloud-hub/src/broker.rs revoke", "callers", "cutting a box off waits for the certificates of boxes"),
+    (
+        NOT_NAMED,
+        "cloud-hub/src/broker/embedded.rs revoke",
+        "callers",
+        "cutting a box off waits for the certificates of boxes",
+    ),
     (NOT_NAMED, "cloud-hub/src/hub.rs http_address", "callers", IN_PROCESS),
     (NOT_NAMED, "cloud-hub/src/hub.rs ended_tasks", "callers", IN_PROCESS),
     (NOT_NAMED, "cloud-hub/src/inline.rs project", "callers", SIMULATED),

@@ -1,15 +1,18 @@
 //! Where a test's databases are: files in a scratch folder, or, where `PERCOLATE_TEST_ENGINE` is `postgres`, a database of
 //! its own on the tests' server. The same tests run on both.
 
-use std::path::Path;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::UNIX_EPOCH;
 
+use cloud_hub::broker::ExternalBroker;
+use cloud_hub::config::{Large, Part, Profile};
 use cloud_hub::kernel::ServiceContext;
 use cloud_hub::kernel::db::Db;
-use cloud_hub::kernel::engine::{ChainServer, Engine, Schema};
-use cloud_hub::kernel::journal::Journal;
+use cloud_hub::kernel::engine::{ChainServer, Engine, Schema, password_path, role};
+use cloud_hub::kernel::journal::{self, Journal};
 use cloud_hub::prepare::prepare;
 use cloud_hub::{catalog, reporting};
 use percolate_common::entropy::SeededEntropy;
@@ -69,6 +72,22 @@ impl Ground {
         engine_at(self.path())
     }
 
+    /// On what a hub stands that has its databases on the server and meets its nodes at this broker.
+    pub(crate) fn large(&self, broker: SocketAddr, token: &Path) -> Profile {
+        let name = self.database.as_ref().unwrap();
+        let secrets = self.path().join("secrets");
+        std::fs::create_dir_all(&secrets).unwrap();
+        for service in [journal::NAME, "catalog", "reporting"] {
+            // The tests' server asks for none.
+            std::fs::write(password_path(&secrets, &role(service)), "nothing").unwrap();
+        }
+        std::fs::create_dir_all(token.parent().unwrap()).unwrap();
+        std::fs::write(token, "a token that all processes share").unwrap();
+        let broker = ExternalBroker { addresses: broker.into(), credentials: None };
+        let parts = [Part::Ingest, Part::Catalog, Part::Reporting].into();
+        Profile::Large(Box::new(Large { postgres: connection(name), secrets, broker, token: token.to_owned(), parts }))
+    }
+
     pub(crate) fn journal(&self) -> Journal {
         journal_at(self.path())
     }
@@ -86,13 +105,17 @@ pub(crate) fn journal_at(data: &Path) -> Journal {
 
 /// Opens something on a thread that may block.
 pub(crate) fn opened<T: Send>(data: &Path, open: impl FnOnce(&Path, &Engine) -> T + Send) -> T {
-    std::thread::scope(|scope| scope.spawn(|| open(data, &engine_at(data))).join().unwrap())
+    aside(|| open(data, &engine_at(data)))
+}
+
+/// Does something on a thread that may block: a server's sessions are not for tasks.
+pub(crate) fn aside<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| scope.spawn(work).join().unwrap())
 }
 
 /// Loses a database as a whole.
 pub(crate) fn lose(data: &Path, name: &'static str) {
-    if let Engine::Server(_) = engine_at(data) {
-        let database = std::fs::read_to_string(data.join(MARK)).unwrap();
+    if let Some(database) = database_at(data) {
         as_admin(&database, move |admin| admin.batch(&format!("DROP SCHEMA {name} CASCADE")));
         make_schemas(&database);
         return;
@@ -102,11 +125,61 @@ pub(crate) fn lose(data: &Path, name: &'static str) {
     }
 }
 
+/// Takes a backup of the databases of a stopped hub, beside them.
+pub(crate) fn back_up(data: &Path) {
+    match database_at(data) {
+        Some(name) => as_admin("postgres", move |admin| {
+            end_all(admin, &name)?;
+            admin.batch(&format!("CREATE DATABASE {name}_image TEMPLATE {name}"))
+        }),
+        None => copy(data, &image(data)),
+    }
+}
+
+/// Puts the databases of a stopped hub back to how they were.
+pub(crate) fn put_back(data: &Path) {
+    match database_at(data) {
+        Some(name) => as_admin("postgres", move |admin| {
+            admin.batch(&format!("DROP DATABASE {name} WITH (FORCE)"))?;
+            admin.batch(&format!("ALTER DATABASE {name}_image RENAME TO {name}"))
+        }),
+        None => {
+            for name in ["journal", "catalog", "reporting"] {
+                for ending in ["-wal", "-shm"] {
+                    std::fs::remove_file(data.join(format!("{name}.db{ending}"))).unwrap_or_default();
+                }
+            }
+            copy(&image(data), data);
+        }
+    }
+}
+
+fn image(data: &Path) -> PathBuf {
+    data.parent().unwrap().join("image")
+}
+
+/// Copies databases that nobody has open.
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|ending| ending == "db") {
+            std::fs::copy(&path, to.join(path.file_name().unwrap())).unwrap();
+        }
+    }
+}
+
+/// Ends all sessions of a database, and waits until they are gone.
+fn end_all(admin: &mut Admin, name: &str) -> Result<(), StorageError> {
+    let end = "SELECT pg_terminate_backend(pid, 5000)::text FROM pg_stat_activity";
+    admin.texts(&format!("{end} WHERE datname = '{name}' AND pid <> pg_backend_pid()"))?;
+    Ok(())
+}
+
 /// Ends all sessions of a database of a [`Ground`] but those of the tests themselves, in the middle of whatever they do;
 /// tells how many those were. With files there are none.
 pub(crate) fn end_sessions(data: &Path) -> usize {
-    let Engine::Server(_) = engine_at(data) else { return 0 };
-    let name = std::fs::read_to_string(data.join(MARK)).unwrap();
+    let Some(name) = database_at(data) else { return 0 };
     let ended = as_admin("postgres", move |admin| {
         admin.texts(&format!("SELECT pg_terminate_backend(pid)::text FROM pg_stat_activity WHERE datname = '{name}'"))
     });
@@ -129,11 +202,14 @@ pub(crate) fn is_server() -> bool {
 
 /// What the databases of a folder of a [`Ground`], or of one below it, run on.
 pub(crate) fn engine_at(data: &Path) -> Engine {
+    database_at(data)
+        .map_or(Engine::Threads, |name| Engine::Server(Arc::new(ChainServer::new(&connection(&name), None))))
+}
+
+/// Which database it is, if it is one of the server's.
+fn database_at(data: &Path) -> Option<String> {
     let mark = data.ancestors().take(3).map(|folder| folder.join(MARK)).find(|mark| mark.is_file());
-    mark.map_or(Engine::Threads, |mark| {
-        let name = std::fs::read_to_string(mark).unwrap();
-        Engine::Server(Arc::new(ChainServer::new(&connection(&name), None)))
-    })
+    mark.map(|mark| std::fs::read_to_string(mark).unwrap())
 }
 
 #[expect(clippy::disallowed_methods, reason = "the tests' runner says where its server is; no program reads it")]
@@ -158,11 +234,9 @@ fn database() -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let free = FREE.lock().unwrap().pop();
     if let Some(name) = free {
-        as_admin(&name, |admin| {
-            admin.texts(
-                "SELECT pg_terminate_backend(pid, 5000)::text FROM pg_stat_activity
-                 WHERE datname = current_database() AND pid <> pg_backend_pid()",
-            )?;
+        let emptied = name.clone();
+        as_admin(&name, move |admin| {
+            end_all(admin, &emptied)?;
             admin.batch(
                 "DO $$ DECLARE held RECORD; BEGIN
                     FOR held IN SELECT schemaname, tablename FROM pg_tables
@@ -197,9 +271,7 @@ fn template(admin: &mut Admin) -> Result<String, StorageError> {
         make_schemas(&making);
         make_tables(Engine::Server(Arc::new(ChainServer::new(&connection(&making), None))));
         // Readers leave a little later than they are told to.
-        admin.texts(&format!(
-            "SELECT pg_terminate_backend(pid, 5000)::text FROM pg_stat_activity WHERE datname = '{making}'"
-        ))?;
+        end_all(admin, &making)?;
         admin.batch(&format!("ALTER DATABASE {making} RENAME TO {name}"))?;
     }
     Ok(name)

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use percolate_runtime::storage::StorageError;
 
-use super::ground::journal_at;
+use super::ground::{aside, journal_at};
 
 /// Runs a statement and tells how many rows it changed.
 pub(crate) async fn change(data: &Path, sql: &str) -> usize {
@@ -17,7 +17,8 @@ pub(crate) async fn change(data: &Path, sql: &str) -> usize {
 /// The first column of what a query finds: numbers.
 pub(crate) async fn numbers(data: &Path, sql: &str) -> Vec<i64> {
     let journal = journal_at(data);
-    let found: Result<Vec<i64>, StorageError> = journal.db().read(|tx| tx.query_list(sql, &[], |row| row.take()));
+    let found: Result<Vec<i64>, StorageError> =
+        aside(|| journal.db().read(|tx| tx.query_list(sql, &[], |row| row.take())));
     journal.db().stop().await;
     found.unwrap()
 }

@@ -1,20 +1,26 @@
 //! A hub in a scratch folder, asked over HTTP as anybody would.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloud_hub::config::HubConfig;
+use cloud_hub::broker::BrokerSetting;
+use cloud_hub::broker::embedded::EmbeddedBroker;
+use cloud_hub::config::{HubConfig, Profile};
 use cloud_hub::hub::{Hub, HubError};
 use percolate_common::entropy::SeededEntropy;
 use percolate_common::time::{Clock, UtcMillis};
+use percolate_runtime::tasks::TaskGroup;
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
-use tempfile::TempDir;
 
 use super::events::NOON_MS;
-use super::eventually;
+use super::ground::{Ground, is_server};
+use super::{DEADLINE, eventually};
+
+/// A free port of this machine.
+const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// A clock that stands.
 #[derive(Debug)]
@@ -69,8 +75,11 @@ impl Asker {
 /// A hub, and the folder in which it can be started again.
 pub(crate) struct TestHub {
     hub: Option<Hub>,
-    folder: TempDir,
+    folder: Ground,
     config: HubConfig,
+    broker: BrokerSetting,
+    /// Where the databases are on a server, the broker is somebody else's: ours, beside the hub. It stops and starts with it.
+    beside: Option<(EmbeddedBroker, TaskGroup)>,
     /// How often it was started: no two runs draw the same random numbers.
     starts: u64,
     asker: Option<Asker>,
@@ -84,18 +93,25 @@ impl TestHub {
 
     /// Starts a hub with the text of a menu.
     pub(crate) async fn start_with_menu(menu: Option<&str>) -> Self {
-        let folder = TempDir::new().unwrap();
+        Self::start_behind(BrokerSetting::Embedded(ANY_PORT), menu).await
+    }
+
+    /// Starts a hub that meets its nodes at this broker.
+    pub(crate) async fn start_behind(broker: BrokerSetting, menu: Option<&str>) -> Self {
+        let folder = Ground::new();
         let mut test = Self {
             hub: None,
             config: HubConfig {
                 data_dir: folder.path().join("data"),
-                http: "127.0.0.1:0".parse().unwrap(),
-                mqtt: "127.0.0.1:0".parse().unwrap(),
+                http: ANY_PORT,
+                profile: Profile::Small { mqtt: ANY_PORT },
                 menu: menu.map(|text| written_menu(folder.path(), text)),
                 simulated_clock: None,
                 stop_with_parent: false,
             },
             folder,
+            broker,
+            beside: None,
             starts: 0,
             asker: None,
         };
@@ -107,12 +123,36 @@ impl TestHub {
     pub(crate) async fn open(&mut self) -> Result<(), HubError> {
         self.starts += 1;
         let entropy = Arc::new(SeededEntropy::new(6 + self.starts));
-        let hub = Hub::start_with(self.config.clone(), Arc::new(StandingClock), entropy).await?;
+        let broker = self.broker_of_this_run().await;
+        let config = self.config.clone();
+        let hub = Hub::start_behind(broker, config, Arc::new(StandingClock), entropy).await?;
         self.config.http = hub.http_address();
-        self.config.mqtt = hub.broker().address();
+        if let Some(own) = hub.broker().embedded() {
+            self.broker = BrokerSetting::Embedded(own.address());
+        }
         self.asker = Some(Asker::new(self.config.http, &self.config.data_dir));
         self.hub = Some(hub);
         Ok(())
+    }
+
+    /// A large hub has none of its own.
+    async fn broker_of_this_run(&mut self) -> BrokerSetting {
+        let (BrokerSetting::Embedded(address), true) = (self.broker.clone(), is_server()) else {
+            return self.broker.clone();
+        };
+        if self.beside.is_some() {
+            return self.config.profile.broker();
+        }
+        let beside = EmbeddedBroker::start(address).await.unwrap();
+        self.broker = BrokerSetting::Embedded(beside.address());
+        let (tasks, run) = (TaskGroup::new(), beside.clone());
+        tasks.spawn_restarting("broker_beside", move |stop| run.clone().run(stop));
+        let token = self.config.data_dir.join("token");
+        let large = self.folder.large(beside.address(), &token);
+        self.beside = Some((beside, tasks));
+        let broker = large.broker();
+        self.config.profile = large;
+        broker
     }
 
     /// Stops it in order.
@@ -121,6 +161,9 @@ impl TestHub {
         assert_eq!(hub.ended_tasks(), Vec::<&str>::new(), "tasks ended by themselves");
         let report = hub.stop().await;
         assert!(report.is_clean(), "not stopped in time: {:?}", report.unfinished);
+        if let Some((_, tasks)) = self.beside.take() {
+            assert!(tasks.stop(DEADLINE).await.is_clean());
+        }
     }
 
     /// Stops and starts it with another menu.
@@ -140,8 +183,13 @@ impl TestHub {
         self.hub.as_ref().unwrap()
     }
 
+    pub(crate) fn own_broker(&self) -> &EmbeddedBroker {
+        let beside = self.beside.as_ref().map(|(broker, _)| broker);
+        beside.or_else(|| self.hub().broker().embedded()).unwrap()
+    }
+
     pub(crate) fn broker_port(&self) -> u16 {
-        self.hub().broker().address().port()
+        self.own_broker().address().port()
     }
 
     pub(crate) fn data_dir(&self) -> &Path {

@@ -1,15 +1,17 @@
-//! What the tests stand on: events, a node made by hand, a hub in a scratch folder, reports over a journal, a chain
-//! that trades at random with the ledger of what it did, bodies held against their description, somebody's
-//! hand in the tables, the engine that it all runs on, waiting with a deadline.
+//! What the tests stand on: events, a node made by hand, a guest of a broker, a mosquitto, a hub in a scratch folder, reports
+//! over a journal, a chain that trades at random with the ledger of what it did, bodies held against their description,
+//! somebody's hand in the tables, the engine that it all runs on, waiting with a deadline.
 
 pub(crate) mod copies;
 pub(crate) mod desk;
 pub(crate) mod events;
 pub(crate) mod ground;
+pub(crate) mod guest;
 pub(crate) mod hand;
 pub(crate) mod hub;
 pub(crate) mod ledger;
 pub(crate) mod life;
+pub(crate) mod mosquitto;
 pub(crate) mod node;
 pub(crate) mod process;
 pub(crate) mod schema;

@@ -1,6 +1,7 @@
 //! A node made by hand: it speaks the wire through the real link, and does only what a test tells it to.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use percolate_common::wire::session::{
     Ack, FromHub, FromNode, Hello, Nudge, Position, Presence, Resend, SignedHead, Verdict, Welcome,
 };
 use percolate_common::wire::topic::{Topic, client_id, node_subscriptions};
+use percolate_runtime::broker::{BrokerAddresses, Credentials};
 use percolate_runtime::mqtt::{Link, LinkConfig, LinkEvent, Presence as Retained, PublishError, Publisher};
 use percolate_runtime::tasks::TaskGroup;
 use tokio::sync::mpsc;
@@ -25,6 +27,20 @@ const PASSED_OVER_SHOWN: usize = 6;
 
 /// Wait for the answer to a greeting before it is repeated, at first; it doubles.
 const HELLO_RETRY: Duration = Duration::from_millis(300);
+
+/// Where somebody meets the hub, and what is shown there.
+#[derive(Debug, Clone)]
+pub(crate) struct Door {
+    pub(crate) brokers: BrokerAddresses,
+    pub(crate) credentials: Option<Credentials>,
+}
+
+impl From<u16> for Door {
+    /// The hub's own broker, which asks nobody.
+    fn from(port: u16) -> Self {
+        Self { brokers: SocketAddr::from(([127, 0, 0, 1], port)).into(), credentials: None }
+    }
+}
 
 /// What came from the hub.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,12 +71,12 @@ pub(crate) struct TestNode {
 
 impl TestNode {
     /// Connects, without a greeting.
-    pub(crate) async fn connect(number: u32, broker_port: u16) -> Self {
+    pub(crate) async fn connect(number: u32, door: impl Into<Door>) -> Self {
         let node = NodeId::new(number);
         let incarnation = Incarnation::new(u64::from(number) << 32);
         let journal = |stream| JournalId { author: AuthorId::node(node), incarnation, stream };
         let boot = u64::from(number) + 1_000;
-        let (publisher, events, tasks) = link(node, boot, broker_port);
+        let (publisher, events, tasks) = link(node, boot, door.into());
         let mut test = Self {
             node,
             incarnation,
@@ -79,8 +95,8 @@ impl TestNode {
     }
 
     /// Connects and is welcomed.
-    pub(crate) async fn in_session(number: u32, broker_port: u16) -> Self {
-        let mut node = Self::connect(number, broker_port).await;
+    pub(crate) async fn in_session(number: u32, door: impl Into<Door>) -> Self {
+        let mut node = Self::connect(number, door).await;
         node.greet().await;
         node
     }
@@ -235,14 +251,14 @@ impl TestNode {
     }
 }
 
-fn link(node: NodeId, boot: u64, port: u16) -> (Publisher, mpsc::Receiver<LinkEvent>, TaskGroup) {
+fn link(node: NodeId, boot: u64, door: Door) -> (Publisher, mpsc::Receiver<LinkEvent>, TaskGroup) {
     let presence = |online| Retained {
         topic: Topic::Presence(node).to_string(),
         payload: Bytes::from(Presence { boot, online }.encode().unwrap()),
     };
     let config = LinkConfig {
-        host: "127.0.0.1".to_owned(),
-        port,
+        brokers: door.brokers,
+        credentials: door.credentials,
         client_id: client_id(node),
         subscriptions: node_subscriptions(node),
         will: Some(presence(false)),

@@ -1,5 +1,6 @@
 //! One process of node 11 that numbers its greetings, as nodes do that may have been copied: several may be connected.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -233,8 +234,8 @@ fn link(boot: u64, port: u16) -> (Publisher, mpsc::Receiver<LinkEvent>, TaskGrou
         payload: Bytes::from(Presence { boot, online }.encode().unwrap()),
     };
     let config = LinkConfig {
-        host: "127.0.0.1".to_owned(),
-        port,
+        brokers: SocketAddr::from(([127, 0, 0, 1], port)).into(),
+        credentials: None,
         client_id: process_client_id(NODE, boot),
         subscriptions: node_subscriptions(NODE),
         will: Some(presence(false)),

@@ -1,7 +1,7 @@
 //! Who is asking: for the time before identities, whoever can read the data folder's token file.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::Router;
@@ -74,6 +74,12 @@ pub enum TokenError {
     /// The file could not be read or written.
     #[error("the token file cannot be used")]
     File(#[source] FileError),
+    /// There is no file where several processes are told to find their token.
+    #[error("there is no token in {path}: write one of at least {TOKEN_LENGTH_MIN} characters, for its owner alone")]
+    Missing {
+        /// Where it is expected.
+        path: PathBuf,
+    },
     /// The file's content cannot be a token of ours.
     #[error("the token in the file is shorter than {TOKEN_LENGTH_MIN} characters: remove the file and start again")]
     TooShort,
@@ -94,6 +100,19 @@ impl TokenAuth {
                 token
             }
         };
+        Self::of(&token)
+    }
+
+    /// Takes the token that several processes share, which must be there.
+    ///
+    /// # Errors
+    /// [`TokenError`].
+    pub fn shared(path: &Path) -> Result<Self, TokenError> {
+        let token = read_text(path).map_err(TokenError::File)?;
+        Self::of(token.ok_or_else(|| TokenError::Missing { path: path.to_owned() })?.trim())
+    }
+
+    fn of(token: &str) -> Result<Self, TokenError> {
         if token.len() < TOKEN_LENGTH_MIN {
             return Err(TokenError::TooShort);
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use percolate_common::entropy::SeededEntropy;
+use percolate_runtime::broker::Credentials;
 use percolate_runtime::mqtt::{
     DownReason, FRAME_BYTES_MAX, Link, LinkConfig, LinkEvent, Presence, PublishError, Publisher,
 };
@@ -42,10 +43,15 @@ struct Packet {
 
 impl Bench {
     async fn new(keep_alive: Duration) -> Self {
+        Self::with(keep_alive, |_config| {}).await
+    }
+
+    /// A link whose configuration was changed before its start.
+    async fn with(keep_alive: Duration, change: impl FnOnce(&mut LinkConfig)) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let config = LinkConfig {
-            host: "127.0.0.1".to_owned(),
-            port: listener.local_addr().unwrap().port(),
+        let mut config = LinkConfig {
+            brokers: listener.local_addr().unwrap().into(),
+            credentials: None,
             client_id: "n11".to_owned(),
             subscriptions: vec!["down/one".to_owned(), "down/two".to_owned()],
             will: Some(Presence { topic: "presence".to_owned(), payload: Bytes::from_static(b"gone") }),
@@ -53,6 +59,7 @@ impl Bench {
             keep_alive,
             retry_max: percolate_runtime::mqtt::RETRY_MAX,
         };
+        change(&mut config);
         let (link, publisher, events) = Link::new(config, Arc::new(SeededEntropy::new(1)));
         let tasks = TaskGroup::new();
         tasks.spawn("link", |stop| link.run(stop));
@@ -78,11 +85,13 @@ impl Bench {
         let subscribe = peer.take(SUBSCRIBE).await;
         assert_eq!(&subscribe.body[2..], b"\x00\x08down/one\x01\x00\x08down/two\x01");
         assert_eq!(self.publish("early"), Err(PublishError::Down), "not before it is subscribed");
+        assert!(!self.publisher.is_up());
         peer.send(&[0x90, 4, subscribe.body[0], subscribe.body[1], 1, 1]).await;
         let presence = peer.take(PUBLISH).await;
         assert_eq!(presence.flags & 1, 1, "retained");
         assert_eq!(presence.message(), ("presence".to_owned(), b"here".to_vec()));
         assert_eq!(self.event().await, LinkEvent::Up);
+        assert!(self.publisher.is_up());
         peer
     }
 
@@ -191,6 +200,7 @@ async fn after_a_drop_it_connects_subscribes_and_says_it_is_there_again() {
         drop(peer);
         assert!(matches!(bench.down().await, DownReason::Lost { .. }));
         assert_eq!(bench.publish("while down"), Err(PublishError::Down));
+        assert!(!bench.publisher.is_up());
     }
     bench.accept_up().await;
     bench.stop().await;
@@ -265,6 +275,44 @@ async fn a_refused_connection_is_a_refusal_and_an_absent_broker_is_not() {
     assert!(matches!(bench.down().await, DownReason::Refused { .. }));
     bench.listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     assert!(matches!(bench.down().await, DownReason::Unreachable { .. }), "nobody listens any more");
+    bench.stop().await;
+}
+
+#[tokio::test]
+async fn a_password_is_shown_to_the_broker_and_in_no_text() {
+    let mut shown = String::new();
+    let mut bench = Bench::with(LONG, |config| {
+        config.credentials = Some(Credentials::new("n11", "open sesame"));
+        shown = format!("{config:?}");
+    })
+    .await;
+    assert!(shown.contains("n11") && !shown.contains("sesame"), "{shown}");
+    let mut peer = bench.accept().await;
+    let connect = peer.take(CONNECT).await;
+    assert_eq!(connect.body[7] & 0b1100_0000, 0b1100_0000, "a user and a password");
+    assert!(connect.body.ends_with(b"\x00\x03n11\x00\x0bopen sesame"), "{:?}", connect.body);
+    // As a broker that does not know them answers.
+    peer.send(&[0x20, 2, 0, 5]).await;
+    let reason = bench.down().await;
+    assert!(matches!(&reason, DownReason::Refused { .. }) && !format!("{reason:?} {reason}").contains("sesame"));
+    bench.stop().await;
+}
+
+#[tokio::test]
+async fn after_each_failure_the_next_broker_is_tried() {
+    let other = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let second = other.local_addr().unwrap();
+    let mut bench =
+        Bench::with(LONG, |config| config.brokers = format!("{},{second}", config.brokers).parse().unwrap()).await;
+    // The first hangs up as soon as it is called, the second takes the link and loses it.
+    drop(bench.accept().await);
+    bench.down().await;
+    let first = std::mem::replace(&mut bench.listener, other);
+    drop(bench.accept_up().await);
+    bench.down().await;
+    // After the last comes the first again.
+    bench.listener = first;
+    bench.accept_up().await;
     bench.stop().await;
 }
 

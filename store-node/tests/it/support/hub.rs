@@ -71,6 +71,11 @@ impl TestHub {
         self.hello().await
     }
 
+    /// What the node said of itself when it connected.
+    pub(crate) fn connect_packet(&self) -> &[u8] {
+        &self.connection.as_ref().unwrap().connect
+    }
+
     /// The node's next greeting.
     pub(crate) async fn hello(&mut self) -> Hello {
         self.hear("a greeting", |heard| match heard {

@@ -17,6 +17,8 @@ const PINGREQ: u8 = 12;
 #[derive(Debug)]
 pub(crate) struct Connection {
     stream: TcpStream,
+    /// What it said of itself when it connected.
+    pub(crate) connect: Vec<u8>,
 }
 
 struct Packet {
@@ -30,9 +32,10 @@ impl Connection {
     pub(crate) async fn accept(listener: &TcpListener) -> Self {
         let (stream, _peer) = in_time("a connection of the node", listener.accept()).await.unwrap();
         stream.set_nodelay(true).unwrap();
-        let mut connection = Self { stream };
+        let mut connection = Self { stream, connect: Vec::new() };
         let connect = connection.packet().await.expect("a connection begins with a packet");
         assert_eq!(connect.kind, CONNECT);
+        connection.connect = connect.body;
         connection.write(&[0x20, 2, 0, 0]).await;
         let subscribe = connection.packet().await.expect("a node subscribes");
         assert_eq!(subscribe.kind, SUBSCRIBE);

@@ -1,6 +1,8 @@
 //! A node in a scratch folder, with a clock that a test sets, asked over HTTP as a till asks.
 
+use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -75,7 +77,7 @@ impl TestNode {
     /// As [`TestNode::prepare`], with a hub that listens.
     pub(crate) async fn prepare_with_hub() -> (Self, TestHub) {
         let (mut node, hub) = (Self::prepare(), TestHub::listen().await);
-        node.config.hub_mqtt = hub.address().to_string();
+        node.config.hub_mqtt = hub.address().into();
         (node, hub)
     }
 
@@ -167,7 +169,9 @@ pub(crate) fn config(data: &Path, hub_mqtt: &str) -> Config {
         currency: "USD".to_owned(),
         cutover_hour: 4,
         http: "127.0.0.1:0".parse().unwrap(),
-        hub_mqtt: hub_mqtt.to_owned(),
+        hub_mqtt: hub_mqtt.parse().unwrap(),
+        hub_password_file: None,
+        plain_network: false,
         guard: None,
         disk_reserve_bytes: 0,
         simulated_clock: None,
@@ -176,6 +180,14 @@ pub(crate) fn config(data: &Path, hub_mqtt: &str) -> Config {
         log_format: LogWords::Human,
         log: "info".to_owned(),
     }
+}
+
+/// A file with a password and a mode.
+pub(crate) fn password_file(folder: &Path, mode: u32) -> PathBuf {
+    let path = folder.join(format!("password-{mode:o}"));
+    fs::write(&path, "secret\n").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+    path
 }
 
 /// An error and all its causes, as an operator reads them.

@@ -120,7 +120,7 @@ impl Program {
             ("--zone", config.zone.clone()),
             ("--currency", config.currency.clone()),
             ("--http", config.http.to_string()),
-            ("--hub-mqtt", config.hub_mqtt.clone()),
+            ("--hub-mqtt", config.hub_mqtt.to_string()),
             ("--disk-reserve-bytes", config.disk_reserve_bytes.to_string()),
         ];
         let mut command = Command::new(env!("CARGO_BIN_EXE_store-node"));

@@ -3,23 +3,18 @@
 //! Until nodes have certificates it listens on the loopback only, and a client is what it calls itself. Even so a node's
 //! name opens its own topics and no others, so that a mistake in one shop cannot speak for another.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
-use std::future::Future;
 use std::net::SocketAddr;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use mqtt5::broker::auth::{AuthProvider, AuthResult};
 use mqtt5::broker::config::{BrokerConfig, StorageBackend, StorageConfig};
 use mqtt5::broker::router::MessageRouter;
 use mqtt5::broker::{BrokerShutdownHandle, MqttBroker};
-use mqtt5::packet::connect::ConnectPacket;
-use mqtt5::protocol::v5::reason_codes::ReasonCode;
 use percolate_common::ids::NodeId;
-use percolate_common::wire::topic::{Topic, client_node, node_subscriptions};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+
+use super::access::Access;
 
 /// The largest packet either way, in bytes; a client that sends a larger one is cut off.
 const PACKET_BYTES_MAX: usize = 512 * 1024;
@@ -40,12 +35,6 @@ const CONNECTION_MESSAGES_MAX: usize = 1_000;
 
 /// Topics that keep a message: one presence for each client.
 const RETAINED_MESSAGES_MAX: usize = CLIENTS_MAX;
-
-/// Names that are remembered of one node, so that all its processes can be cut off; of more, the latest are.
-const NAMES_PER_NODE: usize = 8;
-
-/// Names of the hub's own connections begin so.
-const HUB_PREFIX: &str = "hub-";
 
 /// Why the broker does not run.
 #[derive(Debug, thiserror::Error)]
@@ -161,7 +150,7 @@ impl EmbeddedBroker {
 
     /// Cuts a node off, in all its processes, and refuses it from now on, until the process ends.
     pub async fn revoke(&self, node: NodeId) {
-        self.access.revoked.write().unwrap_or_else(PoisonError::into_inner).insert(node);
+        self.access.shut_out(node);
         let running = self.running.borrow().clone();
         if let Some(running) = running {
             for client_id in self.access.names_of(node) {
@@ -205,124 +194,9 @@ async fn bind(address: SocketAddr, access: &Arc<Access>) -> Result<(MqttBroker, 
     Ok((broker.with_auth_provider(access.clone()), bound))
 }
 
-/// Who may connect, and to what.
-#[derive(Default)]
-struct Access {
-    revoked: RwLock<BTreeSet<NodeId>>,
-    /// The names under which each node has come, the latest last.
-    names: Mutex<BTreeMap<NodeId, VecDeque<String>>>,
-}
-
-impl Access {
-    fn may_connect(&self, client_id: &str) -> bool {
-        match client_node(client_id) {
-            Some(node) => !self.revoked.read().unwrap_or_else(PoisonError::into_inner).contains(&node),
-            None => client_id.starts_with(HUB_PREFIX),
-        }
-    }
-
-    fn remember(&self, client_id: &str) {
-        let Some(node) = client_node(client_id) else { return };
-        let mut all = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        let names = all.entry(node).or_default();
-        if names.iter().all(|name| name != client_id) {
-            names.push_back(client_id.to_owned());
-            names.drain(..names.len().saturating_sub(NAMES_PER_NODE));
-        }
-    }
-
-    fn names_of(&self, node: NodeId) -> Vec<String> {
-        let all = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        all.get(&node).into_iter().flatten().cloned().collect()
-    }
-}
-
-fn may_publish(client_id: &str, topic: &str) -> bool {
-    let Some(node) = client_node(client_id) else { return client_id.starts_with(HUB_PREFIX) };
-    match topic.parse() {
-        Ok(Topic::Up(of, _) | Topic::UpSession(of) | Topic::Presence(of)) => of == node,
-        Ok(Topic::Down(..) | Topic::DownSession(_) | Topic::AllDown(_)) | Err(_) => false,
-    }
-}
-
-fn may_subscribe(client_id: &str, filter: &str) -> bool {
-    match client_node(client_id) {
-        Some(node) => node_subscriptions(node).iter().any(|own| own == filter),
-        None => client_id.starts_with(HUB_PREFIX),
-    }
-}
-
-type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
-
-impl AuthProvider for Access {
-    fn authenticate<'a>(
-        &'a self,
-        connect: &'a ConnectPacket,
-        _client_addr: SocketAddr,
-    ) -> Answer<'a, mqtt5::Result<AuthResult>> {
-        let id = connect.client_id.as_str();
-        let will_lawful = connect.will.as_ref().is_none_or(|will| may_publish(id, &will.topic));
-        let welcome = self.may_connect(id) && will_lawful;
-        if welcome {
-            self.remember(id);
-        }
-        Box::pin(async move {
-            Ok(if welcome { AuthResult::success() } else { AuthResult::fail(ReasonCode::NotAuthorized) })
-        })
-    }
-
-    fn authorize_publish<'a>(&'a self, client_id: &str, _user_id: Option<&'a str>, topic: &'a str) -> Answer<'a, bool> {
-        let lawful = may_publish(client_id, topic);
-        Box::pin(async move { lawful })
-    }
-
-    fn authorize_subscribe<'a>(
-        &'a self,
-        client_id: &str,
-        _user_id: Option<&'a str>,
-        topic_filter: &'a str,
-    ) -> Answer<'a, bool> {
-        let lawful = may_subscribe(client_id, topic_filter);
-        Box::pin(async move { lawful })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_node_opens_its_own_topics_and_no_others() {
-        for topic in ["percolate/v1/n11/up/sales", "percolate/v1/n11/up/session", "percolate/v1/n11/up/presence"] {
-            assert!(may_publish("n11", topic) && !may_publish("n12", topic), "{topic}");
-            assert!(
-                may_publish("n11-00000000000000ab", topic) && !may_publish("n12-00000000000000ab", topic),
-                "{topic}"
-            );
-            assert!(may_publish("hub-1", topic));
-        }
-        for topic in ["percolate/v1/n11/down/catalog", "percolate/v1/all/down/catalog", "percolate/v1/n1/up/x", "other"]
-        {
-            assert!(!may_publish("n11", topic), "{topic}");
-        }
-        assert!(may_subscribe("n11", "percolate/v1/n11/down/+") && may_subscribe("n11", "percolate/v1/all/down/+"));
-        for filter in ["#", "+/+/#", "percolate/v1/+/down/+", "percolate/v1/n12/down/+", "$share/g/percolate/v1/+/up/+"]
-        {
-            assert!(!may_subscribe("n11", filter), "{filter}");
-            assert!(may_subscribe("hub-1", filter));
-        }
-    }
-
-    #[test]
-    fn strangers_and_the_revoked_may_not_connect() {
-        let access = Access::default();
-        assert!(access.may_connect("n11") && access.may_connect("hub-1"));
-        for name in ["", "n", "n011", "n-1", "stranger", "11"] {
-            assert!(!access.may_connect(name), "{name}");
-        }
-        access.revoked.write().unwrap().insert(NodeId::new(11));
-        assert!(!access.may_connect("n11") && !access.may_connect("n11-00000000000000ab") && access.may_connect("n12"));
-    }
 
     #[tokio::test]
     async fn an_address_that_others_can_reach_is_refused_by_name() {

@@ -1,0 +1,365 @@
+//! The command line of `serve`: what may be said together, and what is refused before anything is opened.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use percolate_runtime::broker::{BrokerAddresses, Credentials};
+use percolate_runtime::files::SecretError;
+use percolate_runtime::postgres::Server;
+use percolate_runtime::storage::StorageError;
+
+use crate::broker::{ExternalBroker, HUB_USER};
+use crate::config::{HubConfig, Large, Part, Profile};
+use crate::kernel::journal;
+
+/// Where a small hub's broker listens if nothing else is said.
+const MQTT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 1883);
+
+/// The arguments of `serve`.
+#[derive(Debug, Args)]
+pub struct ServeArguments {
+    /// The folder of its databases, its token and its lock; made if there is none. A large hub needs one for each process,
+    /// and keeps nothing of record in it
+    #[arg(long = "data", value_name = "DIR")]
+    data_dir: PathBuf,
+    /// On what it stands: small is one process with files in --data and a broker of its own; large is PostgreSQL and a
+    /// broker that somebody else runs
+    #[arg(long, value_enum, default_value_t = ProfileName::Small)]
+    profile: ProfileName,
+    /// Where it answers HTTP; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8081")]
+    http: SocketAddr,
+    /// Where a small hub's broker listens, on this machine only; port 0 takes a free one [default: 127.0.0.1:1883]
+    #[arg(long, value_name = "ADDR")]
+    mqtt: Option<SocketAddr>,
+    /// The menu to publish, if it differs from the one published last
+    #[arg(long, value_name = "FILE")]
+    menu: Option<PathBuf>,
+    /// Of a large hub: the chain's database, as in "host=/run/postgresql dbname=percolate"; no role and no password
+    #[arg(long, value_name = "CONNECTION")]
+    postgres: Option<String>,
+    /// Of a large hub: the folder with the passwords of its database roles
+    #[arg(long, value_name = "DIR")]
+    secrets: Option<PathBuf>,
+    /// Of a large hub: the chain's broker, or the members of its cluster; the next one is tried at each failure
+    #[arg(long, value_name = "HOST:PORT[,HOST:PORT...]")]
+    broker: Option<BrokerAddresses>,
+    /// Of a large hub: a file of one line, the password of the user `hub` at the broker; not readable by others
+    #[arg(long, value_name = "FILE")]
+    broker_password_file: Option<PathBuf>,
+    /// Of a large hub: a file with the token of its API, the same for all its processes
+    #[arg(long, value_name = "FILE")]
+    token: Option<PathBuf>,
+    /// Of a large hub: what this process does of its work; without it, all
+    #[arg(long, value_name = "NAME,...", value_enum, value_delimiter = ',')]
+    only: Option<Vec<Part>>,
+    /// Of a large hub: broker and database are reached over a network that is private, so that everything may go over it
+    /// in the clear, passwords too
+    #[arg(long)]
+    plain_network: bool,
+    /// Another time than the machine's, for demos and tests: now = START + (wall - ANCHOR) * RATE
+    #[arg(long, value_name = "START_MS,ANCHOR_MS,RATE[,UNTIL_MS]")]
+    simulated_clock: Option<String>,
+    /// Stop in order, as on SIGTERM, when the standard input ends: for a server that belongs to the process which started
+    /// it and holds the other end of a pipe, however that one ends
+    #[arg(long)]
+    stop_with_parent: bool,
+}
+
+/// The profiles by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ProfileName {
+    /// One process with files and a broker of its own
+    Small,
+    /// PostgreSQL and a broker that somebody else runs
+    Large,
+}
+
+/// Why a hub is not started as it was told.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A small hub was given what only a large one takes.
+    #[error(
+        "{option} belongs to --profile large: a small hub keeps its files in --data. Leave it out, or move the chain: \
+         cloud-hub move-to-large"
+    )]
+    OfLarge {
+        /// What it was given.
+        option: &'static str,
+    },
+    /// A large hub was told where its own broker listens.
+    #[error("a large hub has no broker of its own: leave --mqtt out and name the cluster with --broker")]
+    OwnBroker,
+    /// A large hub was not given what it stands on.
+    #[error("--profile large needs {option}, {what}")]
+    Missing {
+        /// The option, with its value.
+        option: &'static str,
+        /// What that is.
+        what: &'static str,
+    },
+    /// There is a small hub's journal in the folder.
+    #[error(
+        "{data_dir} holds the files of a small hub: move it with cloud-hub move-to-large --data {data_dir}, or name another \
+         folder"
+    )]
+    SmallFolder {
+        /// The folder.
+        data_dir: PathBuf,
+    },
+    /// What is said there could be read on its way.
+    #[error(
+        "{option} {host} is not on this machine, and there are no certificates yet: everything would go there in the clear, \
+         passwords too. Name the end of a tunnel on this machine, or say --plain-network if the network is private"
+    )]
+    OpenNetwork {
+        /// The option.
+        option: &'static str,
+        /// The host.
+        host: String,
+    },
+    /// Whoever lists the processes of the machine would read it.
+    #[error("--postgres must hold no password, everybody on this machine could read it: put it into --secrets DIR")]
+    PasswordOpen,
+    /// It is no connection string.
+    #[error("--postgres cannot be read, as in \"host=/run/postgresql dbname=percolate\"")]
+    Postgres(#[source] StorageError),
+    /// The password is not taken.
+    #[error("--broker-password-file cannot be used")]
+    BrokerPassword(#[source] SecretError),
+}
+
+impl ServeArguments {
+    /// What the hub is told, if it goes together. Nothing is opened, but for a file with a password.
+    ///
+    /// # Errors
+    /// [`ConfigError`] says what to change.
+    pub fn checked(self) -> Result<HubConfig, ConfigError> {
+        let profile = match self.profile {
+            ProfileName::Small => self.small()?,
+            ProfileName::Large => Profile::Large(Box::new(self.large()?)),
+        };
+        let Self { data_dir, http, menu, simulated_clock, stop_with_parent, .. } = self;
+        Ok(HubConfig { data_dir, http, profile, menu, simulated_clock, stop_with_parent })
+    }
+
+    fn small(&self) -> Result<Profile, ConfigError> {
+        let of_large = [
+            ("--only", self.only.is_some()),
+            ("--postgres", self.postgres.is_some()),
+            ("--secrets", self.secrets.is_some()),
+            ("--broker", self.broker.is_some()),
+            ("--broker-password-file", self.broker_password_file.is_some()),
+            ("--token", self.token.is_some()),
+            ("--plain-network", self.plain_network),
+        ];
+        match of_large.into_iter().find(|(_, given)| *given) {
+            Some((option, _)) => Err(ConfigError::OfLarge { option }),
+            None => Ok(Profile::Small { mqtt: self.mqtt.unwrap_or(MQTT) }),
+        }
+    }
+
+    fn large(&self) -> Result<Large, ConfigError> {
+        if self.mqtt.is_some() {
+            return Err(ConfigError::OwnBroker);
+        }
+        let missing = |option, what| ConfigError::Missing { option, what };
+        let broker = self.broker.clone().ok_or(missing("--broker HOST:PORT", "the chain's MQTT cluster"))?;
+        let postgres =
+            self.postgres.clone().ok_or(missing("--postgres \"host=... dbname=...\"", "the chain's database"))?;
+        let secrets = self.secrets.clone().ok_or(missing("--secrets DIR", "the passwords of its database roles"))?;
+        let token = self.token.clone().ok_or(missing("--token FILE", "the token that all its processes share"))?;
+        refuse_small_folder(&self.data_dir)?;
+        self.refuse_open_network(&broker, &postgres)?;
+        let credentials = self.broker_password_file.as_deref().map(|path| Credentials::read(HUB_USER, path));
+        let credentials = credentials.transpose().map_err(ConfigError::BrokerPassword)?;
+        let parts = self.only.clone().unwrap_or_else(|| Part::value_variants().to_vec());
+        let broker = ExternalBroker { addresses: broker, credentials };
+        Ok(Large { postgres, secrets, broker, token, parts: parts.into_iter().collect() })
+    }
+
+    fn refuse_open_network(&self, broker: &BrokerAddresses, postgres: &str) -> Result<(), ConfigError> {
+        let database = Server::new(postgres, journal::NAME).map_err(ConfigError::Postgres)?;
+        if database.has_password() {
+            return Err(ConfigError::PasswordOpen);
+        }
+        if self.plain_network {
+            return Ok(());
+        }
+        if let Some(remote) = broker.remote() {
+            return Err(ConfigError::OpenNetwork { option: "--broker", host: remote.to_string() });
+        }
+        match database.remote_host() {
+            Some(host) => Err(ConfigError::OpenNetwork { option: "--postgres", host }),
+            None => Ok(()),
+        }
+    }
+}
+
+fn refuse_small_folder(data_dir: &Path) -> Result<(), ConfigError> {
+    if data_dir.join(format!("{}.db", journal::NAME)).exists() {
+        return Err(ConfigError::SmallFolder { data_dir: data_dir.to_owned() });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use clap::Parser;
+    use tempfile::TempDir;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        serve: ServeArguments,
+    }
+
+    const LARGE: [&str; 10] = [
+        "--profile",
+        "large",
+        "--postgres",
+        "host=/run/postgresql dbname=percolate",
+        "--secrets",
+        "secrets",
+        "--broker",
+        "localhost:1883,127.0.0.1:1884",
+        "--token",
+        "token",
+    ];
+
+    fn said(data_dir: &Path, words: &[&str]) -> ServeArguments {
+        let data_dir = data_dir.to_str().unwrap();
+        Line::try_parse_from(["serve", "--data", data_dir].iter().chain(words)).unwrap().serve
+    }
+
+    fn refusal(words: &[&str]) -> String {
+        said(Path::new("nowhere"), words).checked().unwrap_err().to_string()
+    }
+
+    /// A large hub's words without an option and its value, and with others.
+    fn large(without: &str, with: &[&'static str]) -> Vec<&'static str> {
+        let kept = LARGE.chunks(2).filter(|pair| pair[0] != without).flatten().copied();
+        kept.chain(with.iter().copied()).collect()
+    }
+
+    #[test]
+    fn a_small_hub_is_told_nothing_of_the_large_profile() {
+        let small = said(Path::new("data"), &[]).checked().unwrap();
+        assert_eq!(small.profile, Profile::Small { mqtt: MQTT });
+        let elsewhere = said(Path::new("data"), &["--mqtt", "127.0.0.1:0"]).checked().unwrap();
+        assert_eq!(elsewhere.profile, Profile::Small { mqtt: "127.0.0.1:0".parse().unwrap() });
+        let given: [&[&str]; 7] = [
+            &["--only", "ingest"],
+            &["--postgres", "dbname=percolate"],
+            &["--secrets", "secrets"],
+            &["--broker", "localhost:1883"],
+            &["--broker-password-file", "password"],
+            &["--token", "token"],
+            &["--plain-network"],
+        ];
+        for words in given {
+            let expected = format!(
+                "{} belongs to --profile large: a small hub keeps its files in --data. Leave it out, or move the chain: \
+                 cloud-hub move-to-large",
+                words[0]
+            );
+            assert_eq!(refusal(words), expected);
+        }
+    }
+
+    #[test]
+    fn a_large_hub_needs_all_that_it_stands_on_and_has_no_broker_of_its_own() {
+        let needs = [
+            ("--broker", "--broker HOST:PORT, the chain's MQTT cluster"),
+            ("--postgres", "--postgres \"host=... dbname=...\", the chain's database"),
+            ("--secrets", "--secrets DIR, the passwords of its database roles"),
+            ("--token", "--token FILE, the token that all its processes share"),
+        ];
+        for (option, what) in needs {
+            assert_eq!(refusal(&large(option, &[])), format!("--profile large needs {what}"));
+        }
+        assert_eq!(
+            refusal(&large("", &["--mqtt", "127.0.0.1:0"])),
+            "a large hub has no broker of its own: leave --mqtt out and name the cluster with --broker"
+        );
+    }
+
+    #[test]
+    fn a_large_hub_does_all_of_the_work_or_what_is_named() {
+        let parts =
+            |words: &[&'static str]| match said(Path::new("nowhere"), &large("", words)).checked().unwrap().profile {
+                Profile::Large(large) => large.parts.into_iter().collect::<Vec<_>>(),
+                Profile::Small { .. } => panic!("it was told to be large"),
+            };
+        assert_eq!(parts(&[]), [Part::Ingest, Part::Catalog, Part::Reporting]);
+        assert_eq!(parts(&["--only", "reporting,ingest,reporting"]), [Part::Ingest, Part::Reporting]);
+        for unknown in ["ordering", "", "ingest,"] {
+            let words = ["serve", "--data", "d", "--only", unknown];
+            assert!(Line::try_parse_from(words).is_err(), "{unknown:?}");
+        }
+    }
+
+    #[test]
+    fn a_large_hub_is_not_started_on_the_files_of_a_small_one() {
+        let folder = TempDir::new().unwrap();
+        said(folder.path(), &LARGE).checked().unwrap();
+        fs::write(folder.path().join("journal.db"), "").unwrap();
+        let data_dir = folder.path().display();
+        assert_eq!(
+            said(folder.path(), &LARGE).checked().unwrap_err().to_string(),
+            format!(
+                "{data_dir} holds the files of a small hub: move it with cloud-hub move-to-large --data {data_dir}, or name \
+                 another folder"
+            )
+        );
+    }
+
+    #[test]
+    fn nothing_goes_over_a_network_in_the_clear_unless_it_is_private() {
+        let remote = [
+            ("--broker", "localhost:1883,broker.example:1883", "--broker broker.example:1883 is not on this machine"),
+            ("--postgres", "host=192.0.2.1 dbname=p", "--postgres 192.0.2.1 is not on this machine"),
+            ("--postgres", "host=localhost,db.example dbname=p", "--postgres db.example is not on this machine"),
+            ("--postgres", "host=localhost hostaddr=192.0.2.1", "--postgres 192.0.2.1 is not on this machine"),
+        ];
+        for (option, value, expected) in remote {
+            let refused = refusal(&large(option, &[option, value]));
+            assert!(refused.starts_with(expected) && refused.contains("--plain-network"), "{refused}");
+            said(Path::new("nowhere"), &large(option, &[option, value, "--plain-network"])).checked().unwrap();
+        }
+        for here in ["host=127.0.0.1", "host=::1", "host=/run/postgresql", "host=db.example hostaddr=127.0.0.1"] {
+            said(Path::new("nowhere"), &large("--postgres", &["--postgres", here])).checked().unwrap();
+        }
+    }
+
+    #[test]
+    fn a_password_comes_from_a_file_and_is_in_no_text() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("password");
+        fs::write(&path, "open sesame\n").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        let file = path.to_str().unwrap();
+        let words: Vec<_> = LARGE.into_iter().chain(["--broker-password-file", file]).collect();
+        let config = said(folder.path(), &words).checked().unwrap();
+        let expected = ExternalBroker {
+            addresses: "localhost:1883,127.0.0.1:1884".parse().unwrap(),
+            credentials: Some(Credentials::new("hub", "open sesame")),
+        };
+        assert!(!format!("{config:?}").contains("sesame"));
+        assert_eq!(config.profile.broker(), crate::broker::BrokerSetting::External(expected));
+
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o604)).unwrap();
+        let refused = said(folder.path(), &words).checked().unwrap_err();
+        assert_eq!(refused.to_string(), "--broker-password-file cannot be used");
+        let open = ["--postgres", "host=/run/postgresql password=sesame"];
+        let refused = refusal(&large("--postgres", &open));
+        assert!(refused.starts_with("--postgres must hold no password") && !refused.contains("sesame"), "{refused}");
+        assert!(refusal(&large("--postgres", &["--postgres", "percolate"])).starts_with("--postgres cannot be read"));
+    }
+}

@@ -1,0 +1,245 @@
+//! Who may do what at a broker: the same for the hub's own and for mosquitto with the list that we ship. Each says no in its
+//! own way; what counts is what arrives.
+
+use bytes::Bytes;
+use cloud_hub::broker::embedded::EmbeddedBroker;
+use percolate_runtime::broker::Credentials;
+use percolate_runtime::mqtt::{DownReason, Presence};
+use percolate_runtime::tasks::TaskGroup;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::support::guest::Guest;
+use crate::support::mosquitto::Mosquitto;
+use crate::support::node::Door;
+use crate::support::{DEADLINE, eventually};
+
+/// What somebody tries.
+#[derive(Debug, Clone, Copy)]
+enum Attempt {
+    /// To be let in.
+    Come { who: &'static str },
+    /// To say something, to whoever listens to everything.
+    Say { who: &'static str, topic: &'static str },
+    /// To hear, by a filter, what the hub says on a topic.
+    Hear { who: &'static str, filter: &'static str, topic: &'static str },
+    /// To have something said once the connection is lost.
+    Will { who: &'static str, topic: &'static str },
+}
+
+use Attempt::{Come, Hear, Say, Will};
+
+/// What may be done.
+const LAWFUL: &[Attempt] = &[
+    Come { who: "n11" },
+    Come { who: "hub" },
+    Say { who: "n11", topic: "percolate/v1/n11/up/sales" },
+    Say { who: "n11", topic: "percolate/v1/n11/up/session" },
+    Say { who: "n11", topic: "percolate/v1/n11/up/presence" },
+    Say { who: "hub", topic: "percolate/v1/n11/down/session" },
+    Say { who: "hub", topic: "percolate/v1/all/down/catalog" },
+    Say { who: "hub", topic: "percolate/v1/hub/downlink" },
+    Hear { who: "n11", filter: "percolate/v1/n11/down/+", topic: "percolate/v1/n11/down/session" },
+    Hear { who: "n11", filter: "percolate/v1/all/down/+", topic: "percolate/v1/all/down/catalog" },
+    Hear { who: "hub", filter: "percolate/v1/+/up/+", topic: "percolate/v1/n12/up/sales" },
+    Will { who: "n11", topic: "percolate/v1/n11/up/presence" },
+];
+
+/// What may not.
+const REFUSED: &[Attempt] = &[
+    Come { who: "stranger" },
+    Come { who: "n011" },
+    Come { who: "11" },
+    Come { who: "n" },
+    Say { who: "n11", topic: "percolate/v1/n12/up/sales" },
+    Say { who: "n11", topic: "percolate/v1/n12/up/session" },
+    Say { who: "n11", topic: "percolate/v1/n12/up/presence" },
+    Say { who: "n11", topic: "percolate/v1/n1/up/sales" },
+    Say { who: "n11", topic: "percolate/v1/n11/down/session" },
+    Say { who: "n11", topic: "percolate/v1/n12/down/session" },
+    Say { who: "n11", topic: "percolate/v1/all/down/catalog" },
+    Say { who: "n11", topic: "percolate/v1/hub/downlink" },
+    Say { who: "n11", topic: "percolate/v1/n11/up/sales/more" },
+    Hear { who: "n11", filter: "percolate/v1/n12/down/+", topic: "percolate/v1/n12/down/session" },
+    Hear { who: "n11", filter: "percolate/v1/+/down/+", topic: "percolate/v1/n12/down/session" },
+    Hear { who: "n11", filter: "percolate/v1/n11/up/+", topic: "percolate/v1/n11/up/sales" },
+    Hear { who: "n11", filter: "percolate/v1/n12/up/+", topic: "percolate/v1/n12/up/presence" },
+    Hear { who: "n11", filter: "+/+/+/+/+", topic: "percolate/v1/n12/down/catalog" },
+    Hear { who: "n11", filter: "#", topic: "percolate/v1/hub/downlink" },
+    Hear { who: "n11", filter: "$share/g/percolate/v1/+/up/+", topic: "percolate/v1/n12/up/sales" },
+    Will { who: "n11", topic: "percolate/v1/n12/up/presence" },
+    Will { who: "n11", topic: "percolate/v1/n12/down/session" },
+    Will { who: "n11", topic: "percolate/v1/hub/downlink" },
+];
+
+/// What is said in an attempt. No two attempts say the same, as a broker keeps wills.
+struct Words {
+    tried: Bytes,
+    /// Said afterwards: when it is heard, the other would have been.
+    end: Bytes,
+}
+
+impl Words {
+    fn of(attempt: Attempt) -> Self {
+        Self { tried: format!("{attempt:?}").into(), end: format!("after {attempt:?}").into() }
+    }
+
+    /// The topics on which the words were heard before the end.
+    async fn heard_by(&self, mut guest: Guest) -> Vec<String> {
+        let mut topics = Vec::new();
+        loop {
+            let (topic, payload) = guest.hear().await;
+            if payload == self.end {
+                return topics;
+            }
+            if payload == self.tried {
+                topics.push(topic);
+            }
+        }
+    }
+}
+
+/// A broker.
+enum Ground {
+    Own { broker: EmbeddedBroker, _tasks: TaskGroup },
+    Mosquitto(Mosquitto),
+}
+
+impl Ground {
+    async fn own() -> Self {
+        let broker = EmbeddedBroker::start("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let tasks = TaskGroup::new();
+        let run = broker.clone();
+        tasks.spawn_restarting("broker", move |stop| run.clone().run(stop));
+        eventually("the broker", || async { broker.is_running().then_some(()) }).await;
+        Self::Own { broker, _tasks: tasks }
+    }
+
+    fn mosquitto() -> Option<Self> {
+        Mosquitto::start().map(Self::Mosquitto)
+    }
+
+    /// How somebody comes: with their password, if they have one.
+    fn door(&self, who: &str) -> Door {
+        match self {
+            Self::Own { broker, .. } => broker.address().port().into(),
+            Self::Mosquitto(mosquitto) if ["hub", "n11", "n12"].contains(&who) => mosquitto.door(who),
+            Self::Mosquitto(mosquitto) => mosquitto.door_with(Some(Credentials::new(who, "guess"))),
+        }
+    }
+
+    async fn guest(&self, who: &str, subscriptions: &[&str]) -> Result<Guest, DownReason> {
+        Guest::come(self.door(who), who, subscriptions, None).await
+    }
+
+    async fn guest_with_will(&self, who: &str, topic: &str, payload: &Bytes) -> Result<Guest, DownReason> {
+        let will = Presence { topic: topic.to_owned(), payload: payload.clone() };
+        Guest::come(self.door(who), who, &[], Some(will)).await
+    }
+
+    /// Somebody who hears everything.
+    async fn listener(&self) -> Guest {
+        self.guest("hub", &["percolate/v1/#"]).await.unwrap()
+    }
+
+    /// Whether what is tried arrives.
+    async fn arrives(&self, attempt: Attempt) -> bool {
+        let words = Words::of(attempt);
+        match attempt {
+            Come { who } => match self.guest(who, &[]).await {
+                Ok(_) => true,
+                Err(DownReason::Refused { .. }) => false,
+                Err(other) => panic!("{who} was not refused: {other}"),
+            },
+            Say { who, topic } => {
+                let listener = self.listener().await;
+                let guest = self.guest(who, &[]).await.unwrap();
+                guest.say(topic, &words.tried);
+                guest.say("percolate/v1/n11/up/ops", &words.end);
+                words.heard_by(listener).await == [topic]
+            }
+            Hear { who, filter, topic } => {
+                // What everybody may hear tells when all has been heard. The hub's own broker refuses the first filter.
+                let Ok(guest) = self.guest(who, &[filter, "percolate/v1/all/down/+"]).await else { return false };
+                let hub = self.guest("hub", &[]).await.unwrap();
+                hub.say(topic, &words.tried);
+                hub.say("percolate/v1/all/down/stock", &words.end);
+                words.heard_by(guest).await.contains(&topic.to_owned())
+            }
+            Will { who, topic } => {
+                let listener = self.listener().await;
+                let Ok(guest) = self.guest_with_will(who, topic, &words.tried).await else { return false };
+                guest.cut().await;
+                // Whoever is cut off later has a will that is lawful.
+                self.guest_with_will(who, "percolate/v1/n11/up/ops", &words.end).await.unwrap().cut().await;
+                words.heard_by(listener).await == [topic]
+            }
+        }
+    }
+
+    /// Whether a packet with so large a payload is answered, or ends the connection.
+    async fn takes(&self, who: &str, payload: usize) -> bool {
+        let (address, account) = match self {
+            Self::Own { broker, .. } => (broker.address(), None),
+            Self::Mosquitto(mosquitto) => (mosquitto.address(), Some(mosquitto.password(who))),
+        };
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(&connect_packet(who, account.as_deref())).await.unwrap();
+        let mut answer = [0; 4];
+        stream.read_exact(&mut answer).await.unwrap();
+        assert_eq!(answer, [0x20, 2, 0, 0], "{who} is let in");
+        // The broker may hang up before it has read all of it.
+        let sent = stream.write_all(&publish_packet(&format!("percolate/v1/{who}/up/sales"), payload)).await;
+        let answered = tokio::time::timeout(DEADLINE, stream.read_exact(&mut answer)).await.unwrap();
+        sent.is_ok() && answered.is_ok() && answer[0] == 0x40
+    }
+}
+
+/// A text after its length, as MQTT has it.
+fn text(text: &str) -> Vec<u8> {
+    [&u16::try_from(text.len()).unwrap().to_be_bytes(), text.as_bytes()].concat()
+}
+
+/// A packet's first byte and its length before it.
+fn packet(kind: u8, body: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![kind];
+    let mut length = body.len();
+    while length > 127 {
+        bytes.push(u8::try_from(length % 128).unwrap() | 128);
+        length /= 128;
+    }
+    bytes.push(u8::try_from(length).unwrap());
+    [bytes.as_slice(), body].concat()
+}
+
+fn connect_packet(who: &str, password: Option<&str>) -> Vec<u8> {
+    let flags = if password.is_some() { 0b1100_0010 } else { 0b10 };
+    let account = password.map(|password| [text(who), text(password)].concat()).unwrap_or_default();
+    packet(0x10, &[text("MQTT").as_slice(), &[4, flags, 0, 30], &text(who), &account].concat())
+}
+
+fn publish_packet(topic: &str, payload: usize) -> Vec<u8> {
+    packet(0x32, &[text(topic).as_slice(), &[0, 1], &vec![7; payload]].concat())
+}
+
+async fn keeps_the_list(ground: Ground) {
+    for attempt in LAWFUL {
+        assert!(ground.arrives(*attempt).await, "{attempt:?} is lawful");
+    }
+    for attempt in REFUSED {
+        assert!(!ground.arrives(*attempt).await, "{attempt:?} is not");
+    }
+    assert!(ground.takes("n11", 128 * 1024).await);
+    assert!(!ground.takes("n11", 512 * 1024 + 1).await, "a packet over the limit ends the connection");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_hub_s_own_broker_keeps_the_list_of_who_may_do_what() {
+    keeps_the_list(Ground::own().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mosquitto_keeps_the_list_of_who_may_do_what() {
+    let Some(ground) = Ground::mosquitto() else { return };
+    keeps_the_list(ground).await;
+}
