@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # mosquitto.sh start [ACCOUNT...]: makes a mosquitto of our own in a temporary folder, on a free port of 127.0.0.1 and with the
-#   settings of deploy/mosquitto, and prints its folder. In it lie `port`, `pid`, `log`, and a file ACCOUNT.password for each
-#   account, made for whoever calls: hub, n11, n21 and what is named.
-# mosquitto.sh again FOLDER: starts one that was killed, on its port. It knows nothing of the time before.
+#   settings of deploy/mosquitto, and prints its folder. In it lie `port`, `pid`, `log`, and a file ACCOUNT.password for `hub`
+#   and each account that is named, for whoever calls.
 # mosquitto.sh stop FOLDER: ends it and removes its folder.
 # mosquitto.sh hold [ACCOUNT...]: as start, and as stop once the standard input ends, however its writer does.
+# To hurt it: freeze FOLDER (it does nothing more), kill FOLDER, again FOLDER (starts one that was killed, on its port; it
+#   knows nothing of the time before), take-away FOLDER ACCOUNT.
 # As root it runs as the user `mosquitto`, whom Debian's package makes.
 set -euo pipefail
 deploy=$(cd "$(dirname "$0")/.." && pwd)/deploy/mosquitto
@@ -58,7 +59,7 @@ start() {
   folder=/tmp/percolate-mqtt.$$.$RANDOM
   mkdir -m 700 "$folder"
   cp "$deploy/percolate.acl" "$folder/"
-  accounts hub n11 n21 "$@"
+  accounts hub "$@"
   if [ "$(id -u)" = 0 ]; then
     chgrp -R mosquitto "$folder"
     chmod 710 "$folder"
@@ -75,47 +76,66 @@ start() {
   exit 1
 }
 
+# The number of its process, if it runs. Another process may have the number of one that is gone.
+running() {
+  local pid
+  pid=$(cat "$folder/pid")
+  [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = mosquitto ] && ! grep -q '^State:.Z' "/proc/$pid/status" && echo "$pid"
+}
+
+signal() {
+  local pid
+  pid=$(running) || { echo "mosquitto.sh: the one in $folder does not run" >&2; exit 1; }
+  kill "$1" "$pid"
+}
+
 stop() {
   local pid
-  pid=$(cat "$1/pid")
-  # One that was killed is gone, and its number may be somebody else's.
-  if [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = mosquitto ]; then
-    kill "$pid" 2>/dev/null || true
+  if pid=$(running); then
+    # One that is frozen hears nothing else.
+    kill -TERM "$pid"
+    kill -CONT "$pid" 2>/dev/null || true
   fi
-  rm -rf "$1"
+  rm -rf "$folder"
 }
 
 usage() {
-  echo "usage: mosquitto.sh start [ACCOUNT...] | again FOLDER | stop FOLDER | hold [ACCOUNT...]" >&2
+  echo "usage: mosquitto.sh start [ACCOUNT...] | hold [ACCOUNT...] | stop|freeze|kill|again FOLDER | take-away FOLDER ACCOUNT" >&2
   exit 2
 }
 
-is_ours() {
-  [[ ${1:-} == /tmp/percolate-mqtt.* && -f $1/pid ]]
-}
-
 command=${1:-}
-shift || true
+shift || usage
 mosquitto=$(program)
 case "$command" in
-  start)
+  start | hold)
     start "$@"
-    echo "$folder"
     ;;
+  stop | freeze | kill | again | take-away)
+    folder=${1:-}
+    [[ $folder == /tmp/percolate-mqtt.* && -f $folder/pid ]] || usage
+    ;;
+  *) usage ;;
+esac
+case "$command" in
+  start) echo "$folder" ;;
   hold)
-    start "$@"
-    trap 'stop "$folder"' EXIT
+    trap stop EXIT
     echo "$folder"
     cat >/dev/null
     ;;
+  stop) stop ;;
+  freeze) signal -STOP ;;
+  kill)
+    signal -KILL
+    while running >/dev/null; do sleep 0.02; done
+    ;;
   again)
-    folder=${1:-}
-    is_ours "$folder" || usage
+    if running >/dev/null; then echo "mosquitto.sh: the one in $folder runs" >&2; exit 1; fi
     run "$(cat "$folder/port")" || { cat "$folder/log" >&2; exit 1; }
     ;;
-  stop)
-    is_ours "${1:-}" || usage
-    stop "$1"
+  take-away)
+    mosquitto_passwd -D "$folder/percolate.passwords" "${2:-}"
+    signal -HUP
     ;;
-  *) usage ;;
 esac

@@ -7,6 +7,7 @@ mod demo_meddled;
 mod demo_prompt;
 mod golden_month;
 mod kills;
+mod mosquitto;
 mod past_sales;
 mod prove;
 mod put_back;

@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 use cloud_hub::broker::embedded::EmbeddedBroker;
+use own_mosquitto::Mosquitto;
 use percolate_runtime::broker::Credentials;
 use percolate_runtime::mqtt::{DownReason, Presence};
 use percolate_runtime::tasks::TaskGroup;
@@ -10,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::support::guest::Guest;
-use crate::support::mosquitto::Mosquitto;
+use crate::support::mosquitto::{self, door, door_with};
 use crate::support::node::Door;
 use crate::support::{DEADLINE, eventually};
 
@@ -116,15 +117,15 @@ impl Ground {
     }
 
     fn mosquitto() -> Option<Self> {
-        Mosquitto::start().map(Self::Mosquitto)
+        mosquitto::start().map(Self::Mosquitto)
     }
 
     /// How somebody comes: with their password, if they have one.
     fn door(&self, who: &str) -> Door {
         match self {
             Self::Own { broker, .. } => broker.address().port().into(),
-            Self::Mosquitto(mosquitto) if ["hub", "n11", "n12"].contains(&who) => mosquitto.door(who),
-            Self::Mosquitto(mosquitto) => mosquitto.door_with(Some(Credentials::new(who, "guess"))),
+            Self::Mosquitto(mosquitto) if ["hub", "n11", "n12"].contains(&who) => door(mosquitto, who),
+            Self::Mosquitto(mosquitto) => door_with(mosquitto, Some(Credentials::new(who, "guess"))),
         }
     }
 
@@ -181,7 +182,7 @@ impl Ground {
     async fn takes(&self, who: &str, payload: usize) -> bool {
         let (address, account) = match self {
             Self::Own { broker, .. } => (broker.address(), None),
-            Self::Mosquitto(mosquitto) => (mosquitto.address(), Some(mosquitto.password(who))),
+            Self::Mosquitto(mosquitto) => (mosquitto.address(), Some(mosquitto.password(who).unwrap())),
         };
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(&connect_packet(who, account.as_deref())).await.unwrap();

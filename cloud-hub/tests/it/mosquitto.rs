@@ -1,6 +1,7 @@
 //! A hub behind a broker that is not its own: mosquitto, as `deploy/mosquitto` sets it up.
 
 use cloud_hub::broker::{BrokerSetting, ExternalBroker};
+use own_mosquitto::Mosquitto;
 use percolate_common::wire::session::Presence;
 use percolate_runtime::broker::Credentials;
 use percolate_runtime::mqtt::DownReason;
@@ -9,7 +10,7 @@ use serde_json::Value;
 use crate::support::eventually;
 use crate::support::guest::Guest;
 use crate::support::hub::TestHub;
-use crate::support::mosquitto::Mosquitto;
+use crate::support::mosquitto::{door, door_with, start};
 use crate::support::node::{Heard, TestNode};
 
 /// How often mosquitto is killed while a node sells.
@@ -19,7 +20,7 @@ const KILLS: u64 = 3;
 const SALES: u64 = 200;
 
 async fn hub_behind(mosquitto: &Mosquitto) -> TestHub {
-    let door = mosquitto.door("hub");
+    let door = door(mosquitto, "hub");
     let external = ExternalBroker { addresses: door.brokers, credentials: door.credentials };
     TestHub::start_behind(BrokerSetting::External(external), None).await
 }
@@ -39,11 +40,11 @@ async fn broker_check_is(hub: &TestHub, ok: bool) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_that_is_killed_again_and_again_loses_and_doubles_nothing() {
-    let Some(mosquitto) = Mosquitto::start() else { return };
+    let Some(mosquitto) = start() else { return };
     let mut hub = hub_behind(&mosquitto).await;
     let address = mosquitto.address();
     assert_eq!(broker_check_is(&hub, true).await, format!("{address} has our link"));
-    let mut node = TestNode::in_session(11, mosquitto.door("n11")).await;
+    let mut node = TestNode::in_session(11, door(&mosquitto, "n11")).await;
 
     for kill in 0..KILLS {
         let first = kill * SALES + 1;
@@ -53,14 +54,14 @@ async fn a_broker_that_is_killed_again_and_again_loses_and_doubles_nothing() {
         node.sales_acked(acked).await;
         // Of these some, all or none arrive, and the last ones die with the broker: it has not read them.
         node.send(&node.sales.batch(acked + 1, acked + 50, node.session)).await;
-        mosquitto.freeze();
+        mosquitto.freeze().unwrap();
         node.send_sales(acked + 51, 20).await;
-        mosquitto.kill().await;
+        mosquitto.kill().unwrap();
         node.hear("the end of the connection", |heard| (*heard == Heard::Down).then_some(())).await;
         assert_eq!(broker_check_is(&hub, false).await, format!("{address} does not have our link"));
         assert_eq!(hub.get_openly("/readyz").await.status().as_u16(), 503);
 
-        mosquitto.again();
+        mosquitto.again().unwrap();
         node.wait_up().await;
         let welcome = node.greet().await;
         let held = welcome.positions.iter().find(|p| p.journal() == Some(node.sales.id)).unwrap().seq();
@@ -84,15 +85,17 @@ async fn a_broker_that_is_killed_again_and_again_loses_and_doubles_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_there_is_kept_by_a_broker_that_was_killed() {
-    let Some(mosquitto) = Mosquitto::start() else { return };
+    let Some(mosquitto) = start() else { return };
     let hub = hub_behind(&mosquitto).await;
-    let mut nodes =
-        [TestNode::in_session(11, mosquitto.door("n11")).await, TestNode::in_session(21, mosquitto.door("n21")).await];
-    mosquitto.kill().await;
+    let mut nodes = [
+        TestNode::in_session(11, door(&mosquitto, "n11")).await,
+        TestNode::in_session(21, door(&mosquitto, "n21")).await,
+    ];
+    mosquitto.kill().unwrap();
     for node in &mut nodes {
         node.hear("the end of the connection", |heard| (*heard == Heard::Down).then_some(())).await;
     }
-    mosquitto.again();
+    mosquitto.again().unwrap();
     for node in &mut nodes {
         node.wait_up().await;
     }
@@ -100,7 +103,7 @@ async fn who_is_there_is_kept_by_a_broker_that_was_killed() {
     // The first hears it when it is said or later; whoever comes after that hears what the broker has kept.
     for _ in 0..2 {
         let mut guest =
-            Guest::come(mosquitto.door("hub"), "hub", &["percolate/v1/n11/up/presence"], None).await.unwrap();
+            Guest::come(door(&mosquitto, "hub"), "hub", &["percolate/v1/n11/up/presence"], None).await.unwrap();
         let (_, payload) = guest.hear().await;
         assert!(Presence::decode(&payload).unwrap().online);
     }
@@ -116,8 +119,8 @@ async fn who_is_there_is_kept_by_a_broker_that_was_killed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_comes_in_without_the_password_of_their_account() {
-    let Some(mosquitto) = Mosquitto::start() else { return };
-    let others = mosquitto.password("n12");
+    let Some(mosquitto) = start() else { return };
+    let others = mosquitto.password("n12").unwrap();
     let refused = [
         None,
         Some(Credentials::new("n11", "guess")),
@@ -127,19 +130,19 @@ async fn nobody_comes_in_without_the_password_of_their_account() {
     ];
     for credentials in refused {
         let said = format!("{credentials:?}");
-        let outcome = Guest::come(mosquitto.door_with(credentials), "n11", &[], None).await;
+        let outcome = Guest::come(door_with(&mosquitto, credentials), "n11", &[], None).await;
         assert!(matches!(outcome.err(), Some(DownReason::Refused { .. })), "{said}");
     }
-    assert!(Guest::come(mosquitto.door("n11"), "n11", &[], None).await.is_ok());
+    assert!(Guest::come(door(&mosquitto, "n11"), "n11", &[], None).await.is_ok());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_whose_account_is_taken_away_is_cut_off_and_stays_out() {
-    let Some(mosquitto) = Mosquitto::start() else { return };
+    let Some(mosquitto) = start() else { return };
     let _hub = hub_behind(&mosquitto).await;
-    let mut node = TestNode::in_session(11, mosquitto.door("n11")).await;
-    let mut other = TestNode::in_session(21, mosquitto.door("n21")).await;
-    mosquitto.take_away("n11");
+    let mut node = TestNode::in_session(11, door(&mosquitto, "n11")).await;
+    let mut other = TestNode::in_session(21, door(&mosquitto, "n21")).await;
+    mosquitto.take_away("n11").unwrap();
     for _ in 0..2 {
         node.hear("the end of the connection, and a refusal", |heard| (*heard == Heard::Down).then_some(())).await;
     }
@@ -150,7 +153,7 @@ async fn a_node_whose_account_is_taken_away_is_cut_off_and_stays_out() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hub_that_the_broker_refuses_serves_and_says_that_it_is_not_ready() {
-    let Some(mosquitto) = Mosquitto::start() else { return };
+    let Some(mosquitto) = start() else { return };
     let external =
         ExternalBroker { addresses: mosquitto.address().into(), credentials: Some(Credentials::new("hub", "guess")) };
     let mut hub = TestHub::start_behind(BrokerSetting::External(external), None).await;
