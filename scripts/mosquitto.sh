@@ -46,12 +46,14 @@ run() {
   pid=$!
   # That it was killed is not for this shell to report.
   disown "$pid"
-  until grep -q ' running$' "$folder/log"; do
+  echo "$pid" >"$folder/pid"
+  until grep -qs ' running$' "$folder/log"; do
+    # Somebody has stopped it before it ran.
+    [ -d "$folder" ] || { kill "$pid"; return 1; }
     kill -0 "$pid" 2>/dev/null || return 1
     sleep 0.02
   done
   echo "$1" >"$folder/port"
-  echo "$pid" >"$folder/pid"
 }
 
 start() {
