@@ -99,6 +99,9 @@ pub enum ConfigError {
         /// What that is.
         what: &'static str,
     },
+    /// A process was given a menu and does not publish it.
+    #[error("--menu is for the process that does catalog: leave it out here, or add catalog to --only")]
+    MenuElsewhere,
     /// There is a small hub's journal in the folder.
     #[error(
         "{data_dir} holds the files of a small hub: move it with cloud-hub move-to-large --data {data_dir}, or name another \
@@ -175,6 +178,9 @@ impl ServeArguments {
         let credentials = self.broker_password_file.as_deref().map(|path| Credentials::read(HUB_USER, path));
         let credentials = credentials.transpose().map_err(ConfigError::BrokerPassword)?;
         let parts = self.only.clone().unwrap_or_else(|| Part::value_variants().to_vec());
+        if self.menu.is_some() && !parts.contains(&Part::Catalog) {
+            return Err(ConfigError::MenuElsewhere);
+        }
         let broker = ExternalBroker { addresses: broker, credentials };
         Ok(Large { postgres, secrets, broker, token, parts: parts.into_iter().collect() })
     }
@@ -299,6 +305,11 @@ mod tests {
             };
         assert_eq!(parts(&[]), [Part::Ingest, Part::Catalog, Part::Reporting]);
         assert_eq!(parts(&["--only", "reporting,ingest,reporting"]), [Part::Ingest, Part::Reporting]);
+        assert_eq!(
+            refusal(&large("", &["--only", "ingest", "--menu", "menu.json"])),
+            "--menu is for the process that does catalog: leave it out here, or add catalog to --only"
+        );
+        parts(&["--only", "catalog", "--menu", "menu.json"]);
         for unknown in ["ordering", "", "ingest,"] {
             let words = ["serve", "--data", "d", "--only", unknown];
             assert!(Line::try_parse_from(words).is_err(), "{unknown:?}");

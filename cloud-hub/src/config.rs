@@ -38,6 +38,15 @@ pub enum Profile {
 }
 
 impl Profile {
+    /// What this process does of the hub's work.
+    #[must_use]
+    pub fn parts(&self) -> BTreeSet<Part> {
+        match self {
+            Self::Small { .. } => Part::value_variants().iter().copied().collect(),
+            Self::Large(large) => large.parts.clone(),
+        }
+    }
+
     /// Which broker it uses.
     #[must_use]
     pub fn broker(&self) -> BrokerSetting {

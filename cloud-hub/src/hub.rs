@@ -11,34 +11,33 @@ use std::time::Duration;
 
 use percolate_common::entropy::Entropy;
 use percolate_common::time::Clock;
-use percolate_common::wire::topic::{hub_client_id, hub_subscriptions};
 use percolate_runtime::files::{DataDir, FileError};
 use percolate_runtime::http::auth::{TokenAuth, TokenError};
 use percolate_runtime::http::health::{Check, Health, ReadyChecks};
 use percolate_runtime::http::server::{BoundServer, Endpoints, ServerError};
-use percolate_runtime::mqtt::{KEEP_ALIVE, Link, LinkConfig, Publisher, RETRY_MAX};
+use percolate_runtime::mqtt::Publisher;
 use percolate_runtime::storage::StorageError;
 use percolate_runtime::system::{OsEntropy, SimulatedClockError, clock_from_option};
 use percolate_runtime::tasks::{StopReport, TaskGroup};
 use percolate_runtime::telemetry::{TelemetryError, install_metrics, metrics_upkeep, record_build};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 use crate::broker::embedded::{BrokerError, EmbeddedBroker};
 use crate::broker::{Broker, BrokerSetting};
-use crate::catalog::app::{CatalogApp, CatalogAppError, MenuLoaded};
+use crate::catalog::app::{CatalogAppError, MenuLoaded};
 use crate::catalog::menu::{Menu, MenuError};
-use crate::config::{HubConfig, Profile};
+use crate::config::{HubConfig, Part, Profile};
 use crate::kernel::db::Db;
+use crate::kernel::duty::Duty;
 use crate::kernel::engine::{ChainServer, Engine};
-use crate::kernel::http::{Surface, assemble};
+use crate::kernel::http::{ServiceRouter, Surface, assemble};
 use crate::kernel::journal::Journal;
 use crate::kernel::outbox::OutboxError;
 use crate::kernel::projection::ProjectionError;
 use crate::kernel::{ServiceContext, ServiceParts, metrics};
 use crate::stores::Stores;
-use crate::sync::downlink::{self, Downlink, DownlinkError};
-use crate::sync::ingest::Ingest;
-use crate::{catalog, sync};
+use crate::sync::downlink::DownlinkError;
+use crate::{catalog, ingest_part, sync};
 
 /// How long the parts may take to end, all together; what has not ended then is cut off.
 const STOP_TIME_MAX: Duration = Duration::from_secs(20);
@@ -75,6 +74,12 @@ pub enum HubError {
         /// The cause.
         #[source]
         source: MenuError,
+    },
+    /// This process does something else.
+    #[error("this process does not do {part}")]
+    NotHere {
+        /// What was wanted of it.
+        part: &'static str,
     },
     /// The catalog cannot be opened, or the menu cannot be published.
     #[error("the catalog cannot be used")]
@@ -166,21 +171,20 @@ impl Hub {
                 (Engine::Server(Arc::new(server)), TokenAuth::shared(&large.token)?)
             }
         };
+        let parts = config.profile.parts();
         let time_and_chance = (clock, entropy.clone());
-        let stores = Stores::open(data_dir.path().to_owned(), engine, time_and_chance).await?;
+        let stores = Stores::open(data_dir.path().to_owned(), (engine, &parts), time_and_chance).await?;
         let menu = match config.menu {
             Some(path) => Some(stores.load_menu(read_menu(path)?).await?),
             None => None,
         };
         // Nodes must never meet a hub that says less than it said before: the journal is whole before anybody connects.
-        stores.relay.catch_up().await?;
+        stores.relay().await?;
 
         let broker = Broker::start(broker).await?;
         let server = BoundServer::bind(config.http).await?;
         let http = server.address();
         let databases = stores.databases();
-        let Stores { context, catalog, reporting, relay } = stores;
-        let parts = [catalog::parts(catalog.clone()), reporting];
 
         let tasks = TaskGroup::new();
         let upkeep = recorder.clone();
@@ -188,14 +192,21 @@ impl Hub {
         if let Some(own) = broker.embedded().cloned() {
             tasks.spawn_restarting("broker", move |stop| own.clone().run(stop));
         }
-        let (publisher, trouble) = start_sync(&tasks, &context, &catalog, &broker);
-        tasks.spawn_restarting("relay_catalog", move |stop| relay.clone().run(stop));
-
-        let checks = ready_checks(context.journal.clone(), (broker.clone(), publisher), trouble);
-        let mut routers = vec![sync::http::router(context.journal.clone())];
-        for part in parts {
-            routers.push(start_service(&tasks, part));
+        let mut watched = vec![Watched::Journal(stores.context.journal.clone())];
+        let mut routers = Vec::new();
+        if parts.contains(&Part::Ingest) {
+            let (publisher, trouble) = ingest_part::start(&tasks, &stores, &broker);
+            watched.push(Watched::Ingest { broker: broker.clone(), publisher, trouble });
+            routers.push(sync::http::router(stores.context.journal.clone()));
         }
+        let Stores { context, catalog, reporting } = stores;
+        for part in catalog.map(catalog::parts).into_iter().chain(reporting) {
+            if matches!(context.engine, Engine::Server(_)) {
+                watched.push(Watched::Service(part.db.clone()));
+            }
+            routers.push(start_service(&tasks, &context, part));
+        }
+        let checks = ready_checks(watched);
         let health = Health { checks, metrics: recorder };
         let router = assemble(Surface { services: routers, auth, health, entropy });
         tasks.spawn("http", |stop| async move {
@@ -248,43 +259,14 @@ fn read_menu(path: PathBuf) -> Result<Menu, HubError> {
     Menu::read(&path).map_err(|source| HubError::Menu { path, source })
 }
 
-/// Starts the link, ingest and the downlink. Gives what sends over the link, and tells why ingest cannot commit, if it
-/// cannot.
-fn start_sync(
-    tasks: &TaskGroup,
-    context: &ServiceContext,
-    catalog: &CatalogApp,
-    broker: &Broker,
-) -> (Publisher, watch::Receiver<Option<&'static str>>) {
-    let (brokers, credentials) = broker.access();
-    let config = LinkConfig {
-        brokers,
-        credentials,
-        client_id: hub_client_id("ingest", context.entropy.next_u64()),
-        subscriptions: hub_subscriptions(),
-        will: None,
-        online: None,
-        keep_alive: KEEP_ALIVE,
-        retry_max: RETRY_MAX,
-    };
-    let (link, publisher, events) = Link::new(config, context.entropy.clone());
-    tasks.spawn("hub_link", |stop| link.run(stop));
-    let (downlink_sender, downlink_events) = mpsc::channel(downlink::EVENTS_MAX);
-    let services = vec![catalog.outbox().journal_id().author];
-    let journal = context.journal.clone();
-    let downlink = Downlink::new(journal.clone(), context.clock.clone(), publisher.clone(), services, downlink_events);
-    tasks.spawn_restarting("downlink", move |stop| downlink.clone().run(stop));
-    let time_and_chance = (context.clock.clone(), context.entropy.clone());
-    let ingest = Ingest::new(journal, time_and_chance, (publisher.clone(), events), downlink_sender);
-    let trouble = ingest.trouble();
-    tasks.spawn_restarting("ingest", move |stop| ingest.clone().run(stop));
-    (publisher, trouble)
-}
-
 /// Starts a service's projections and tasks, and gives its routes.
-fn start_service(tasks: &TaskGroup, parts: ServiceParts) -> crate::kernel::http::ServiceRouter {
+fn start_service(tasks: &TaskGroup, context: &ServiceContext, parts: ServiceParts) -> ServiceRouter {
     for runner in parts.projections {
-        tasks.spawn_restarting(runner.name(), move |stop| runner.clone().run(stop));
+        let duty = Duty::new(parts.db.clone(), runner.name(), context.entropy.next_u64());
+        tasks.spawn_restarting(runner.name(), move |stop| {
+            let runner = runner.clone();
+            duty.clone().work(stop, move |held| runner.clone().run(held))
+        });
     }
     for mut task in parts.tasks {
         tasks.spawn_restarting(task.name, move |stop| (task.start)(stop));
@@ -292,30 +274,38 @@ fn start_service(tasks: &TaskGroup, parts: ServiceParts) -> crate::kernel::http:
     parts.router
 }
 
-/// Ready means: what nodes send can be committed, and nodes can connect.
-fn ready_checks(
-    journal: Journal,
-    (broker, publisher): (Broker, Publisher),
-    trouble: watch::Receiver<Option<&'static str>>,
-) -> ReadyChecks {
-    Arc::new(move || {
-        let written = journal.probe();
-        let ingest = *trouble.borrow();
-        vec![
-            Check {
-                name: "journal_writable",
-                ok: written.is_ok(),
-                detail: written.map_or_else(|error| error.to_string(), |()| "it can be written".to_owned()),
-            },
-            Check {
-                name: "ingest",
-                ok: ingest.is_none(),
-                detail: ingest.map_or_else(
+/// What readiness depends on.
+enum Watched {
+    Journal(Journal),
+    Ingest { broker: Broker, publisher: Publisher, trouble: watch::Receiver<Option<&'static str>> },
+    Service(Db),
+}
+
+impl Watched {
+    fn check(&self) -> Vec<Check> {
+        match self {
+            Self::Journal(journal) if journal.db().is_ours() => {
+                vec![check("journal_writable", journal.probe(), "it can be written")]
+            }
+            Self::Journal(journal) => vec![check("journal_readable", journal.probe(), "it can be read")],
+            Self::Service(db) => vec![check(db.name(), db.probe(), "its database can be written")],
+            Self::Ingest { broker, publisher, trouble } => {
+                let code = *trouble.borrow();
+                let detail = code.map_or_else(
                     || "the last messages were committed".to_owned(),
                     |code| format!("the last messages could not be committed: {code}"),
-                ),
-            },
-            broker.check(publisher.is_up()),
-        ]
-    })
+                );
+                vec![Check { name: "ingest", ok: code.is_none(), detail }, broker.check(publisher.is_up())]
+            }
+        }
+    }
+}
+
+fn check(name: &'static str, probed: Result<(), StorageError>, well: &str) -> Check {
+    Check { name, ok: probed.is_ok(), detail: probed.map_or_else(|error| error.to_string(), |()| well.to_owned()) }
+}
+
+/// Ready means of each part that it can do its work: what nodes send can be committed, and nodes can connect.
+fn ready_checks(watched: Vec<Watched>) -> ReadyChecks {
+    Arc::new(move || watched.iter().flat_map(Watched::check).collect())
 }

@@ -17,15 +17,19 @@ use percolate_runtime::tasks::ready_now;
 use percolate_runtime::writer::CommitHook;
 use tokio::sync::{mpsc, watch};
 
-use crate::catalog::app::{MenuLoaded, Seen};
+use clap::ValueEnum as _;
+
+use crate::catalog::app::{CatalogApp, MenuLoaded};
 use crate::catalog::menu::Menu;
+use crate::config::Part;
 use crate::hub::HubError;
+use crate::ingest_part;
 use crate::kernel::engine::Engine;
 use crate::reporting;
 use crate::stores::Stores;
 use crate::sync::downlink::EVENTS_MAX;
 use crate::sync::ingest::DownlinkEvent;
-use crate::sync::intake::Intake;
+use crate::sync::intake::{Intake, Replicas};
 use crate::sync::outgoing::{Outgoing, RETRY};
 use crate::sync::readers::{Means, Readers};
 
@@ -59,9 +63,8 @@ pub struct Hub {
     readers: Readers,
     /// What the intake has to tell the readers.
     told: mpsc::Receiver<DownlinkEvent>,
-    /// How far what earlier runs said has come back.
-    seen: Seen,
     journal_commits: watch::Receiver<u64>,
+    catalog: Arc<CatalogApp>,
     catalog_commits: watch::Receiver<u64>,
     now: Duration,
 }
@@ -81,26 +84,32 @@ impl Hub {
         let Options { data_dir, clock, entropy, outlet, hook } = options;
         at_once(async {
             let time_and_chance = (clock.clone(), entropy.clone());
-            let stores = Stores::open(data_dir, Engine::Inline(hook), time_and_chance.clone()).await?;
-            stores.relay.catch_up().await?;
+            let stores = Stores::open(
+                data_dir,
+                (Engine::Inline(hook), &Part::value_variants().iter().copied().collect()),
+                time_and_chance.clone(),
+            )
+            .await?;
+            stores.relay().await?;
+            let catalog = stores.catalog()?.clone();
             let journal = stores.context.journal.clone();
-            let (journal_commits, catalog_commits) = (journal.commits(), stores.catalog.db().commits());
+            let (journal_commits, catalog_commits) = (journal.commits(), catalog.db().commits());
             let publisher = Publisher::inline(outlet);
             let (downlink, told) = mpsc::channel(EVENTS_MAX);
             let means = Means {
                 journal: journal.clone(),
                 clock,
                 publisher: publisher.clone(),
-                services: [stores.catalog.outbox().journal_id().author].into(),
+                services: ingest_part::SERVICES.into(),
             };
             let readers = Readers::open(means, now).await?;
             let mut hub = Self {
                 stores,
-                intake: Intake::new(journal, time_and_chance, downlink),
+                catalog,
+                intake: Intake::new(journal, time_and_chance, downlink, Replicas::Alone),
                 outgoing: Outgoing::new(publisher),
                 readers,
                 told,
-                seen: Seen::default(),
                 journal_commits,
                 catalog_commits,
                 now,
@@ -164,7 +173,7 @@ impl Hub {
     /// [`HubError::Projection`] if something cannot be folded; everything else is.
     pub fn project(&self) -> Result<(), HubError> {
         at_once(async {
-            for runner in &self.stores.reporting.projections {
+            for runner in &self.stores.reporting()?.projections {
                 runner.catch_up().await?;
             }
             Ok(())
@@ -177,7 +186,7 @@ impl Hub {
     /// As [`Hub::project`].
     pub fn rebuild(&self) -> Result<(), HubError> {
         at_once(async {
-            for runner in &self.stores.reporting.projections {
+            for runner in &self.stores.reporting()?.projections {
                 runner.rebuild().await?;
             }
             Ok(())
@@ -189,14 +198,14 @@ impl Hub {
     /// # Errors
     /// [`HubError::Database`] if they cannot be read.
     pub fn digest(&self) -> Result<Vec<(&'static str, String)>, HubError> {
-        let read = reporting::digest_of(&self.stores.reporting.db);
+        let read = reporting::digest_of(&self.stores.reporting()?.db);
         read.map_err(|source| HubError::Database { name: reporting::NAME, source })
     }
 
     /// The revision of the menu that is for sale.
     #[must_use]
     pub fn revision(&self) -> Option<u32> {
-        self.stores.catalog.state().published.as_ref().map(|catalog| catalog.revision.number)
+        self.catalog.state().published.as_ref().map(|catalog| catalog.revision.number)
     }
 
     /// What tasks of their own do in a process when they see a commit: the readers hear of it, the catalog takes in what
@@ -213,7 +222,7 @@ impl Hub {
             self.take_returned().await?;
         }
         if has_changed(&mut self.catalog_commits) {
-            self.stores.relay.catch_up().await?;
+            self.stores.relay().await?;
         }
         if has_grown || has_changed(&mut self.journal_commits) {
             self.readers.grow().await?;
@@ -222,7 +231,7 @@ impl Hub {
     }
 
     async fn take_returned(&mut self) -> Result<(), HubError> {
-        Ok(self.stores.catalog.take_returned(&mut self.seen).await?)
+        Ok(self.catalog.take_returned().await?)
     }
 }
 

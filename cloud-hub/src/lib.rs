@@ -24,4 +24,5 @@ pub mod hub;
 pub mod inline;
 pub mod prepare;
 
+mod ingest_part;
 mod stores;

@@ -1,56 +1,93 @@
-//! What a hub holds on its disk, opened and made whole before anybody is let in.
+//! What a hub holds in its databases, opened and made whole before anybody is let in: all of it, or what one process of
+//! several needs for its parts.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use percolate_common::entropy::Entropy;
 use percolate_common::time::Clock;
 use percolate_runtime::storage::StorageError;
+use percolate_runtime::system::monotonic_now;
 
 use crate::catalog::app::{CatalogApp, MenuLoaded};
 use crate::catalog::menu::Menu;
+use crate::config::Part;
 use crate::hub::HubError;
 use crate::kernel::db::Db;
-use crate::kernel::engine::Engine;
+use crate::kernel::engine::{ChainServer, Engine};
 use crate::kernel::journal::{self, Journal};
-use crate::kernel::outbox::Relay;
 use crate::kernel::{ServiceContext, ServiceParts, parked};
 use crate::{catalog, reporting};
+
+/// How long a process waits for the one that brings the journal to the present schema.
+const JOURNAL_WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// How often it looks.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// The databases and what was folded from them at the start.
 pub(crate) struct Stores {
     pub(crate) context: ServiceContext,
-    pub(crate) catalog: Arc<CatalogApp>,
-    pub(crate) reporting: ServiceParts,
-    /// Of what the catalog says into the journal.
-    pub(crate) relay: Relay,
+    /// Only where it is one of the parts.
+    pub(crate) catalog: Option<Arc<CatalogApp>>,
+    /// Only where it is one of the parts.
+    pub(crate) reporting: Option<ServiceParts>,
 }
 
 impl Stores {
     /// Opens everything, lets projections forget what the journal does not hold, and reads again what could not be read.
     pub(crate) async fn open(
         data_dir: PathBuf,
-        engine: Engine,
+        (engine, parts): (Engine, &BTreeSet<Part>),
         (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
     ) -> Result<Self, HubError> {
-        let (path, own) = (data_dir.clone(), engine.clone());
-        let journal = engine.opened(move || Journal::open_with(&path, &own)).await.map_err(failed(journal::NAME))?;
-        journal.quarters_ensure(clock.now()).await.map_err(failed(journal::NAME))?;
-        let context = ServiceContext { data_dir, engine, journal, clock, entropy };
-        let catalog = catalog::open(&context).await?;
-        let own = context.clone();
-        let reporting = context.engine.opened(move || reporting::parts(&own)).await.map_err(failed(reporting::NAME))?;
-        for projection in &reporting.projections {
-            projection.reconcile().await?;
+        let journal = open_journal(&data_dir, &engine, parts).await.map_err(failed(journal::NAME))?;
+        if journal.db().is_ours() {
+            journal.quarters_ensure(clock.now()).await.map_err(failed(journal::NAME))?;
         }
-        parked::retry(&context.journal, &reporting.projections).await?;
-        let relay = Relay::new(catalog.outbox().clone(), context.journal.clone(), context.clock.clone());
-        Ok(Self { context, catalog, reporting, relay })
+        let context = ServiceContext { data_dir, engine, journal, clock, entropy };
+        let catalog = match parts.contains(&Part::Catalog) {
+            true => Some(catalog::open(&context).await?),
+            false => None,
+        };
+        let mut reporting = None;
+        if parts.contains(&Part::Reporting) {
+            let own = context.clone();
+            let opened =
+                context.engine.opened(move || reporting::parts(&own)).await.map_err(failed(reporting::NAME))?;
+            for projection in &opened.projections {
+                projection.reconcile().await?;
+            }
+            if context.journal.db().is_ours() {
+                parked::retry(&context.journal, &opened.projections).await?;
+            }
+            reporting = Some(opened);
+        }
+        Ok(Self { context, catalog, reporting })
+    }
+
+    /// The catalog.
+    ///
+    /// # Errors
+    /// [`HubError::NotHere`] in a process that does something else.
+    pub(crate) fn catalog(&self) -> Result<&Arc<CatalogApp>, HubError> {
+        self.catalog.as_ref().ok_or(HubError::NotHere { part: catalog::NAME })
+    }
+
+    /// Reporting.
+    ///
+    /// # Errors
+    /// [`HubError::NotHere`] in a process that does something else.
+    pub(crate) fn reporting(&self) -> Result<&ServiceParts, HubError> {
+        self.reporting.as_ref().ok_or(HubError::NotHere { part: reporting::NAME })
     }
 
     /// Publishes a menu if it differs from the one that was published last.
     pub(crate) async fn load_menu(&self, menu: Menu) -> Result<MenuLoaded, HubError> {
-        let loaded = self.catalog.load_menu(menu).await?;
+        let catalog = self.catalog()?;
+        let loaded = catalog.load_menu(menu).await?;
         match loaded {
             MenuLoaded::Unchanged { revision } => tracing::info!(revision, "the menu is revision {revision} already"),
             MenuLoaded::Published { revision, events } => {
@@ -60,9 +97,54 @@ impl Stores {
         Ok(loaded)
     }
 
+    /// Copies what the services of this process have said into the journal, if this process writes it.
+    pub(crate) async fn relay(&self) -> Result<(), HubError> {
+        if let (Some(catalog), true) = (&self.catalog, self.context.journal.db().is_ours()) {
+            catalog::relay(catalog.db().clone(), &self.context).catch_up().await?;
+        }
+        Ok(())
+    }
+
     /// In the order in which they are stopped: the journal last, everybody follows it.
     pub(crate) fn databases(&self) -> Vec<Db> {
-        vec![self.reporting.db.clone(), self.catalog.db().clone(), self.context.journal.db().clone()]
+        let reporting = self.reporting.as_ref().map(|reporting| reporting.db.clone());
+        let catalog = self.catalog.as_ref().map(|catalog| catalog.db().clone());
+        reporting.into_iter().chain(catalog).chain([self.context.journal.db().clone()]).collect()
+    }
+}
+
+/// The journal: written here if this process takes in what nodes send, else read as one of the services does.
+async fn open_journal(
+    data_dir: &std::path::Path,
+    engine: &Engine,
+    parts: &BTreeSet<Part>,
+) -> Result<Journal, StorageError> {
+    let reader = if parts.contains(&Part::Catalog) { catalog::NAME } else { reporting::NAME };
+    match engine {
+        Engine::Server(server) if !parts.contains(&Part::Ingest) => awaited_journal(engine, server, reader).await,
+        Engine::Server(_) | Engine::Threads | Engine::Inline(_) => {
+            let (path, own) = (data_dir.to_owned(), engine.clone());
+            engine.opened(move || Journal::open_with(&path, &own)).await
+        }
+    }
+}
+
+/// Processes are started in any order: one that only reads waits for the one that makes the tables.
+async fn awaited_journal(
+    engine: &Engine,
+    server: &Arc<ChainServer>,
+    reader: &'static str,
+) -> Result<Journal, StorageError> {
+    let until = monotonic_now() + JOURNAL_WAIT_MAX;
+    loop {
+        let own = server.clone();
+        match engine.opened(move || Journal::open_reader(&own, reader)).await {
+            Err(StorageError::OlderDatabase { found, known }) if monotonic_now() < until => {
+                tracing::info!(found, known, "waiting for the process that brings the journal to schema {known}");
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+            opened => return opened,
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use crate::harness::{Client, Hub, Node, demo_menu, eventually};
 const DATABASES: [(&str, &str); 3] = [
     ("journal", "SELECT coalesce(sum(seq), 0) FROM journal_stream"),
     ("reporting", "SELECT coalesce(sum(seq), 0) FROM projection_position"),
-    ("catalog", "SELECT (SELECT count(*) FROM outbox_entry) + (SELECT count(*) FROM outbox_past)"),
+    ("catalog", "SELECT count(*) FROM outbox_said"),
 ];
 
 /// Endings of the files that make up a database.

@@ -27,7 +27,7 @@ enum Place {
 const PURE: &[&str] = &["common/src/"];
 const EVERYWHERE: &[&str] = &[""];
 const PURE_WHY: &str = "common is pure: take it as an argument, or do it in common/runtime";
-const SQL_WHY: &str = "SQL lives in store-node/src/store, hub */store, kernel/journal, kernel/{db,outbox,projection} \
+const SQL_WHY: &str = "SQL lives in store-node/src/store, hub */store, kernel/journal, kernel/{db,duty,outbox,projection} \
                        and runtime's database files";
 const ENGINE_WHY: &str = "the database crate lives in the runtime's database files and store-node/src/store; the hub names no \
                           engine, it takes percolate_runtime::storage";
@@ -47,11 +47,13 @@ const ENGINE_PLACES: &[Place] = &[
 const SQL_PLACES: &[Place] = &[
     Place::At("common/runtime/src/checkpoint.rs"),
     Place::At("common/runtime/src/connection.rs"),
+    Place::At("common/runtime/src/follower.rs"),
     Place::At("common/runtime/src/migrate.rs"),
     Place::At("common/runtime/src/postgres.rs"),
     Place::At("common/runtime/src/sqlite.rs"),
     Place::At("store-node/src/store/"),
     Place::At("cloud-hub/src/kernel/db.rs"),
+    Place::At("cloud-hub/src/kernel/duty.rs"),
     Place::At("cloud-hub/src/kernel/journal/"),
     Place::At("cloud-hub/src/kernel/outbox.rs"),
     Place::At("cloud-hub/src/kernel/projection.rs"),

@@ -58,7 +58,7 @@ fn may_publish(client_id: &str, topic: &str) -> bool {
     let Some(node) = client_node(client_id) else { return client_id.starts_with(HUB_PREFIX) };
     match topic.parse() {
         Ok(Topic::Up(of, _) | Topic::UpSession(of) | Topic::Presence(of)) => of == node,
-        Ok(Topic::Down(..) | Topic::DownSession(_) | Topic::AllDown(_)) | Err(_) => false,
+        Ok(Topic::Down(..) | Topic::DownSession(_) | Topic::AllDown(_) | Topic::HubDownlink) | Err(_) => false,
     }
 }
 

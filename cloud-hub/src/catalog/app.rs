@@ -4,6 +4,7 @@
 //! holds the highest revision is for sale. What nodes give back after the hub was restored may be such a revision; a
 //! run that has published by then publishes again, as the next one.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -18,8 +19,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::catalog::menu::Menu;
 use crate::kernel::db::Db;
-use crate::kernel::journal::{Journal, author_stream_list, entry_list};
-use crate::kernel::outbox::{LIVES_MAX, Outbox, OutboxError, append};
+use crate::kernel::journal::{Entry, Journal, author_stream_list, entry_list};
+use crate::kernel::outbox::{LIVES_MAX, Outbox, OutboxError, append, life_heads, outbox_lock, said_list};
 
 /// Entries that are read at a time.
 const READ_ENTRIES_MAX: usize = 1_000;
@@ -36,6 +37,9 @@ pub enum CatalogAppError {
     /// The menu cannot be sold.
     #[error("the menu cannot be published")]
     Menu(#[from] CatalogError),
+    /// Another process of the service published something in the meantime, again and again. Try again.
+    #[error("another process keeps publishing menus: try again")]
+    Stale,
     /// The service's own journal holds something that this program cannot read: it was written by a newer one.
     #[error("entry {seq} of the catalog's own journal cannot be read")]
     Unreadable {
@@ -75,9 +79,17 @@ pub enum MenuLoaded {
     },
 }
 
-/// How far what earlier runs said was last seen to reach in the hub's journal.
-#[derive(Debug, Default)]
-pub struct Seen(Vec<(JournalId, u64)>);
+/// How far what others said was last seen to reach: other processes, and earlier ones.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// In the hub's journal, which may hold more than the service's database: nodes give back what a restore lost.
+    hub: Vec<(JournalId, u64)>,
+    /// In the service's database, which may hold more than the hub's journal: it is copied from there.
+    outbox: Vec<(JournalId, u64)>,
+}
+
+/// How often a menu is compared anew with what other processes published in the meantime.
+const PUBLISH_TRIES_MAX: u32 = 5;
 
 /// The catalog service.
 pub struct CatalogApp {
@@ -103,8 +115,12 @@ pub struct CatalogState {
     pub revisions: Vec<PublishedRevision>,
     /// What the life of that menu has said, published or not.
     draft: Draft,
-    /// What earlier runs said.
+    /// What others said: other processes, and earlier ones.
     told: Told,
+    /// How far that was seen.
+    seen: Seen,
+    /// The highest revision of what nodes gave back.
+    returned: Option<u32>,
     /// What this run said.
     own: Told,
 }
@@ -117,10 +133,28 @@ impl CatalogApp {
         hub: Journal,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, CatalogAppError> {
-        let own = outbox.journal_id();
-        let told = hub.db().read_async(move |tx| earlier(tx, &own)).await?;
-        let state = CatalogState::of(told, Told::default());
-        Ok(Self { db, outbox, hub, clock, state: RwLock::new(Arc::new(state)) })
+        let app = Self { db, outbox, hub, clock, state: RwLock::default() };
+        app.refresh().await?;
+        Ok(app)
+    }
+
+    /// Folds what others have said by now.
+    async fn refresh(&self) -> Result<Arc<CatalogState>, CatalogAppError> {
+        let own = self.outbox.journal_id();
+        let (hub, mut lives) = self.hub.db().read_async(move |tx| lives_of_hub(tx, &own)).await?;
+        let (outbox, lives) =
+            self.db.read_async(move |tx| add_lives_of_outbox(tx, &own, &mut lives).map(|heads| (heads, lives))).await?;
+        let gave_back = |journal: &JournalId| {
+            let said = outbox.iter().find(|(life, _)| life == journal).map_or(0, |(_, seq)| *seq);
+            hub.iter().any(|(life, seq)| life == journal && *seq > said)
+        };
+        let returned =
+            lives.iter().filter(|(journal, _)| gave_back(journal)).filter_map(|(_, life)| life.told.number()).max();
+        let mut told = Told::default();
+        lives.into_values().for_each(|life| told.join(life.told));
+        let state = CatalogState::of((told, Seen { hub, outbox }, returned), self.state().own.clone());
+        self.set(state);
+        Ok(self.state())
     }
 
     /// The service's database.
@@ -150,6 +184,16 @@ impl CatalogApp {
     /// # Errors
     /// [`CatalogAppError::Menu`] if it cannot be sold; nothing was said then.
     pub async fn load_menu(&self, menu: Menu) -> Result<MenuLoaded, CatalogAppError> {
+        for _ in 1..PUBLISH_TRIES_MAX {
+            match self.try_load_menu(&menu).await {
+                Err(CatalogAppError::Stale) => drop(self.refresh().await?),
+                loaded => return loaded,
+            }
+        }
+        self.try_load_menu(&menu).await
+    }
+
+    async fn try_load_menu(&self, menu: &Menu) -> Result<MenuLoaded, CatalogAppError> {
         let before = self.state();
         let last = before.published.as_ref().map(|catalog| catalog.revision);
         let is_same = menu.content.changes_from(&before.draft).is_empty();
@@ -179,9 +223,14 @@ impl CatalogApp {
         let after = before.told.hlc.max(before.own.hlc);
         let mut own = before.own.clone();
         own.hlc = after.tick(at);
+        let seen = before.seen.outbox.clone();
         let own = self
             .db
             .write("menu_publish", move |tx| {
+                outbox_lock(tx)?;
+                if others_heads(tx, &id)? != seen {
+                    return Err(CatalogAppError::Stale);
+                }
                 let events: Vec<_> = said.iter().cloned().map(Event::Catalog).collect();
                 let head = append(tx, &id, &events, after, at)?;
                 for event in &said {
@@ -191,7 +240,8 @@ impl CatalogApp {
                 Ok::<_, CatalogAppError>(own)
             })
             .await?;
-        self.set(CatalogState::of(before.told.clone(), own));
+        let others = (before.told.clone(), before.seen.clone(), before.returned);
+        self.set(CatalogState::of(others, own));
         Ok(())
     }
 
@@ -201,10 +251,9 @@ impl CatalogApp {
     /// [`CatalogAppError`] if a database fails or what came back cannot be folded: run it again.
     pub async fn follow(&self, stop: CancellationToken) -> Result<(), CatalogAppError> {
         let mut commits = self.hub.commits();
-        let mut seen = Seen::default();
         while !stop.is_cancelled() {
             commits.mark_unchanged();
-            self.take_returned(&mut seen).await?;
+            self.take_returned().await?;
             tokio::select! {
                 () = stop.cancelled() => {}
                 changed = commits.changed() => if changed.is_err() { return Ok(()) },
@@ -213,24 +262,19 @@ impl CatalogApp {
         Ok(())
     }
 
-    /// Takes in what nodes have given back since it was last looked at.
+    /// Takes in what others have said since it was last looked at, and what nodes have given back.
     ///
     /// # Errors
     /// As [`CatalogApp::follow`].
-    pub async fn take_returned(&self, seen: &mut Seen) -> Result<(), CatalogAppError> {
+    pub async fn take_returned(&self) -> Result<(), CatalogAppError> {
         let own = self.outbox.journal_id();
-        let states = self.hub.db().read_async(move |tx| author_stream_list(tx, own.author, LIVES_MAX)).await?;
-        let others = states.iter().filter(|state| state.journal != own);
-        let mut heads: Vec<_> = others.map(|state| (state.journal, state.head.seq)).collect();
-        heads.sort_unstable();
-        if heads == seen.0 {
+        let hub = self.hub.db().read_async(move |tx| hub_heads(tx, &own)).await?;
+        let outbox = self.db.read_async(move |tx| others_heads(tx, &own)).await?;
+        if (Seen { hub, outbox }) == self.state().seen {
             return Ok(());
         }
-        let told = self.hub.db().read_async(move |tx| earlier(tx, &own)).await?;
-        let state = CatalogState::of(told, self.state().own.clone());
-        self.set(state.clone());
-        seen.0 = heads;
-        let (Some(ours), Some(theirs)) = (&state.own.published, state.told.number()) else { return Ok(()) };
+        let state = self.refresh().await?;
+        let (Some(ours), Some(theirs)) = (&state.own.published, state.returned) else { return Ok(()) };
         if theirs < ours.revision.number {
             return Ok(());
         }
@@ -281,37 +325,89 @@ impl Told {
     }
 }
 
-/// Folds every life that the hub's journal holds, except this run's.
-fn earlier(tx: &ReadTx<'_>, own: &JournalId) -> Result<Told, CatalogAppError> {
-    let mut told = Told::default();
-    let mut lives = author_stream_list(tx, own.author, LIVES_MAX)?;
-    lives.sort_by_key(|state| state.journal);
-    for state in lives.iter().filter(|state| state.journal != *own && state.journal.stream == own.stream) {
-        let mut life = Told::default();
-        let mut seq = 0;
-        loop {
-            let entries = entry_list(tx, &state.journal, seq, READ_ENTRIES_MAX)?;
-            let Some(last) = entries.last() else { break };
-            seq = last.seq;
-            for entry in &entries {
-                let read = event::decode(&entry.bytes);
-                let read = read.map_err(|source| CatalogAppError::Unreadable { seq: entry.seq, source })?;
-                life.hlc = life.hlc.max(read.header.hlc);
-                if let Event::Catalog(said) = &read.event {
-                    life.fold(said, entry.seq, read.header.at)?;
-                }
+/// One life, as far as it was read.
+#[derive(Debug, Default)]
+struct Life {
+    told: Told,
+    seq: u64,
+}
+
+impl Life {
+    fn fold(&mut self, entries: &[Entry]) -> Result<(), CatalogAppError> {
+        for entry in entries {
+            let read = event::decode(&entry.bytes);
+            let read = read.map_err(|source| CatalogAppError::Unreadable { seq: entry.seq, source })?;
+            self.told.hlc = self.told.hlc.max(read.header.hlc);
+            if let Event::Catalog(said) = &read.event {
+                self.told.fold(said, entry.seq, read.header.at)?;
             }
+            self.seq = entry.seq;
         }
-        told.join(life);
+        Ok(())
     }
-    Ok(told)
+}
+
+/// The lives but this run's, in order.
+type Lives = BTreeMap<JournalId, Life>;
+
+/// How far the hub's journal holds each life but this run's.
+fn hub_heads(tx: &ReadTx<'_>, own: &JournalId) -> Result<Vec<(JournalId, u64)>, StorageError> {
+    let states = author_stream_list(tx, own.author, LIVES_MAX)?.into_iter();
+    let others = states.filter(|state| state.journal != *own && state.journal.stream == own.stream);
+    let mut heads: Vec<_> = others.map(|state| (state.journal, state.head.seq)).collect();
+    heads.sort_unstable();
+    Ok(heads)
+}
+
+/// How far each life but this run's reaches in the service's database.
+fn others_heads(tx: &ReadTx<'_>, own: &JournalId) -> Result<Vec<(JournalId, u64)>, StorageError> {
+    let mut heads = life_heads(tx, own.author, own.stream)?;
+    heads.retain(|(journal, _)| journal != own);
+    Ok(heads)
+}
+
+/// Folds every life that the hub's journal holds.
+fn lives_of_hub(tx: &ReadTx<'_>, own: &JournalId) -> Result<(Vec<(JournalId, u64)>, Lives), CatalogAppError> {
+    let heads = hub_heads(tx, own)?;
+    let mut lives = Lives::new();
+    for (journal, _) in &heads {
+        let life = lives.entry(*journal).or_default();
+        loop {
+            let entries = entry_list(tx, journal, life.seq, READ_ENTRIES_MAX)?;
+            if entries.is_empty() {
+                break;
+            }
+            life.fold(&entries)?;
+        }
+    }
+    Ok((heads, lives))
+}
+
+/// Folds what the hub's journal does not hold yet.
+fn add_lives_of_outbox(
+    tx: &ReadTx<'_>,
+    own: &JournalId,
+    lives: &mut Lives,
+) -> Result<Vec<(JournalId, u64)>, CatalogAppError> {
+    let heads = others_heads(tx, own)?;
+    for (journal, head) in &heads {
+        let life = lives.entry(*journal).or_default();
+        while life.seq < *head {
+            let entries = said_list(tx, journal, life.seq)?;
+            if entries.is_empty() {
+                break;
+            }
+            life.fold(&entries)?;
+        }
+    }
+    Ok(heads)
 }
 
 impl CatalogState {
-    fn of(told: Told, own: Told) -> Self {
+    fn of((told, seen, returned): (Told, Seen, Option<u32>), own: Told) -> Self {
         let mut all = told.clone();
         all.join(own.clone());
         all.revisions.sort_by_key(|published| (published.revision.number, published.at));
-        Self { published: all.published, revisions: all.revisions, draft: all.draft, told, own }
+        Self { published: all.published, revisions: all.revisions, draft: all.draft, told, seen, returned, own }
     }
 }

@@ -13,6 +13,7 @@ use percolate_common::journal::{Service, StreamKind};
 
 use crate::catalog::app::{CatalogApp, CatalogAppError};
 use crate::kernel::db::Db;
+use crate::kernel::duty;
 use crate::kernel::engine::Schema;
 use crate::kernel::outbox::{self, Outbox, Relay};
 use crate::kernel::{ServiceContext, ServiceParts, ServiceTask, TaskFailure};
@@ -20,8 +21,14 @@ use crate::kernel::{ServiceContext, ServiceParts, ServiceTask, TaskFailure};
 /// Its name in paths, logs and metrics.
 pub(crate) const NAME: &str = "catalog";
 
-static SCHEMA: Schema =
-    Schema { name: NAME, sqlite: &outbox::migrations(1), postgres: &[outbox::migration_postgres(1)] };
+pub(crate) static SCHEMA: Schema = Schema {
+    name: NAME,
+    sqlite: &outbox::migrations(1),
+    postgres: &[outbox::migration_postgres(1), duty::migration(2)],
+};
+
+/// Who says something, and in which stream.
+pub(crate) const OUTBOX: (Service, StreamKind) = (Service::Catalog, StreamKind::Catalog);
 
 /// Opens the service's database and journal.
 ///
@@ -31,10 +38,18 @@ pub async fn open(context: &ServiceContext) -> Result<Arc<CatalogApp>, CatalogAp
     let (data_dir, engine) = (context.data_dir.clone(), context.engine.clone());
     let db = context.engine.opened(move || Db::open(&SCHEMA, &data_dir, &engine)).await?;
     let hub = context.journal.clone();
-    let outbox = Outbox::open(db.clone(), (Service::Catalog, StreamKind::Catalog), &hub, &*context.entropy).await?;
-    // What was said is read from the hub's journal, which may have been put back to before it was said.
-    Relay::new(outbox.clone(), hub.clone(), context.clock.clone()).catch_up().await?;
+    let outbox = Outbox::open(&db, OUTBOX, &hub, &*context.entropy).await?;
+    // The hub's journal may have been put back to before it was said.
+    if hub.db().is_ours() {
+        relay(db.clone(), context).catch_up().await?;
+    }
     Ok(Arc::new(CatalogApp::open(db, outbox, hub, context.clock.clone()).await?))
+}
+
+/// What the catalog says, on its way into the hub's journal; `db` is its database, whoever writes it.
+#[must_use]
+pub fn relay(db: Db, context: &ServiceContext) -> Relay {
+    Relay::new(db, OUTBOX, context.journal.clone(), context.clock.clone())
 }
 
 /// What the composition root starts.

@@ -11,11 +11,14 @@ use tokio::sync::watch;
 
 use percolate_common::journal::{AuthorId, Hash, Head, Incarnation, JournalId, StreamKind};
 use percolate_runtime::database::DatabaseOptions;
+use percolate_runtime::follower::Follower;
+use percolate_runtime::migrate;
 use percolate_runtime::read_pool::ReadPool;
 use percolate_runtime::storage::{ReadTx, Row, StorageError, WriteTx};
+use percolate_runtime::tasks;
 use percolate_runtime::writer::{Writer, WriterOptions};
 
-use super::engine::{Engine, Schema};
+use super::engine::{ChainServer, Engine, Schema};
 
 /// How many reads of one database run at the same time; the others wait their turn.
 const READERS: usize = 4;
@@ -24,8 +27,17 @@ const READERS: usize = 4;
 #[derive(Debug, Clone)]
 pub struct Db {
     name: &'static str,
-    writer: Writer,
+    access: Access,
     readers: ReadPool,
+}
+
+/// Whose database it is.
+#[derive(Debug, Clone)]
+enum Access {
+    /// Ours: we write it.
+    Owner(Writer),
+    /// Another process's on a server: we read it, and hear of its commits.
+    Guest(Follower),
 }
 
 impl Db {
@@ -43,7 +55,31 @@ impl Db {
             }
             Engine::Inline(hook) => (Writer::inline(name, database, hook.clone()), ReadPool::open_inline(&place)?),
         };
-        Ok(Self { name, writer, readers })
+        Ok(Self { name, access: Access::Owner(writer), readers })
+    }
+
+    /// Opens a database that another process writes, as the role of a service that may read it. Blocks.
+    ///
+    /// # Errors
+    /// [`StorageError::OlderDatabase`] if its owner has not brought it to the schema that this program reads: try again.
+    pub fn open_reader(schema: &'static Schema, server: &ChainServer, service: &str) -> Result<Self, StorageError> {
+        let server = server.schema(schema.name, service)?;
+        let readers = ReadPool::open(&server.clone().into(), READERS)?;
+        readers.read(|tx| migrate::check(tx, schema.postgres))?;
+        Ok(Self { name: schema.name, access: Access::Guest(Follower::start(&server)?), readers })
+    }
+
+    /// Whether this process writes it.
+    #[must_use]
+    pub const fn is_ours(&self) -> bool {
+        matches!(self.access, Access::Owner(_))
+    }
+
+    fn writer(&self, command: &'static str) -> Result<&Writer, StorageError> {
+        match &self.access {
+            Access::Owner(writer) => Ok(writer),
+            Access::Guest(_) => Err(StorageError::WriteInRead { statement: command.to_owned() }),
+        }
     }
 
     /// Its name in logs and metrics.
@@ -62,7 +98,7 @@ impl Db {
         T: Send + 'static,
         E: From<StorageError> + Send + 'static,
     {
-        self.writer.run(command, f).await
+        self.writer(command)?.run(command, f).await
     }
 
     /// As [`Db::write`], for a thread that may block.
@@ -78,7 +114,7 @@ impl Db {
         T: Send + 'static,
         E: From<StorageError> + Send + 'static,
     {
-        self.writer.run_blocking(command, f)
+        self.writer(command)?.run_blocking(command, f)
     }
 
     /// Reads one consistent snapshot. Blocks.
@@ -111,7 +147,10 @@ impl Db {
     pub async fn write_all<F: Future>(&self, commands: impl IntoIterator<Item = F>) -> Vec<F::Output> {
         let mut slots: Vec<_> = commands.into_iter().map(|command| Slot::Waiting(Box::pin(command))).collect();
         poll_fn(|context| {
-            let waits = self.writer.together(|| poll_each(&mut slots, context));
+            let waits = match &self.access {
+                Access::Owner(writer) => writer.together(|| poll_each(&mut slots, context)),
+                Access::Guest(_) => poll_each(&mut slots, context),
+            };
             // Those that were done on this thread have their answers by now.
             if waits && poll_each(&mut slots, context) {
                 Poll::Pending
@@ -122,20 +161,42 @@ impl Db {
         .await
     }
 
-    /// A number that changes with every commit.
+    /// Whether it can be written now, as far as that shows without writing. Blocks.
+    ///
+    /// # Errors
+    /// [`StorageError`] says why not.
+    pub fn probe(&self) -> Result<(), StorageError> {
+        self.write_blocking("probe", |tx| tx.query_one("SELECT 1", &[], |row| row.take::<i64>())).map(drop)
+    }
+
+    /// A number that changes with every commit, whoever made it.
     #[must_use]
     pub fn commits(&self) -> watch::Receiver<u64> {
-        self.writer.commits()
+        match &self.access {
+            Access::Owner(writer) => writer.commits(),
+            Access::Guest(follower) => follower.commits(),
+        }
     }
 
     /// Finishes what waits, checkpoints, and takes nothing more.
     pub async fn stop(&self) {
-        self.writer.stop().await;
+        match &self.access {
+            Access::Owner(writer) => writer.stop().await,
+            Access::Guest(follower) => {
+                let follower = follower.clone();
+                if tasks::blocking(move || follower.stop_blocking()).await.is_err() {
+                    tracing::error!("stopping a follower panicked");
+                }
+            }
+        }
     }
 
     /// As [`Db::stop`], for a thread that may block.
     pub fn stop_blocking(&self) {
-        self.writer.stop_blocking();
+        match &self.access {
+            Access::Owner(writer) => writer.stop_blocking(),
+            Access::Guest(follower) => follower.stop_blocking(),
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! It may use this room and `percolate-common`, and never another service: services meet in the journal only.
 
 pub mod db;
+pub mod duty;
 pub mod engine;
 pub mod http;
 pub mod journal;
@@ -57,7 +58,7 @@ pub struct ServiceParts {
     pub db: Db,
     /// Its routes with their descriptions, all behind the token.
     pub router: ServiceRouter,
-    /// Its projections.
+    /// Its projections, each carried by one process at a time.
     pub projections: Vec<ProjectionRunner>,
     /// Its other tasks.
     pub tasks: Vec<ServiceTask>,

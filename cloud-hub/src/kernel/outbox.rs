@@ -22,10 +22,10 @@ use percolate_common::wire::envelope::Batch;
 use percolate_common::wire::{BODY_BYTES_MAX, WireError, event};
 use percolate_runtime::migrate::Migration;
 use percolate_runtime::params;
-use percolate_runtime::storage::{ReadTx, StorageError, WriteTx};
+use percolate_runtime::storage::{EngineKind, ReadTx, StorageError, WriteTx};
 use tokio_util::sync::CancellationToken;
 
-use crate::kernel::db::{Db, head_taken, incarnation_taken, seq_column};
+use crate::kernel::db::{Db, head_taken, incarnation_taken, seq_column, seq_from_column};
 use crate::kernel::journal::{Arrival, Entry, Journal, Outcome, author_stream_list, batch_apply, stream_fetch};
 
 /// Entries that are copied in one transaction.
@@ -88,7 +88,6 @@ pub enum OutboxError {
 /// A service's own journals of one stream. A clone is the same outbox.
 #[derive(Debug, Clone)]
 pub struct Outbox {
-    db: Db,
     journal_id: JournalId,
 }
 
@@ -99,7 +98,7 @@ impl Outbox {
     /// # Errors
     /// [`OutboxError::Storage`] if a database cannot be read.
     pub async fn open(
-        db: Db,
+        db: &Db,
         (service, stream): (Service, StreamKind),
         hub: &Journal,
         entropy: &dyn Entropy,
@@ -111,7 +110,7 @@ impl Outbox {
         loop {
             let journal_id = JournalId { author, incarnation: Incarnation::new(entropy.next_u64()), stream };
             if !known.contains(&journal_id) {
-                return Ok(Self { db, journal_id });
+                return Ok(Self { journal_id });
             }
         }
     }
@@ -169,6 +168,35 @@ pub fn said_list(tx: &ReadTx<'_>, journal: &JournalId, after_seq: u64) -> Result
     )
 }
 
+/// Keeps other processes of the service from saying something until the transaction ends.
+///
+/// # Errors
+/// [`StorageError::Conflict`] if another one takes too long.
+pub fn outbox_lock(tx: &WriteTx<'_>) -> Result<(), StorageError> {
+    match tx.engine() {
+        EngineKind::Sqlite => Ok(()),
+        EngineKind::Postgres => tx.execute("LOCK TABLE outbox_life IN SHARE ROW EXCLUSIVE MODE", &[]).map(drop),
+    }
+}
+
+/// How far every life of the service reaches in its own database, in order.
+///
+/// # Errors
+/// [`StorageError`] if the query fails.
+pub fn life_heads(
+    tx: &ReadTx<'_>,
+    author: AuthorId,
+    stream: StreamKind,
+) -> Result<Vec<(JournalId, u64)>, StorageError> {
+    let mut heads =
+        tx.query_list("SELECT incarnation, seq FROM outbox_life WHERE stream = ?1", params![stream.number()], |row| {
+            let incarnation = incarnation_taken(row)?;
+            Ok((JournalId { author, incarnation, stream }, seq_from_column(row.take()?)))
+        })?;
+    heads.sort_unstable();
+    Ok(heads)
+}
+
 /// Every life in which the service has said something.
 fn life_list(tx: &ReadTx<'_>, author: AuthorId, stream: StreamKind) -> Result<Vec<JournalId>, StorageError> {
     tx.query_list(
@@ -197,22 +225,25 @@ fn life_ensure(tx: &WriteTx<'_>, journal: &JournalId, now: UtcMillis) -> Result<
 /// Copies an outbox into the hub's journal. A clone is another handle on the same.
 #[derive(Clone)]
 pub struct Relay {
-    outbox: Outbox,
+    /// The service's database, whoever writes it.
+    db: Db,
+    author: AuthorId,
+    stream: StreamKind,
     hub: Journal,
     clock: Arc<dyn Clock>,
 }
 
 impl std::fmt::Debug for Relay {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Relay").field("journal", &self.outbox.journal_id).finish_non_exhaustive()
+        f.debug_struct("Relay").field("author", &self.author).field("stream", &self.stream).finish_non_exhaustive()
     }
 }
 
 impl Relay {
-    /// A relay of `outbox` into `hub`.
+    /// A relay of what a service says in a stream, from its database into `hub`.
     #[must_use]
-    pub fn new(outbox: Outbox, hub: Journal, clock: Arc<dyn Clock>) -> Self {
-        Self { outbox, hub, clock }
+    pub fn new(db: Db, (service, stream): (Service, StreamKind), hub: Journal, clock: Arc<dyn Clock>) -> Self {
+        Self { db, author: AuthorId::service(service), stream, hub, clock }
     }
 
     /// Follows the outbox until it is stopped.
@@ -220,7 +251,7 @@ impl Relay {
     /// # Errors
     /// [`OutboxError`]: run it again.
     pub async fn run(self, stop: CancellationToken) -> Result<(), OutboxError> {
-        let mut commits = self.outbox.db.commits();
+        let mut commits = self.db.commits();
         while !stop.is_cancelled() {
             commits.mark_unchanged();
             self.catch_up().await?;
@@ -237,8 +268,8 @@ impl Relay {
     /// # Errors
     /// [`OutboxError`] if a database fails or the two hold different pasts; nothing of the failed part is copied.
     pub async fn catch_up(&self) -> Result<(), OutboxError> {
-        let JournalId { author, stream, .. } = self.outbox.journal_id;
-        for life in self.outbox.db.read_async(move |tx| life_list(tx, author, stream)).await? {
+        let (author, stream) = (self.author, self.stream);
+        for life in self.db.read_async(move |tx| life_list(tx, author, stream)).await? {
             self.copy(life).await?;
         }
         Ok(())
@@ -249,7 +280,7 @@ impl Relay {
         loop {
             let held = self.hub.db().read_async(move |tx| stream_fetch(tx, &id)).await?;
             let held = held.map_or_else(|| id.genesis(), |state| state.head);
-            let said = self.outbox.db.read_async(move |tx| said_list(tx, &id, held.seq)).await?;
+            let said = self.db.read_async(move |tx| said_list(tx, &id, held.seq)).await?;
             gauge!("hub_relay_lag_events", "stream" => stream)
                 .set(f64::from(u32::try_from(said.len()).unwrap_or(u32::MAX)));
             if said.first().is_some_and(|first| held.after(&first.bytes).hash != first.hash) {

@@ -20,6 +20,7 @@ use percolate_runtime::migrate::Migration;
 use percolate_runtime::storage::StorageError;
 
 use crate::kernel::db::Db;
+use crate::kernel::duty::{self, Duty};
 use crate::kernel::engine::{Engine, Schema};
 use crate::kernel::journal::Journal;
 use crate::kernel::projection::{self as kernel_projection, ProjectionError, ProjectionRunner};
@@ -39,6 +40,7 @@ static SCHEMA: Schema = Schema {
     postgres: &[
         Migration::new(1, "reporting", include_str!("../../migrations/reporting/postgres/0001_reporting.sql")),
         kernel_projection::migration_postgres(2),
+        duty::migration(3),
     ],
 };
 
@@ -60,6 +62,7 @@ pub fn parts(context: &ServiceContext) -> Result<ServiceParts, StorageError> {
     let runner = ProjectionRunner::new(Arc::new(projection::SalesProjection), context.journal.clone(), db.clone());
     let publisher = feed.clone();
     let audited = reporting.clone();
+    let duty = Duty::new(db.clone(), "stock_audit", context.entropy.next_u64());
     Ok(ServiceParts {
         name: NAME,
         db,
@@ -67,7 +70,10 @@ pub fn parts(context: &ServiceContext) -> Result<ServiceParts, StorageError> {
         projections: vec![runner],
         tasks: vec![
             ServiceTask::new("reporting_live", move |stop| publisher.clone().run(stop)),
-            ServiceTask::new("reporting_stock_audit", move |stop| audit::run(audited.clone(), stop)),
+            ServiceTask::new("reporting_stock_audit", move |stop| {
+                let (duty, audited) = (duty.clone(), audited.clone());
+                duty.work(stop, move |held| audit::run(audited.clone(), held))
+            }),
         ],
     })
 }

@@ -1,5 +1,7 @@
 //! One message in its transaction, and what follows from it once that is committed.
 
+use std::collections::BTreeSet;
+
 use metrics::{counter, gauge};
 use percolate_common::ids::NodeId;
 use percolate_common::journal::{AuthorId, JournalId, StreamKind};
@@ -13,15 +15,24 @@ use super::message::{Message, Unreadable, is_of_service};
 use super::session::greet;
 use super::store::{
     DeadLetterKept, Life, dead_letter_keep, down_position_set, life_close, life_in_session, presence_count,
-    presence_reset, presence_set, sessions_of_boot, sessions_of_others,
+    presence_reset, presence_set, presence_sweep, sessions_of_boot, sessions_of_others,
 };
-use crate::kernel::journal::{Arrival, Outcome, Receipt, batch_apply, hash_fetch, stream_fetch};
+use crate::kernel::journal::{
+    Arrival, Outcome, Receipt, author_lock, author_try_lock, batch_append, hash_fetch, stream_fetch,
+};
 
 /// What is to be committed.
 #[derive(Debug)]
 pub(super) enum Input {
     /// The link is up: who is connected will say so again.
     LinkUp,
+    /// Who was said to be connected before a moment, and has not said so again since, is not.
+    Sweep {
+        /// The moment.
+        before: UtcMillis,
+        /// Who has.
+        confirmed: BTreeSet<NodeId>,
+    },
     /// A node has spoken.
     Message(Message),
 }
@@ -37,42 +48,89 @@ pub(super) enum Answer {
     Tell(DownlinkEvent),
     /// Nothing.
     Nothing,
+    /// It cannot be judged yet: another process writes the same journals, or has what comes before it.
+    Later(Box<Input>),
+}
+
+/// Whether a message may be judged later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// It may: other processes are at work beside this one.
+    Some,
+    /// It may not, or not any more.
+    None,
 }
 
 pub(super) type Answered = Result<Answer, StorageError>;
 
 /// One message in its transaction. `fresh` is a random number that no session has yet.
-pub(super) fn apply(tx: &WriteTx<'_>, input: Input, fresh: u64, now: UtcMillis) -> Answered {
-    match input {
-        Input::LinkUp => presence_reset(tx, now).map(|()| Answer::Nothing),
-        Input::Message(Message::Batch(node, arrival)) => apply_batch(tx, node, &arrival, now),
-        Input::Message(Message::Returned(node, arrival)) => apply_returned(tx, node, &arrival, now),
-        Input::Message(Message::Hello(node, hello)) => apply_hello(tx, node, &hello, fresh, now),
-        Input::Message(Message::Presence(node, presence)) => apply_presence(tx, node, &presence, now),
-        Input::Message(Message::Ack(node, ack)) => apply_ack(tx, node, ack, now),
-        Input::Message(Message::Resend(node, resend)) => apply_resend(tx, node, resend),
-        Input::Message(Message::Mark(node, mark)) => apply_mark(tx, node, &mark, now),
-        Input::Message(Message::Unreadable(letter)) => apply_unreadable(tx, &letter, now),
+pub(super) fn apply(tx: &WriteTx<'_>, input: Input, fresh: u64, now: UtcMillis, patience: Patience) -> Answered {
+    let message = match input {
+        Input::LinkUp => return presence_reset(tx, now).map(|()| Answer::Nothing),
+        Input::Sweep { before, confirmed } => {
+            presence_sweep(tx, before, &confirmed, now)?;
+            return counted(tx).map(|()| Answer::Nothing);
+        }
+        Input::Message(message) => message,
+    };
+    // What is held of an author is read under its lock, and so is whose session it is.
+    for author in message.authors() {
+        match patience {
+            Patience::None => author_lock(tx, author)?,
+            Patience::Some if author_try_lock(tx, author)? => {}
+            Patience::Some => {
+                counter!("hub_messages_later_total", "reason" => "locked").increment(1);
+                return Ok(Answer::Later(Box::new(Input::Message(message))));
+            }
+        }
     }
+    match &message {
+        Message::Batch(node, arrival) => {
+            let answer = apply_batch(tx, *node, arrival, now, patience)?;
+            Ok(answer.unwrap_or_else(|| early(message)))
+        }
+        Message::Returned(node, arrival) => {
+            let answer = apply_returned(tx, *node, arrival, now, patience)?;
+            Ok(answer.unwrap_or_else(|| early(message)))
+        }
+        Message::Hello(node, hello) => apply_hello(tx, *node, hello, fresh, now),
+        Message::Presence(node, presence) => apply_presence(tx, *node, presence, now),
+        Message::Ack(node, ack) => apply_ack(tx, *node, ack.clone(), now),
+        Message::Resend(node, resend) => apply_resend(tx, *node, resend.clone()),
+        Message::Mark(node, mark) => apply_mark(tx, *node, mark, now),
+        Message::Unreadable(letter) => apply_unreadable(tx, letter, now),
+    }
+}
+
+/// A batch that came before the one before it: another process has that one.
+fn early(message: Message) -> Answer {
+    counter!("hub_messages_later_total", "reason" => "gap").increment(1);
+    Answer::Later(Box::new(Input::Message(message)))
 }
 
 /// The journal of a batch may be one of an earlier life than the one in session: what such a life had not sent yet is
 /// sent by the later one. Whether it fits is the chain's business.
-fn apply_batch(tx: &WriteTx<'_>, node: NodeId, arrival: &Arrival, now: UtcMillis) -> Answered {
+fn apply_batch(
+    tx: &WriteTx<'_>,
+    node: NodeId,
+    arrival: &Arrival,
+    now: UtcMillis,
+    patience: Patience,
+) -> Result<Option<Answer>, StorageError> {
     let batch = arrival.batch();
     let (session, journal) = (batch.session, batch.journal);
     let Some(life) = life_in_session(tx, node, session)? else {
         count_batch(journal.stream, "stale");
-        return Ok(rehello(node, session));
+        return Ok(Some(rehello(node, session)));
     };
-    let Receipt { head, outcome } = batch_apply(tx, arrival, now)?;
+    let Receipt { head, outcome } = batch_append(tx, arrival, now)?;
     let position = Position::new(&journal, head.seq, head.hash.short());
     let ack = |parked| Answer::Ack {
         node,
         journal,
         ack: Ack { position: position.clone(), session, reader_ms: now.get(), parked },
     };
-    match outcome {
+    let answer = match outcome {
         Outcome::Appended { entries, parked, aliases } => {
             count_batch(journal.stream, "appended");
             counter!("hub_aliases_total", "stream" => journal.stream.as_str()).increment(aliases);
@@ -84,23 +142,25 @@ fn apply_batch(tx: &WriteTx<'_>, node: NodeId, arrival: &Arrival, now: UtcMillis
             let surplus = parked.len().saturating_sub(ACK_PARKED_MAX);
             let parked = parked.into_iter().skip(surplus).collect::<Vec<_>>();
             let ack = ack((!parked.is_empty()).then_some(parked));
-            if head.seq == entries { tell_copies(tx, node, &life, ack) } else { Ok(ack) }
+            if head.seq == entries { tell_copies(tx, node, &life, ack)? } else { ack }
         }
         Outcome::Repeated => {
             count_batch(journal.stream, "repeated");
-            Ok(ack(None))
+            ack(None)
         }
+        Outcome::Gap if patience == Patience::Some => return Ok(None),
         Outcome::Gap => {
             count_batch(journal.stream, "gap");
             let message = FromHub::Resend(Resend { position, session });
-            Ok(Answer::Say { node, messages: vec![message], downlink: None })
+            Answer::Say { node, messages: vec![message], downlink: None }
         }
         Outcome::Forked { seq } => {
             count_batch(journal.stream, "forked");
             tracing::error!(%journal, seq, "{journal} contradicts what is held up to entry {seq}: restored or cloned");
-            contradicted(tx, node, (&life, session), (&journal, position))
+            contradicted(tx, node, (&life, session), (&journal, position))?
         }
-    }
+    };
+    Ok(Some(answer))
 }
 
 /// A journal has begun. Other processes that run on a copy of the same disk greet again, and learn of it by that.
@@ -113,7 +173,7 @@ fn tell_copies(tx: &WriteTx<'_>, node: NodeId, life: &Life, ack: Answer) -> Answ
             let messages = [FromHub::Ack(ack)].into_iter().chain(rehellos).collect();
             Ok(Answer::Say { node, messages, downlink: None })
         }
-        Answer::Ack { .. } | Answer::Say { .. } | Answer::Tell(_) | Answer::Nothing => Ok(ack),
+        Answer::Ack { .. } | Answer::Say { .. } | Answer::Tell(_) | Answer::Nothing | Answer::Later(_) => Ok(ack),
     }
 }
 
@@ -187,12 +247,18 @@ fn disputed(tx: &ReadTx<'_>, read: &[Position], session: u64) -> Result<Vec<From
 
 /// A journal of the hub as a node holds it. Nobody writes it any more, so what continues it is what the hub had said
 /// before it was restored; what contradicts it was changed by somebody.
-fn apply_returned(tx: &WriteTx<'_>, node: NodeId, arrival: &Arrival, now: UtcMillis) -> Answered {
+fn apply_returned(
+    tx: &WriteTx<'_>,
+    node: NodeId,
+    arrival: &Arrival,
+    now: UtcMillis,
+    patience: Patience,
+) -> Result<Option<Answer>, StorageError> {
     let (session, journal) = (arrival.batch().session, arrival.batch().journal);
     if life_in_session(tx, node, session)?.is_none() {
-        return Ok(rehello(node, session));
+        return Ok(Some(rehello(node, session)));
     }
-    let Receipt { head, outcome } = batch_apply(tx, arrival, now)?;
+    let Receipt { head, outcome } = batch_append(tx, arrival, now)?;
     let position = Position::new(&journal, head.seq, head.hash.short());
     let message = match outcome {
         Outcome::Appended { entries, .. } => {
@@ -201,13 +267,14 @@ fn apply_returned(tx: &WriteTx<'_>, node: NodeId, arrival: &Arrival, now: UtcMil
             FromHub::Ack(Ack { position, session, reader_ms: now.get(), parked: None })
         }
         Outcome::Repeated => FromHub::Ack(Ack { position, session, reader_ms: now.get(), parked: None }),
+        Outcome::Gap if patience == Patience::Some => return Ok(None),
         Outcome::Gap => FromHub::Resend(Resend { position, session }),
         Outcome::Forked { seq } => {
             tracing::error!(node.id = %node, %journal, seq, "n{node} holds {journal} otherwise than the hub");
             FromHub::Contested { position, session }
         }
     };
-    Ok(Answer::Say { node, messages: vec![message], downlink: None })
+    Ok(Some(Answer::Say { node, messages: vec![message], downlink: None }))
 }
 
 fn apply_ack(tx: &WriteTx<'_>, node: NodeId, ack: Ack, now: UtcMillis) -> Answered {
@@ -259,12 +326,17 @@ fn agrees(tx: &ReadTx<'_>, journal: &JournalId, said: &Position) -> Result<bool,
 
 fn apply_presence(tx: &WriteTx<'_>, node: NodeId, presence: &Presence, now: UtcMillis) -> Answered {
     presence_set(tx, node, presence, now)?;
-    gauge!("hub_nodes_online").set(f64::from(presence_count(tx)?));
+    counted(tx)?;
     if presence.online {
         return Ok(Answer::Nothing);
     }
     // Another process of the same node may be connected: only what this one read is over.
     Ok(Answer::Tell(DownlinkEvent::Gone { node, sessions: sessions_of_boot(tx, node, presence.boot)? }))
+}
+
+fn counted(tx: &ReadTx<'_>) -> Result<(), StorageError> {
+    gauge!("hub_nodes_online").set(f64::from(presence_count(tx)?));
+    Ok(())
 }
 
 fn apply_unreadable(tx: &WriteTx<'_>, letter: &Unreadable, now: UtcMillis) -> Answered {

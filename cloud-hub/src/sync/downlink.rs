@@ -64,6 +64,13 @@ impl Downlink {
         Self { means, events: Arc::new(Mutex::new(events)) }
     }
 
+    /// Forgets what came while another process had the downlink: that one has acted on it, and nodes that are behind answer
+    /// the first nudge.
+    pub async fn forget(&self) {
+        let mut events = self.events.lock().await;
+        while events.try_recv().is_ok() {}
+    }
+
     /// Sends until it is stopped.
     ///
     /// # Errors

@@ -6,12 +6,13 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use metrics::{counter, gauge, histogram};
 use percolate_common::entropy::Entropy;
 use percolate_common::ids::NodeId;
 use percolate_common::journal::JournalId;
-use percolate_common::time::Clock;
+use percolate_common::time::{Clock, UtcMillis};
 use percolate_common::wire::session::{ACK_PARKED_MAX, FromHub};
 use percolate_common::wire::topic::Topic;
 use percolate_runtime::mqtt::LinkEvent;
@@ -19,14 +20,44 @@ use percolate_runtime::storage::StorageError;
 use percolate_runtime::system::monotonic_now;
 use tokio::sync::{mpsc, watch};
 
-use super::apply::{Answer, Answered, Input, apply};
+use super::apply::{Answer, Answered, Input, Patience, apply};
 use super::ingest::DownlinkEvent;
-use super::message;
 use super::outgoing::Outgoing;
+use super::{message, telling};
 use crate::kernel::journal::Journal;
 
+/// How long a message may wait for another process that writes the same journals, or has what comes before it. After that
+/// it is judged as it is.
+const PATIENCE: Duration = Duration::from_millis(250);
+
 /// A group on its way.
-pub(super) type Committing = Pin<Box<dyn Future<Output = Vec<Answered>> + Send>>;
+pub(super) type Committing = Pin<Box<dyn Future<Output = Vec<Judged>> + Send>>;
+
+/// What is to be judged, and until when it may be put off.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    input: Input,
+    /// By the monotonic clock; none while it was never put off.
+    until: Option<Duration>,
+}
+
+impl From<Input> for Waiting {
+    fn from(input: Input) -> Self {
+        Self { input, until: None }
+    }
+}
+
+/// What became of a message, and until when it may be put off.
+pub(super) type Judged = (Option<Duration>, Answered);
+
+/// Whether other processes of the hub take in what nodes send, beside this one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replicas {
+    /// None do: nothing needs to wait for anybody.
+    Alone,
+    /// Some may. What the downlink must know is told to all, and messages may come in another order than they were sent.
+    Several,
+}
 
 /// Takes in groups of messages. A clone is the same one.
 #[derive(Clone)]
@@ -35,6 +66,7 @@ pub(crate) struct Intake {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     downlink: mpsc::Sender<DownlinkEvent>,
+    replicas: Replicas,
     /// Why the last group was not kept, if it was not.
     trouble: watch::Sender<Option<&'static str>>,
 }
@@ -44,9 +76,19 @@ impl Intake {
         journal: Journal,
         (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
         downlink: mpsc::Sender<DownlinkEvent>,
+        replicas: Replicas,
     ) -> Self {
         let (trouble, _) = watch::channel(None);
-        Self { journal, clock, entropy, downlink, trouble }
+        Self { journal, clock, entropy, downlink, replicas, trouble }
+    }
+
+    /// What time it is.
+    pub(super) fn now(&self) -> UtcMillis {
+        self.clock.now()
+    }
+
+    pub(super) const fn replicas(&self) -> Replicas {
+        self.replicas
     }
 
     /// Why the last group was not kept, by the code of its failure; nothing while all is well.
@@ -59,13 +101,14 @@ impl Intake {
     /// # Errors
     /// [`StorageError::Closed`] if the database takes nothing more. What was committed before it closed is answered.
     pub(crate) async fn take(&self, events: Vec<LinkEvent>, outgoing: &mut Outgoing) -> Result<(), StorageError> {
-        let inputs: Vec<_> = events.into_iter().filter_map(|event| self.read(event, outgoing)).collect();
-        if inputs.is_empty() {
-            return Ok(());
+        let read = events.into_iter().filter_map(|event| self.read(event, outgoing));
+        let mut inputs: Vec<Waiting> = read.map(Waiting::from).collect();
+        let mut closed = false;
+        while !inputs.is_empty() {
+            let answers = self.commit(inputs).await;
+            closed |= answers.iter().any(|(_, answer)| matches!(answer, Err(StorageError::Closed)));
+            inputs = self.answer(answers, outgoing);
         }
-        let answers = self.commit(inputs).await;
-        let closed = answers.iter().any(|answer| matches!(answer, Err(StorageError::Closed)));
-        self.answer(answers, outgoing);
         if closed { Err(StorageError::Closed) } else { Ok(()) }
     }
 
@@ -73,39 +116,67 @@ impl Intake {
         match event {
             LinkEvent::Up => {
                 gauge!("hub_link_up").set(1.0);
-                self.tell_downlink(DownlinkEvent::LinkUp);
-                Some(Input::LinkUp)
+                self.hear_for_downlink(DownlinkEvent::LinkUp);
+                // With others beside us nobody is forgotten: our link may be the only one that was down.
+                (self.replicas == Replicas::Alone).then_some(Input::LinkUp)
             }
             LinkEvent::Down { .. } => {
                 gauge!("hub_link_up").set(0.0);
                 outgoing.clear();
                 None
             }
+            LinkEvent::Message { topic, payload } if topic == Topic::HubDownlink.to_string() => {
+                match telling::decode(&payload) {
+                    Some(event) => self.hear_for_downlink(event),
+                    None => counter!("hub_downlink_events_dropped_total").increment(1),
+                }
+                None
+            }
             LinkEvent::Message { topic, payload } => Some(Input::Message(message::read(&topic, &payload))),
         }
     }
 
-    pub(super) fn commit(&self, inputs: Vec<Input>) -> Committing {
+    pub(super) fn commit(&self, inputs: Vec<Waiting>) -> Committing {
         let db = self.journal.db().clone();
         let now = self.clock.now();
         let begin = monotonic_now();
         histogram!("hub_ingest_group_messages").record(f64::from(u32::try_from(inputs.len()).unwrap_or(u32::MAX)));
-        let numbered: Vec<_> = inputs.into_iter().map(|input| (self.entropy.next_u64(), input)).collect();
+        let untils: Vec<_> = inputs.iter().map(|waiting| waiting.until).collect();
+        let patience = |until: Option<Duration>| match self.replicas {
+            Replicas::Several if until.is_none_or(|until| begin < until) => Patience::Some,
+            Replicas::Several | Replicas::Alone => Patience::None,
+        };
+        let numbered: Vec<_> = inputs
+            .into_iter()
+            .map(|Waiting { input, until }| (self.entropy.next_u64(), input, patience(until)))
+            .collect();
         Box::pin(async move {
-            let commands =
-                numbered.into_iter().map(|(fresh, input)| db.write("ingest", move |tx| apply(tx, input, fresh, now)));
+            let commands = numbered
+                .into_iter()
+                .map(|(fresh, input, patience)| db.write("ingest", move |tx| apply(tx, input, fresh, now, patience)));
             let answers = db.write_all(commands).await;
             histogram!("hub_ingest_group_seconds").record(monotonic_now().saturating_sub(begin));
-            answers
+            untils.into_iter().zip(answers).collect()
         })
     }
 
-    pub(super) fn answer(&self, answers: Vec<Answered>, outgoing: &mut Outgoing) {
-        let failure = answers.iter().rev().find_map(|answer| answer.as_ref().err()).map(StorageError::code);
+    /// Says what follows from a group, and gives what is to be judged later.
+    pub(super) fn answer(&self, judged: Vec<Judged>, outgoing: &mut Outgoing) -> Vec<Waiting> {
+        let failure = judged.iter().rev().find_map(|(_, answer)| answer.as_ref().err()).map(StorageError::code);
         self.trouble.send_if_modified(|trouble| std::mem::replace(trouble, failure) != failure);
-        let mut answers: Vec<_> = answers.into_iter().filter_map(Result::ok).collect();
         if let Some(code) = failure {
             counter!("hub_ingest_failures_total", "code" => code).increment(1);
+        }
+        let (mut answers, mut later) = (Vec::with_capacity(judged.len()), Vec::new());
+        for (until, answer) in judged {
+            match answer {
+                Ok(Answer::Later(input)) => {
+                    let until = until.or_else(|| Some(monotonic_now() + PATIENCE));
+                    later.push(Waiting { input: *input, until });
+                }
+                Ok(answer) => answers.push(answer),
+                Err(_) => {}
+            }
         }
         merge_acks(&mut answers);
         for answer in answers {
@@ -113,12 +184,13 @@ impl Intake {
                 Answer::Ack { node, ack, .. } => self.say(node, &FromHub::Ack(ack), outgoing),
                 Answer::Say { node, messages, downlink } => {
                     messages.iter().for_each(|message| self.say(node, message, outgoing));
-                    downlink.into_iter().for_each(|event| self.tell_downlink(event));
+                    downlink.into_iter().for_each(|event| self.tell_downlink(event, outgoing));
                 }
-                Answer::Tell(event) => self.tell_downlink(event),
-                Answer::Nothing => {}
+                Answer::Tell(event) => self.tell_downlink(event, outgoing),
+                Answer::Nothing | Answer::Later(_) => {}
             }
         }
+        later
     }
 
     fn say(&self, node: NodeId, message: &FromHub, outgoing: &mut Outgoing) {
@@ -130,9 +202,22 @@ impl Intake {
         }
     }
 
+    /// The downlink is told by whoever took in a node's word; of several processes one has it.
+    fn tell_downlink(&self, event: DownlinkEvent, outgoing: &mut Outgoing) {
+        match self.replicas {
+            Replicas::Alone => self.hear_for_downlink(event),
+            Replicas::Several => {
+                if let Some(frame) = telling::encode(&event) {
+                    outgoing.send(Topic::HubDownlink, frame);
+                }
+            }
+        }
+    }
+
     /// The downlink never holds up ingest. What it misses it learns anew: nodes repeat what is not answered.
-    fn tell_downlink(&self, event: DownlinkEvent) {
-        if self.downlink.try_send(event).is_err() {
+    fn hear_for_downlink(&self, event: DownlinkEvent) {
+        // Of several processes all but one have a downlink that stands by and hears nothing.
+        if self.downlink.try_send(event).is_err() && self.replicas == Replicas::Alone {
             counter!("hub_downlink_events_dropped_total").increment(1);
         }
     }
@@ -157,7 +242,7 @@ fn merge_acks(answers: &mut [Answer]) {
     for (key, mut parked) in parked_later {
         let last = answers.iter_mut().find_map(|answer| match answer {
             Answer::Ack { journal, ack, .. } if (*journal, ack.session) == key => Some(ack),
-            Answer::Ack { .. } | Answer::Say { .. } | Answer::Tell(_) | Answer::Nothing => None,
+            Answer::Ack { .. } | Answer::Say { .. } | Answer::Tell(_) | Answer::Nothing | Answer::Later(_) => None,
         });
         if let Some(ack) = last {
             parked.extend(ack.parked.take().unwrap_or_default());

@@ -31,6 +31,21 @@ pub(super) enum Message {
     Unreadable(Unreadable),
 }
 
+impl Message {
+    /// Whose journals and sessions it is about.
+    pub(super) fn authors(&self) -> Vec<AuthorId> {
+        match self {
+            Self::Returned(node, arrival) => vec![AuthorId::node(*node), arrival.batch().journal.author],
+            Self::Batch(node, _)
+            | Self::Hello(node, _)
+            | Self::Ack(node, _)
+            | Self::Resend(node, _)
+            | Self::Mark(node, _) => vec![AuthorId::node(*node)],
+            Self::Presence(..) | Self::Unreadable(_) => Vec::new(),
+        }
+    }
+}
+
 /// A frame that cannot be read, and why.
 #[derive(Debug)]
 pub(super) struct Unreadable {
@@ -80,7 +95,9 @@ fn read_checked(topic: &str, frame: &[u8]) -> Result<Message, String> {
         Topic::Presence(node) => {
             Presence::decode(frame).map(|presence| Message::Presence(node, presence)).map_err(|error| error.to_string())
         }
-        Topic::Down(..) | Topic::DownSession(_) | Topic::AllDown(_) => Err("nodes do not write there".to_owned()),
+        Topic::Down(..) | Topic::DownSession(_) | Topic::AllDown(_) | Topic::HubDownlink => {
+            Err("nodes do not write there".to_owned())
+        }
     }
 }
 

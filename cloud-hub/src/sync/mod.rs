@@ -15,3 +15,4 @@ pub(crate) mod outgoing;
 pub(crate) mod readers;
 mod session;
 pub mod store;
+mod telling;

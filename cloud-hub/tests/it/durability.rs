@@ -8,7 +8,7 @@ use std::time::Duration;
 use cloud_hub::broker::embedded::EmbeddedBroker;
 use cloud_hub::kernel::journal::Journal;
 use cloud_hub::sync::downlink;
-use cloud_hub::sync::ingest::Ingest;
+use cloud_hub::sync::ingest::{Ingest, Replicas};
 use percolate_common::entropy::SeededEntropy;
 use percolate_common::journal::Head;
 use percolate_common::wire::session::FromHub;
@@ -54,7 +54,7 @@ pub(crate) async fn bare() -> Bare {
     tasks.spawn("link", |stop| link.run(stop));
     let (sender, _nobody) = mpsc::channel(downlink::EVENTS_MAX);
     let time_and_chance = (Arc::new(StandingClock) as _, Arc::new(SeededEntropy::new(2)) as _);
-    let ingest = Ingest::new(journal.clone(), time_and_chance, (publisher, events), sender);
+    let ingest = Ingest::new(journal.clone(), time_and_chance, (publisher, events), sender, Replicas::Alone);
     let trouble = ingest.trouble();
     tasks.spawn_restarting("ingest", move |stop| ingest.clone().run(stop));
     Bare { _folder: folder, journal, broker, trouble, _tasks: tasks }

@@ -44,8 +44,8 @@ impl Desk {
         let hub = folder.journal();
         let entropy = SeededEntropy::new(seed);
         let of = (Service::Catalog, StreamKind::Catalog);
-        let outbox = Outbox::open(db.clone(), of, &hub, &entropy).await?;
-        let relay = Relay::new(outbox.clone(), hub.clone(), Arc::new(StandingClock));
+        let outbox = Outbox::open(&db, of, &hub, &entropy).await?;
+        let relay = Relay::new(db.clone(), of, hub.clone(), Arc::new(StandingClock));
         Ok(Self { folder, db, hub, outbox, relay })
     }
 

@@ -26,6 +26,15 @@ impl Place {
         }
     }
 
+    /// The server and the schema, if it is one.
+    #[must_use]
+    pub fn server(&self) -> Option<&Server> {
+        match self {
+            Self::File(_) => None,
+            Self::Server(server) => Some(server),
+        }
+    }
+
     pub(crate) fn open_writer(&self) -> Result<Connection, StorageError> {
         Ok(match self {
             Self::File(path) => Connection::Sqlite(sqlite::open_writer(path)?),

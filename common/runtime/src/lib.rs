@@ -16,6 +16,7 @@
 pub mod system;
 
 pub mod files;
+pub mod follower;
 
 pub mod backoff;
 pub mod tasks;

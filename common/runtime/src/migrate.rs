@@ -2,6 +2,8 @@
 //!
 //! A database newer than the program is refused, and so is one to which another text was applied under the same number.
 
+use std::cmp::Ordering;
+
 use crate::connection::Connection;
 use crate::params;
 use crate::storage::{EngineKind, ReadTx, StorageError, WriteTx};
@@ -49,6 +51,35 @@ const TABLE_POSTGRES: &str = r#"CREATE TABLE IF NOT EXISTS schema_migration (
 );
 LOCK TABLE schema_migration IN EXCLUSIVE MODE"#;
 
+/// Checks that a database has the schema that a program reads, which another program brings it to. Changes nothing.
+///
+/// # Errors
+/// [`StorageError::OlderDatabase`] if that program has not done so yet; [`StorageError::NewerDatabase`];
+/// [`StorageError::MigrationEdited`].
+pub fn check(tx: &ReadTx<'_>, migrations: &[Migration]) -> Result<(), StorageError> {
+    let known = migrations.last().map_or(0, |last| last.number);
+    let table = match tx.engine() {
+        EngineKind::Sqlite => "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'schema_migration')",
+        EngineKind::Postgres => {
+            "SELECT EXISTS (SELECT 1 FROM pg_tables
+                            WHERE schemaname = current_schema() AND tablename = 'schema_migration')"
+        }
+    };
+    if !tx.query_one(table, &[], |row| row.take())? {
+        return Err(StorageError::OlderDatabase { found: 0, known });
+    }
+    let found = highest(tx)?;
+    match found.cmp(&known) {
+        Ordering::Less => Err(StorageError::OlderDatabase { found, known }),
+        Ordering::Greater => Err(StorageError::NewerDatabase { found, known }),
+        Ordering::Equal => migrations.iter().try_for_each(|migration| is_applied(tx, migration).map(drop)),
+    }
+}
+
+fn highest(tx: &ReadTx<'_>) -> Result<u32, StorageError> {
+    tx.query_one("SELECT coalesce(max(number), 0) FROM schema_migration", &[], |row| row.take())
+}
+
 /// Applies what is missing and tells how many migrations that were. Either all of it happens or nothing.
 ///
 /// Taking the write lock also shows a file that cannot be written, before anybody relies on it.
@@ -91,8 +122,7 @@ fn migrate_in_txn(connection: &Connection, migrations: &[Migration]) -> Result<u
         EngineKind::Sqlite => TABLE_SQLITE,
         EngineKind::Postgres => TABLE_POSTGRES,
     })?;
-    let highest = "SELECT coalesce(max(number), 0) FROM schema_migration";
-    let found: u32 = tx.query_one(highest, &[], |row| row.take())?;
+    let found = highest(&tx)?;
     let known = migrations.last().map_or(0, |last| last.number);
     if found > known {
         return Err(StorageError::NewerDatabase { found, known });

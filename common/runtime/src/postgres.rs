@@ -218,6 +218,12 @@ impl Session {
         Ok(self.client.borrow_mut().query(&statement, &bound(params))?)
     }
 
+    /// The one cell of a query that binds nothing, which must be text.
+    pub(crate) fn text(&self, sql: &str) -> Result<String, StorageError> {
+        let statement = self.prepared(sql)?;
+        Ok(self.client.borrow_mut().query_one(&statement, &[])?.try_get(0)?)
+    }
+
     /// Whether nothing can be asked any more.
     pub(crate) fn is_closed(&self) -> bool {
         self.client.borrow().is_closed()

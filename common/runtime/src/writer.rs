@@ -23,6 +23,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::checkpoint::{CheckpointLimits, Checkpointer};
 use crate::company::{Company, LastGroup};
 use crate::database::{Database, Group};
+use crate::follower::Follower;
 use crate::storage::{StorageError, WriteTx};
 use crate::system::monotonic_now;
 use crate::tasks;
@@ -95,6 +96,8 @@ enum Doer {
         queue: RwLock<Option<mpsc::Sender<Box<dyn Command>>>>,
         thread: Mutex<Option<JoinHandle<()>>>,
         queue_length: Gauge,
+        /// Only on a server, where others write, too.
+        follower: Option<Follower>,
     },
     /// The caller.
     Caller(Mutex<Caller>),
@@ -147,18 +150,21 @@ impl Writer {
     /// [`StorageError::Thread`] if the system gives no thread.
     pub fn start(options: WriterOptions, database: Database) -> Result<Self, StorageError> {
         // A server copies its log by itself.
+        let server = database.place().server().cloned();
         let file = database.place().file();
         let checkpointer = file.map(|path| Checkpointer::start(options.name, path, options.checkpoint)).transpose()?;
         let (queue, inbox) = mpsc::channel(options.queue_commands_max.max(1));
         let (core, commits) = Core::new(options.name, database, None);
         let groups = Arc::clone(&core.groups);
+        let follower = server.map(|server| Follower::start_for(&server, core.commits.clone())).transpose()?;
         let worker = Worker { core, checkpointer, inbox };
         let thread = Builder::new()
             .name(format!("writer-{}", options.name))
             .spawn(move || worker.run())
             .map_err(|error| StorageError::Thread(Arc::new(error)))?;
         let queue_length = gauge!("storage_queue_commands", "database" => options.name);
-        let doer = Doer::Thread { queue: RwLock::new(Some(queue)), thread: Mutex::new(Some(thread)), queue_length };
+        let (queue, thread) = (RwLock::new(Some(queue)), Mutex::new(Some(thread)));
+        let doer = Doer::Thread { queue, thread, queue_length, follower };
         Ok(Self { shared: Arc::new(Shared { doer, commits, groups }) })
     }
 
@@ -224,7 +230,8 @@ impl Writer {
         answered.unwrap_or_else(|()| Err(StorageError::Unanswered.into()))
     }
 
-    /// A number that changes with each commit that kept at least one command: what follows the journal waits for it.
+    /// A number that changes with each commit that kept at least one command: what follows the journal waits for it. On a
+    /// server it changes with those of other processes, too.
     #[must_use]
     pub fn commits(&self) -> watch::Receiver<u64> {
         self.shared.commits.clone()
@@ -248,7 +255,10 @@ impl Writer {
     /// As [`Writer::stop`], for a thread that may block.
     pub fn stop_blocking(&self) {
         match &self.shared.doer {
-            Doer::Thread { queue, thread, .. } => {
+            Doer::Thread { queue, thread, follower, .. } => {
+                if let Some(follower) = follower {
+                    follower.stop_blocking();
+                }
                 drop(queue.write().unwrap_or_else(PoisonError::into_inner).take());
                 // Whoever else stops the writer waits here until the thread has ended.
                 let mut thread = thread.lock().unwrap_or_else(PoisonError::into_inner);

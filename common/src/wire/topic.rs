@@ -18,6 +18,9 @@ use crate::journal::StreamKind;
 
 const PREFIX: &str = "percolate/v1";
 
+/// What comes after the prefix between the hub's own processes. No node may write or read there.
+const HUB_DOWNLINK: &str = "hub/downlink";
+
 /// The MQTT client ids of the hub's own connections begin so.
 pub const HUB_PREFIX: &str = "hub-";
 
@@ -36,6 +39,8 @@ pub enum Topic {
     DownSession(NodeId),
     /// Nudges to all nodes.
     AllDown(StreamKind),
+    /// What the processes of the hub tell each other about who reads.
+    HubDownlink,
 }
 
 /// A text that is no topic of ours.
@@ -52,6 +57,7 @@ impl fmt::Display for Topic {
             Self::Down(node, stream) => write!(f, "{PREFIX}/n{node}/down/{stream}"),
             Self::DownSession(node) => write!(f, "{PREFIX}/n{node}/down/session"),
             Self::AllDown(stream) => write!(f, "{PREFIX}/all/down/{stream}"),
+            Self::HubDownlink => write!(f, "{PREFIX}/{HUB_DOWNLINK}"),
         }
     }
 }
@@ -62,6 +68,9 @@ impl FromStr for Topic {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let refused = || TopicParseError(text.to_owned());
         let rest = text.strip_prefix(PREFIX).and_then(|rest| rest.strip_prefix('/')).ok_or_else(refused)?;
+        if rest == HUB_DOWNLINK {
+            return Ok(Self::HubDownlink);
+        }
         let mut parts = rest.split('/');
         let (Some(who), Some(way), Some(what), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
             return Err(refused());
@@ -120,10 +129,17 @@ pub fn node_subscriptions(node: NodeId) -> Vec<String> {
     vec![format!("{PREFIX}/n{node}/down/+"), format!("{PREFIX}/all/down/+")]
 }
 
-/// What the hub subscribes to.
+/// What a hub of one process subscribes to.
 #[must_use]
 pub fn hub_subscriptions() -> Vec<String> {
     vec![format!("{PREFIX}/+/up/+")]
+}
+
+/// What each of several processes of a hub subscribes to: what nodes send comes to one of them; who is connected, and what
+/// they tell each other, to all.
+#[must_use]
+pub fn replica_subscriptions() -> Vec<String> {
+    vec![format!("$share/hub/{PREFIX}/+/up/+"), format!("{PREFIX}/+/up/presence"), format!("{PREFIX}/{HUB_DOWNLINK}")]
 }
 
 #[cfg(test)]
@@ -136,7 +152,7 @@ mod tests {
         let fixed = [Topic::UpSession(node), Topic::Presence(node), Topic::DownSession(node)];
         let by_stream =
             StreamKind::ALL.into_iter().flat_map(|s| [Topic::Up(node, s), Topic::Down(node, s), Topic::AllDown(s)]);
-        for topic in fixed.into_iter().chain(by_stream) {
+        for topic in fixed.into_iter().chain(by_stream).chain([Topic::HubDownlink]) {
             assert_eq!(topic.to_string().parse(), Ok(topic));
         }
     }

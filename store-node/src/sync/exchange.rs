@@ -107,7 +107,7 @@ impl Exchange {
                 }
                 Ok(Topic::Down(..)) => self.received(Batch::decode(&payload)?, now)?,
                 Ok(Topic::AllDown(_)) => self.nudged(&Nudge::decode(&payload)?)?,
-                Ok(Topic::Up(..) | Topic::UpSession(_) | Topic::Presence(_)) | Err(_) => {
+                Ok(Topic::Up(..) | Topic::UpSession(_) | Topic::Presence(_) | Topic::HubDownlink) | Err(_) => {
                     tracing::warn!(topic, "a message on a topic that is not ours: {topic}");
                 }
             },

@@ -377,7 +377,8 @@ fn readers(frame: &Frame) -> Option<usize> {
         Ok(Topic::Down(node, _) | Topic::DownSession(node)) => {
             Some(usize::try_from(node.get().saturating_sub(node_of(0).get())).unwrap_or(usize::MAX))
         }
-        Ok(Topic::AllDown(_) | Topic::Up(..) | Topic::UpSession(_) | Topic::Presence(_)) | Err(_) => None,
+        Ok(Topic::AllDown(_) | Topic::Up(..) | Topic::UpSession(_) | Topic::Presence(_) | Topic::HubDownlink)
+        | Err(_) => None,
     }
 }
 

@@ -76,7 +76,8 @@ impl Watch {
                 }
                 debug_assert_eq!(batch.journal.stream, stream, "a batch on its stream's topic");
             }
-            Ok(Topic::AllDown(_) | Topic::Up(..) | Topic::UpSession(_) | Topic::Presence(_)) | Err(_) => {}
+            Ok(Topic::AllDown(_) | Topic::Up(..) | Topic::UpSession(_) | Topic::Presence(_) | Topic::HubDownlink)
+            | Err(_) => {}
         }
         Ok(())
     }
@@ -138,7 +139,10 @@ impl Watch {
                     reach.met(Met::Totals);
                 }
             }
-            Ok(Topic::Presence(_) | Topic::Down(..) | Topic::DownSession(_) | Topic::AllDown(_)) | Err(_) => {}
+            Ok(
+                Topic::Presence(_) | Topic::Down(..) | Topic::DownSession(_) | Topic::AllDown(_) | Topic::HubDownlink,
+            )
+            | Err(_) => {}
         }
         Ok(())
     }

@@ -18,4 +18,4 @@ CREATE TABLE outbox_said (
     PRIMARY KEY (stream, incarnation, seq)
 );
 
-GRANT SELECT ON outbox_life, outbox_said TO percolate_journal;
+GRANT SELECT ON schema_migration, outbox_life, outbox_said TO percolate_journal;

@@ -30,7 +30,8 @@ pub use read::{
 };
 
 use crate::kernel::db::Db;
-use crate::kernel::engine::{Engine, Schema};
+use crate::kernel::duty;
+use crate::kernel::engine::{ChainServer, Engine, Schema};
 
 /// The journal's name in logs and metrics, and of its file.
 pub const NAME: &str = "journal";
@@ -42,7 +43,10 @@ static SCHEMA: Schema = Schema {
         Migration::new(2, "lives", include_str!("../../../migrations/journal/0002_lives.sql")),
         Migration::new(3, "marks", include_str!("../../../migrations/journal/0003_marks.sql")),
     ],
-    postgres: &[Migration::new(1, "journal", include_str!("../../../migrations/journal/postgres/0001_journal.sql"))],
+    postgres: &[
+        Migration::new(1, "journal", include_str!("../../../migrations/journal/postgres/0001_journal.sql")),
+        duty::migration(2),
+    ],
 };
 
 /// The journal's database. A clone is the same journal.
@@ -202,6 +206,14 @@ impl Journal {
         Ok(Self { db: Db::open(&SCHEMA, data_dir, engine)? })
     }
 
+    /// The journal as another process writes it, for the service of this name. Blocks.
+    ///
+    /// # Errors
+    /// As [`Db::open_reader`].
+    pub fn open_reader(server: &ChainServer, service: &str) -> Result<Self, StorageError> {
+        Ok(Self { db: Db::open_reader(&SCHEMA, server, service)? })
+    }
+
     /// Sees to it that entries have a place in the present quarter and the next ones: before they are needed, since a
     /// server would let whoever comes first wait for it. A file has no quarters.
     ///
@@ -228,11 +240,15 @@ impl Journal {
         self.db.commits()
     }
 
-    /// Whether the database can be written now; nothing is. Blocks.
+    /// Whether the database can be written now, or read where another process writes it; nothing is. Blocks.
     ///
     /// # Errors
     /// [`StorageError`] says why not.
     pub fn probe(&self) -> Result<(), StorageError> {
+        if !self.db.is_ours() {
+            let held = "SELECT EXISTS (SELECT 1 FROM journal_stream WHERE author = -1)";
+            return self.db.read(|tx| tx.query_one(held, &[], |row| row.take::<bool>())).map(drop);
+        }
         let probed = self.db.write_blocking("probe", |tx| {
             tx.execute("UPDATE journal_stream SET seq = seq WHERE author = -1", &[])?;
             Err::<(), _>(Probe::Done)

@@ -3,6 +3,8 @@
 
 mod lives;
 
+use std::collections::BTreeSet;
+
 use percolate_common::ids::NodeId;
 use percolate_common::journal::{Incarnation, JournalId, PublicKey};
 use percolate_common::time::UtcMillis;
@@ -171,6 +173,31 @@ pub fn presence_set(tx: &WriteTx<'_>, node: NodeId, presence: &Presence, now: Ut
 /// [`StorageError`] if it cannot be written.
 pub fn presence_reset(tx: &WriteTx<'_>, now: UtcMillis) -> Result<(), StorageError> {
     tx.execute("UPDATE node_presence SET online = 0, changed_at_ms = ?1 WHERE online = 1", params![now.get()])?;
+    Ok(())
+}
+
+/// Takes note that those who were said to be connected before a moment are not, but for those who have said so again
+/// since. Who came after it is not touched.
+///
+/// # Errors
+/// [`StorageError`] if it cannot be read or written.
+pub fn presence_sweep(
+    tx: &WriteTx<'_>,
+    before: UtcMillis,
+    confirmed: &BTreeSet<NodeId>,
+    now: UtcMillis,
+) -> Result<(), StorageError> {
+    let online: Vec<NodeId> = tx.query_list(
+        "SELECT node FROM node_presence WHERE online = 1 AND changed_at_ms < ?1 ORDER BY node LIMIT ?2",
+        params![before.get(), ROWS_MAX],
+        |row| Ok(NodeId::new(row.take()?)),
+    )?;
+    for node in online.iter().filter(|node| !confirmed.contains(node)) {
+        tx.execute(
+            "UPDATE node_presence SET online = 0, changed_at_ms = ?3 WHERE node = ?1 AND changed_at_ms < ?2",
+            params![node.get(), before.get(), now.get()],
+        )?;
+    }
     Ok(())
 }
 

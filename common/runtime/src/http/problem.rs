@@ -203,6 +203,7 @@ impl From<&StorageError> for Problem {
             StorageError::Query(_)
             | StorageError::WriteInRead { .. }
             | StorageError::NewerDatabase { .. }
+            | StorageError::OlderDatabase { .. }
             | StorageError::MigrationEdited { .. }
             | StorageError::MigrationOrder { .. }
             | StorageError::Panicked { .. }

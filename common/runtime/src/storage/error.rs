@@ -66,6 +66,16 @@ pub enum StorageError {
         /// The newest migration that this program has.
         known: u32,
     },
+    /// The database has not the schema yet that a program reads; its owner brings it there.
+    #[error(
+        "the database has schema {found}, this program reads {known}: start the newer program that writes it first"
+    )]
+    OlderDatabase {
+        /// The newest migration in the database.
+        found: u32,
+        /// The newest migration that this program knows.
+        known: u32,
+    },
     /// A migration in the program is not the one that was applied to this database.
     #[error("migration {number} of the database is {applied:?}, in the program it is {known:?} and reads otherwise")]
     MigrationEdited {
@@ -125,6 +135,7 @@ impl StorageError {
             Self::Io(_) => "storage_io",
             Self::Query(_) | Self::WriteInRead { .. } => "storage_query",
             Self::NewerDatabase { .. } => "database_newer",
+            Self::OlderDatabase { .. } => "database_older",
             Self::MigrationEdited { .. } | Self::MigrationOrder { .. } => "migration_mismatch",
             Self::TransactionLost => "transaction_lost",
             Self::Panicked { .. } => "command_panicked",

@@ -1,0 +1,135 @@
+//! Ingest as the composition root starts it: the link, ingest itself, the downlink, and what services have said.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use percolate_common::journal::{AuthorId, Service};
+use percolate_common::wire::topic::{hub_client_id, hub_subscriptions, replica_subscriptions};
+use percolate_runtime::mqtt::{KEEP_ALIVE, Link, LinkConfig, Publisher, RETRY_MAX};
+use percolate_runtime::tasks::TaskGroup;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::broker::Broker;
+use crate::catalog;
+use crate::kernel::ServiceContext;
+use crate::kernel::db::Db;
+use crate::kernel::duty::Duty;
+use crate::kernel::engine::{ChainServer, Engine};
+use crate::kernel::journal;
+use crate::kernel::outbox::OutboxError;
+use crate::stores::Stores;
+use crate::sync::downlink::{self, Downlink};
+use crate::sync::ingest::{Ingest, Replicas};
+
+/// The services whose journals nodes read.
+pub(crate) const SERVICES: [AuthorId; 1] = [AuthorId::service(Service::Catalog)];
+
+/// How often it is seen to that the journal has tables for the next quarters.
+const QUARTERS_EVERY: Duration = Duration::from_secs(6 * 60 * 60);
+
+/// Starts all of it. Gives what sends over the link, and tells why ingest cannot commit, if it cannot.
+pub(crate) fn start(
+    tasks: &TaskGroup,
+    stores: &Stores,
+    broker: &Broker,
+) -> (Publisher, watch::Receiver<Option<&'static str>>) {
+    let context = &stores.context;
+    let (replicas, subscriptions) = match context.engine {
+        Engine::Server(_) => (Replicas::Several, replica_subscriptions()),
+        Engine::Threads | Engine::Inline(_) => (Replicas::Alone, hub_subscriptions()),
+    };
+    let (brokers, credentials) = broker.access();
+    let config = LinkConfig {
+        brokers,
+        credentials,
+        client_id: hub_client_id("ingest", context.entropy.next_u64()),
+        subscriptions,
+        will: None,
+        online: None,
+        keep_alive: KEEP_ALIVE,
+        retry_max: RETRY_MAX,
+    };
+    let (link, publisher, events) = Link::new(config, context.entropy.clone());
+    tasks.spawn("hub_link", |stop| link.run(stop));
+    let (sender, told) = mpsc::channel(downlink::EVENTS_MAX);
+    let journal = context.journal.clone();
+    let downlink = Downlink::new(journal.clone(), context.clock.clone(), publisher.clone(), SERVICES.to_vec(), told);
+    let duty = Duty::new(journal.db().clone(), "downlink", context.entropy.next_u64());
+    tasks.spawn_restarting("downlink", move |stop| {
+        let downlink = downlink.clone();
+        duty.clone().work(stop, move |held| {
+            let downlink = downlink.clone();
+            async move {
+                if replicas == Replicas::Several {
+                    downlink.forget().await;
+                }
+                downlink.run(held).await
+            }
+        })
+    });
+    let time_and_chance = (context.clock.clone(), context.entropy.clone());
+    let ingest = Ingest::new(journal, time_and_chance, (publisher.clone(), events), sender, replicas);
+    let trouble = ingest.trouble();
+    tasks.spawn_restarting("ingest", move |stop| ingest.clone().run(stop));
+    start_relay(tasks, stores);
+    if replicas == Replicas::Several {
+        start_quarters(tasks, context);
+    }
+    (publisher, trouble)
+}
+
+/// What the catalog says is copied by one process, whichever publishes it.
+fn start_relay(tasks: &TaskGroup, stores: &Stores) {
+    let context = stores.context.clone();
+    let duty = Duty::new(context.journal.db().clone(), "relay_catalog", context.entropy.next_u64());
+    match (&stores.catalog, &context.engine) {
+        (None, Engine::Server(server)) => {
+            let server = server.clone();
+            tasks.spawn_restarting("relay_catalog", move |stop| {
+                relay_from_elsewhere(context.clone(), server.clone(), duty.clone(), stop)
+            });
+        }
+        (Some(catalog), _) => {
+            let relay = catalog::relay(catalog.db().clone(), &context);
+            tasks.spawn_restarting("relay_catalog", move |stop| {
+                let relay = relay.clone();
+                duty.clone().work(stop, move |held| relay.clone().run(held))
+            });
+        }
+        // With files there is one process, which has the catalog.
+        (None, Engine::Threads | Engine::Inline(_)) => {}
+    }
+}
+
+/// The catalog's process may not have made its tables yet: the task is started anew until it has.
+async fn relay_from_elsewhere(
+    context: ServiceContext,
+    server: Arc<ChainServer>,
+    duty: Duty,
+    stop: CancellationToken,
+) -> Result<(), OutboxError> {
+    let open = move || Db::open_reader(&catalog::SCHEMA, &server, journal::NAME);
+    let outbox = context.engine.opened(open).await?;
+    let relay = catalog::relay(outbox.clone(), &context);
+    let outcome = duty.work(stop, move |held| relay.clone().run(held)).await;
+    outbox.stop().await;
+    outcome
+}
+
+fn start_quarters(tasks: &TaskGroup, context: &ServiceContext) {
+    let (journal, clock) = (context.journal.clone(), context.clock.clone());
+    tasks.spawn("journal_quarters", move |stop| async move {
+        let kept: Result<(), Infallible> = loop {
+            tokio::select! {
+                () = stop.cancelled() => break Ok(()),
+                () = tokio::time::sleep(QUARTERS_EVERY) => {}
+            }
+            if let Err(error) = journal.quarters_ensure(clock.now()).await {
+                tracing::error!(error = &error as &dyn std::error::Error, "the next quarters have no tables yet");
+            }
+        };
+        kept.unwrap_or_default();
+    });
+}
