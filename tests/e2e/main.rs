@@ -12,5 +12,6 @@ mod past_sales;
 mod prove;
 mod put_back;
 mod refusals;
+mod replicas;
 mod rush;
 mod steps;

@@ -15,9 +15,14 @@ use crate::harness::{Hub, Node, program};
 /// # Errors
 /// If there is no report, or the exit code says something else.
 pub async fn audit(hub: &Hub, shops: &[Node]) -> Result<Value> {
+    audit_at((hub.client.address(), hub.data()), shops).await
+}
+
+/// As [`audit`], of whatever answers for the hub there, with a token in that folder.
+async fn audit_at((address, data): (&str, &Path), shops: &[Node]) -> Result<Value> {
     let mut command = Command::new(program("provision")?);
     let server = |address: &str, data: &Path| format!("http://{address},{}", data.join("token").display());
-    command.args(["audit", "--json", "--hub", &server(hub.client.address(), hub.data())]);
+    command.args(["audit", "--json", "--hub", &server(address, data)]);
     for shop in shops {
         command.args(["--node", &server(shop.client.address(), shop.data())]);
     }
@@ -49,7 +54,15 @@ pub async fn findings(hub: &Hub, shops: &[Node]) -> Result<Vec<(String, String)>
 /// # Errors
 /// If not.
 pub async fn proven(hub: &Hub, shops: &[Node]) -> Result<()> {
-    let report = audit(hub, shops).await?;
+    proven_at((hub.client.address(), hub.data()), shops).await
+}
+
+/// As [`proven`], of whatever answers for the hub there, with a token in that folder.
+///
+/// # Errors
+/// If not.
+pub async fn proven_at(hub: (&str, &Path), shops: &[Node]) -> Result<()> {
+    let report = audit_at(hub, shops).await?;
     ensure!(text(&report, "/outcome")? == "proven", "not proven: {report}");
     Ok(())
 }

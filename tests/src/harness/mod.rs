@@ -2,6 +2,7 @@
 
 mod feed;
 mod http;
+pub mod large;
 mod process;
 mod proxy;
 mod relay;

@@ -10,14 +10,14 @@ use super::{Client, demo_menu, eventually, program};
 
 /// A process that does not outlive its owner.
 #[derive(Debug)]
-struct Server {
+pub(super) struct Server {
     child: Option<Child>,
     data: PathBuf,
 }
 
 impl Server {
     /// Starts a program with words of its own before the server's.
-    fn start(program_words: &[&str], data: &Path, arguments: &[String]) -> Result<Self> {
+    pub(super) fn start(program_words: &[&str], data: &Path, arguments: &[String]) -> Result<Self> {
         let (name, words) = program_words.split_first().context("a program")?;
         std::fs::create_dir_all(data)?;
         let endpoints = data.join("endpoints.json");
@@ -37,7 +37,7 @@ impl Server {
     }
 
     /// Waits for the addresses that the server writes once it listens.
-    async fn endpoints(&mut self) -> Result<Value> {
+    pub(super) async fn endpoints(&mut self) -> Result<Value> {
         let path = self.data.join("endpoints.json");
         let pid = self.child.as_ref().map(Child::id);
         eventually("the server to listen", || async {
@@ -47,6 +47,10 @@ impl Server {
             Ok(value)
         })
         .await
+    }
+
+    pub(super) fn data(&self) -> &Path {
+        &self.data
     }
 
     fn pid(&self) -> Result<u32> {
@@ -60,7 +64,7 @@ impl Server {
     }
 
     /// SIGKILL, at once: the process has no say.
-    fn kill(&mut self) -> Result<()> {
+    pub(super) fn kill(&mut self) -> Result<()> {
         let Some(mut child) = self.child.take() else { bail!("not running") };
         child.kill()?;
         let status = child.wait()?;
@@ -69,7 +73,7 @@ impl Server {
     }
 
     /// SIGTERM, and waits for its orderly end.
-    async fn stop(&mut self) -> Result<()> {
+    pub(super) async fn stop(&mut self) -> Result<()> {
         let Some(mut child) = self.child.take() else { bail!("not running") };
         rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM)?;
         let status = tokio::task::spawn_blocking(move || child.wait()).await??;
@@ -87,7 +91,7 @@ impl Drop for Server {
     }
 }
 
-fn text(value: &Value, field: &str) -> Result<String> {
+pub(super) fn text(value: &Value, field: &str) -> Result<String> {
     Ok(value.get(field).and_then(Value::as_str).with_context(|| format!("{field} in {value}"))?.to_owned())
 }
 

@@ -1,0 +1,160 @@
+//! A large hub in parts: three processes take in what shops send, two keep the menu, two the reports. Each is killed while
+//! the shops sell, and so are the broker and the sessions with the database.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use anyhow::{Result, ensure};
+use system_tests::audit::proven_at;
+use system_tests::books::{any_item, list, number, store_totals, text, ticket};
+use system_tests::harness::large::{Ground, Replica};
+use system_tests::harness::{Node, NodeSpec, eventually};
+
+/// Rounds of sales; in each something else is hurt.
+const ROUNDS: usize = 8;
+
+/// Sales of each shop before, and after, what is done in a round.
+const SALES: usize = 3;
+
+/// How often three replicas are given something to share before one of them is thought to take nothing.
+const SHARES_MAX: usize = 40;
+
+async fn shops(scratch: &Path, ground: &Ground) -> Result<Vec<Node>> {
+    let mut shops = Vec::new();
+    for store in [1, 2, 3] {
+        let spec = NodeSpec::store(store);
+        let password = ground.mosquitto.password_file(&format!("n{}", spec.node));
+        let extra = ["--hub-password-file", &password.to_string_lossy(), "--hub-retry-s-max", "1"];
+        shops.push(Node::start(scratch, spec, &ground.mosquitto.address().to_string(), &extra).await?);
+    }
+    for shop in &shops {
+        shop.ready().await?;
+    }
+    Ok(shops)
+}
+
+/// Sales at each shop, answered whatever happens to the hub. What they were answered with is added.
+async fn sell(shops: &[Node], told: &mut [BTreeSet<String>], key: &str) -> Result<()> {
+    for (shop, told) in shops.iter().zip(told) {
+        let item = any_item(shop).await?;
+        for sale in 0..SALES {
+            let answer = shop.client.post("/v1/tickets", &format!("{key}-{sale}"), &ticket("T1", item, 1)).await?;
+            told.insert(text(&answer, "/ticket_id")?);
+        }
+    }
+    Ok(())
+}
+
+/// One thing that goes wrong in each round.
+async fn hurt(round: usize, ground: &Ground, parts: &mut [Vec<Replica>; 3]) -> Result<()> {
+    let [ingest, catalog, reporting] = parts;
+    match round {
+        0..=2 => ingest[round].kill()?,
+        3 => ensure!(ground.end_sessions().await? > 0, "no session was ended"),
+        4 | 5 => reporting[round - 4].kill()?,
+        6 => catalog[0].kill()?,
+        _ => {
+            ground.mosquitto.kill()?;
+            ground.mosquitto.again()?;
+        }
+    }
+    Ok(())
+}
+
+async fn heal(round: usize, parts: &mut [Vec<Replica>; 3]) -> Result<()> {
+    let [ingest, catalog, reporting] = parts;
+    match round {
+        0..=2 => ingest[round].restart().await,
+        4 | 5 => reporting[round - 4].restart().await,
+        6 => catalog[0].restart().await,
+        _ => Ok(()),
+    }
+}
+
+/// The tickets behind a figure are those that the shop answered, each once, and the sums are the shop's.
+async fn counted_once(reporting: &Replica, shop: &Node, told: &BTreeSet<String>) -> Result<()> {
+    let own = store_totals(shop).await?;
+    ensure!(own.0 == i64::try_from(told.len())?, "{own:?}, and {} were answered", told.len());
+    let store = shop.spec.store;
+    eventually("the reports to say what the shop says", || async {
+        let report = reporting.client.get(&format!("/v1/reporting/sales?by=day&store={store}")).await?;
+        let at = |name: &str| number(&report, &format!("/totals/{name}"));
+        let here = (at("tickets")?, at("units")?, at("total_minor")?);
+        ensure!(here == own, "{here:?} and {own:?}");
+        Ok(())
+    })
+    .await?;
+    let page = reporting.client.get(&format!("/v1/reporting/tickets?store={store}&limit=1000")).await?;
+    let counted = list(&page, "/tickets")?.iter().map(|row| text(row, "/ticket_id")).collect::<Result<Vec<_>>>()?;
+    ensure!(counted.len() == told.len(), "{} tickets behind the figure, {} were answered", counted.len(), told.len());
+    ensure!(counted.into_iter().collect::<BTreeSet<_>>() == *told, "the tickets behind the figure are others");
+    Ok(())
+}
+
+/// Each of the replicas takes in something of what is sent.
+async fn shared(ingest: &[Replica], shops: &[Node], told: &mut [BTreeSet<String>]) -> Result<()> {
+    for share in 0..SHARES_MAX {
+        sell(shops, told, &format!("share-{share}")).await?;
+        for shop in shops {
+            shop.all_acked().await?;
+        }
+        let mut taking = 0;
+        for replica in ingest {
+            taking += usize::from(replica.metric("hub_ingest_events_total").await.unwrap_or(0.0) > 0.0);
+        }
+        if taking == ingest.len() {
+            return Ok(());
+        }
+    }
+    anyhow::bail!("one of the replicas takes in nothing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parts_of_a_large_hub_are_killed_in_turn_and_nothing_is_lost_or_doubled() -> Result<()> {
+    let scratch = tempfile::tempdir()?;
+    let Some(ground) = Ground::new("replicas", scratch.path(), &["n11", "n21", "n31"]).await? else { return Ok(()) };
+    let mut parts: [Vec<Replica>; 3] = Default::default();
+    for (replicas, (part, count)) in parts.iter_mut().zip([("ingest", 3), ("catalog", 2), ("reporting", 2)]) {
+        for number in 1..=count {
+            replicas.push(ground.start(&format!("{part}-{number}"), part, &[]).await?);
+        }
+    }
+    let shops = shops(scratch.path(), &ground).await?;
+    let mut told = vec![BTreeSet::new(); shops.len()];
+    for round in 0..ROUNDS {
+        sell(&shops, &mut told, &format!("before-{round}")).await?;
+        hurt(round, &ground, &mut parts).await?;
+        sell(&shops, &mut told, &format!("after-{round}")).await?;
+        heal(round, &mut parts).await?;
+    }
+    let [ingest, catalog, reporting] = &parts;
+    shared(ingest, &shops, &mut told).await?;
+    for (shop, told) in shops.iter().zip(&told) {
+        shop.all_acked().await?;
+        for replica in reporting {
+            counted_once(replica, shop, told).await?;
+        }
+    }
+    eventually("one process to have each duty", || async {
+        for (replicas, duty) in [(ingest, "downlink"), (ingest, "relay_catalog"), (reporting, "reporting")] {
+            let mut holders = 0.0;
+            for replica in replicas {
+                holders += replica.metric(&format!("hub_duty_held{{duty=\"{duty}\"}}")).await.unwrap_or(0.0);
+            }
+            ensure!(holders == 1.0, "{holders} processes have {duty}");
+        }
+        Ok(())
+    })
+    .await?;
+    for replica in catalog {
+        let revisions = replica.client.get("/v1/catalog/revisions").await?;
+        ensure!(list(&revisions, "/rows")?.len() == 1, "the menu was published more than once: {revisions}");
+    }
+    // Somebody who does all of it answers the audit, beside them.
+    let whole = ground.start("whole", "ingest,catalog,reporting", &[]).await?;
+    proven_at((whole.client.address(), scratch.path()), &shops).await?;
+    for replica in parts.iter_mut().flatten() {
+        replica.stop().await?;
+    }
+    Ok(())
+}

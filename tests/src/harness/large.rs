@@ -1,0 +1,170 @@
+//! A large hub: processes of its parts, a database of its own on the tests' PostgreSQL server, and a mosquitto.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use anyhow::{Context as _, Result, ensure};
+use own_mosquitto::Mosquitto;
+use percolate_runtime::postgres::Admin;
+
+use super::process::{Server, text};
+use super::{Client, demo_menu, program, skipped};
+
+/// Where the tests' own server is: `scripts/postgres.sh start` says.
+const SERVER: &str = "PERCOLATE_TEST_POSTGRES";
+
+/// What the processes of a large hub stand on.
+#[derive(Debug)]
+pub struct Ground {
+    scratch: PathBuf,
+    /// The chain's broker.
+    pub mosquitto: Mosquitto,
+    /// The server without a database.
+    server: String,
+    database: String,
+}
+
+impl Ground {
+    /// Makes the database and starts the broker, with accounts for these nodes. Where the servers are missing there is
+    /// none, and a line says that the test is skipped.
+    ///
+    /// # Errors
+    /// If one of them cannot be made.
+    #[expect(clippy::disallowed_methods, reason = "the tests' runner says where its server is; no program reads it")]
+    pub async fn new(test: &str, scratch: &Path, nodes: &[&str]) -> Result<Option<Self>> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let Ok(server) = std::env::var(SERVER) else {
+            skipped(test, "there is no PERCOLATE_TEST_POSTGRES; scripts/postgres.sh start makes a server");
+            return Ok(None);
+        };
+        let Some(mosquitto) = Mosquitto::start(nodes)? else { return Ok(None) };
+        let database = format!("e_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        std::fs::write(scratch.join("token"), "a token that all processes share")?;
+        let ground = Self { scratch: scratch.to_owned(), mosquitto, server, database };
+        let (admin, own, secrets) = (ground.admin("postgres"), ground.admin(&ground.database), scratch.join("secrets"));
+        let name = ground.database.clone();
+        tokio::task::spawn_blocking(move || prepare(&admin, &own, &name, &secrets)).await??;
+        Ok(Some(ground))
+    }
+
+    fn admin(&self, database: &str) -> String {
+        // The last of two words for one thing counts.
+        format!("{} dbname={database}", self.server)
+    }
+
+    /// Starts a process of these parts, as in `ingest` or `catalog,reporting`, in a folder of its own.
+    ///
+    /// # Errors
+    /// If it does not come up.
+    pub async fn start(&self, name: &str, parts: &str, extra: &[&str]) -> Result<Replica> {
+        let data = self.scratch.join(name);
+        let (secrets, token) = (self.scratch.join("secrets"), self.scratch.join("token"));
+        let words = [
+            ("--profile", "large".to_owned()),
+            ("--only", parts.to_owned()),
+            ("--data", path(&data)),
+            ("--postgres", self.admin(&self.database)),
+            ("--secrets", path(&secrets)),
+            ("--broker", self.mosquitto.address().to_string()),
+            ("--broker-password-file", path(&self.mosquitto.password_file("hub"))),
+            ("--token", path(&token)),
+        ];
+        let mut arguments: Vec<String> = words.into_iter().flat_map(|(word, value)| [word.to_owned(), value]).collect();
+        if parts.contains("catalog") {
+            arguments.extend(["--menu".to_owned(), path(&demo_menu())]);
+        }
+        arguments.extend(extra.iter().map(|word| (*word).to_owned()));
+        let mut server = serve(&data, "127.0.0.1:0", &arguments)?;
+        let http = text(&server.endpoints().await?, "http")?;
+        Ok(Replica { server, client: Client::new(&http, &self.scratch)?, arguments })
+    }
+
+    /// Ends all sessions of the hub with its database, in the middle of whatever they do; tells how many those were.
+    ///
+    /// # Errors
+    /// If the server does not do it.
+    pub async fn end_sessions(&self) -> Result<usize> {
+        let (admin, name) = (self.admin("postgres"), self.database.clone());
+        let ended = tokio::task::spawn_blocking(move || {
+            let end = "SELECT pg_terminate_backend(pid)::text FROM pg_stat_activity";
+            Admin::connect(&admin)?.texts(&format!("{end} WHERE datname = '{name}'"))
+        });
+        Ok(ended.await??.len())
+    }
+}
+
+impl Drop for Ground {
+    fn drop(&mut self) {
+        let (admin, name) = (self.admin("postgres"), self.database.clone());
+        let dropped =
+            std::thread::spawn(move || Admin::connect(&admin)?.batch(&format!("DROP DATABASE {name} WITH (FORCE)")));
+        // The server itself ends soon after.
+        let _left_behind = dropped.join();
+    }
+}
+
+/// Roles belong to the whole server: one test at a time sees to them.
+fn prepare(admin: &str, own: &str, database: &str, secrets: &Path) -> Result<()> {
+    let mut admin = Admin::connect(admin)?;
+    admin.batch("SELECT pg_advisory_lock(1)")?;
+    admin.batch(&format!("CREATE DATABASE {database} TEMPLATE template0"))?;
+    let mut command = std::process::Command::new(program("cloud-hub")?);
+    let done = command.args(["prepare-postgres", "--admin", own, "--secrets"]).arg(secrets).output()?;
+    ensure!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    Ok(())
+}
+
+/// A process of a large hub.
+#[derive(Debug)]
+pub struct Replica {
+    server: Server,
+    /// Asks it over HTTP.
+    pub client: Client,
+    arguments: Vec<String>,
+}
+
+impl Replica {
+    /// SIGKILL.
+    ///
+    /// # Errors
+    /// If it was not running.
+    pub fn kill(&mut self) -> Result<()> {
+        self.server.kill()
+    }
+
+    /// Stops it in order.
+    ///
+    /// # Errors
+    /// If it was not running, or does not end well.
+    pub async fn stop(&mut self) -> Result<()> {
+        self.server.stop().await
+    }
+
+    /// Starts it again on the same port.
+    ///
+    /// # Errors
+    /// If it does not come up.
+    pub async fn restart(&mut self) -> Result<()> {
+        self.server = serve(self.server.data(), self.client.address(), &self.arguments)?;
+        self.server.endpoints().await.map(drop)
+    }
+
+    /// A metric of it.
+    ///
+    /// # Errors
+    /// If it is not there.
+    pub async fn metric(&self, name: &str) -> Result<f64> {
+        let answer = self.client.try_get("/metrics").await?;
+        let line = answer.text.lines().find(|line| line.starts_with(name)).with_context(|| format!("no {name}"))?;
+        Ok(line.rsplit(' ').next().context("a value")?.parse()?)
+    }
+}
+
+fn serve(data: &Path, http: &str, arguments: &[String]) -> Result<Server> {
+    let arguments: Vec<String> = ["--http", http].map(str::to_owned).into_iter().chain(arguments.to_vec()).collect();
+    Server::start(&["cloud-hub", "serve"], data, &arguments)
+}
+
+fn path(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
