@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use system_tests::audit::proven_at;
 use system_tests::books::{any_item, list, number, store_totals, text, ticket};
 use system_tests::harness::large::{Ground, Replica};
@@ -45,14 +45,18 @@ async fn sell(shops: &[Node], told: &mut [BTreeSet<String>], key: &str) -> Resul
     Ok(())
 }
 
+fn at(replicas: &mut [Replica], number: usize) -> Result<&mut Replica> {
+    replicas.get_mut(number).context("a replica")
+}
+
 /// One thing that goes wrong in each round.
 async fn hurt(round: usize, ground: &Ground, parts: &mut [Vec<Replica>; 3]) -> Result<()> {
     let [ingest, catalog, reporting] = parts;
     match round {
-        0..=2 => ingest[round].kill()?,
+        0..=2 => at(ingest, round)?.kill()?,
         3 => ensure!(ground.end_sessions().await? > 0, "no session was ended"),
-        4 | 5 => reporting[round - 4].kill()?,
-        6 => catalog[0].kill()?,
+        4 | 5 => at(reporting, round - 4)?.kill()?,
+        6 => at(catalog, 0)?.kill()?,
         _ => {
             ground.mosquitto.kill()?;
             ground.mosquitto.again()?;
@@ -64,9 +68,9 @@ async fn hurt(round: usize, ground: &Ground, parts: &mut [Vec<Replica>; 3]) -> R
 async fn heal(round: usize, parts: &mut [Vec<Replica>; 3]) -> Result<()> {
     let [ingest, catalog, reporting] = parts;
     match round {
-        0..=2 => ingest[round].restart().await,
-        4 | 5 => reporting[round - 4].restart().await,
-        6 => catalog[0].restart().await,
+        0..=2 => at(ingest, round)?.restart().await,
+        4 | 5 => at(reporting, round - 4)?.restart().await,
+        6 => at(catalog, 0)?.restart().await,
         _ => Ok(()),
     }
 }
