@@ -136,11 +136,14 @@ async fn awaited_journal(
     reader: &'static str,
 ) -> Result<Journal, StorageError> {
     let until = monotonic_now() + JOURNAL_WAIT_MAX;
+    let mut told = false;
     loop {
         let own = server.clone();
         match engine.opened(move || Journal::open_reader(&own, reader)).await {
             Err(StorageError::OlderDatabase { found, known }) if monotonic_now() < until => {
-                tracing::info!(found, known, "waiting for the process that brings the journal to schema {known}");
+                if !std::mem::replace(&mut told, true) {
+                    tracing::info!(found, known, "waiting for the process that brings the journal to schema {known}");
+                }
                 tokio::time::sleep(LOOK_AGAIN).await;
             }
             opened => return opened,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
-use crate::harness::{Hub, Node, eventually};
+use crate::harness::{Client, Hub, Node, eventually};
 
 /// A number at a pointer.
 ///
@@ -36,12 +36,20 @@ pub fn list(value: &Value, pointer: &str) -> Result<Vec<Value>> {
 /// # Errors
 /// If it is not there, or not in time.
 pub async fn complete(hub: &Hub, node: &Node) -> Result<()> {
+    complete_at(&hub.client, node).await
+}
+
+/// As [`complete`], of whoever has the reports.
+///
+/// # Errors
+/// If it is not there, or not in time.
+pub async fn complete_at(office: &Client, node: &Node) -> Result<()> {
     let own = node.all_acked().await?;
     let heads = list(&own, "/streams")?;
     let life = text(&own, "/incarnation")?;
     let store = i64::from(node.spec.store);
     eventually("the hub's reports to be complete", || async {
-        let report = hub.client.get(&format!("/v1/reporting/sales?by=store&store={store}")).await?;
+        let report = office.get(&format!("/v1/reporting/sales?by=store&store={store}")).await?;
         let marks = list(&report, "/completeness")?;
         let mark = marks.iter().find(|mark| number(mark, "/store").ok() == Some(store)).context("a mark")?;
         ensure!(number(mark, "/behind_events")? == 0, "behind: {mark}");
@@ -67,7 +75,15 @@ pub async fn complete(hub: &Hub, node: &Node) -> Result<()> {
 /// # Errors
 /// If it is not there, or not in time.
 pub async fn hub_totals(hub: &Hub, store: u32) -> Result<(i64, i64, i64)> {
-    let report = hub.client.get(&format!("/v1/reporting/sales?by=day&store={store}")).await?;
+    totals_at(&hub.client, store).await
+}
+
+/// As [`hub_totals`], of whoever has the reports.
+///
+/// # Errors
+/// If it is not there, or not in time.
+pub async fn totals_at(office: &Client, store: u32) -> Result<(i64, i64, i64)> {
+    let report = office.get(&format!("/v1/reporting/sales?by=day&store={store}")).await?;
     Ok((
         number(&report, "/totals/tickets")?,
         number(&report, "/totals/units")?,

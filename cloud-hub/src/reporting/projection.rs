@@ -6,21 +6,20 @@
 
 use std::collections::BTreeMap;
 
-use percolate_common::crdt::stock::StockTotal;
 use percolate_common::domain::catalog::CatalogEvent;
 use percolate_common::domain::event::{Event, Header};
 use percolate_common::domain::imports::ImportedLine;
 use percolate_common::domain::stock::MovementLine;
 use percolate_common::domain::tickets::{TicketClass, TicketSold};
-use percolate_common::ids::{StockItemId, StoreId, TicketId};
+use percolate_common::ids::{StoreId, TicketId};
 use percolate_common::journal::{JournalId, StreamKind};
 use percolate_common::money::MoneyOverflow;
-use percolate_common::time::StoreCalendar;
+use percolate_common::time::{BusinessDay, StoreCalendar};
 use percolate_common::wire::event::{Recorded, decode};
 use percolate_runtime::storage::{StorageError, WriteTx, kept_text};
 
 use super::measures::{CountedLine, HOUR_UNKNOWN, Keys, Kind, Measures, Rollups, SumOverflow, add_lines, lines_sum};
-use super::store::{self, SourceMark, TicketRow};
+use super::store::{self, ListedTicket, SourceMark, StockTotals};
 use crate::kernel::projection::{Projection, ProjectionError, Slice};
 
 /// The projection behind all reports.
@@ -50,9 +49,13 @@ impl Projection for SalesProjection {
             };
             let recorded = decode(&entry.bytes)
                 .map_err(|_unreadable| at_entry(FoldError::Entry("it is not parked, but cannot be read")))?;
-            let folded = if entry.alias { fold.alias(&recorded) } else { fold.event(&recorded) };
+            let folded = if entry.alias { fold.alias(&recorded) } else { fold.event(&recorded, entry.seq) };
             folded.map_err(at_entry)?;
         }
+        fold.count_sold().map_err(|(seq, error)| match error {
+            FoldError::Storage(source) => ProjectionError::Storage(source),
+            FoldError::Entry(what) => ProjectionError::Entry { journal, seq, what },
+        })?;
         Ok(fold.finish()?)
     }
 
@@ -82,14 +85,24 @@ impl From<MoneyOverflow> for FoldError {
     }
 }
 
+/// A sale as it counts.
+struct Sale {
+    row: ListedTicket,
+    hour: String,
+    lines: Vec<CountedLine>,
+    moved: Vec<MovementLine>,
+}
+
 /// What one slice adds up to.
 struct Fold<'a, 'c> {
     tx: &'a WriteTx<'c>,
     journal: JournalId,
+    /// Sales that are counted if they are new, with the entries that say so.
+    sold: Vec<(u64, Sale)>,
     rollups: Rollups,
-    stock: BTreeMap<(StoreId, StockItemId), StockTotal>,
+    stock: StockTotals,
     /// What the aliases of the slice moved.
-    alias_stock: BTreeMap<(StoreId, StockItemId), StockTotal>,
+    alias_stock: StockTotals,
     calendars: BTreeMap<String, Option<StoreCalendar>>,
     names: BTreeMap<String, String>,
     mark: SourceMark,
@@ -100,9 +113,10 @@ impl<'a, 'c> Fold<'a, 'c> {
         Ok(Self {
             tx,
             journal,
+            sold: Vec::new(),
             rollups: Rollups::default(),
-            stock: BTreeMap::new(),
-            alias_stock: BTreeMap::new(),
+            stock: StockTotals::new(),
+            alias_stock: StockTotals::new(),
             calendars: BTreeMap::new(),
             names: BTreeMap::new(),
             mark: store::mark_fetch(tx, &journal)?.unwrap_or_default(),
@@ -116,14 +130,14 @@ impl<'a, 'c> Fold<'a, 'c> {
         Ok(())
     }
 
-    fn event(&mut self, recorded: &Recorded) -> Result<(), FoldError> {
+    fn event(&mut self, recorded: &Recorded, seq: u64) -> Result<(), FoldError> {
         let header = &recorded.header;
         // The chain's number is where all stores are added up: a sale there would count twice.
         if self.journal.author.as_node().is_some() && header.store == StoreId::CHAIN {
             return Err(FoldError::Entry("it comes from a node, but belongs to no store"));
         }
         match &recorded.event {
-            Event::TicketSold(sold) if sold.class == TicketClass::Sale => self.sold(header, sold)?,
+            Event::TicketSold(sold) if sold.class == TicketClass::Sale => self.sold(header, sold, seq)?,
             Event::TicketImported(ticket) => self.imported(header, ticket.id, &ticket.source, &ticket.lines)?,
             Event::ImportAmended(amended) => self.imported(header, amended.id, &amended.source, &amended.lines)?,
             Event::StockMoved(moved) => self.stock_moved(header.store, &moved.lines)?,
@@ -164,13 +178,17 @@ impl<'a, 'c> Fold<'a, 'c> {
         calendar.as_ref().map_or_else(|| HOUR_UNKNOWN.to_owned(), |calendar| calendar.local_hour(header.at).to_string())
     }
 
-    fn ticket_sums(&mut self, header: &Header, measures: &Measures) -> Result<(), SumOverflow> {
-        let hour = self.hour_key(header);
-        self.rollups.add(header.store, Kind::Day, header.business_day, "", measures)?;
-        self.rollups.add(header.store, Kind::Hour, header.business_day, &hour, measures)
+    fn ticket_sums(
+        &mut self,
+        (store, day): (StoreId, BusinessDay),
+        hour: &str,
+        measures: &Measures,
+    ) -> Result<(), SumOverflow> {
+        self.rollups.add(store, Kind::Day, day, "", measures)?;
+        self.rollups.add(store, Kind::Hour, day, hour, measures)
     }
 
-    fn sold(&mut self, header: &Header, sold: &TicketSold) -> Result<(), FoldError> {
+    fn sold(&mut self, header: &Header, sold: &TicketSold, seq: u64) -> Result<(), FoldError> {
         let lines: Vec<_> = sold
             .lines
             .iter()
@@ -188,14 +206,31 @@ impl<'a, 'c> Fold<'a, 'c> {
             total: sold.totals.total.get(),
             ..lines_sum(&lines)?
         };
-        let row = TicketRow { id: sold.id, receipt: Some(sold.receipt.to_string()), measures };
-        if !store::ticket_insert(self.tx, header, &row)? {
-            // A repaired fork states it again in another life of its author.
-            return Ok(());
+        let row = ticket_row(header, sold.id, Some(sold.receipt.to_string()), measures);
+        let hour = self.hour_key(header);
+        self.sold.push((seq, Sale { row, hour, lines, moved: sold.stock_effects.clone() }));
+        Ok(())
+    }
+
+    /// Counts the sales that are new. A repaired fork states some again in another life of their author.
+    fn count_sold(&mut self) -> Result<(), (u64, FoldError)> {
+        let sold = std::mem::take(&mut self.sold);
+        let Some((first, _)) = sold.first() else { return Ok(()) };
+        let (first, rows) = (*first, sold.iter().map(|(_, sale)| sale.row.clone()).collect::<Vec<_>>());
+        let mut new = store::tickets_insert(self.tx, &rows).map_err(|error| (first, error.into()))?;
+        for (seq, sale) in sold {
+            if new.remove(&sale.row.id) {
+                self.count(&sale).map_err(|error| (seq, error))?;
+            }
         }
-        self.ticket_sums(header, &measures)?;
-        add_lines(&mut self.rollups, header.store, header.business_day, &lines, &Keys::new())?;
-        self.stock_moved(header.store, &sold.stock_effects)
+        Ok(())
+    }
+
+    fn count(&mut self, sale: &Sale) -> Result<(), FoldError> {
+        let (place, day) = (sale.row.store, sale.row.day);
+        self.ticket_sums((place, day), &sale.hour, &sale.row.measures)?;
+        add_lines(&mut self.rollups, place, day, &sale.lines, &Keys::new())?;
+        self.stock_moved(place, &sale.moved)
     }
 
     /// Lines of an imported ticket, at first or later: what they add is the same, whichever way they came.
@@ -222,12 +257,13 @@ impl<'a, 'c> Fold<'a, 'c> {
         let sums = lines_sum(&counted)?;
         let added = Measures { tickets: first, total: sums.net, tax_unknown_tickets: first, ..sums };
         if is_new {
-            store::ticket_insert(self.tx, header, &TicketRow { id, receipt: None, measures: added })?;
+            store::tickets_insert(self.tx, &[ticket_row(header, id, None, added)])?;
         } else {
             store::ticket_add(self.tx, id, &added)?;
         }
         add_lines(&mut self.rollups, header.store, header.business_day, &counted, &keys_before)?;
-        Ok(self.ticket_sums(header, &added)?)
+        let hour = self.hour_key(header);
+        Ok(self.ticket_sums((header.store, header.business_day), &hour, &added)?)
     }
 
     fn legacy_line(&mut self, source: &str, line: &ImportedLine) -> Result<CountedLine, FoldError> {
@@ -259,30 +295,25 @@ impl<'a, 'c> Fold<'a, 'c> {
     }
 
     fn finish(self) -> Result<(), StorageError> {
-        for (key, measures) in self.rollups.into_rows() {
-            store::rollup_add(self.tx, &key, &measures)?;
-        }
+        store::rollups_add(self.tx, &self.rollups.into_rows())?;
         for (key, name) in &self.names {
             store::name_upsert(self.tx, key, name, "", 0)?;
         }
-        for ((place, item), total) in &self.stock {
-            store::stock_fold_add(self.tx, *place, *item, *total)?;
-        }
+        store::stock_folds_add(self.tx, &self.stock)?;
         if self.journal.author.as_node().is_none() {
             return Ok(());
         }
-        for ((place, item), total) in &self.alias_stock {
-            store::stock_alias_add(self.tx, *place, *item, *total)?;
-        }
+        store::stock_aliases_add(self.tx, &self.alias_stock)?;
         store::mark_upsert(self.tx, &self.journal, &self.mark)
     }
 }
 
-fn add_movements(
-    sums: &mut BTreeMap<(StoreId, StockItemId), StockTotal>,
-    store: StoreId,
-    lines: &[MovementLine],
-) -> Result<(), FoldError> {
+fn ticket_row(header: &Header, id: TicketId, receipt: Option<String>, measures: Measures) -> ListedTicket {
+    let Header { store, at, business_day, .. } = *header;
+    ListedTicket { id, store, day: business_day, at, receipt, measures }
+}
+
+fn add_movements(sums: &mut StockTotals, store: StoreId, lines: &[MovementLine]) -> Result<(), FoldError> {
     for line in lines {
         let total = sums.entry((store, line.stock_item)).or_default();
         *total =

@@ -50,6 +50,8 @@ enum Case {
     Memory,
     /// The hub takes in many stores
     Ingest,
+    /// A large hub does, on PostgreSQL, with one replica and with three
+    IngestLarge,
 }
 
 /// The sections of the page, in order.
@@ -64,6 +66,8 @@ const SECTIONS: &[&str] = &[
     "start",
     "memory",
     "ingest",
+    "ingest-large-1",
+    "ingest-large-3",
 ];
 
 /// What every case is told.
@@ -101,6 +105,7 @@ async fn measure(case: Case, bench: &Bench) -> Result<Vec<Section>> {
         Case::Start => start::run(bench).await,
         Case::Memory => memory::run(bench).await,
         Case::Ingest => ingest::run(bench).await,
+        Case::IngestLarge => ingest::run_large(bench).await,
     }
 }
 

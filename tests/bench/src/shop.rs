@@ -54,17 +54,17 @@ pub(crate) struct Shop {
 impl Shop {
     /// Starts a store that has its menu, and whose hub has heard all of it.
     pub(crate) async fn open(office: &Office, program: &'static [&'static str], store: u32) -> Result<Self> {
-        Self::open_in(office.folder.path(), &office.line.address(), program, store).await
+        Self::open_in(office.folder.path(), &office.line.address(), (program, &[]), store).await
     }
 
-    /// As [`Shop::open`], with a folder and a broker.
+    /// As [`Shop::open`], with a folder, a broker, and more words for the program.
     pub(crate) async fn open_in(
         folder: &Path,
         mqtt: &str,
-        program: &'static [&'static str],
+        (program, words): (&'static [&'static str], &[&str]),
         store: u32,
     ) -> Result<Self> {
-        let node = Node::start_by(program, folder, NodeSpec::store(store), mqtt, &[]).await?;
+        let node = Node::start_by(program, folder, NodeSpec::store(store), mqtt, words).await?;
         node.ready().await?;
         node.all_acked().await?;
         let door = door(&node).await?;

@@ -92,7 +92,7 @@ async fn seed(bench: &Bench, count: u64) -> Result<(Seeded, String)> {
         std::fs::remove_dir_all(&folder)?;
     }
     if fresh {
-        let shop = Shop::open_in(&folder, &office.line.address(), AS_IT_SHIPS, 1).await?;
+        let shop = Shop::open_in(&folder, &office.line.address(), (AS_IT_SHIPS, &[]), 1).await?;
         office.line.cut();
         let tickets = sell_count(&shop.door, SEED_TERMINALS, count, 1).await?;
         let took = monotonic_now().saturating_sub(seeding).as_secs();

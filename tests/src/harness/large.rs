@@ -149,6 +149,14 @@ impl Replica {
         self.server.endpoints().await.map(drop)
     }
 
+    /// The number of its process.
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub fn pid(&self) -> Result<u32> {
+        self.server.pid()
+    }
+
     /// A metric of it.
     ///
     /// # Errors

@@ -53,7 +53,7 @@ impl Server {
         &self.data
     }
 
-    fn pid(&self) -> Result<u32> {
+    pub(super) fn pid(&self) -> Result<u32> {
         Ok(self.child.as_ref().context("not running")?.id())
     }
 

@@ -1,23 +1,39 @@
 //! Writing what is folded: each function adds to one table, and the sums come out the same in any order.
 
-use percolate_common::crdt::stock::StockTotal;
+use std::collections::BTreeSet;
+
 use percolate_common::domain::event::{Header, StoreDescribed};
-use percolate_common::ids::{StockItemId, StoreId, TicketId};
+use percolate_common::ids::{StoreId, TicketId};
 use percolate_common::journal::JournalId;
 use percolate_common::time::{BusinessDay, UtcMillis};
 use percolate_runtime::params;
-use percolate_runtime::storage::{StorageError, WriteTx};
+use percolate_runtime::storage::{EngineKind, StorageError, WriteTx};
 
-use super::{SourceMark, TABLES, TicketRow};
+use super::{ListedTicket, SourceMark, StockTotals, TABLES, postgres};
 use crate::kernel::db::{journal_columns, seq_column};
-use crate::reporting::measures::{CountedLine, Measures};
+use crate::reporting::measures::{CountedLine, Measures, RollupRows};
 
 pub(crate) fn clear(tx: &WriteTx<'_>) -> Result<(), StorageError> {
     TABLES.iter().try_for_each(|table| tx.execute(&format!("DELETE FROM {table}"), &[]).map(drop))
 }
 
-/// Inserts a ticket and tells whether it was new.
-pub(crate) fn ticket_insert(tx: &WriteTx<'_>, header: &Header, ticket: &TicketRow) -> Result<bool, StorageError> {
+/// Inserts tickets and tells which of them are new. One that stands twice among them is inserted once.
+pub(crate) fn tickets_insert(tx: &WriteTx<'_>, tickets: &[ListedTicket]) -> Result<BTreeSet<TicketId>, StorageError> {
+    match tx.engine() {
+        EngineKind::Postgres => postgres::tickets_insert(tx, tickets),
+        EngineKind::Sqlite => {
+            let mut new = BTreeSet::new();
+            for ticket in tickets {
+                if ticket_insert(tx, ticket)? {
+                    new.insert(ticket.id);
+                }
+            }
+            Ok(new)
+        }
+    }
+}
+
+fn ticket_insert(tx: &WriteTx<'_>, ticket: &ListedTicket) -> Result<bool, StorageError> {
     let sums = &ticket.measures;
     let inserted = tx.execute(
         "INSERT INTO ticket (id, store, day, at_ms, receipt, lines, units, net_minor, tax_minor, total_minor,
@@ -26,9 +42,9 @@ pub(crate) fn ticket_insert(tx: &WriteTx<'_>, header: &Header, ticket: &TicketRo
          ON CONFLICT (id) DO NOTHING",
         params![
             &ticket.id.to_bytes(),
-            header.store.get(),
-            header.business_day.days(),
-            header.at.get(),
+            ticket.store.get(),
+            ticket.day.days(),
+            ticket.at.get(),
             ticket.receipt.as_deref(),
             sums.lines,
             sums.units,
@@ -66,7 +82,16 @@ pub(crate) fn import_line_insert(
     Ok(inserted == 1)
 }
 
-pub(crate) fn rollup_add(
+/// Adds to rows of the rollups.
+pub(crate) fn rollups_add(tx: &WriteTx<'_>, rows: &RollupRows) -> Result<(), StorageError> {
+    match tx.engine() {
+        _ if rows.is_empty() => Ok(()),
+        EngineKind::Postgres => postgres::rollups_add(tx, rows),
+        EngineKind::Sqlite => rows.iter().try_for_each(|(key, sums)| rollup_add(tx, key, sums)),
+    }
+}
+
+fn rollup_add(
     tx: &WriteTx<'_>,
     (scope, kind, day, key): &(StoreId, i64, BusinessDay, String),
     sums: &Measures,
@@ -149,33 +174,30 @@ pub(crate) fn mark_upsert(tx: &WriteTx<'_>, journal: &JournalId, mark: &SourceMa
     Ok(())
 }
 
-pub(crate) fn stock_fold_add(
-    tx: &WriteTx<'_>,
-    store: StoreId,
-    item: StockItemId,
-    total: StockTotal,
-) -> Result<(), StorageError> {
-    tx.execute(
-        "INSERT INTO stock_fold (store, stock_item, received, used) VALUES (?1, ?2, ?3, ?4)
-         ON CONFLICT (store, stock_item) DO UPDATE SET received = stock_fold.received + excluded.received,
-            used = stock_fold.used + excluded.used",
-        params![store.get(), item.get(), seq_column(total.received), seq_column(total.used)],
-    )?;
-    Ok(())
+/// Adds what the events moved.
+pub(crate) fn stock_folds_add(tx: &WriteTx<'_>, totals: &StockTotals) -> Result<(), StorageError> {
+    stock_add(tx, "stock_fold", totals)
 }
 
 /// Adds what aliases moved: the authors' totals have it twice.
-pub(crate) fn stock_alias_add(
-    tx: &WriteTx<'_>,
-    store: StoreId,
-    item: StockItemId,
-    total: StockTotal,
-) -> Result<(), StorageError> {
-    tx.execute(
-        "INSERT INTO stock_alias (store, stock_item, received, used) VALUES (?1, ?2, ?3, ?4)
-         ON CONFLICT (store, stock_item) DO UPDATE SET received = stock_alias.received + excluded.received,
-            used = stock_alias.used + excluded.used",
-        params![store.get(), item.get(), seq_column(total.received), seq_column(total.used)],
-    )?;
+pub(crate) fn stock_aliases_add(tx: &WriteTx<'_>, totals: &StockTotals) -> Result<(), StorageError> {
+    stock_add(tx, "stock_alias", totals)
+}
+
+fn stock_add(tx: &WriteTx<'_>, table: &str, totals: &StockTotals) -> Result<(), StorageError> {
+    if totals.is_empty() {
+        return Ok(());
+    }
+    if tx.engine() == EngineKind::Postgres {
+        return postgres::stock_add(tx, table, totals);
+    }
+    let sql = format!(
+        "INSERT INTO {table} (store, stock_item, received, used) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (store, stock_item) DO UPDATE SET received = {table}.received + excluded.received,
+            used = {table}.used + excluded.used"
+    );
+    for ((store, item), total) in totals {
+        tx.execute(&sql, params![store.get(), item.get(), seq_column(total.received), seq_column(total.used)])?;
+    }
     Ok(())
 }

@@ -1,21 +1,23 @@
 //! The tables of reporting: their rows, written by [`fold`] and read by [`read`].
 
 mod fold;
+mod postgres;
 mod read;
 
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use percolate_common::crdt::stock::StockTotal;
-use percolate_common::ids::{StoreId, TicketId};
+use percolate_common::ids::{StockItemId, StoreId, TicketId};
 use percolate_common::time::{BusinessDay, UtcMillis};
 use percolate_runtime::storage::{ReadTx, Row, StorageError, Value};
 
 pub(crate) use fold::{
-    clear, import_line_insert, mark_upsert, name_upsert, rollup_add, stock_alias_add, stock_fold_add, store_upsert,
-    ticket_add, ticket_insert,
+    clear, import_line_insert, mark_upsert, name_upsert, rollups_add, stock_aliases_add, stock_folds_add, store_upsert,
+    ticket_add, tickets_insert,
 };
 pub(crate) use read::{
     import_keys, mark_fetch, mark_map, name_fetch, newest_day, rollup_by_day, rollup_by_key, rollup_stores,
@@ -32,13 +34,8 @@ pub(crate) const REPORT_ROWS_MAX: i64 = 400_000;
 const TABLES: [&str; 8] =
     ["ticket", "import_line", "rollup", "name", "store", "source_mark", "stock_fold", "stock_alias"];
 
-/// A ticket as it is listed.
-#[derive(Debug, Clone)]
-pub(crate) struct TicketRow {
-    pub(crate) id: TicketId,
-    pub(crate) receipt: Option<String>,
-    pub(crate) measures: Measures,
-}
+/// Stock by store and item.
+pub(crate) type StockTotals = BTreeMap<(StoreId, StockItemId), StockTotal>;
 
 /// What was seen of a node's journal, up to where it is folded.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -60,7 +57,7 @@ pub(crate) struct StoreRow {
     pub(crate) currency: String,
 }
 
-/// A listed ticket with its place and time.
+/// A ticket as it is kept and listed.
 #[derive(Debug, Clone)]
 pub(crate) struct ListedTicket {
     pub(crate) id: TicketId,

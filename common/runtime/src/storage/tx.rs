@@ -34,6 +34,11 @@ pub enum EngineKind {
 #[error("the transaction does not run on SQLite")]
 struct NotSqlite;
 
+/// What only a server does was asked of a file: a defect of ours.
+#[derive(Debug, thiserror::Error)]
+#[error("the transaction does not run on a server")]
+struct NotPostgres;
+
 /// A query found no row, where there must be one: a defect of ours.
 #[derive(Debug, thiserror::Error)]
 #[error("the query found no row")]
@@ -219,6 +224,24 @@ impl<'c> WriteTx<'c> {
                 let told = noted(failure, on_postgres::execute_one(session, sql, params, map))?;
                 told.ok_or_else(|| StorageError::Query(Arc::new(NoRow)))
             }
+        }
+    }
+}
+
+impl WriteTx<'_> {
+    /// Runs a statement that tells of all rows that it changed, by `RETURNING`.
+    ///
+    /// # Errors
+    /// As [`WriteTx::execute`]; [`StorageError::Query`] on SQLite, where rows are written one by one.
+    pub fn execute_list<T>(
+        &self,
+        sql: &str,
+        params: &[Value<'_>],
+        map: impl FnMut(&mut Row<'_>) -> Result<T, StorageError>,
+    ) -> Result<Vec<T>, StorageError> {
+        match &self.on {
+            WriteOn::Sqlite(_) => Err(StorageError::Query(Arc::new(NotPostgres))),
+            WriteOn::Postgres { failure, .. } => noted(failure, self.read.query_list(sql, params, map)),
         }
     }
 }
