@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use percolate_common::entropy::Entropy;
-use percolate_common::time::Clock;
+use percolate_common::time::{Clock, UtcMillis};
 use percolate_runtime::files::{DataDir, FileError};
 use percolate_runtime::http::auth::{TokenAuth, TokenError};
 use percolate_runtime::http::health::{Check, Health, ReadyChecks};
@@ -75,6 +75,15 @@ pub enum HubError {
         #[source]
         source: MenuError,
     },
+    /// The chain in this folder is elsewhere.
+    #[error("this chain was moved to PostgreSQL on {at}: start it with --profile large")]
+    Moved {
+        /// When.
+        at: UtcMillis,
+    },
+    /// The chain is neither here nor there.
+    #[error("the move of this chain has not ended: run cloud-hub move-to-large again")]
+    MoveUnfinished,
     /// This process does something else.
     #[error("this process does not do {part}")]
     NotHere {

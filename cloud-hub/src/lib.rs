@@ -6,7 +6,7 @@
 //! - [`broker`]: the hub's own MQTT broker, or one of somebody else's. Nothing of record is in it.
 //! - [`arguments`], [`config`]: what it is told, and which of that goes together.
 //! - [`hub`]: the composition root, which starts and stops it all.
-//! - [`prepare`]: makes a PostgreSQL database ready.
+//! - [`prepare`]: makes a PostgreSQL database ready. [`moving`]: moves a chain there.
 //! - [`inline`]: the same hub for a simulation, without anything that runs by itself.
 
 pub mod kernel;
@@ -22,6 +22,7 @@ pub mod arguments;
 pub mod config;
 pub mod hub;
 pub mod inline;
+pub mod moving;
 pub mod prepare;
 
 mod ingest_part;

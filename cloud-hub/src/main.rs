@@ -2,16 +2,18 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use cloud_hub::arguments::ServeArguments;
 use cloud_hub::hub::Hub;
-use cloud_hub::kernel::engine::Engine;
+use cloud_hub::kernel::engine::{ChainServer, Engine};
+use cloud_hub::moving::{Route, move_to_large};
 use cloud_hub::prepare::prepare;
 use cloud_hub::reporting;
 use percolate_runtime::files::DataDir;
-use percolate_runtime::system::OsEntropy;
+use percolate_runtime::system::{OsEntropy, clock_from_option};
 use percolate_runtime::tasks::{self, StopOn, told_to_stop};
 use percolate_runtime::telemetry::{LogFormat, init_logs};
 
@@ -39,6 +41,22 @@ enum Command {
     Digest(Offline),
     /// Make a PostgreSQL database ready for a chain: a schema and a role for each service. May be run again
     PreparePostgres(Prepare),
+    /// Move a chain from a small hub's files to PostgreSQL, while its shops sell. May be run again after a failure
+    MoveToLarge(MoveArguments),
+}
+
+/// From where to where.
+#[derive(Debug, Args)]
+struct MoveArguments {
+    /// The small hub's data folder
+    #[arg(long = "data", value_name = "DIR")]
+    data_dir: PathBuf,
+    /// The chain's database, made ready by prepare-postgres: "host=/run/postgresql dbname=percolate"
+    #[arg(long, value_name = "CONNECTION")]
+    postgres: String,
+    /// The folder with the passwords of the database's roles
+    #[arg(long, value_name = "DIR")]
+    secrets: PathBuf,
 }
 
 /// A database that is made ready.
@@ -97,6 +115,12 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             let _alone = lock(&data_dir)?;
             let digest = tasks::blocking(move || reporting::digest(&data_dir, &Engine::Threads)).await?;
             print_digest(&digest.context("reporting could not be read")?);
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::MoveToLarge(MoveArguments { data_dir, postgres, secrets }) => {
+            let server = Arc::new(ChainServer::new(&postgres, Some(secrets)));
+            let time_and_chance = (clock_from_option(None)?, Arc::new(OsEntropy) as _);
+            move_to_large(Route { data_dir, server }, time_and_chance).await.context("the chain was not moved")?;
             Ok(ExitCode::SUCCESS)
         }
         Command::PreparePostgres(Prepare { admin, secrets }) => {

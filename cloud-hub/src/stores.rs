@@ -17,7 +17,7 @@ use crate::config::Part;
 use crate::hub::HubError;
 use crate::kernel::db::Db;
 use crate::kernel::engine::{ChainServer, Engine};
-use crate::kernel::journal::{self, Journal};
+use crate::kernel::journal::{self, Journal, arriving, moved_at};
 use crate::kernel::{ServiceContext, ServiceParts, parked};
 use crate::{catalog, reporting};
 
@@ -44,6 +44,7 @@ impl Stores {
         (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
     ) -> Result<Self, HubError> {
         let journal = open_journal(&data_dir, &engine, parts).await.map_err(failed(journal::NAME))?;
+        refuse_absent_chain(&journal, &engine).await?;
         if journal.db().is_ours() {
             journal.quarters_ensure(clock.now()).await.map_err(failed(journal::NAME))?;
         }
@@ -110,6 +111,22 @@ impl Stores {
         let reporting = self.reporting.as_ref().map(|reporting| reporting.db.clone());
         let catalog = self.catalog.as_ref().map(|catalog| catalog.db().clone());
         reporting.into_iter().chain(catalog).chain([self.context.journal.db().clone()]).collect()
+    }
+}
+
+/// A chain is in files or on a server, and nothing is started where it is not.
+async fn refuse_absent_chain(journal: &Journal, engine: &Engine) -> Result<(), HubError> {
+    match engine {
+        Engine::Server(_) => match journal.db().read_async(arriving).await.map_err(failed(journal::NAME))? {
+            Some((_, false)) => Err(HubError::MoveUnfinished),
+            Some((_, true)) | None => Ok(()),
+        },
+        Engine::Threads | Engine::Inline(_) => {
+            match journal.db().read_async(moved_at).await.map_err(failed(journal::NAME))? {
+                Some(at) => Err(HubError::Moved { at }),
+                None => Ok(()),
+            }
+        }
     }
 }
 

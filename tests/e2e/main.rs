@@ -8,6 +8,7 @@ mod demo_prompt;
 mod golden_month;
 mod kills;
 mod mosquitto;
+mod moving;
 mod past_sales;
 mod prove;
 mod put_back;

@@ -38,6 +38,8 @@ enum Access {
     Owner(Writer),
     /// Another process's on a server: we read it, and hear of its commits.
     Guest(Follower),
+    /// A file that somebody else may be writing: we look at it, and hear of nothing.
+    Looker,
 }
 
 impl Db {
@@ -69,6 +71,16 @@ impl Db {
         Ok(Self { name: schema.name, access: Access::Guest(Follower::start(&server)?), readers })
     }
 
+    /// Opens a database file to look at it, whether or not a hub has it open. Blocks.
+    ///
+    /// # Errors
+    /// [`StorageError::OlderDatabase`] if no hub of this version has brought it to the present schema.
+    pub fn open_file(schema: &'static Schema, data_dir: &Path) -> Result<Self, StorageError> {
+        let readers = ReadPool::open(&Engine::Threads.place(schema.name, data_dir)?, 1)?;
+        readers.read(|tx| migrate::check(tx, schema.sqlite))?;
+        Ok(Self { name: schema.name, access: Access::Looker, readers })
+    }
+
     /// Whether this process writes it.
     #[must_use]
     pub const fn is_ours(&self) -> bool {
@@ -78,7 +90,7 @@ impl Db {
     fn writer(&self, command: &'static str) -> Result<&Writer, StorageError> {
         match &self.access {
             Access::Owner(writer) => Ok(writer),
-            Access::Guest(_) => Err(StorageError::WriteInRead { statement: command.to_owned() }),
+            Access::Guest(_) | Access::Looker => Err(StorageError::WriteInRead { statement: command.to_owned() }),
         }
     }
 
@@ -149,7 +161,7 @@ impl Db {
         poll_fn(|context| {
             let waits = match &self.access {
                 Access::Owner(writer) => writer.together(|| poll_each(&mut slots, context)),
-                Access::Guest(_) => poll_each(&mut slots, context),
+                Access::Guest(_) | Access::Looker => poll_each(&mut slots, context),
             };
             // Those that were done on this thread have their answers by now.
             if waits && poll_each(&mut slots, context) {
@@ -175,6 +187,7 @@ impl Db {
         match &self.access {
             Access::Owner(writer) => writer.commits(),
             Access::Guest(follower) => follower.commits(),
+            Access::Looker => watch::channel(0).1,
         }
     }
 
@@ -188,6 +201,7 @@ impl Db {
                     tracing::error!("stopping a follower panicked");
                 }
             }
+            Access::Looker => {}
         }
     }
 
@@ -196,6 +210,7 @@ impl Db {
         match &self.access {
             Access::Owner(writer) => writer.stop_blocking(),
             Access::Guest(follower) => follower.stop_blocking(),
+            Access::Looker => {}
         }
     }
 }

@@ -1,6 +1,8 @@
 //! A large hub: processes of its parts, a database of its own on the tests' PostgreSQL server, and a mosquitto.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context as _, Result, ensure};
@@ -57,6 +59,22 @@ impl Ground {
     /// # Errors
     /// If it does not come up.
     pub async fn start(&self, name: &str, parts: &str, extra: &[&str]) -> Result<Replica> {
+        let (data, arguments) = self.arguments(name, parts, extra);
+        let mut server = serve(&data, "127.0.0.1:0", &arguments)?;
+        let http = text(&server.endpoints().await?, "http")?;
+        Ok(Replica { server, client: Client::new(&http, &self.scratch)?, arguments })
+    }
+
+    /// Tries to start such a process where it is to refuse that, and gives what it says.
+    ///
+    /// # Errors
+    /// If it ends well. If it serves, this waits for ever.
+    pub async fn refused(&self, name: &str, parts: &str) -> Result<String> {
+        let (data, arguments) = self.arguments(name, parts, &[]);
+        serve(&data, "127.0.0.1:0", &arguments)?.refused().await
+    }
+
+    fn arguments(&self, name: &str, parts: &str, extra: &[&str]) -> (PathBuf, Vec<String>) {
         let data = self.scratch.join(name);
         let (secrets, token) = (self.scratch.join("secrets"), self.scratch.join("token"));
         let words = [
@@ -74,9 +92,56 @@ impl Ground {
             arguments.extend(["--menu".to_owned(), path(&demo_menu())]);
         }
         arguments.extend(extra.iter().map(|word| (*word).to_owned()));
-        let mut server = serve(&data, "127.0.0.1:0", &arguments)?;
-        let http = text(&server.endpoints().await?, "http")?;
-        Ok(Replica { server, client: Client::new(&http, &self.scratch)?, arguments })
+        (data, arguments)
+    }
+
+    /// Lets nobody write a table, as in `journal.chain`, until what is given back is dropped.
+    ///
+    /// # Errors
+    /// If the table cannot be locked.
+    pub async fn hold(&self, table: &str) -> Result<Held> {
+        let (admin, table) = (self.admin(&self.database), table.to_owned());
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let (tell, told) = tokio::sync::oneshot::channel();
+        let holder = std::thread::spawn(move || {
+            let held = Admin::connect(&admin).and_then(|mut session| {
+                session.batch("BEGIN")?;
+                session.batch(&format!("LOCK TABLE {table} IN EXCLUSIVE MODE"))?;
+                Ok(session)
+            });
+            let _nobody_waits = tell.send(held.as_ref().map(|_session| ()).map_err(Clone::clone));
+            let _dropped = released.recv();
+        });
+        told.await??;
+        Ok(Held { _release: release, _holder: holder })
+    }
+
+    /// Starts to move a small hub's chain here, and waits until it says that it is at a step.
+    ///
+    /// # Errors
+    /// If it ends before, or cannot be started.
+    pub async fn moving(&self, from: &Path, step: &str) -> Result<Child> {
+        let words = ["--data", &path(from), "--postgres", &self.admin(&self.database), "--secrets"];
+        let mut command = Command::new(program("cloud-hub")?);
+        command.arg("move-to-large").args(words).arg(self.scratch.join("secrets"));
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+        let mut lines = BufReader::new(child.stderr.take().context("its log")?).lines();
+        let wanted = step.to_owned();
+        let said = tokio::task::spawn_blocking(move || {
+            let mut said = String::new();
+            while let Some(Ok(line)) = lines.next() {
+                said.push_str(&line);
+                said.push('\n');
+                if line.contains(&wanted) {
+                    // What it says from now on is read and forgotten, so that it never waits for us.
+                    std::thread::spawn(move || lines.for_each(drop));
+                    return Ok(());
+                }
+            }
+            Err(said)
+        });
+        said.await?.map_err(|said| anyhow::anyhow!("it never said {step:?}:\n{said}"))?;
+        Ok(child)
     }
 
     /// Ends all sessions of the hub with its database, in the middle of whatever they do; tells how many those were.
@@ -91,6 +156,13 @@ impl Ground {
         });
         Ok(ended.await??.len())
     }
+}
+
+/// A table that nobody can write.
+#[derive(Debug)]
+pub struct Held {
+    _release: std::sync::mpsc::Sender<()>,
+    _holder: std::thread::JoinHandle<()>,
 }
 
 impl Drop for Ground {
@@ -108,7 +180,7 @@ fn prepare(admin: &str, own: &str, database: &str, secrets: &Path) -> Result<()>
     let mut admin = Admin::connect(admin)?;
     admin.batch("SELECT pg_advisory_lock(1)")?;
     admin.batch(&format!("CREATE DATABASE {database} TEMPLATE template0"))?;
-    let mut command = std::process::Command::new(program("cloud-hub")?);
+    let mut command = Command::new(program("cloud-hub")?);
     let done = command.args(["prepare-postgres", "--admin", own, "--secrets"]).arg(secrets).output()?;
     ensure!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     Ok(())

@@ -49,6 +49,14 @@ impl Server {
         .await
     }
 
+    /// Waits for the end of a program that is to refuse to serve, and gives the end of its log.
+    pub(super) async fn refused(mut self) -> Result<String> {
+        let Some(mut child) = self.child.take() else { bail!("not running") };
+        let status = tokio::task::spawn_blocking(move || child.wait()).await??;
+        ensure!(!status.success(), "it ended well, and was to refuse");
+        Ok(self.log_tail())
+    }
+
     pub(super) fn data(&self) -> &Path {
         &self.data
     }
@@ -171,6 +179,14 @@ impl Hub {
         let addresses = (self.client.address(), self.mqtt.as_str());
         self.server = Self::serve(&self.server.data, addresses, self.menu.as_deref(), &self.extra)?;
         self.server.endpoints().await.map(drop)
+    }
+
+    /// Tries to start it again where it is to refuse that, and gives what it says.
+    ///
+    /// # Errors
+    /// If it ends well. If it serves, this waits for ever.
+    pub async fn refused(&self) -> Result<String> {
+        Self::serve(&self.server.data, ("127.0.0.1:0", "127.0.0.1:0"), None, &self.extra)?.refused().await
     }
 
     /// Its data folder.

@@ -233,7 +233,7 @@ impl Stream<'_, '_> {
 }
 
 /// Begins a journal of which nothing was ever heard. Tells where its entries go.
-fn stream_insert(tx: &WriteTx<'_>, journal: &JournalId, now: UtcMillis) -> Result<i64, StorageError> {
+pub(super) fn stream_insert(tx: &WriteTx<'_>, journal: &JournalId, now: UtcMillis) -> Result<i64, StorageError> {
     counter!("hub_journals_opened_total").increment(1);
     match tx.engine() {
         EngineKind::Sqlite => sqlite::stream_insert(tx, journal, now),

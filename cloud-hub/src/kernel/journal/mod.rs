@@ -4,6 +4,8 @@
 //! read. Whoever changes a row of an entry breaks the chain: there is no function for it.
 
 mod append;
+mod chain;
+mod copy;
 mod origin;
 mod postgres;
 mod quarters;
@@ -24,6 +26,8 @@ use tokio::sync::watch;
 pub use append::{
     author_lock, author_try_lock, batch_append, batch_apply, entries_unpark, stream_announce, stream_end, stream_fork,
 };
+pub use chain::{arrived_set, arriving, arriving_set, moved_at, moved_set};
+pub use copy::{entries_copy, stream_copy};
 pub use read::{
     LifeTotal, author_stream_list, entry_list, hash_fetch, life_total_list, node_list, parked_latest, parked_list,
     stock_total_list, stream_fetch, stream_list,
@@ -42,10 +46,12 @@ static SCHEMA: Schema = Schema {
         Migration::new(1, "journal", include_str!("../../../migrations/journal/0001_journal.sql")),
         Migration::new(2, "lives", include_str!("../../../migrations/journal/0002_lives.sql")),
         Migration::new(3, "marks", include_str!("../../../migrations/journal/0003_marks.sql")),
+        Migration::new(4, "chain", include_str!("../../../migrations/journal/0004_chain.sql")),
     ],
     postgres: &[
         Migration::new(1, "journal", include_str!("../../../migrations/journal/postgres/0001_journal.sql")),
         duty::migration(2),
+        Migration::new(3, "chain", include_str!("../../../migrations/journal/postgres/0003_chain.sql")),
     ],
 };
 
@@ -204,6 +210,14 @@ impl Journal {
     /// As [`Journal::open`].
     pub fn open_with(data_dir: &Path, engine: &Engine) -> Result<Self, StorageError> {
         Ok(Self { db: Db::open(&SCHEMA, data_dir, engine)? })
+    }
+
+    /// The journal in the files of a data folder, to be looked at only, whether or not a hub runs there. Blocks.
+    ///
+    /// # Errors
+    /// As [`Db::open_file`].
+    pub fn open_file(data_dir: &Path) -> Result<Self, StorageError> {
+        Ok(Self { db: Db::open_file(&SCHEMA, data_dir)? })
     }
 
     /// The journal as another process writes it, for the service of this name. Blocks.
