@@ -1,6 +1,7 @@
 //! The whole chain, end to end: real processes, a real broker, real files, on loopback.
 
 mod bad_days;
+mod balancer;
 mod chain;
 mod demo;
 mod demo_meddled;
