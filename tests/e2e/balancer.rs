@@ -127,6 +127,7 @@ async fn what_changes_nothing_is_asked_again_elsewhere_and_nothing_else_is() -> 
     let Some(balancer) = Balancer::start(&processes)? else { return Ok(()) };
 
     for method in [Method::GET, Method::HEAD] {
+        balancer.has("reporting-1", true).await?;
         let answers = ask(&balancer, method.clone(), "/v1/reporting/sales", REQUESTS).await?;
         ensure!(answers.iter().all(|(status, _)| *status == StatusCode::OK), "{answers:?}");
         let (lost, answered) = (dying.asked().await.len(), well.asked().await.len());
@@ -135,6 +136,7 @@ async fn what_changes_nothing_is_asked_again_elsewhere_and_nothing_else_is() -> 
     }
 
     for method in [Method::POST, Method::PUT, Method::DELETE] {
+        balancer.has("reporting-1", true).await?;
         let answers = ask(&balancer, method.clone(), "/v1/reporting/something", REQUESTS).await?;
         let (lost, answered) = (dying.asked().await.len(), well.asked().await.len());
         ensure!(lost > 0 && lost + answered == REQUESTS, "{method}: {lost} and {answered}");

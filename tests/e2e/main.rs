@@ -3,6 +3,7 @@
 mod bad_days;
 mod balancer;
 mod chain;
+mod cluster;
 mod demo;
 mod demo_meddled;
 mod demo_prompt;

@@ -4,7 +4,7 @@
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -19,8 +19,8 @@ const MISSING: i32 = 2;
 pub struct Balancer {
     address: String,
     stats: String,
-    /// Ends it when its input ends, and that ends with this process at the latest.
-    _holder: Child,
+    /// Ends it when its input ends, and that ends with this process at the latest; nothing if it is somebody else's.
+    _holder: Option<Child>,
 }
 
 impl Balancer {
@@ -46,9 +46,16 @@ impl Balancer {
             }
             bail!("HAProxy did not start");
         }
-        let folder = PathBuf::from(folder.trim());
-        let address = |name: &str| Ok::<_, std::io::Error>(format!("127.0.0.1:{}", read(&folder, name)?));
-        Ok(Some(Self { address: address("port")?, stats: address("stats-port")?, _holder: holder }))
+        Ok(Some(Self { _holder: Some(holder), ..Self::of(Path::new(folder.trim()))? }))
+    }
+
+    /// One that somebody else has started, by its folder.
+    ///
+    /// # Errors
+    /// If it is none.
+    pub fn of(folder: &Path) -> Result<Self> {
+        let address = |name: &str| Ok::<_, std::io::Error>(format!("127.0.0.1:{}", read(folder, name)?));
+        Ok(Self { address: address("port")?, stats: address("stats-port")?, _holder: None })
     }
 
     /// Where it takes requests.
