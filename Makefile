@@ -4,7 +4,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test day prove kills sim planted census mutants bench fmt check lint deny clean-scratch
+.PHONY: help demo cluster test day prove kills sim planted census mutants bench fmt check lint deny clean-scratch
 
 help: ## List the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/make \1@\2/p' $(MAKEFILE_LIST) | awk -F@ '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -13,6 +13,11 @@ demo: ## Run a head office and ten shops on this machine through one bad morning
 	@scripts/setup.sh
 	@scripts/build.sh
 	@$(TARGET_DIR)/debug/provision demo $(ARGS)
+
+cluster: ## Run a large hub on this machine, in parts and replicas: PostgreSQL, mosquitto, HAProxy, until Ctrl-C
+	@scripts/setup.sh --servers
+	@scripts/build.sh
+	@scripts/cluster.sh
 
 test: ## Run all tests, with a table of the stages at the end
 	@scripts/test.sh

@@ -97,6 +97,7 @@ stop() {
     # One that is frozen hears nothing else.
     kill -TERM "$pid"
     kill -CONT "$pid" 2>/dev/null || true
+    while running >/dev/null; do sleep 0.02; done
   fi
   rm -rf "$folder"
 }

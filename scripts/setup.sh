@@ -19,6 +19,7 @@ needs=(
 servers=(
   "postgresql-15|has_postgres"
   "mosquitto|has_mosquitto"
+  "haproxy|has_haproxy"
 )
 
 compiles_c() {
@@ -32,6 +33,10 @@ has_postgres() {
 
 has_mosquitto() {
   command -v mosquitto || [ -x /usr/sbin/mosquitto ]
+}
+
+has_haproxy() {
+  command -v haproxy || [ -x /usr/sbin/haproxy ]
 }
 
 check_rust() {
@@ -123,8 +128,8 @@ install_servers() {
           echo 'create_main_cluster = false' | as_root tee -a "$cluster_settings" >/dev/null &&
           apt_install postgresql-15
         ;;
-      mosquitto)
-        apt_install mosquitto && never_at_boot mosquitto
+      mosquitto | haproxy)
+        apt_install "$package" && never_at_boot "$package"
         ;;
     esac || return
   done

@@ -172,8 +172,8 @@ on_postgres() {
     return 0
   fi
   PERCOLATE_TEST_ENGINE=postgres cargo_test "hub on PostgreSQL" --workspace --test it -- alias:: audit:: catalog:: \
-    durability:: giveback:: hubrestore:: ingest:: journal:: lives:: marks:: mosquitto:: openapi:: parked:: projection:: \
-    relay:: reporting:: --skip of_files
+    durability:: giveback:: hubrestore:: ingest:: isolation:: journal:: lives:: marks:: mosquitto:: openapi:: parked:: \
+    projection:: relay:: reporting:: --skip of_files
 }
 
 end_to_end_tests() {

@@ -1,7 +1,9 @@
 //! The whole chain, end to end: real processes, a real broker, real files, on loopback.
 
 mod bad_days;
+mod balancer;
 mod chain;
+mod cluster;
 mod demo;
 mod demo_meddled;
 mod demo_prompt;

@@ -29,7 +29,8 @@ use crate::kernel::{ServiceContext, ServiceParts, ServiceTask};
 /// The service's name: the part of its paths after `/v1/`, and of its file.
 pub const NAME: &str = "reporting";
 
-static SCHEMA: Schema = Schema {
+/// What its database holds, on either engine.
+pub static SCHEMA: Schema = Schema {
     name: NAME,
     sqlite: &[
         Migration::new(1, "reporting", include_str!("../../migrations/reporting/0001_reporting.sql")),

@@ -29,6 +29,8 @@ mod ingest;
 #[cfg(test)]
 mod inline;
 #[cfg(test)]
+mod isolation;
+#[cfg(test)]
 mod journal;
 #[cfg(test)]
 mod lives;

@@ -1,5 +1,6 @@
 //! The chain under test: a hub, its stores, and ways to hurt them.
 
+mod balancer;
 mod feed;
 mod http;
 pub mod large;
@@ -8,6 +9,7 @@ mod proxy;
 mod relay;
 mod terminal;
 
+pub use balancer::Balancer;
 pub use feed::{Feed, Told};
 pub use http::{Answer, Client};
 pub use process::{Hub, Node, NodeSpec};

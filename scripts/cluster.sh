@@ -1,0 +1,220 @@
+#!/usr/bin/env bash
+# cluster.sh: a large hub on this machine: PostgreSQL, mosquitto, and HAProxy in front of three processes for ingest, two for the
+#   catalog and two for the reports, all on free ports of 127.0.0.1. Says where to look, and tells when a process ends. Ctrl-C or
+#   SIGTERM stops everything, and nothing is left then.
+# cluster.sh hold: the same for a program: prints its folder, and stops once the standard input ends, too.
+# cluster.sh again FOLDER NAME: starts a process again that was killed, as in `kill -9 $(cat FOLDER/ingest-2/pid)`.
+# Exit code 2: a server is not installed.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+# shellcheck source=scripts/lib.sh
+source scripts/lib.sh
+
+processes=(ingest-1 ingest-2 ingest-3 catalog-1 catalog-2 reporting-1 reporting-2)
+# The first boxes of the demo chain's ten shops.
+nodes=(n11 n21 n31 n41 n51 n61 n71 n81 n91 n101)
+menu=provisioning/demo/menu.json
+hub=$target_dir/debug/cloud-hub
+
+# A process is ready within this, or it does not come up.
+ready_s_max=30
+# Longer than a hub takes to stop; then it is killed, and that is said.
+stop_s_max=25
+
+# hub NAME PORT: starts a process, as `ingest-1` does ingest. Port 0 takes a free one.
+hub() {
+  local name=$1 words=()
+  if [ "${name%-*}" = catalog ]; then words=(--menu "$menu"); fi
+  mkdir -p "$folder/$name"
+  rm -f "$folder/$name/endpoints.json"
+  # Of a session of its own: Ctrl-C is for this script, which stops all in order.
+  setsid "$hub" serve --profile large --only "${name%-*}" --data "$folder/$name" --http "127.0.0.1:$2" \
+    --postgres "host=$(readlink "$folder/postgres") dbname=postgres" --secrets "$folder/secrets" \
+    --broker "127.0.0.1:$(cat "$folder/mosquitto/port")" --broker-password-file "$folder/mosquitto/hub.password" \
+    --token "$folder/token" "${words[@]}" </dev/null >>"$folder/$name/log" 2>&1 &
+  # That it was killed is not for this shell to report.
+  disown "$!"
+  echo "$!" >"$folder/$name/pid"
+  until running "$name" >/dev/null || ! kill -0 "$!" 2>/dev/null; do sleep 0.01 || true; done
+}
+
+# The number of a hub's process, if it runs. Another process may have the number of one that is gone.
+running() {
+  local pid state
+  read -r pid <"$folder/$1/pid" && read -r state <"/proc/$pid/stat" && [[ $state == *"(cloud-hub) "[!Z]* ]] && echo "$pid"
+} 2>/dev/null
+
+# Where it listens, once it does.
+address() {
+  sed -nE 's/.*"http":"([^"]+)".*/\1/p' "$folder/$1/endpoints.json" 2>/dev/null
+}
+
+is_ready() {
+  local at status
+  at=$(address "$1")
+  [ -n "$at" ] || return
+  exec 3<>"/dev/tcp/${at%:*}/${at#*:}" || return
+  printf 'GET /readyz HTTP/1.0\r\n\r\n' >&3
+  read -r -t 5 status <&3 || status=
+  exec 3>&-
+  [[ $status == *" 200 "* ]]
+} 2>/dev/null
+
+# await NAME...: until they are all ready.
+await() {
+  local name until=$((SECONDS + ready_s_max))
+  for name in "$@"; do
+    until is_ready "$name"; do
+      if ! running "$name" >/dev/null || ((SECONDS > until)); then
+        echo "cluster.sh: $name does not come up; the end of its log:" >&2
+        tail -n 20 "$folder/$name/log" >&2
+        return 1
+      fi
+      [ -z "${told:-}" ] || exit 0
+      sleep 0.05
+    done
+  done
+}
+
+# server NAME WORD...: starts one by its script, which hears nothing of Ctrl-C: half started it would leave something behind.
+server() {
+  local at
+  at=$(setsid --wait "scripts/$1.sh" start "${@:2}")
+  ln -s "$at" "$folder/$1"
+  [ -z "$told" ] || exit 0
+}
+
+# What is there is stopped, however this ends.
+start() {
+  local name servers=()
+  folder=/tmp/percolate-cluster.$$.$RANDOM
+  mkdir -m 700 "$folder"
+  told=
+  trap stop EXIT
+  trap 'told=yes' INT TERM
+  server postgres
+  server mosquitto "${nodes[@]}"
+  setsid --wait "$hub" --log warn prepare-postgres --secrets "$folder/secrets" \
+    --admin "host=$(readlink "$folder/postgres") user=percolate dbname=postgres"
+  (umask 077 && od -An -N32 -tx1 /dev/urandom | tr -d ' \n' >"$folder/token")
+  for name in "${processes[@]}"; do hub "$name" 0; done
+  await "${processes[@]}"
+  for name in "${processes[@]}"; do servers+=("$name=$(address "$name")"); done
+  server haproxy "${servers[@]}"
+}
+
+# stop_server NAME: by its script, if it was started.
+stop_server() {
+  local at
+  if at=$(readlink "$folder/$1"); then setsid --wait "scripts/$1.sh" stop "$at" || status=1; fi
+}
+
+stop() {
+  local status=$? name pid until=$((SECONDS + stop_s_max))
+  trap '' INT TERM
+  # What Ctrl-C has broken off is no failure.
+  if [ -n "$told" ]; then status=0; fi
+  # Neither may be there.
+  kill ${input_end:-} ${pause:-} 2>/dev/null || true
+  stop_server haproxy
+  for name in "${processes[@]}"; do
+    if pid=$(running "$name"); then kill -TERM "$pid"; fi
+  done
+  for name in "${processes[@]}"; do
+    while pid=$(running "$name"); do
+      if ((SECONDS > until)); then
+        echo "cluster.sh: $name did not stop and was killed" >&2
+        kill -KILL "$pid"
+        status=1
+      fi
+      sleep 0.02
+    done
+  done
+  stop_server mosquitto
+  stop_server postgres
+  rm -rf "$folder"
+  exit "$status"
+}
+
+show() {
+  local at broker name
+  at=127.0.0.1:$(cat "$folder/haproxy/port")
+  broker=127.0.0.1:$(cat "$folder/mosquitto/port")
+  cat <<END
+A large hub runs on this machine, in $folder:
+
+  office      http://$at/   with the token in $folder/token
+  who is up   http://127.0.0.1:$(cat "$folder/haproxy/stats-port")/
+  database    host=$(readlink "$folder/postgres") user=percolate dbname=postgres
+  broker      $broker, with accounts for ${nodes[*]}
+
+END
+  for name in "${processes[@]}"; do
+    printf '  %-11s http://%s/readyz   log and pid in %s\n' "$name" "$(address "$name")" "$folder/$name"
+  done
+  cat <<END
+
+A shop:       $target_dir/debug/store-node serve --data store-1 --store 1 --node 11 --name "Virginia-Highland" \\
+                --zone America/New_York --currency USD --hub-mqtt $broker \\
+                --hub-password-file $folder/mosquitto/n11.password
+A trouble:    kill -9 \$(cat $folder/ingest-2/pid)
+Its end:      scripts/cluster.sh again $folder ingest-2
+
+Ctrl-C stops everything.
+END
+}
+
+# Tells who has ended and who runs again, until it is time to stop.
+watch() {
+  local name now
+  local -A was=()
+  for name in "${processes[@]}"; do was[$name]=runs; done
+  while [ -z "$told" ] && { [ -z "${input_end:-}" ] || kill -0 "$input_end" 2>/dev/null; }; do
+    for name in "${processes[@]}"; do
+      now=ended
+      if running "$name" >/dev/null; then now=runs; fi
+      case "${was[$name]} $now" in
+        "runs ended") echo "$name has ended" >&2 ;;
+        "ended runs") echo "$name runs again" >&2 ;;
+      esac
+      was[$name]=$now
+    done
+    # A signal ends the wait at once.
+    sleep 1 &
+    pause=$!
+    wait "$pause" || true
+  done
+}
+
+case "${1:-} $#" in
+  " 0")
+    start
+    show
+    watch
+    ;;
+  "hold 1")
+    cat <&0 >/dev/null &
+    input_end=$!
+    start
+    echo "$folder"
+    watch
+    ;;
+  "again 3")
+    folder=$2
+    if [[ $folder != /tmp/percolate-cluster.* || ! -f $folder/$3/pid ]]; then
+      echo "cluster.sh: there is no $3 in $folder" >&2
+      exit 2
+    fi
+    if running "$3" >/dev/null; then
+      echo "cluster.sh: $3 runs" >&2
+      exit 1
+    fi
+    at=$(address "$3")
+    hub "$3" "${at#*:}"
+    await "$3"
+    ;;
+  *)
+    echo "usage: cluster.sh | cluster.sh hold | cluster.sh again FOLDER NAME" >&2
+    exit 2
+    ;;
+esac

@@ -1,0 +1,128 @@
+#!/usr/bin/env bash
+# haproxy.sh start NAME=HOST:PORT...: makes a HAProxy of our own in a temporary folder, with the settings of deploy/haproxy, on
+#   free ports of 127.0.0.1 and in front of these processes, as in `ingest-1=127.0.0.1:4001`; prints its folder. In it lie
+#   `port`, `stats-port`, `pid` and `log`.
+# haproxy.sh stop FOLDER: ends it and removes its folder.
+# haproxy.sh hold NAME=HOST:PORT...: as start, and as stop once the standard input ends, however its writer does.
+# haproxy.sh check: has HAProxy look over the settings of deploy/haproxy as they are.
+# As root it runs as the user `haproxy`, whom Debian's package makes.
+set -euo pipefail
+deploy=$(cd "$(dirname "$0")/.." && pwd)/deploy/haproxy
+
+# HAProxy cannot take a free port by itself: so many are tried, below those that connections get.
+tries_max=50
+
+program() {
+  PATH=$PATH:/usr/sbin:/usr/local/sbin
+  if ! command -v haproxy; then
+    echo "haproxy.sh: no HAProxy is installed; as root: apt-get install haproxy" >&2
+    exit 2
+  fi
+}
+
+# settings PORT STATS_PORT NAME=HOST:PORT...: the file of deploy/haproxy with our ports, and our processes for those in it.
+settings() {
+  local ports="$1 $2"
+  shift 2
+  awk -v ports="$ports" -v servers="$*" -v folder="$folder" -v is_root="$([ "$(id -u)" = 0 ] && echo yes)" '
+    BEGIN { split(ports, port, " "); count = split(servers, server, " ") }
+    /^(frontend|backend) / {
+      print
+      for (i = 1; $1 == "backend" && i <= count; i++) {
+        split(server[i], part, "=")
+        if (part[1] ~ "^" $2 "-[0-9]+$") print "    server", part[1], part[2]
+      }
+      next
+    }
+    $1 == "server" || $1 == "chroot" { next }
+    ($1 == "user" || $1 == "group") && !is_root { next }
+    $1 == "bind" { print "    bind 127.0.0.1:" port[++binds]; next }
+    $1 == "stats" && $2 == "socket" { print "    stats socket " folder "/admin.sock mode 600 level operator"; next }
+    { print }' "$deploy/percolate.cfg"
+}
+
+# serves PORT PID: whether the page of figures there is that of our process. It is only once all ports are taken.
+serves() {
+  local page
+  exec 3<>"/dev/tcp/127.0.0.1/$1" || return 1
+  printf 'GET / HTTP/1.0\r\n\r\n' >&3
+  page=$(timeout 2 cat <&3)
+  exec 3>&-
+  [[ $page == *"pid = </b> $2 "* ]]
+} 2>/dev/null
+
+# run NAME=HOST:PORT...: succeeds once it takes connections.
+run() {
+  local pid port=$((16384 + RANDOM % 8192)) stats_port=$((24576 + RANDOM % 8192))
+  settings "$port" "$stats_port" "$@" >"$folder/haproxy.cfg"
+  setsid "$haproxy" -db -f "$folder/haproxy.cfg" </dev/null >"$folder/log" 2>&1 &
+  pid=$!
+  # That it was killed is not for this shell to report.
+  disown "$pid"
+  echo "$pid" >"$folder/pid"
+  until serves "$stats_port" "$pid"; do
+    [ -d "$folder" ] || { kill "$pid"; return 1; }
+    kill -0 "$pid" 2>/dev/null || return 1
+    sleep 0.02
+  done
+  echo "$stats_port" >"$folder/stats-port"
+  echo "$port" >"$folder/port"
+}
+
+start() {
+  local try
+  folder=/tmp/percolate-http.$$.$RANDOM
+  mkdir -m 700 "$folder"
+  for ((try = 1; try <= tries_max; try++)); do
+    if run "$@"; then return; fi
+    if ! grep -q 'Address already in use' "$folder/log"; then break; fi
+  done
+  cat "$folder/log" >&2
+  rm -rf "$folder"
+  exit 1
+}
+
+# The number of its process, if it runs. Another process may have the number of one that is gone.
+running() {
+  local pid
+  pid=$(cat "$folder/pid")
+  [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = haproxy ] && ! grep -qs '^State:.Z' "/proc/$pid/status" && echo "$pid"
+}
+
+stop() {
+  local pid
+  if pid=$(running); then
+    kill -TERM "$pid"
+    while running >/dev/null; do sleep 0.02; done
+  fi
+  rm -rf "$folder"
+}
+
+usage() {
+  echo "usage: haproxy.sh start NAME=HOST:PORT... | hold NAME=HOST:PORT... | stop FOLDER | check" >&2
+  exit 2
+}
+
+command=${1:-}
+shift || usage
+haproxy=$(program)
+case "$command" in
+  start | hold)
+    start "$@"
+    ;;
+  stop)
+    folder=${1:-}
+    [[ $folder == /tmp/percolate-http.* && -f $folder/pid ]] || usage
+    ;;
+  check) exec "$haproxy" -c -f "$deploy/percolate.cfg" ;;
+  *) usage ;;
+esac
+case "$command" in
+  start) echo "$folder" ;;
+  hold)
+    trap stop EXIT
+    echo "$folder"
+    cat >/dev/null
+    ;;
+  stop) stop ;;
+esac

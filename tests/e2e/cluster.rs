@@ -1,0 +1,224 @@
+//! `make cluster`: a large hub in parts and replicas behind a load balancer, at which shops sell while one process of each kind
+//! is killed, and while nobody makes reports; then it is stopped, and nothing is left.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use rustix::process::{Pid, Signal, kill_process};
+use system_tests::books::{any_item, number, store_totals, ticket};
+use system_tests::harness::{Balancer, Client, Node, NodeSpec, eventually, program};
+use tokio::task::JoinSet;
+
+/// What the script ends with where a server is not installed.
+const MISSING: i32 = 2;
+
+/// Processes that have the duties of their kind, as they were there first or as others were not.
+const VICTIMS: [&str; 3] = ["ingest-1", "catalog-1", "reporting-1"];
+
+/// Those that make the reports.
+const REPORTING: [&str; 2] = ["reporting-1", "reporting-2"];
+
+/// Sales of each shop.
+const SALES: i64 = 7;
+
+/// What people and programs ask for all the time.
+const READS: [&str; 3] = ["/v1/reporting/sales?by=store", "/v1/catalog/revisions", "/v1/sync/streams"];
+
+/// The script, and the folder of what it runs. It stops when its input ends, and that ends with this process at the latest.
+struct Cluster {
+    script: Child,
+    folder: PathBuf,
+}
+
+impl Cluster {
+    #[expect(clippy::print_stdout, reason = "the test runner collects these lines and counts them")]
+    fn start() -> Result<Option<Self>> {
+        let mut hold = script();
+        // In a group of its own, so that it outlives a runner which kills this test's group, and then tidies up.
+        let mut script = hold
+            .arg("hold")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .spawn()?;
+        let mut folder = String::new();
+        BufReader::new(script.stdout.take().context("its output")?).read_line(&mut folder)?;
+        if folder.is_empty() {
+            let output = script.wait_with_output()?;
+            let said = String::from_utf8(output.stderr)?;
+            if output.status.code() == Some(MISSING) {
+                println!("SKIPPED: a server is not installed (scripts/setup.sh --servers): {}", said.trim());
+                return Ok(None);
+            }
+            bail!("the cluster did not start: {said}");
+        }
+        Ok(Some(Self { script, folder: PathBuf::from(folder.trim()) }))
+    }
+
+    fn read(&self, path: &str) -> Result<String> {
+        Ok(fs::read_to_string(self.folder.join(path)).with_context(|| path.to_owned())?.trim().to_owned())
+    }
+
+    async fn shop(&self, scratch: &Path, store: u32) -> Result<Node> {
+        let spec = NodeSpec::store(store);
+        let password = self.folder.join(format!("mosquitto/n{}.password", spec.node));
+        let broker = format!("127.0.0.1:{}", self.read("mosquitto/port")?);
+        let shop = Node::start(scratch, spec, &broker, &["--hub-password-file", &password.to_string_lossy()]).await?;
+        shop.ready().await?;
+        Ok(shop)
+    }
+
+    fn signal(&self, name: &str, signal: Signal) -> Result<()> {
+        let pid = Pid::from_raw(self.read(&format!("{name}/pid"))?.parse()?).context("a process")?;
+        Ok(kill_process(pid, signal)?)
+    }
+
+    async fn again(&self, name: &'static str) -> Result<()> {
+        let mut command = script();
+        command.arg("again").arg(&self.folder).arg(name);
+        let status = tokio::task::spawn_blocking(move || command.status()).await??;
+        ensure!(status.success(), "{name} did not start again");
+        Ok(())
+    }
+
+    /// Folders of it and of the servers that it has started.
+    fn folders(&self) -> Result<Vec<PathBuf>> {
+        let mut folders = vec![self.folder.clone()];
+        for server in ["postgres", "mosquitto", "haproxy"] {
+            folders.push(fs::read_link(self.folder.join(server))?);
+        }
+        Ok(folders)
+    }
+
+    /// Ctrl-C.
+    async fn interrupt(mut self) -> Result<()> {
+        kill_process(Pid::from_child(&self.script), Signal::INT)?;
+        let status = tokio::task::spawn_blocking(move || self.script.wait()).await??;
+        ensure!(status.success(), "it did not stop in order: {status}");
+        Ok(())
+    }
+}
+
+fn script() -> Command {
+    let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/cluster.sh"));
+    if let Some(target) = program("cloud-hub").ok().and_then(|hub| Some(hub.parent()?.parent()?.to_owned())) {
+        command.env("CARGO_TARGET_DIR", target);
+    }
+    command
+}
+
+/// The command lines of processes that name one of these folders.
+fn processes_in(folders: &[PathBuf]) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        // Whoever ends in this moment has none.
+        let words = fs::read(entry?.path().join("cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&words).replace('\0', " ");
+        if folders.iter().any(|folder| line.contains(&*folder.to_string_lossy())) {
+            found.push(line);
+        }
+    }
+    Ok(found)
+}
+
+/// Asks for everything again and again until it is told to end; each answer must be well. Gives how many there were.
+async fn read_on(office: Client, is_over: Arc<AtomicBool>, count: Arc<AtomicU32>) -> Result<()> {
+    while !is_over.load(Ordering::SeqCst) {
+        for path in READS {
+            office.get(path).await?;
+            count.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+    Ok(())
+}
+
+/// A sale at each shop, which the hub has acknowledged when this returns.
+async fn sell(shops: &[Node], key: &str) -> Result<()> {
+    for shop in shops {
+        shop.client.post("/v1/tickets", key, &ticket("T1", any_item(shop).await?, 2)).await?;
+        shop.all_acked().await?;
+    }
+    Ok(())
+}
+
+/// Waits until the reports say what each shop says of itself.
+async fn reports_agree(office: &Client, shops: &[Node]) -> Result<()> {
+    for shop in shops {
+        let own = store_totals(shop).await?;
+        ensure!(own.0 == SALES, "{own:?}");
+        eventually("the reports to say what the shop says", || async {
+            let report = office.get(&format!("/v1/reporting/sales?by=day&store={}", shop.spec.store)).await?;
+            let at = |name: &str| number(&report, &format!("/totals/{name}"));
+            let here = (at("tickets")?, at("units")?, at("total_minor")?);
+            ensure!(here == own, "{here:?} and {own:?}");
+            Ok(())
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_serves_through_the_death_of_one_of_each_and_leaves_nothing_behind() -> Result<()> {
+    let Some(cluster) = Cluster::start()? else { return Ok(()) };
+    let folders = cluster.folders()?;
+    ensure!(processes_in(&folders)?.len() >= 10, "seven processes, and the servers: {:?}", processes_in(&folders)?);
+    let balancer = Balancer::of(&cluster.folder.join("haproxy"))?;
+    let office = Client::new(balancer.address(), &cluster.folder)?;
+    let scratch = tempfile::tempdir()?;
+    let shops = [cluster.shop(scratch.path(), 1).await?, cluster.shop(scratch.path(), 2).await?];
+    sell(&shops, "all-well").await?;
+
+    let (is_over, reads) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
+    let mut readers = JoinSet::new();
+    for _ in 0..2 {
+        readers.spawn(read_on(office.clone(), is_over.clone(), reads.clone()));
+    }
+    for victim in VICTIMS {
+        cluster.signal(victim, Signal::KILL)?;
+        sell(&shops, &format!("without-{victim}")).await?;
+    }
+    for victim in VICTIMS {
+        cluster.again(victim).await?;
+    }
+    sell(&shops, "all-again").await?;
+    is_over.store(true, Ordering::SeqCst);
+    for reader in readers.join_all().await {
+        reader.context("a read failed while processes died")?;
+    }
+    println!("{} reads were answered while one process of each kind was killed", reads.load(Ordering::SeqCst));
+
+    for name in REPORTING {
+        cluster.signal(name, Signal::STOP)?;
+    }
+    sell(&shops, "no-reports").await?;
+    for name in REPORTING {
+        balancer.has(name, false).await?;
+    }
+    let refused = office.try_get(READS[0]).await?;
+    ensure!((refused.status, refused.code().as_str()) == (503, "balancer_none_ready"), "{refused:?}");
+    sell(&shops, "still-no-reports").await?;
+    office.get("/v1/sync/streams").await?;
+    for name in REPORTING {
+        cluster.signal(name, Signal::CONT)?;
+    }
+    reports_agree(&office, &shops).await?;
+
+    let revisions = office.get("/v1/catalog/revisions").await?;
+    let revisions = revisions.get("rows").and_then(serde_json::Value::as_array).context("rows")?.len();
+    ensure!(revisions == 1, "two processes have the menu, and it was published {revisions} times");
+
+    drop(shops);
+    cluster.interrupt().await?;
+    ensure!(processes_in(&folders)?.is_empty(), "{:?}", processes_in(&folders)?);
+    let left: Vec<_> = folders.iter().filter(|folder| folder.exists()).collect();
+    ensure!(left.is_empty(), "{left:?}");
+    Ok(())
+}
