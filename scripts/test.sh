@@ -173,7 +173,7 @@ on_postgres() {
   fi
   PERCOLATE_TEST_ENGINE=postgres cargo_test "hub on PostgreSQL" --workspace --test it -- alias:: audit:: catalog:: \
     durability:: giveback:: hubrestore:: ingest:: isolation:: journal:: lives:: marks:: mosquitto:: openapi:: parked:: \
-    projection:: relay:: reporting:: --skip of_files
+    projection:: relay:: reporting:: roles:: --skip of_files
 }
 
 end_to_end_tests() {

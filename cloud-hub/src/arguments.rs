@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use percolate_runtime::broker::{BrokerAddresses, Credentials};
@@ -15,6 +16,12 @@ use crate::kernel::journal;
 
 /// Where a small hub's broker listens if nothing else is said.
 const MQTT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 1883);
+
+/// How long a large hub drains if nothing else is said, in seconds: longer than a load balancer takes to look again.
+const DRAIN_S: u64 = 3;
+
+/// The longest that it may be told to.
+const DRAIN_S_MAX: u64 = 300;
 
 /// The arguments of `serve`.
 #[derive(Debug, Args)]
@@ -54,6 +61,10 @@ pub struct ServeArguments {
     /// Of a large hub: what this process does of its work; without it, all
     #[arg(long, value_name = "NAME,...", value_enum, value_delimiter = ',')]
     only: Option<Vec<Part>>,
+    /// Of a large hub: how long it says at /readyz that it is about to stop, and takes nothing more from nodes, before it
+    /// does [default: 3]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(0..=DRAIN_S_MAX))]
+    drain_s: Option<u64>,
     /// Of a large hub: broker and database are reached over a network that is private, so that everything may go over it
     /// in the clear, passwords too
     #[arg(long)]
@@ -156,6 +167,7 @@ impl ServeArguments {
             ("--broker-password-file", self.broker_password_file.is_some()),
             ("--token", self.token.is_some()),
             ("--plain-network", self.plain_network),
+            ("--drain-s", self.drain_s.is_some()),
         ];
         match of_large.into_iter().find(|(_, given)| *given) {
             Some((option, _)) => Err(ConfigError::OfLarge { option }),
@@ -182,7 +194,8 @@ impl ServeArguments {
             return Err(ConfigError::MenuElsewhere);
         }
         let broker = ExternalBroker { addresses: broker, credentials };
-        Ok(Large { postgres, secrets, broker, token, parts: parts.into_iter().collect() })
+        let drain = Duration::from_secs(self.drain_s.unwrap_or(DRAIN_S));
+        Ok(Large { postgres, secrets, broker, token, parts: parts.into_iter().collect(), drain })
     }
 
     fn refuse_open_network(&self, broker: &BrokerAddresses, postgres: &str) -> Result<(), ConfigError> {
@@ -260,7 +273,7 @@ mod tests {
         assert_eq!(small.profile, Profile::Small { mqtt: MQTT });
         let elsewhere = said(Path::new("data"), &["--mqtt", "127.0.0.1:0"]).checked().unwrap();
         assert_eq!(elsewhere.profile, Profile::Small { mqtt: "127.0.0.1:0".parse().unwrap() });
-        let given: [&[&str]; 7] = [
+        let given: [&[&str]; 8] = [
             &["--only", "ingest"],
             &["--postgres", "dbname=percolate"],
             &["--secrets", "secrets"],
@@ -268,6 +281,7 @@ mod tests {
             &["--broker-password-file", "password"],
             &["--token", "token"],
             &["--plain-network"],
+            &["--drain-s", "1"],
         ];
         for words in given {
             let expected = format!(

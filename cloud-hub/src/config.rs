@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::ValueEnum;
 
@@ -47,6 +48,15 @@ impl Profile {
         }
     }
 
+    /// How long it says that it is about to stop before it does. A small hub has nobody who would take over.
+    #[must_use]
+    pub fn drain(&self) -> Duration {
+        match self {
+            Self::Small { .. } => Duration::ZERO,
+            Self::Large(large) => large.drain,
+        }
+    }
+
     /// Which broker it uses.
     #[must_use]
     pub fn broker(&self) -> BrokerSetting {
@@ -70,6 +80,8 @@ pub struct Large {
     pub token: PathBuf,
     /// What this process does of the hub's work: all of it, or what was named.
     pub parts: BTreeSet<Part>,
+    /// How long it says that it is about to stop before it does, so that others take over.
+    pub drain: Duration,
 }
 
 /// A part of the hub's work that can be a process of its own.

@@ -7,6 +7,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use percolate_common::entropy::Entropy;
@@ -126,6 +127,7 @@ pub struct Hub {
     broker: Broker,
     http: SocketAddr,
     menu: Option<MenuLoaded>,
+    drain: Drain,
     /// Held to the end: one process uses a data folder.
     _data_dir: DataDir,
 }
@@ -203,8 +205,11 @@ impl Hub {
         }
         let mut watched = vec![Watched::Journal(stores.context.journal.clone())];
         let mut routers = Vec::new();
+        let mut drain = Drain { time: config.profile.drain(), ..Drain::default() };
+        watched.push(Watched::Stop(drain.begun.clone()));
         if parts.contains(&Part::Ingest) {
             let (publisher, trouble) = ingest_part::start(&tasks, &stores, &broker);
+            drain.publisher = Some(publisher.clone());
             watched.push(Watched::Ingest { broker: broker.clone(), publisher, trouble });
             routers.push(sync::http::router(stores.context.journal.clone()));
         }
@@ -227,7 +232,7 @@ impl Hub {
         Endpoints::new(http, mqtt).write(data_dir.path()).map_err(HubError::Endpoints)?;
         let (meeting, _) = broker.access();
         tracing::info!(http.address = %http, mqtt.address = %meeting, "the hub listens on {http}");
-        Ok(Self { tasks, databases, broker, http, menu, _data_dir: data_dir })
+        Ok(Self { tasks, databases, broker, http, menu, drain, _data_dir: data_dir })
     }
 
     /// Where it answers HTTP.
@@ -256,6 +261,7 @@ impl Hub {
 
     /// Stops everything in order; what nodes have sent and was taken in is committed.
     pub async fn stop(self) -> StopReport {
+        self.drain.run().await;
         let report = self.tasks.stop(STOP_TIME_MAX).await;
         for db in &self.databases {
             db.stop().await;
@@ -283,16 +289,49 @@ fn start_service(tasks: &TaskGroup, context: &ServiceContext, parts: ServicePart
     parts.router
 }
 
+/// What comes before a stop where others take over: it is said, nothing more is taken from nodes, and what was taken is
+/// committed and answered.
+#[derive(Debug, Default)]
+struct Drain {
+    time: Duration,
+    begun: Arc<AtomicBool>,
+    /// Only where nodes are heard.
+    publisher: Option<Publisher>,
+}
+
+impl Drain {
+    async fn run(&self) {
+        if self.time.is_zero() {
+            return;
+        }
+        self.begun.store(true, Ordering::Relaxed);
+        if let Some(publisher) = &self.publisher {
+            publisher.unsubscribe();
+        }
+        tokio::time::sleep(self.time).await;
+    }
+}
+
 /// What readiness depends on.
 enum Watched {
+    /// Whether it is about to stop.
+    Stop(Arc<AtomicBool>),
     Journal(Journal),
-    Ingest { broker: Broker, publisher: Publisher, trouble: watch::Receiver<Option<&'static str>> },
+    Ingest {
+        broker: Broker,
+        publisher: Publisher,
+        trouble: watch::Receiver<Option<&'static str>>,
+    },
     Service(Db),
 }
 
 impl Watched {
     fn check(&self) -> Vec<Check> {
         match self {
+            Self::Stop(begun) if begun.load(Ordering::Relaxed) => {
+                vec![Check { name: "draining", ok: false, detail: "it is about to stop".to_owned() }]
+            }
+            Self::Stop(_) => Vec::new(),
             Self::Journal(journal) if journal.db().is_ours() => {
                 vec![check("journal_writable", journal.probe(), "it can be written")]
             }

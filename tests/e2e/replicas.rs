@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 use system_tests::audit::proven_at;
 use system_tests::books::{any_item, list, number, store_totals, text, ticket};
 use system_tests::harness::large::{Ground, Replica};
-use system_tests::harness::{Node, NodeSpec, eventually};
+use system_tests::harness::{Client, Node, NodeSpec, eventually};
 
 /// Rounds of sales; in each something else is hurt.
 const ROUNDS: usize = 8;
@@ -159,6 +159,48 @@ async fn parts_of_a_large_hub_are_killed_in_turn_and_nothing_is_lost_or_doubled(
     proven_at((whole.client.address(), scratch.path()), &shops).await?;
     for replica in parts.iter_mut().flatten() {
         replica.stop().await?;
+    }
+    Ok(())
+}
+
+/// Whether a process says that it is about to stop, at some time before it has.
+async fn says_that_it_drains(client: &Client) -> Result<()> {
+    eventually("the process to say that it drains", || async {
+        let ready = client.try_get("/readyz").await?;
+        ensure!(ready.status == 503 && ready.text.contains("draining"), "{}", ready.text);
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parts_of_a_large_hub_are_restarted_in_turn_and_say_so_before_they_stop() -> Result<()> {
+    let scratch = tempfile::tempdir()?;
+    let Some(ground) = Ground::new("rolled", scratch.path(), &["n11", "n21", "n31"]).await? else { return Ok(()) };
+    let mut parts = Vec::new();
+    for part in ["ingest", "catalog,reporting"] {
+        for number in 1..=2 {
+            parts.push(ground.start(&format!("{part}-{number}"), part, &[]).await?);
+        }
+    }
+    let shops = shops(scratch.path(), &ground).await?;
+    let mut told = vec![BTreeSet::new(); shops.len()];
+    for (number, part) in parts.iter_mut().enumerate() {
+        sell(&shops, &mut told, &format!("before-{number}")).await?;
+        let client = part.client.clone();
+        let (drained, stopped) = tokio::join!(says_that_it_drains(&client), part.stop());
+        drained?;
+        stopped?;
+        sell(&shops, &mut told, &format!("after-{number}")).await?;
+        for shop in &shops {
+            shop.all_acked().await?;
+        }
+        part.restart().await?;
+    }
+    for (shop, told) in shops.iter().zip(&told) {
+        for reporting in parts.iter().skip(2) {
+            counted_once(reporting, shop, told).await?;
+        }
     }
     Ok(())
 }

@@ -48,4 +48,6 @@ mod relay;
 #[cfg(test)]
 mod reporting;
 #[cfg(test)]
+mod roles;
+#[cfg(test)]
 mod throughput;

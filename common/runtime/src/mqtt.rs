@@ -164,7 +164,8 @@ pub struct Publisher {
 
 #[derive(Clone)]
 enum Way {
-    Connection(Client),
+    /// With what the link subscribes to.
+    Connection(Client, Arc<[String]>),
     Outlet(Arc<dyn Outlet>),
 }
 
@@ -185,8 +186,19 @@ impl Publisher {
     #[must_use]
     pub fn is_up(&self) -> bool {
         match &self.way {
-            Way::Connection(client) => client.read().unwrap_or_else(PoisonError::into_inner).is_some(),
+            Way::Connection(client, _) => client.read().unwrap_or_else(PoisonError::into_inner).is_some(),
             Way::Outlet(_) => true,
+        }
+    }
+
+    /// Asks the broker to send nothing more over the present connection; what can be sent over it still goes. The next
+    /// connection subscribes again.
+    pub fn unsubscribe(&self) {
+        let Way::Connection(client, filters) = &self.way else { return };
+        let client = client.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = client.as_ref() {
+            // A connection that takes no request is about to end anyway.
+            filters.iter().for_each(|filter| client.try_unsubscribe(filter).unwrap_or_default());
         }
     }
 
@@ -199,7 +211,7 @@ impl Publisher {
             return Err(PublishError::TooLarge { bytes: payload.len() });
         }
         let client = match &self.way {
-            Way::Connection(client) => client.read().unwrap_or_else(PoisonError::into_inner),
+            Way::Connection(client, _) => client.read().unwrap_or_else(PoisonError::into_inner),
             Way::Outlet(outlet) => return outlet.offer(topic, payload, retain),
         };
         let client = client.as_ref().ok_or(PublishError::Down)?;
@@ -251,7 +263,7 @@ impl Link {
     pub fn new(config: LinkConfig, entropy: Arc<dyn Entropy>) -> (Self, Publisher, mpsc::Receiver<LinkEvent>) {
         let (events, receiver) = mpsc::channel(EVENTS_MAX);
         let client = Client::default();
-        let publisher = Publisher { way: Way::Connection(client.clone()) };
+        let publisher = Publisher { way: Way::Connection(client.clone(), config.subscriptions.clone().into()) };
         let link = Self {
             config,
             entropy,

@@ -86,6 +86,7 @@ impl Ground {
             ("--broker", self.mosquitto.address().to_string()),
             ("--broker-password-file", path(&self.mosquitto.password_file("hub"))),
             ("--token", path(&token)),
+            ("--drain-s", "1".to_owned()),
         ];
         let mut arguments: Vec<String> = words.into_iter().flat_map(|(word, value)| [word.to_owned(), value]).collect();
         if parts.contains("catalog") {

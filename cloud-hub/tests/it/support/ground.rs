@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 use cloud_hub::broker::ExternalBroker;
 use cloud_hub::config::{Large, Part, Profile};
@@ -85,7 +85,14 @@ impl Ground {
         std::fs::write(token, "a token that all processes share").unwrap();
         let broker = ExternalBroker { addresses: broker.into(), credentials: None };
         let parts = [Part::Ingest, Part::Catalog, Part::Reporting].into();
-        Profile::Large(Box::new(Large { postgres: connection(name), secrets, broker, token: token.to_owned(), parts }))
+        Profile::Large(Box::new(Large {
+            postgres: connection(name),
+            secrets,
+            broker,
+            token: token.to_owned(),
+            parts,
+            drain: Duration::ZERO,
+        }))
     }
 
     pub(crate) fn journal(&self) -> Journal {
