@@ -6,9 +6,11 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use system_tests::audit::proven_at;
-use system_tests::books::{any_item, list, number, store_totals, text, ticket};
+use system_tests::books::{any_item, complete_at, list, number, store_totals, text, ticket};
 use system_tests::harness::large::{Ground, Replica};
-use system_tests::harness::{Client, Node, NodeSpec, eventually};
+use system_tests::harness::{Client, Node, NodeSpec, eventually, shared_data, skipped};
+use system_tests::imports::{STORES, equal_to_file_at, import, known_file};
+use tokio::task::JoinSet;
 
 /// Rounds of sales; in each something else is hurt.
 const ROUNDS: usize = 8;
@@ -203,4 +205,61 @@ async fn parts_of_a_large_hub_are_restarted_in_turn_and_say_so_before_they_stop(
         }
     }
     Ok(())
+}
+
+/// Kills parts while an import goes through a shop, each when so many percent of its tickets have been acknowledged.
+async fn hurt_at(
+    percents: &[i64],
+    ground: &Ground,
+    parts: &mut [Vec<Replica>; 3],
+    (shop, tickets): (&Node, i64),
+) -> Result<()> {
+    for (round, percent) in percents.iter().enumerate() {
+        eventually("the moment of a kill", || async {
+            let streams = list(&shop.client.get("/v1/node").await?, "/streams")?;
+            let acked = streams.iter().map(|stream| number(stream, "/acked_seq")).sum::<Result<i64>>()?;
+            ensure!(acked * 100 >= tickets * percent, "{acked} of {tickets}");
+            Ok(())
+        })
+        .await?;
+        hurt(round, ground, parts).await?;
+        heal(round, parts).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_into_a_large_hub_comes_to_the_same_cent_while_its_parts_are_killed() -> Result<()> {
+    let Some(data) = shared_data() else {
+        skipped("an import into a large hub", "the folder of real data is not beside the project");
+        return Ok(());
+    };
+    let scratch = tempfile::tempdir()?;
+    let Some(ground) = Ground::new("import", scratch.path(), &["n11", "n21", "n31"]).await? else { return Ok(()) };
+    let (copy, file) = known_file(&data, scratch.path())?;
+    let mut parts: [Vec<Replica>; 3] = Default::default();
+    for (replicas, (part, count)) in parts.iter_mut().zip([("ingest", 3), ("catalog", 1), ("reporting", 2)]) {
+        for number in 1..=count {
+            replicas.push(ground.start(&format!("{part}-{number}"), part, &[]).await?);
+        }
+    }
+    let shops = shops(scratch.path(), &ground).await?;
+    let mut importing = JoinSet::new();
+    let mut import = import(&copy, &shops)?;
+    importing.spawn(async move { import.output().await });
+    let (theirs, _ours) = STORES[0];
+    let tickets = file.by_store.get(&theirs.to_string()).context("the shop's sums")?.tickets;
+    let shop = shops.first().context("a shop")?;
+    hurt_at(&[10, 20, 30, 45, 60, 75], &ground, &mut parts, (shop, tickets)).await?;
+    let imported = importing.join_next().await.context("the import")???;
+    ensure!(imported.status.success(), "{}", String::from_utf8_lossy(&imported.stderr));
+    let [_, _, reporting] = &parts;
+    for replica in reporting {
+        for shop in &shops {
+            complete_at(&replica.client, shop).await?;
+        }
+        equal_to_file_at(&replica.client, &file).await?;
+    }
+    let whole = ground.start("whole", "ingest,catalog,reporting", &[]).await?;
+    proven_at((whole.client.address(), scratch.path()), &shops).await
 }

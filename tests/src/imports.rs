@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::process::Command;
 
 use crate::books::{list, number, text};
-use crate::harness::{Hub, Node, program};
+use crate::harness::{Client, Hub, Node, program};
 use crate::past_sales::{PastSales, Sums, add_up};
 
 /// Store numbers in the file, and ours.
@@ -50,8 +50,8 @@ pub fn import(file: &Path, nodes: &[Node]) -> Result<Command> {
 }
 
 /// A report's rows, by key, as sums.
-async fn rows(hub: &Hub, query: &str) -> Result<BTreeMap<String, Sums>> {
-    let report = hub.client.get(&format!("/v1/reporting/sales?{query}")).await?;
+async fn rows(office: &Client, query: &str) -> Result<BTreeMap<String, Sums>> {
+    let report = office.get(&format!("/v1/reporting/sales?{query}")).await?;
     list(&report, "/rows")?.iter().map(|row| Ok((text(row, "/key")?, sums(row, "")?))).collect()
 }
 
@@ -73,21 +73,29 @@ fn renamed(map: &BTreeMap<String, Sums>, name: impl Fn(&str) -> String) -> BTree
 /// # Errors
 /// If a figure differs.
 pub async fn equal_to_file(hub: &Hub, file: &PastSales) -> Result<()> {
-    let report = hub.client.get("/v1/reporting/sales?by=store").await?;
+    equal_to_file_at(&hub.client, file).await
+}
+
+/// As [`equal_to_file`], of whoever has the reports.
+///
+/// # Errors
+/// If a figure differs.
+pub async fn equal_to_file_at(office: &Client, file: &PastSales) -> Result<()> {
+    let report = office.get("/v1/reporting/sales?by=store").await?;
     ensure!(sums(&report, "/totals")? == file.total, "{:?} in {report}", file.total);
     let ours = |theirs: &str| {
         let ours = STORES.iter().find(|(number, _)| number.to_string() == theirs);
         ours.map(|(_, ours)| ours.to_string()).unwrap_or_default()
     };
     let hour = |key: &str| key.trim_start_matches('0').to_owned();
-    let mut by_hour = renamed(&rows(hub, "by=hour").await?, hour);
+    let mut by_hour = renamed(&rows(office, "by=hour").await?, hour);
     by_hour.retain(|_, sums| sums.units > 0);
     for (by, reported, expected) in [
-        ("store", rows(hub, "by=store").await?, renamed(&file.by_store, ours)),
-        ("month", rows(hub, "by=month").await?, file.by_month.clone()),
+        ("store", rows(office, "by=store").await?, renamed(&file.by_store, ours)),
+        ("month", rows(office, "by=month").await?, file.by_month.clone()),
         ("hour", by_hour, renamed(&file.by_hour, hour)),
-        ("item", rows(hub, "by=item").await?, renamed(&file.by_product, |id| format!("l:past:{id}"))),
-        ("category", rows(hub, "by=category").await?, renamed(&file.by_category, |name| format!("l:past:{name}"))),
+        ("item", rows(office, "by=item").await?, renamed(&file.by_product, |id| format!("l:past:{id}"))),
+        ("category", rows(office, "by=category").await?, renamed(&file.by_category, |name| format!("l:past:{name}"))),
     ] {
         ensure!(reported == expected, "by {by}: {reported:?}, and the file says {expected:?}");
     }
