@@ -172,7 +172,7 @@ on_postgres() {
     return 0
   fi
   PERCOLATE_TEST_ENGINE=postgres cargo_test "hub on PostgreSQL" --workspace --test it -- alias:: audit:: catalog:: \
-    durability:: giveback:: hubrestore:: ingest:: isolation:: journal:: lives:: marks:: mosquitto:: openapi:: parked:: \
+    durability:: giveback:: hubrestore:: ingest:: isolation:: journal:: lives:: locks:: marks:: mosquitto:: openapi:: parked:: \
     projection:: relay:: reporting:: roles:: --skip of_files
 }
 

@@ -10,7 +10,7 @@ use cloud_hub::arguments::ServeArguments;
 use cloud_hub::hub::Hub;
 use cloud_hub::kernel::engine::{ChainServer, Engine};
 use cloud_hub::moving::{Route, move_to_large};
-use cloud_hub::prepare::prepare;
+use cloud_hub::prepare::{Passwords, prepare};
 use cloud_hub::reporting;
 use percolate_runtime::files::DataDir;
 use percolate_runtime::system::{OsEntropy, clock_from_option};
@@ -69,6 +69,9 @@ struct Prepare {
     /// server that knows them otherwise
     #[arg(long, value_name = "DIR")]
     secrets: Option<PathBuf>,
+    /// Make new passwords where roles have some that are not in that folder: whoever uses the old ones is locked out
+    #[arg(long, requires = "secrets")]
+    new_passwords: bool,
 }
 
 /// A read model of a hub that is not running.
@@ -123,8 +126,9 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             move_to_large(Route { data_dir, server }, time_and_chance).await.context("the chain was not moved")?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::PreparePostgres(Prepare { admin, secrets }) => {
-            tasks::blocking(move || prepare(&admin, secrets.as_deref(), &OsEntropy)).await??;
+        Command::PreparePostgres(Prepare { admin, secrets, new_passwords }) => {
+            let passwords = if new_passwords { Passwords::New } else { Passwords::Kept };
+            tasks::blocking(move || prepare(&admin, (secrets.as_deref(), passwords), &OsEntropy)).await??;
             tracing::info!("the database is ready for a chain");
             Ok(ExitCode::SUCCESS)
         }

@@ -32,6 +32,17 @@ pub enum PrepareError {
     /// A password cannot be read or written.
     #[error("a password cannot be read or written")]
     Secret(#[from] FileError),
+    /// The role has a password that is not in the folder: of a chain that runs, or of another one.
+    #[error(
+        "the role {role} has a password already, and {path} is not there: name the folder that has it, or say \
+         --new-passwords, which locks out whoever uses the old ones"
+    )]
+    OtherPasswords {
+        /// The role.
+        role: String,
+        /// Where its password is not.
+        path: PathBuf,
+    },
     /// A password file holds something else.
     #[error("{path} does not hold a password of ours: remove it, and a new one is made")]
     Password {
@@ -40,19 +51,44 @@ pub enum PrepareError {
     },
 }
 
+/// What becomes of passwords that roles have already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Passwords {
+    /// They must be in the folder.
+    Kept,
+    /// Others are made.
+    New,
+}
+
 /// Makes roles, schemas and grants, as the superuser whom the connection string names. With a folder for secrets each
 /// role has a password, made once and kept there. Blocks.
 ///
 /// # Errors
 /// [`PrepareError`]: nothing was changed in the database then.
-pub fn prepare(admin: &str, secrets: Option<&Path>, entropy: &dyn Entropy) -> Result<(), PrepareError> {
+pub fn prepare(
+    admin: &str,
+    (secrets, passwords): (Option<&Path>, Passwords),
+    entropy: &dyn Entropy,
+) -> Result<(), PrepareError> {
+    let mut admin = Admin::connect(admin)?;
+    if let (Some(folder), Passwords::Kept) = (secrets, passwords) {
+        for role in admin.texts("SELECT rolname::text FROM pg_authid WHERE rolpassword IS NOT NULL ORDER BY 1")? {
+            let path = password_path(folder, &role);
+            if is_ours(&role) && !path.exists() {
+                return Err(PrepareError::OtherPasswords { role, path });
+            }
+        }
+    }
     let mut passwords = Vec::new();
     for service in [journal::NAME].iter().chain(&SERVICES) {
         let password = secrets.map(|folder| kept_password(folder, &role(service), entropy)).transpose()?;
         passwords.push((role(service), password));
     }
-    let mut admin = Admin::connect(admin)?;
     Ok(admin.batch(&script(&passwords))?)
+}
+
+fn is_ours(known: &str) -> bool {
+    [journal::NAME].iter().chain(&SERVICES).any(|service| role(service) == known)
 }
 
 /// One transaction: a batch is one.

@@ -81,6 +81,12 @@ impl Db {
         Ok(Self { name: schema.name, access: Access::Looker, readers })
     }
 
+    /// Whether it is on a server, where other processes may be at work, too.
+    #[must_use]
+    pub fn is_on_server(&self) -> bool {
+        self.readers.place().server().is_some()
+    }
+
     /// Whether this process writes it.
     #[must_use]
     pub const fn is_ours(&self) -> bool {

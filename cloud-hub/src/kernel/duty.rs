@@ -10,7 +10,7 @@ use std::time::Duration;
 use metrics::gauge;
 use percolate_runtime::migrate::Migration;
 use percolate_runtime::params;
-use percolate_runtime::storage::{EngineKind, StorageError, WriteTx};
+use percolate_runtime::storage::{StorageError, WriteTx};
 use percolate_runtime::system::monotonic_now;
 use tokio_util::sync::CancellationToken;
 
@@ -53,6 +53,9 @@ impl Duty {
         stop: CancellationToken,
         mut work: impl FnMut(CancellationToken) -> Fut,
     ) -> Result<(), E> {
+        if !self.db.is_on_server() {
+            return work(stop).await;
+        }
         while self.waited_for(&stop).await {
             gauge!("hub_duty_held", "duty" => self.name).set(1.0);
             let held = stop.child_token();
@@ -123,9 +126,6 @@ impl Duty {
 }
 
 fn take(tx: &WriteTx<'_>, name: &str, holder: i64) -> Result<bool, StorageError> {
-    if tx.engine() == EngineKind::Sqlite {
-        return Ok(true);
-    }
     let taken = tx.execute(
         "INSERT INTO duty (name, holder, until_ms)
          VALUES (?1, ?2, CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) + ?3)
@@ -138,8 +138,6 @@ fn take(tx: &WriteTx<'_>, name: &str, holder: i64) -> Result<bool, StorageError>
 }
 
 fn give_back(tx: &WriteTx<'_>, name: &str, holder: i64) -> Result<(), StorageError> {
-    if tx.engine() == EngineKind::Postgres {
-        tx.execute("UPDATE duty SET until_ms = 0 WHERE name = ?1 AND holder = ?2", params![name, holder])?;
-    }
+    tx.execute("UPDATE duty SET until_ms = 0 WHERE name = ?1 AND holder = ?2", params![name, holder])?;
     Ok(())
 }

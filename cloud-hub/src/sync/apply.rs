@@ -17,9 +17,7 @@ use super::store::{
     DeadLetterKept, Life, dead_letter_keep, down_position_set, life_close, life_in_session, presence_count,
     presence_reset, presence_set, presence_sweep, sessions_of_boot, sessions_of_others,
 };
-use crate::kernel::journal::{
-    Arrival, Outcome, Receipt, author_lock, author_try_lock, batch_append, hash_fetch, stream_fetch,
-};
+use crate::kernel::journal::{Arrival, Outcome, Receipt, author_try_lock, batch_append, hash_fetch, stream_fetch};
 
 /// What is to be committed.
 #[derive(Debug)]
@@ -75,14 +73,16 @@ pub(super) fn apply(tx: &WriteTx<'_>, input: Input, fresh: u64, now: UtcMillis, 
     };
     // What is held of an author is read under its lock, and so is whose session it is.
     for author in message.authors() {
-        match patience {
-            Patience::None => author_lock(tx, author)?,
-            Patience::Some if author_try_lock(tx, author)? => {}
-            Patience::Some => {
-                counter!("hub_messages_later_total", "reason" => "locked").increment(1);
-                return Ok(Answer::Later(Box::new(Input::Message(message))));
-            }
+        if author_try_lock(tx, author)? {
+            continue;
         }
+        // Whoever holds it may be paused for long: nobody else waits for that. What is dropped is sent again.
+        let (reason, answer) = match patience {
+            Patience::Some => ("locked", Answer::Later(Box::new(Input::Message(message)))),
+            Patience::None => ("locked_for_long", Answer::Nothing),
+        };
+        counter!("hub_messages_later_total", "reason" => reason).increment(1);
+        return Ok(answer);
     }
     match &message {
         Message::Batch(node, arrival) => {

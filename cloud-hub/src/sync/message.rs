@@ -31,8 +31,12 @@ pub(super) enum Message {
     Unreadable(Unreadable),
 }
 
+/// Who stands for the dead letters, of which old ones are dropped: one process at a time sees to them. No author has this
+/// number.
+const DEAD_LETTERS: AuthorId = AuthorId::from_number(u32::MAX);
+
 impl Message {
-    /// Whose journals and sessions it is about.
+    /// Whose journals, sessions and other rows it is about.
     pub(super) fn authors(&self) -> Vec<AuthorId> {
         match self {
             Self::Returned(node, arrival) => vec![AuthorId::node(*node), arrival.batch().journal.author],
@@ -40,8 +44,10 @@ impl Message {
             | Self::Hello(node, _)
             | Self::Ack(node, _)
             | Self::Resend(node, _)
-            | Self::Mark(node, _) => vec![AuthorId::node(*node)],
-            Self::Presence(..) | Self::Unreadable(_) => Vec::new(),
+            | Self::Mark(node, _)
+            // Every process hears who comes and goes, and all write the same row.
+            | Self::Presence(node, _) => vec![AuthorId::node(*node)],
+            Self::Unreadable(_) => vec![DEAD_LETTERS],
         }
     }
 }

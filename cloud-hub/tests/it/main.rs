@@ -34,6 +34,9 @@ mod isolation;
 mod journal;
 #[cfg(test)]
 mod lives;
+#[cfg(test)]
+mod locks;
+#[cfg(test)]
 mod marks;
 #[cfg(test)]
 mod mosquitto;

@@ -1,6 +1,9 @@
 //! Who may do what in the database of a large hub. Files have no roles: there is nothing to see then.
 
-use crate::support::ground::{Ground, as_admin, aside, is_server};
+use cloud_hub::prepare::{Passwords, PrepareError, prepare};
+use percolate_common::entropy::SeededEntropy;
+
+use crate::support::ground::{Ground, as_admin, aside, connection_at, is_server};
 
 /// Every table of a chain with every role and right that it may have, and whether it has it.
 const RIGHTS: &str = "SELECT format('%s %s %s.%s', role, may, tables.schemaname, tables.tablename)
@@ -50,4 +53,25 @@ fn a_service_reads_the_journal_and_its_own_tables_and_writes_its_own_only() {
     }
     let quarters = rights.iter().filter(|right| right.starts_with("reporting SELECT journal.journal_entry_")).count();
     assert!(quarters >= 8, "the tables of a quarter can be read: {quarters}");
+}
+
+#[test]
+fn passwords_of_a_chain_that_runs_are_not_changed_unless_that_is_said() {
+    if !is_server() {
+        return;
+    }
+    let ground = Ground::new();
+    let (connection, secrets) = (connection_at(ground.path()), ground.path().join("other-secrets"));
+    as_admin("postgres", move |admin| {
+        // Roles are the whole server's: one test at a time sees to them.
+        admin.batch("SELECT pg_advisory_lock(1)")?;
+        admin.batch("ALTER ROLE percolate_catalog PASSWORD 'of somebody'")?;
+        let prepared = |passwords| prepare(&connection, (Some(&secrets), passwords), &SeededEntropy::new(1));
+        let refused = prepared(Passwords::Kept).unwrap_err();
+        assert!(matches!(&refused, PrepareError::OtherPasswords { .. }) && !secrets.exists(), "{refused}");
+        assert!(refused.to_string().contains("--new-passwords"), "{refused}");
+        prepared(Passwords::New).unwrap();
+        prepared(Passwords::Kept).unwrap();
+        Ok(())
+    });
 }

@@ -29,7 +29,7 @@ const STATEMENTS_CACHED: usize = 256;
 /// What every session is told: an answered command survives a power cut; nobody waits for ever, for a lock least of all; a
 /// session that hangs with a lock loses it; and a plan is made for the partition that is asked for.
 const SETTINGS: &str = "SET synchronous_commit = on; SET statement_timeout = '30s'; SET lock_timeout = '5s';
-    SET idle_in_transaction_session_timeout = '60s'; SET plan_cache_mode = force_custom_plan";
+    SET idle_in_transaction_session_timeout = '30s'; SET client_min_messages = warning; SET plan_cache_mode = force_custom_plan";
 
 /// A schema on a PostgreSQL server, and as whom it is used.
 #[derive(Clone)]
@@ -272,10 +272,11 @@ impl From<postgres::Error> for StorageError {
             Some("58030") => Self::Io(cause),
             Some("XX001" | "XX002") => Self::Corrupt(cause),
             Some("42501" | "3D000") => Self::Denied(cause),
-            Some("57P01" | "57P02" | "57P03") => Self::Unreachable(cause),
+            // The last: it takes no more connections.
+            Some("57P01" | "57P02" | "57P03" | "53300") => Self::Unreachable(cause),
             Some("40001" | "40P01" | "55P03") => Self::Conflict(cause),
             Some("23505") if made_at_once => Self::Conflict(cause),
-            Some("53200" | "53300" | "57014") => Self::Busy(cause),
+            Some("53200" | "57014") => Self::Busy(cause),
             Some(state) if state.starts_with("28") => Self::Denied(cause),
             Some(state) if state.starts_with("08") => Self::Unreachable(cause),
             Some(_) | None => Self::Query(cause),

@@ -182,7 +182,8 @@ fn prepare(admin: &str, own: &str, database: &str, secrets: &Path) -> Result<()>
     admin.batch("SELECT pg_advisory_lock(1)")?;
     admin.batch(&format!("CREATE DATABASE {database} TEMPLATE template0"))?;
     let mut command = Command::new(program("cloud-hub")?);
-    let done = command.args(["prepare-postgres", "--admin", own, "--secrets"]).arg(secrets).output()?;
+    let done =
+        command.args(["prepare-postgres", "--new-passwords", "--admin", own, "--secrets"]).arg(secrets).output()?;
     ensure!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     Ok(())
 }

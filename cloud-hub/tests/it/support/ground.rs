@@ -13,7 +13,7 @@ use cloud_hub::kernel::ServiceContext;
 use cloud_hub::kernel::db::Db;
 use cloud_hub::kernel::engine::{ChainServer, Engine, Schema, password_path, role};
 use cloud_hub::kernel::journal::{self, Journal};
-use cloud_hub::prepare::prepare;
+use cloud_hub::prepare::{Passwords, prepare};
 use cloud_hub::{catalog, reporting};
 use percolate_common::entropy::SeededEntropy;
 use percolate_common::time::UtcMillis;
@@ -214,6 +214,11 @@ pub(crate) fn engine_at(data: &Path) -> Engine {
         .map_or(Engine::Threads, |name| Engine::Server(Arc::new(ChainServer::new(&connection(&name), None))))
 }
 
+/// How the superuser connects to the database of a folder of a [`Ground`] that has one.
+pub(crate) fn connection_at(data: &Path) -> String {
+    connection(&database_at(data).unwrap())
+}
+
 /// Which database it is, if it is one of the server's.
 fn database_at(data: &Path) -> Option<String> {
     let mark = data.ancestors().take(3).map(|folder| folder.join(MARK)).find(|mark| mark.is_file());
@@ -316,7 +321,7 @@ fn make_tables(engine: Engine) {
 fn make_schemas(database: &str) {
     let own = connection(database);
     as_admin(database, move |admin| {
-        prepare(&own, None, &SeededEntropy::new(1)).unwrap_or_else(|error| panic!("{error:?}"));
+        prepare(&own, (None, Passwords::Kept), &SeededEntropy::new(1)).unwrap_or_else(|error| panic!("{error:?}"));
         TEST_SERVICES.iter().try_for_each(|service| {
             admin.batch(&format!(
                 "DO $$ BEGIN CREATE ROLE percolate_{service} LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -11,6 +12,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Serialize;
+use tokio::sync::Mutex;
 use utoipa::ToSchema;
 
 use crate::tasks;
@@ -39,6 +41,9 @@ pub struct Readiness {
 /// Looks at what must be so. It may block: it runs on a thread made for that.
 pub type ReadyChecks = Arc<dyn Fn() -> Vec<Check> + Send + Sync>;
 
+/// How long a look may take.
+const LOOK_TIME_MAX: Duration = Duration::from_secs(2);
+
 /// What the health routes show.
 #[derive(Clone)]
 pub struct Health {
@@ -56,21 +61,48 @@ impl fmt::Debug for Health {
 
 /// `/livez`, `/readyz` and `/metrics`.
 pub fn router(health: Health) -> Router {
-    Router::new()
-        .route("/livez", get(livez))
-        .route("/readyz", get(readyz))
-        .route("/metrics", get(metrics))
-        .with_state(health)
+    let looks = Looks { checks: health.checks.clone(), turn: Arc::default() };
+    let ready = Router::new().route("/readyz", get(readyz)).with_state(looks);
+    Router::new().route("/livez", get(livez)).route("/metrics", get(metrics)).with_state(health).merge(ready)
+}
+
+/// Looks at what must be so, for no longer than whoever asks waits, and only once at a time: what hangs must not gather
+/// threads.
+#[derive(Clone)]
+struct Looks {
+    checks: ReadyChecks,
+    /// Held by the look that is under way.
+    turn: Arc<Mutex<()>>,
+}
+
+impl Looks {
+    async fn look(&self) -> Vec<Check> {
+        let Ok(turn) = tokio::time::timeout(LOOK_TIME_MAX, self.turn.clone().lock_owned()).await else {
+            return not_looked("the last look has not ended yet; see the log");
+        };
+        let checks = self.checks.clone();
+        let looking = tasks::blocking(move || {
+            let _until_it_ends = turn;
+            checks()
+        });
+        match tokio::time::timeout(LOOK_TIME_MAX, looking).await {
+            Ok(Ok(checks)) => checks,
+            Ok(Err(tasks::Panicked)) => not_looked("a check panicked; see the log"),
+            Err(_elapsed) => not_looked("nothing answered in time; see the log"),
+        }
+    }
+}
+
+fn not_looked(why: &str) -> Vec<Check> {
+    vec![Check { name: "checks", ok: false, detail: why.to_owned() }]
 }
 
 async fn livez() -> &'static str {
     "ok"
 }
 
-async fn readyz(State(health): State<Health>) -> Response {
-    let checks = tasks::blocking(move || (health.checks)()).await.unwrap_or_else(|tasks::Panicked| {
-        vec![Check { name: "checks", ok: false, detail: "a check panicked; see the log".to_owned() }]
-    });
+async fn readyz(State(looks): State<Looks>) -> Response {
+    let checks = looks.look().await;
     let ready = checks.iter().all(|check| check.ok);
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(Readiness { ready, checks })).into_response()

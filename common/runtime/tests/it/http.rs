@@ -2,8 +2,8 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
@@ -286,6 +286,29 @@ async fn ready_is_what_every_check_says_and_a_panicking_check_is_not_ready() {
     let broken =
         health::router(Health { checks: Arc::new(|| panic!("as planned")), metrics: install_metrics().unwrap() });
     assert_eq!(broken.oneshot(at(Method::GET, "/readyz")).await.unwrap().status(), StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_that_hangs_is_waited_for_a_little_and_gathers_no_threads() {
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let (released, looks) = (Mutex::new(released), Arc::new(AtomicU32::new(0)));
+    let counted = looks.clone();
+    let checks = Arc::new(move || {
+        counted.fetch_add(1, Ordering::SeqCst);
+        // Until it is let go, and never again.
+        let _ended = released.lock().unwrap().recv();
+        vec![Check { name: "disk", ok: true, detail: "as planned".to_owned() }]
+    });
+    let router = health::router(Health { checks, metrics: install_metrics().unwrap() });
+    let ask = || router.clone().oneshot(at(Method::GET, "/readyz"));
+    let (first, second) = tokio::join!(ask(), ask());
+    for answer in [first.unwrap(), second.unwrap()] {
+        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(body(answer).await["checks"][0]["name"], "checks");
+    }
+    assert_eq!(looks.load(Ordering::SeqCst), 1, "the second did not look");
+    drop(release);
+    assert_eq!(ask().await.unwrap().status(), StatusCode::OK);
 }
 
 #[tokio::test]
