@@ -4,7 +4,7 @@ use crate::source::{Finding, Source};
 
 /// Who may depend on what; the same list stands in deny.toml for dependencies of dependencies.
 const WRAPPERS: &[(&str, &[&str])] = &[
-    ("rumqttc", &["common/runtime"]),
+    ("rumqttc", &["common/runtime", "tests/bench"]),
     ("mqtt5", &["cloud-hub"]),
     ("rusqlite", &["common/runtime", "store-node", "tests", "tests/bench", "tests/slow-disk"]),
     ("postgres", &["common/runtime"]),

@@ -13,6 +13,7 @@ mod report;
 mod sales;
 mod shop;
 mod start;
+mod stores;
 mod till;
 mod wire;
 
@@ -52,6 +53,8 @@ enum Case {
     Ingest,
     /// A large hub does, on PostgreSQL, with one replica and with three
     IngestLarge,
+    /// Hundreds and thousands of stores at one small hub
+    Stores,
 }
 
 /// The sections of the page, in order.
@@ -68,6 +71,9 @@ const SECTIONS: &[&str] = &[
     "ingest",
     "ingest-large-1",
     "ingest-large-3",
+    "stores-rush",
+    "stores-curve",
+    "stores-return",
 ];
 
 /// What every case is told.
@@ -106,6 +112,7 @@ async fn measure(case: Case, bench: &Bench) -> Result<Vec<Section>> {
         Case::Memory => memory::run(bench).await,
         Case::Ingest => ingest::run(bench).await,
         Case::IngestLarge => ingest::run_large(bench).await,
+        Case::Stores => stores::run(bench).await,
     }
 }
 
