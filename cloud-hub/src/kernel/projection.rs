@@ -26,7 +26,10 @@ use crate::kernel::journal::{Entry, Journal, entry_list, hash_fetch, stream_list
 pub const SLICE_ENTRIES_MAX: usize = 1_000;
 
 /// Slices, each of another journal, that are folded side by side and share a commit.
-const SLICES_MAX: usize = 16;
+const SLICES_MAX: usize = 64;
+
+/// Entries of all slices that share a commit: what one reading of many short slices, or of a few long ones, holds in memory.
+const ENTRIES_MAX: u64 = 16_000;
 
 /// Positions that one projection may have: as many as there may be journals.
 const POSITIONS_MAX: i64 = 100_000;
@@ -116,6 +119,26 @@ impl fmt::Debug for ProjectionRunner {
 /// Journals whose slice could not be folded: how often in a row, and when to try again.
 type Stalled = BTreeMap<JournalId, (u32, Duration)>;
 
+/// A journal that is ahead of the projection.
+struct Due {
+    journal: JournalId,
+    /// How far it is folded.
+    position: Head,
+    /// How many entries it is ahead.
+    entries: u64,
+}
+
+/// How many of them, from the first on, are folded in one commit: at least one.
+fn group_size(due: &[Due]) -> usize {
+    let slice_max = u64::try_from(SLICE_ENTRIES_MAX).unwrap_or(u64::MAX);
+    let mut entries = 0;
+    let fits = |due: &&Due| {
+        entries += due.entries.min(slice_max);
+        entries <= ENTRIES_MAX
+    };
+    due.iter().take(SLICES_MAX).take_while(fits).count().max(1)
+}
+
 /// What one pass did.
 struct Pass {
     /// Whether there may be more to do at once.
@@ -146,7 +169,7 @@ impl ProjectionRunner {
         let mut stalled = Stalled::new();
         while !stop.is_cancelled() {
             commits.mark_unchanged();
-            if self.pass(&mut stalled).await?.more {
+            if self.pass(&mut stalled, &stop).await?.more {
                 continue;
             }
             let retry_at = stalled.values().map(|(_, at)| *at).min();
@@ -166,9 +189,9 @@ impl ProjectionRunner {
     /// [`ProjectionError`] of the first journal that cannot be folded; the others are folded all the same.
     pub async fn catch_up(&self) -> Result<(), ProjectionError> {
         let mut stalled = Stalled::new();
-        let mut failure = None;
+        let (mut failure, to_the_end) = (None, CancellationToken::new());
         loop {
-            let pass = self.pass(&mut stalled).await?;
+            let pass = self.pass(&mut stalled, &to_the_end).await?;
             failure = failure.or(pass.failure);
             if !pass.more {
                 return failure.map_or(Ok(()), Err);
@@ -220,7 +243,7 @@ impl ProjectionRunner {
             .await
     }
 
-    async fn pass(&self, stalled: &mut Stalled) -> Result<Pass, ProjectionError> {
+    async fn pass(&self, stalled: &mut Stalled, stop: &CancellationToken) -> Result<Pass, ProjectionError> {
         let name = self.projection.name();
         let heads = self.journal.db().read_async(stream_list).await?;
         let positions = self.db.read_async(move |tx| position_map(tx, name)).await?;
@@ -233,15 +256,20 @@ impl ProjectionRunner {
             lag = lag.saturating_add(state.head.seq.saturating_sub(position.seq));
             match stalled.get(&state.journal) {
                 Some((_, retry_at)) if now < *retry_at => stalled_count = stalled_count.saturating_add(1),
-                Some(_) | None if state.head.seq > position.seq => due.push((state.journal, position)),
+                Some(_) | None if state.head.seq > position.seq => {
+                    due.push(Due { journal: state.journal, position, entries: state.head.seq - position.seq });
+                }
                 Some(_) | None => {}
             }
         }
         gauge!("hub_projection_lag_events", "projection" => name).set(number(lag));
         gauge!("hub_projection_stalled_journals", "projection" => name).set(f64::from(stalled_count));
-        let more = !due.is_empty();
-        due.truncate(SLICES_MAX);
-        let failure = self.fold(due, stalled).await?;
+        // Every journal has its turn before any has its second: a long or a busy one holds up nobody.
+        let (more, mut failure) = (!due.is_empty(), None);
+        while !due.is_empty() && !stop.is_cancelled() {
+            let group = due.drain(..group_size(&due)).map(|due| (due.journal, due.position)).collect();
+            failure = failure.or(self.fold(group, stalled).await?);
+        }
         Ok(Pass { more, failure })
     }
 
@@ -250,9 +278,6 @@ impl ProjectionRunner {
         due: Vec<(JournalId, Head)>,
         stalled: &mut Stalled,
     ) -> Result<Option<ProjectionError>, ProjectionError> {
-        if due.is_empty() {
-            return Ok(None);
-        }
         let slices = self.journal.db().read_async(move |tx| slice_list(tx, &due)).await?;
         let journals: Vec<_> = slices.iter().map(|(slice, _)| slice.journal).collect();
         let commands = slices.into_iter().map(|(slice, position)| {

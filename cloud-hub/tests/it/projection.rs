@@ -1,7 +1,8 @@
 //! The runner: exactly once whatever fails, rebuilt to the same, and nobody waits for a journal that cannot be folded.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cloud_hub::kernel::db::Db;
@@ -49,6 +50,8 @@ struct Counting {
     panics: AtomicU32,
     /// Fails every slice of node 21.
     refuse_21: AtomicBool,
+    /// Whose slices were folded, in order.
+    turns: Mutex<Vec<u32>>,
 }
 
 impl Projection for Counting {
@@ -62,6 +65,7 @@ impl Projection for Counting {
 
     fn apply(&self, tx: &WriteTx<'_>, slice: &Slice) -> Result<(), ProjectionError> {
         let node = slice.journal.author.as_node().unwrap().get();
+        self.turns.lock().unwrap().push(node);
         for entry in &slice.entries {
             tx.execute(
                 "INSERT INTO folded VALUES (?1, 1, ?2, ?3)
@@ -205,6 +209,22 @@ async fn a_journal_that_cannot_be_folded_holds_up_no_other_and_is_folded_later()
     bench.counting.refuse_21.store(false, Ordering::SeqCst);
     assert_eq!(rows(2).await, [(21, 4, sum_to(4), 1), (31, 6, sum_to(6), 1)]);
     assert!(tasks.stop(Duration::from_secs(5)).await.is_clean());
+}
+
+/// More journals than share a commit, and the first ones have more than one slice.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_journal_has_its_turn_before_any_has_its_second() {
+    let bench = Bench::new();
+    let nodes: Vec<u32> = (1..=80).map(|store| store * 10 + 1).collect();
+    for node in &nodes {
+        let events = if *node < 200 { 1_100 } else { 2 };
+        bench.append(&author(*node, StreamKind::Sales, events), 1).await;
+    }
+    bench.runner.catch_up().await.unwrap();
+    let turns = bench.counting.turns.lock().unwrap().clone();
+    let first: BTreeSet<u32> = turns.iter().copied().take(nodes.len()).collect();
+    assert_eq!(first, nodes.iter().copied().collect(), "{turns:?}");
+    assert_eq!(bench.folded().await.0.len(), nodes.len());
 }
 
 #[tokio::test(flavor = "multi_thread")]
