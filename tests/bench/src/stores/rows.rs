@@ -9,6 +9,7 @@ use crate::report::{Section, Verdict};
 const RUSH_PERCENT_MAX: u64 = 25;
 const STORES_WANTED: usize = 20_000;
 const BACK_US_MAX: u64 = 3_000_000;
+const BACK_STORES: usize = 10_000;
 
 /// Of both cores, in percent.
 fn percent(cpu_us: u64, took_us: u64) -> u64 {
@@ -102,7 +103,8 @@ pub(super) fn storm(back: &Return) -> Section {
     let mut section = Section::new("stores-return", "All stores come back at once after the hub was killed");
     section.tell("stores", stores(back.stores));
     section.tell("all in session", ms(back.in_session_us));
-    let reached = Verdict::of(back.acked_us <= BACK_US_MAX);
+    // With fewer stores than the goal names, the time says nothing of it.
+    let reached = if back.stores < BACK_STORES { Verdict::Told } else { Verdict::of(back.acked_us <= BACK_US_MAX) };
     section.row("all tickets acknowledged", ms(back.acked_us), "<= 3 s for 10,000 stores", reached);
     section.tell("all tickets in the reports", ms(back.reported_us));
     section.tell("tickets", thousands(back.tickets));
