@@ -54,6 +54,12 @@ struct Counting {
     turns: Mutex<Vec<u32>>,
 }
 
+impl Counting {
+    fn turn_of(&self, node: u32) {
+        self.turns.lock().unwrap().push(node);
+    }
+}
+
 impl Projection for Counting {
     fn name(&self) -> &'static str {
         "counting"
@@ -65,7 +71,7 @@ impl Projection for Counting {
 
     fn apply(&self, tx: &WriteTx<'_>, slice: &Slice) -> Result<(), ProjectionError> {
         let node = slice.journal.author.as_node().unwrap().get();
-        self.turns.lock().unwrap().push(node);
+        self.turn_of(node);
         for entry in &slice.entries {
             tx.execute(
                 "INSERT INTO folded VALUES (?1, 1, ?2, ?3)
