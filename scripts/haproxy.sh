@@ -9,8 +9,9 @@
 set -euo pipefail
 deploy=$(cd "$(dirname "$0")/.." && pwd)/deploy/haproxy
 
-# HAProxy cannot take a free port by itself: so many are tried, below those that connections get.
-tries_max=50
+kind=haproxy
+# shellcheck source=scripts/own-server.sh
+source "$(dirname "$0")/own-server.sh"
 
 program() {
   PATH=$PATH:/usr/sbin:/usr/local/sbin
@@ -70,32 +71,9 @@ run() {
 }
 
 start() {
-  local try
   folder=/tmp/percolate-http.$$.$RANDOM
   mkdir -m 700 "$folder"
-  for ((try = 1; try <= tries_max; try++)); do
-    if run "$@"; then return; fi
-    if ! grep -q 'Address already in use' "$folder/log"; then break; fi
-  done
-  cat "$folder/log" >&2
-  rm -rf "$folder"
-  exit 1
-}
-
-# The number of its process, if it runs. Another process may have the number of one that is gone.
-running() {
-  local pid
-  pid=$(cat "$folder/pid")
-  [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = haproxy ] && ! grep -qs '^State:.Z' "/proc/$pid/status" && echo "$pid"
-}
-
-stop() {
-  local pid
-  if pid=$(running); then
-    kill -TERM "$pid"
-    while running >/dev/null; do sleep 0.02; done
-  fi
-  rm -rf "$folder"
+  begin run "$@"
 }
 
 usage() {
@@ -119,10 +97,6 @@ case "$command" in
 esac
 case "$command" in
   start) echo "$folder" ;;
-  hold)
-    trap stop EXIT
-    echo "$folder"
-    cat >/dev/null
-    ;;
+  hold) hold ;;
   stop) stop ;;
 esac

@@ -10,8 +10,9 @@
 set -euo pipefail
 deploy=$(cd "$(dirname "$0")/.." && pwd)/deploy/mosquitto
 
-# Mosquitto cannot take a free port by itself: so many are tried, below those that connections get.
-tries_max=50
+kind=mosquitto
+# shellcheck source=scripts/own-server.sh
+source "$(dirname "$0")/own-server.sh"
 
 program() {
   PATH=$PATH:/usr/sbin:/usr/local/sbin
@@ -56,8 +57,11 @@ run() {
   echo "$1" >"$folder/port"
 }
 
+run_somewhere() {
+  run $((16384 + RANDOM % 16384))
+}
+
 start() {
-  local try
   folder=/tmp/percolate-mqtt.$$.$RANDOM
   mkdir -m 700 "$folder"
   cp "$deploy/percolate.acl" "$folder/"
@@ -67,39 +71,13 @@ start() {
     chmod 710 "$folder"
     chmod 640 "$folder"/percolate.*
   fi
-  for ((try = 1; try <= tries_max; try++)); do
-    if run $((16384 + RANDOM % 16384)); then
-      return
-    fi
-    if ! grep -q 'Address already in use' "$folder/log"; then break; fi
-  done
-  cat "$folder/log" >&2
-  rm -rf "$folder"
-  exit 1
-}
-
-# The number of its process, if it runs. Another process may have the number of one that is gone.
-running() {
-  local pid
-  pid=$(cat "$folder/pid")
-  [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = mosquitto ] && ! grep -q '^State:.Z' "/proc/$pid/status" && echo "$pid"
+  begin run_somewhere
 }
 
 signal() {
   local pid
   pid=$(running) || { echo "mosquitto.sh: the one in $folder does not run" >&2; exit 1; }
   kill "$1" "$pid"
-}
-
-stop() {
-  local pid
-  if pid=$(running); then
-    # One that is frozen hears nothing else.
-    kill -TERM "$pid"
-    kill -CONT "$pid" 2>/dev/null || true
-    while running >/dev/null; do sleep 0.02; done
-  fi
-  rm -rf "$folder"
 }
 
 usage() {
@@ -122,11 +100,7 @@ case "$command" in
 esac
 case "$command" in
   start) echo "$folder" ;;
-  hold)
-    trap stop EXIT
-    echo "$folder"
-    cat >/dev/null
-    ;;
+  hold) hold ;;
   stop) stop ;;
   freeze) signal -STOP ;;
   kill)

@@ -1,41 +1,24 @@
 //! A chain moves from files to PostgreSQL while its shops sell; the move is killed at every step and run again.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::process::Child;
 
 use anyhow::{Result, ensure};
 use system_tests::audit::proven_at;
-use system_tests::books::{any_item, complete_at, store_totals, text, ticket, totals_at};
+use system_tests::books::{complete_at, sell_each, store_totals, totals_at};
 use system_tests::harness::large::Ground;
-use system_tests::harness::{Hub, Node, NodeSpec};
+use system_tests::harness::{Hub, Node};
 
 /// Sales of each shop at a time.
 const SALES: usize = 5;
 
-async fn shops(scratch: &Path, ground: &Ground, broker: &str) -> Result<Vec<Node>> {
-    let mut shops = Vec::new();
-    for store in [1, 2] {
-        let spec = NodeSpec::store(store);
-        let password = ground.mosquitto.password_file(&format!("n{}", spec.node));
-        let extra = ["--hub-password-file", &password.to_string_lossy(), "--hub-retry-s-max", "1"];
-        shops.push(Node::start(scratch, spec, broker, &extra).await?);
-    }
-    for shop in &shops {
-        shop.ready().await?;
-    }
-    Ok(shops)
+async fn shops(ground: &Ground, broker: &str) -> Result<Vec<Node>> {
+    Ok(vec![ground.shop(1, broker).await?, ground.shop(2, broker).await?])
 }
 
+/// Sales at each shop, answered whatever happens to the hub.
 async fn sell(shops: &[Node], told: &mut [BTreeSet<String>], key: &str) -> Result<()> {
-    for (shop, told) in shops.iter().zip(told) {
-        let item = any_item(shop).await?;
-        for sale in 0..SALES {
-            let answer = shop.client.post("/v1/tickets", &format!("{key}-{sale}"), &ticket("T1", item, 1)).await?;
-            told.insert(text(&answer, "/ticket_id")?);
-        }
-    }
-    Ok(())
+    sell_each(shops, told, (SALES, key)).await
 }
 
 /// SIGKILL; it must not have ended by itself.
@@ -56,7 +39,7 @@ async fn a_chain_is_moved_while_its_shops_sell_and_the_move_is_killed_at_every_s
     let scratch = tempfile::tempdir()?;
     let Some(ground) = Ground::new("moving", scratch.path(), &["n11", "n21"]).await? else { return Ok(()) };
     let mut small = Hub::start(scratch.path()).await?;
-    let mut before = shops(scratch.path(), &ground, &small.mqtt).await?;
+    let mut before = shops(&ground, &small.mqtt).await?;
     let mut told = vec![BTreeSet::new(); before.len()];
     sell(&before, &mut told, "small").await?;
     for step in ["step 1", "step 2", "step 3", "step 4"] {
@@ -86,7 +69,7 @@ async fn a_chain_is_moved_while_its_shops_sell_and_the_move_is_killed_at_every_s
     for shop in &mut before {
         shop.stop().await?;
     }
-    let after = shops(scratch.path(), &ground, &ground.mosquitto.address().to_string()).await?;
+    let after = shops(&ground, &ground.mosquitto.address().to_string()).await?;
     sell(&after, &mut told, "large").await?;
     for (shop, told) in after.iter().zip(&told) {
         complete_at(&large.client, shop).await?;

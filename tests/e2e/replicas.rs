@@ -2,13 +2,12 @@
 //! the shops sell, and so are the broker and the sessions with the database.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use system_tests::audit::proven_at;
-use system_tests::books::{any_item, complete_at, list, number, store_totals, text, ticket};
+use system_tests::books::{complete_at, list, number, sell_each, store_totals, text};
 use system_tests::harness::large::{Ground, Replica};
-use system_tests::harness::{Client, Node, NodeSpec, eventually, shared_data, skipped};
+use system_tests::harness::{Client, Node, eventually, shared_data, skipped};
 use system_tests::imports::{STORES, equal_to_file_at, import, known_file};
 use tokio::task::JoinSet;
 
@@ -21,30 +20,18 @@ const SALES: usize = 3;
 /// How often three replicas are given something to share before one of them is thought to take nothing.
 const SHARES_MAX: usize = 40;
 
-async fn shops(scratch: &Path, ground: &Ground) -> Result<Vec<Node>> {
+async fn shops(ground: &Ground) -> Result<Vec<Node>> {
+    let broker = ground.mosquitto.address().to_string();
     let mut shops = Vec::new();
     for store in [1, 2, 3] {
-        let spec = NodeSpec::store(store);
-        let password = ground.mosquitto.password_file(&format!("n{}", spec.node));
-        let extra = ["--hub-password-file", &password.to_string_lossy(), "--hub-retry-s-max", "1"];
-        shops.push(Node::start(scratch, spec, &ground.mosquitto.address().to_string(), &extra).await?);
-    }
-    for shop in &shops {
-        shop.ready().await?;
+        shops.push(ground.shop(store, &broker).await?);
     }
     Ok(shops)
 }
 
-/// Sales at each shop, answered whatever happens to the hub. What they were answered with is added.
+/// Sales at each shop, answered whatever happens to the hub.
 async fn sell(shops: &[Node], told: &mut [BTreeSet<String>], key: &str) -> Result<()> {
-    for (shop, told) in shops.iter().zip(told) {
-        let item = any_item(shop).await?;
-        for sale in 0..SALES {
-            let answer = shop.client.post("/v1/tickets", &format!("{key}-{sale}"), &ticket("T1", item, 1)).await?;
-            told.insert(text(&answer, "/ticket_id")?);
-        }
-    }
-    Ok(())
+    sell_each(shops, told, (SALES, key)).await
 }
 
 fn at(replicas: &mut [Replica], number: usize) -> Result<&mut Replica> {
@@ -125,7 +112,7 @@ async fn parts_of_a_large_hub_are_killed_in_turn_and_nothing_is_lost_or_doubled(
             replicas.push(ground.start(&format!("{part}-{number}"), part, &[]).await?);
         }
     }
-    let shops = shops(scratch.path(), &ground).await?;
+    let shops = shops(&ground).await?;
     let mut told = vec![BTreeSet::new(); shops.len()];
     for round in 0..ROUNDS {
         sell(&shops, &mut told, &format!("before-{round}")).await?;
@@ -185,7 +172,7 @@ async fn parts_of_a_large_hub_are_restarted_in_turn_and_say_so_before_they_stop(
             parts.push(ground.start(&format!("{part}-{number}"), part, &[]).await?);
         }
     }
-    let shops = shops(scratch.path(), &ground).await?;
+    let shops = shops(&ground).await?;
     let mut told = vec![BTreeSet::new(); shops.len()];
     for (number, part) in parts.iter_mut().enumerate() {
         sell(&shops, &mut told, &format!("before-{number}")).await?;
@@ -243,7 +230,7 @@ async fn an_import_into_a_large_hub_comes_to_the_same_cent_while_its_parts_are_k
             replicas.push(ground.start(&format!("{part}-{number}"), part, &[]).await?);
         }
     }
-    let shops = shops(scratch.path(), &ground).await?;
+    let shops = shops(&ground).await?;
     let mut importing = JoinSet::new();
     let mut import = import(&copy, &shops)?;
     importing.spawn(async move { import.output().await });

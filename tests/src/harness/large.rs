@@ -10,7 +10,7 @@ use own_mosquitto::Mosquitto;
 use percolate_runtime::postgres::Admin;
 
 use super::process::{Server, text};
-use super::{Client, demo_menu, program, skipped};
+use super::{Client, Node, NodeSpec, demo_menu, program, skipped};
 
 /// Where the tests' own server is: `scripts/postgres.sh start` says.
 const SERVER: &str = "PERCOLATE_TEST_POSTGRES";
@@ -63,6 +63,19 @@ impl Ground {
         let mut server = serve(&data, "127.0.0.1:0", &arguments)?;
         let http = text(&server.endpoints().await?, "http")?;
         Ok(Replica { server, client: Client::new(&http, &self.scratch)?, arguments })
+    }
+
+    /// Starts a shop that comes with its account to a broker, the chain's or another one, and waits until it sells.
+    ///
+    /// # Errors
+    /// If it does not come up.
+    pub async fn shop(&self, store: u32, broker: &str) -> Result<Node> {
+        let spec = NodeSpec::store(store);
+        let password = path(&self.mosquitto.password_file(&format!("n{}", spec.node)));
+        let extra = ["--hub-password-file", &password, "--hub-retry-s-max", "1"];
+        let shop = Node::start(&self.scratch, spec, broker, &extra).await?;
+        shop.ready().await?;
+        Ok(shop)
     }
 
     /// Tries to start such a process where it is to refuse that, and gives what it says.

@@ -11,7 +11,7 @@ use percolate_runtime::storage::{ReadTx, StorageError, WriteTx};
 use super::Entry;
 use super::append::Fresh;
 use super::quarters::quarter_ensure;
-use super::read::{Held, READ_BYTES_MAX, entry, stream_state};
+use super::read::{READ_BYTES_MAX, entry};
 use crate::kernel::db::{journal_columns, journal_taken, seq_column, seq_from_column};
 
 /// Quarters of one journal that one listing holds: more than a life ever sees.
@@ -44,17 +44,9 @@ fn author_insert(tx: &WriteTx<'_>, author: AuthorId) -> Result<(), StorageError>
     Ok(())
 }
 
-pub(super) fn held_fetch(tx: &ReadTx<'_>, journal: &JournalId) -> Result<Option<Held>, StorageError> {
-    let (author, incarnation, stream) = journal_columns(journal);
-    let found = tx.query_optional(
-        "SELECT period, author, incarnation, stream, seq, hash, announced_seq, parked_events, last_at_ms, received_at_ms,
-                forked_at_seq
-         FROM journal_stream WHERE author = ?1 AND incarnation = ?2 AND stream = ?3",
-        params![author, incarnation, stream],
-        |row| Ok((row.take()?, stream_state(row)?)),
-    )?;
-    Ok(found.and_then(|(place, state)| Some(Held { place, state: state? })))
-}
+pub(super) const HELD: &str = "SELECT period, author, incarnation, stream, seq, hash, announced_seq, parked_events,
+        last_at_ms, received_at_ms, forked_at_seq
+     FROM journal_stream WHERE author = ?1 AND incarnation = ?2 AND stream = ?3";
 
 /// Its place is the quarter of its last entry: none yet.
 pub(super) fn stream_insert(tx: &WriteTx<'_>, journal: &JournalId, now: UtcMillis) -> Result<i64, StorageError> {

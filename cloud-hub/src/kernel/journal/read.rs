@@ -199,10 +199,14 @@ pub(super) struct Held {
 
 /// As [`stream_fetch`], for whoever is about to write.
 pub(super) fn held_fetch(tx: &ReadTx<'_>, journal: &JournalId) -> Result<Option<Held>, StorageError> {
-    match tx.engine() {
-        EngineKind::Sqlite => sqlite::held_fetch(tx, journal),
-        EngineKind::Postgres => postgres::held_fetch(tx, journal),
-    }
+    let (author, incarnation, stream) = journal_columns(journal);
+    let sql = match tx.engine() {
+        EngineKind::Sqlite => sqlite::HELD,
+        EngineKind::Postgres => postgres::HELD,
+    };
+    let found =
+        tx.query_optional(sql, params![author, incarnation, stream], |row| Ok((row.take()?, stream_state(row)?)))?;
+    Ok(found.and_then(|(place, state)| Some(Held { place, state: state? })))
 }
 
 /// The chain hash of an entry that is held.
@@ -225,7 +229,7 @@ pub(super) fn entry(row: &mut Row<'_>) -> Result<Entry, StorageError> {
     Ok(Entry { seq, hash, bytes: row.take()?, parked: row.take()?, alias: row.take()? })
 }
 
-pub(super) fn stream_state(row: &mut Row<'_>) -> Result<Option<StreamState>, StorageError> {
+fn stream_state(row: &mut Row<'_>) -> Result<Option<StreamState>, StorageError> {
     let Some(journal) = journal_taken(row)? else { return Ok(None) };
     Ok(Some(StreamState {
         journal,

@@ -77,15 +77,15 @@ struct Looks {
 
 impl Looks {
     async fn look(&self) -> Vec<Check> {
-        let Ok(turn) = tokio::time::timeout(LOOK_TIME_MAX, self.turn.clone().lock_owned()).await else {
-            return not_looked("the last look has not ended yet; see the log");
-        };
-        let checks = self.checks.clone();
-        let looking = tasks::blocking(move || {
-            let _until_it_ends = turn;
-            checks()
+        let looked = tokio::time::timeout(LOOK_TIME_MAX, async {
+            let (turn, checks) = (self.turn.clone().lock_owned().await, self.checks.clone());
+            tasks::blocking(move || {
+                let _until_it_ends = turn;
+                checks()
+            })
+            .await
         });
-        match tokio::time::timeout(LOOK_TIME_MAX, looking).await {
+        match looked.await {
             Ok(Ok(checks)) => checks,
             Ok(Err(tasks::Panicked)) => not_looked("a check panicked; see the log"),
             Err(_elapsed) => not_looked("nothing answered in time; see the log"),
