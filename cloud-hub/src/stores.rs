@@ -48,6 +48,9 @@ impl Stores {
         if journal.db().is_ours() {
             journal.quarters_ensure(clock.now()).await.map_err(failed(journal::NAME))?;
         }
+        if journal.db().is_ours() {
+            parked::retry(&journal).await.map_err(failed(journal::NAME))?;
+        }
         let context = ServiceContext { data_dir, engine, journal, clock, entropy };
         let catalog = match parts.contains(&Part::Catalog) {
             true => Some(catalog::open(&context).await?),
@@ -60,9 +63,6 @@ impl Stores {
                 context.engine.opened(move || reporting::parts(&own)).await.map_err(failed(reporting::NAME))?;
             for projection in &opened.projections {
                 projection.reconcile().await?;
-            }
-            if context.journal.db().is_ours() {
-                parked::retry(&context.journal, &opened.projections).await?;
             }
             reporting = Some(opened);
         }

@@ -27,7 +27,7 @@ enum Place {
 const PURE: &[&str] = &["common/src/"];
 const EVERYWHERE: &[&str] = &[""];
 const PURE_WHY: &str = "common is pure: take it as an argument, or do it in common/runtime";
-const SQL_WHY: &str = "SQL lives in store-node/src/store, hub */store, kernel/journal, kernel/{db,duty,outbox,projection} \
+const SQL_WHY: &str = "SQL lives in store-node/src/store, hub */store, kernel/journal, kernel/{db,duty,outbox,projection,unread} \
                        and runtime's database files";
 const ENGINE_WHY: &str = "the database crate lives in the runtime's database files and store-node/src/store; the hub names no \
                           engine, it takes percolate_runtime::storage";
@@ -57,6 +57,7 @@ const SQL_PLACES: &[Place] = &[
     Place::At("cloud-hub/src/kernel/journal/"),
     Place::At("cloud-hub/src/kernel/outbox.rs"),
     Place::At("cloud-hub/src/kernel/projection.rs"),
+    Place::At("cloud-hub/src/kernel/unread.rs"),
     Place::At("cloud-hub/src/moving/tables.rs"),
     Place::At("cloud-hub/src/prepare.rs"),
     Place::Named("store"),

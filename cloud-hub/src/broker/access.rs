@@ -58,7 +58,7 @@ fn may_publish(client_id: &str, topic: &str) -> bool {
     let Some(node) = client_node(client_id) else { return client_id.starts_with(HUB_PREFIX) };
     match topic.parse() {
         Ok(Topic::Up(of, _) | Topic::UpSession(of) | Topic::Presence(of)) => of == node,
-        Ok(Topic::Down(..) | Topic::DownSession(_) | Topic::AllDown(_) | Topic::HubDownlink) | Err(_) => false,
+        Ok(Topic::Down(_) | Topic::DownSession(_) | Topic::AllDown(_) | Topic::HubDownlink) | Err(_) => false,
     }
 }
 
@@ -122,8 +122,9 @@ mod tests {
         {
             assert!(!may_publish("n11", topic), "{topic}");
         }
-        assert!(may_subscribe("n11", "percolate/v1/n11/down/+") && may_subscribe("n11", "percolate/v1/all/down/+"));
-        for filter in ["#", "+/+/#", "percolate/v1/+/down/+", "percolate/v1/n12/down/+", "$share/g/percolate/v1/+/up/+"]
+        assert!(node_subscriptions(NodeId::new(11)).iter().all(|own| may_subscribe("n11", own)));
+        for filter in
+            ["#", "+/+/#", "percolate/v1/+/down/+", "percolate/v1/n12/down/batch", "$share/g/percolate/v1/+/up/+"]
         {
             assert!(!may_subscribe("n11", filter), "{filter}");
             assert!(may_subscribe("hub-1", filter));

@@ -2,6 +2,7 @@
 //!
 //! Each service has one of its own, and the journal is one. Nobody opens another's.
 
+use std::collections::BTreeSet;
 use std::future::{Future, poll_fn};
 use std::path::Path;
 use std::pin::Pin;
@@ -10,6 +11,7 @@ use std::task::{Context, Poll};
 use tokio::sync::watch;
 
 use percolate_common::journal::{AuthorId, Hash, Head, Incarnation, JournalId, StreamKind};
+use percolate_runtime::changes::{Changed, Changes, Following};
 use percolate_runtime::database::DatabaseOptions;
 use percolate_runtime::follower::Follower;
 use percolate_runtime::migrate;
@@ -29,6 +31,8 @@ pub struct Db {
     name: &'static str,
     access: Access,
     readers: ReadPool,
+    /// Told of by this process alone.
+    changes: Changes,
 }
 
 /// Whose database it is.
@@ -51,13 +55,14 @@ impl Db {
         let name = schema.name;
         let place = engine.place(name, data_dir)?;
         let database = DatabaseOptions::new(place.clone(), schema.migrations(&place)).open()?;
+        let changes = database.changes();
         let (writer, readers) = match engine {
             Engine::Threads | Engine::Server(_) => {
                 (Writer::start(WriterOptions::new(name), database)?, ReadPool::open(&place, READERS)?)
             }
             Engine::Inline(hook) => (Writer::inline(name, database, hook.clone()), ReadPool::open_inline(&place)?),
         };
-        Ok(Self { name, access: Access::Owner(writer), readers })
+        Ok(Self { name, access: Access::Owner(writer), readers, changes })
     }
 
     /// Opens a database that another process writes, as the role of a service that may read it. Blocks.
@@ -68,7 +73,8 @@ impl Db {
         let server = server.schema(schema.name, service)?;
         let readers = ReadPool::open(&server.clone().into(), READERS)?;
         readers.read(|tx| migrate::check(tx, schema.postgres))?;
-        Ok(Self { name: schema.name, access: Access::Guest(Follower::start(&server)?), readers })
+        let access = Access::Guest(Follower::start(&server)?);
+        Ok(Self { name: schema.name, access, readers, changes: Changes::default() })
     }
 
     /// Opens a database file to look at it, whether or not a hub has it open. Blocks.
@@ -78,7 +84,7 @@ impl Db {
     pub fn open_file(schema: &'static Schema, data_dir: &Path) -> Result<Self, StorageError> {
         let readers = ReadPool::open(&Engine::Threads.place(schema.name, data_dir)?, 1)?;
         readers.read(|tx| migrate::check(tx, schema.sqlite))?;
-        Ok(Self { name: schema.name, access: Access::Looker, readers })
+        Ok(Self { name: schema.name, access: Access::Looker, readers, changes: Changes::default() })
     }
 
     /// Whether it is on a server, where other processes may be at work, too.
@@ -197,6 +203,13 @@ impl Db {
         }
     }
 
+    /// Journals that are written from now on; the first time, all.
+    #[must_use]
+    pub fn follow(&self) -> JournalsFollowed {
+        let all_are_ours = self.is_ours() && !self.is_on_server();
+        JournalsFollowed { following: all_are_ours.then(|| self.changes.follow()) }
+    }
+
     /// Finishes what waits, checkpoints, and takes nothing more.
     pub async fn stop(&self) {
         match &self.access {
@@ -221,6 +234,23 @@ impl Db {
     }
 }
 
+/// What is written to the journals of a database. Where other processes write, too, nobody tells which.
+#[derive(Debug)]
+pub struct JournalsFollowed {
+    following: Option<Following>,
+}
+
+impl JournalsFollowed {
+    /// Which journals were written since this was asked last, at most; nothing if any may have been.
+    #[must_use]
+    pub fn take(&self) -> Option<BTreeSet<JournalId>> {
+        match self.following.as_ref()?.take() {
+            Changed::These(keys) => Some(keys.into_iter().filter_map(journal_of_columns).collect()),
+            Changed::All => None,
+        }
+    }
+}
+
 /// The columns `author`, `incarnation` and `stream` of a journal.
 #[must_use]
 pub fn journal_columns(journal: &JournalId) -> (i64, i64, i64) {
@@ -232,15 +262,15 @@ pub fn journal_columns(journal: &JournalId) -> (i64, i64, i64) {
 /// # Errors
 /// [`StorageError`] if they are not numbers.
 pub fn journal_taken(row: &mut Row<'_>) -> Result<Option<JournalId>, StorageError> {
-    let (author, incarnation, stream) = (row.take::<i64>()?, row.take::<i64>()?, row.take::<i64>()?);
-    let named = || {
-        Some(JournalId {
-            author: AuthorId::from_number(u32::try_from(author).ok()?),
-            incarnation: Incarnation::new(incarnation.cast_unsigned()),
-            stream: StreamKind::from_number(u8::try_from(stream).ok()?)?,
-        })
-    };
-    Ok(named())
+    Ok(journal_of_columns([row.take()?, row.take()?, row.take()?]))
+}
+
+fn journal_of_columns([author, incarnation, stream]: [i64; 3]) -> Option<JournalId> {
+    Some(JournalId {
+        author: AuthorId::from_number(u32::try_from(author).ok()?),
+        incarnation: Incarnation::new(incarnation.cast_unsigned()),
+        stream: StreamKind::from_number(u8::try_from(stream).ok()?)?,
+    })
 }
 
 /// A sequence number as a column.

@@ -65,7 +65,10 @@ fn describe_projections() {
     describe_gauge!("hub_projection_stalled_journals", "Journals whose next entries a projection could not fold");
     describe_counter!("hub_projection_entries_total", "Entries that a projection has folded");
     describe_counter!("hub_projection_failures_total", "Slices that a projection could not fold; they are tried again");
-    describe_counter!("hub_projection_refolds_total", "Projections that were ahead of a restored journal at start");
+    describe_counter!(
+        "hub_projection_refolds_total",
+        "Projections that were folded anew: ahead of a restored journal, or able to read what was passed over"
+    );
     describe_gauge!(
         "hub_stock_divergence",
         "Stock items whose fold of events differs from the totals of their authors"

@@ -12,6 +12,7 @@ pub mod metrics;
 pub mod outbox;
 pub mod parked;
 pub mod projection;
+pub mod unread;
 
 use std::fmt;
 use std::future::Future;

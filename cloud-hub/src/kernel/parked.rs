@@ -6,19 +6,16 @@ use percolate_common::wire::event;
 use percolate_runtime::storage::StorageError;
 
 use crate::kernel::journal::{Journal, entries_unpark, parked_list};
-use crate::kernel::projection::{ProjectionError, ProjectionRunner};
 
 /// Parked entries that are looked at in one reading, and unparked in one transaction.
 const PAGE_ENTRIES: u32 = 1_000;
 
-/// Unparks what this program can read; tells how many entries that were. Projections have passed these entries, and fold
-/// everything anew. Call it before anybody may write the journal.
-///
-/// They forget first: a process that dies between the two finds the entries parked, and does it all again.
+/// Unparks what this program can read; tells how many entries that were. Nodes are told of the others only. What projections
+/// have passed over is their own business: each may be of another version.
 ///
 /// # Errors
-/// [`ProjectionError`] if a database cannot be read or written.
-pub async fn retry(journal: &Journal, projections: &[ProjectionRunner]) -> Result<u64, ProjectionError> {
+/// [`StorageError`] if the journal cannot be read or written.
+pub async fn retry(journal: &Journal) -> Result<u64, StorageError> {
     let (mut after, mut unparked) = (None, 0);
     loop {
         let page = journal.db().read_async(move |tx| parked_list(tx, after, PAGE_ENTRIES)).await?;
@@ -28,11 +25,6 @@ pub async fn retry(journal: &Journal, projections: &[ProjectionRunner]) -> Resul
         let readable: Vec<(JournalId, u64)> = readable.map(|(journal, entry)| (*journal, entry.seq)).collect();
         if readable.is_empty() {
             continue;
-        }
-        if unparked == 0 {
-            for projection in projections {
-                projection.forget().await?;
-            }
         }
         unparked += readable.len() as u64;
         journal

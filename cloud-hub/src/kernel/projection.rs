@@ -1,17 +1,19 @@
 //! Projections: read models that a service folds from the journal, in its own database, at its own pace.
 //!
-//! A runner reads slices of journals that are ahead of the projection's position, and folds each slice in one
-//! transaction of the service together with the new position: exactly once, whatever fails when. Positions are per
-//! journal, so that a projection must not depend on the order **across** journals. A journal whose slice cannot be
-//! folded is tried again after growing waits and holds up nobody else; ingest never waits for any of this.
+//! A runner looks at the journals that were written, reads slices of those that are ahead of the projection's position,
+//! and folds each slice in one transaction of the service together with the new position: exactly once, whatever fails
+//! when. Positions are per journal, so that a projection must not depend on the order **across** journals. A journal
+//! whose slice cannot be folded is tried again after growing waits and holds up nobody else; ingest never waits for any
+//! of this.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::{counter, gauge};
 use percolate_common::journal::{Head, JournalId, StreamKind};
+use percolate_common::wire::event::{self, Recorded};
 use percolate_runtime::backoff;
 use percolate_runtime::migrate::Migration;
 use percolate_runtime::params;
@@ -19,8 +21,9 @@ use percolate_runtime::storage::{ReadTx, StorageError, WriteTx};
 use percolate_runtime::system::monotonic_now;
 use tokio_util::sync::CancellationToken;
 
-use crate::kernel::db::{Db, head_taken, journal_columns, journal_taken, seq_column};
-use crate::kernel::journal::{Entry, Journal, entry_list, hash_fetch, stream_list};
+use crate::kernel::db::{Db, JournalsFollowed, head_taken, journal_columns, journal_taken, seq_column};
+use crate::kernel::journal::{Entry, Journal, StreamState, entry_list, hash_fetch, stream_fetch, stream_list};
+use crate::kernel::unread;
 
 /// Entries of one slice.
 pub const SLICE_ENTRIES_MAX: usize = 1_000;
@@ -54,7 +57,8 @@ pub trait Projection: Send + Sync + 'static {
     /// Whether it reads journals of this stream.
     fn wants(&self, stream: StreamKind) -> bool;
 
-    /// Folds consecutive entries of one journal. Parked entries are among them and must change nothing.
+    /// Folds consecutive entries of one journal. Among them are some that this program cannot read: they must change no
+    /// figure, and come again with all others when there is a program that can.
     ///
     /// # Errors
     /// [`ProjectionError`] if they cannot be folded: nothing of them is kept, and they come again.
@@ -73,7 +77,34 @@ pub struct Slice {
     /// Which journal.
     pub journal: JournalId,
     /// The entries in order; never empty.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<EntryRead>,
+    /// What they reach to.
+    last: Head,
+    /// Whether they continue what was folded.
+    continues: bool,
+}
+
+/// An entry as it is folded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EntryRead {
+    /// Its place in the journal, from 1.
+    pub seq: u64,
+    /// What it says; nothing if this program cannot read it.
+    pub recorded: Option<Recorded>,
+    /// Whether the same event stands in the journal elsewhere, and counts there.
+    pub alias: bool,
+}
+
+impl Slice {
+    /// Reads entries that follow a position; nothing if there are none.
+    fn read(journal: JournalId, position: Head, entries: Vec<Entry>) -> Option<Self> {
+        let (first, last) = (entries.first()?, entries.last()?);
+        let continues = position.after(&first.bytes).hash == first.hash;
+        let last = Head { seq: last.seq, hash: last.hash };
+        let read =
+            |entry: Entry| EntryRead { seq: entry.seq, recorded: event::decode(&entry.bytes).ok(), alias: entry.alias };
+        Some(Self { journal, entries: entries.into_iter().map(read).collect(), last, continues })
+    }
 }
 
 /// Why a slice was not folded.
@@ -119,7 +150,30 @@ impl fmt::Debug for ProjectionRunner {
 /// Journals whose slice could not be folded: how often in a row, and when to try again.
 type Stalled = BTreeMap<JournalId, (u32, Duration)>;
 
+/// What a runner looks at.
+struct Watch {
+    /// The journals that were written since the last pass.
+    written: JournalsFollowed,
+    /// Journals of which more was due than the last pass folded.
+    unfinished: BTreeSet<JournalId>,
+    stalled: Stalled,
+}
+
+impl Watch {
+    /// The journals that may be ahead; nothing if that may be any.
+    fn take(&mut self) -> Option<BTreeSet<JournalId>> {
+        let mut journals = self.written.take();
+        if let Some(journals) = &mut journals {
+            journals.append(&mut self.unfinished);
+            journals.extend(self.stalled.keys());
+        }
+        self.unfinished.clear();
+        journals
+    }
+}
+
 /// A journal that is ahead of the projection.
+#[derive(Clone, Copy)]
 struct Due {
     journal: JournalId,
     /// How far it is folded.
@@ -137,14 +191,6 @@ fn group_size(due: &[Due]) -> usize {
         entries <= ENTRIES_MAX
     };
     due.iter().take(SLICES_MAX).take_while(fits).count().max(1)
-}
-
-/// What one pass did.
-struct Pass {
-    /// Whether there may be more to do at once.
-    more: bool,
-    /// The first failure.
-    failure: Option<ProjectionError>,
 }
 
 impl ProjectionRunner {
@@ -165,14 +211,16 @@ impl ProjectionRunner {
     /// # Errors
     /// [`ProjectionError`] if a database cannot be read: run it again.
     pub async fn run(self, stop: CancellationToken) -> Result<(), ProjectionError> {
+        self.read_again().await?;
         let mut commits = self.journal.commits();
-        let mut stalled = Stalled::new();
+        let mut watch = self.watch();
         while !stop.is_cancelled() {
             commits.mark_unchanged();
-            if self.pass(&mut stalled, &stop).await?.more {
+            self.pass(&mut watch, &stop).await?;
+            if !watch.unfinished.is_empty() {
                 continue;
             }
-            let retry_at = stalled.values().map(|(_, at)| *at).min();
+            let retry_at = watch.stalled.values().map(|(_, at)| *at).min();
             let wait = retry_at.map_or(Duration::MAX, |at| at.saturating_sub(monotonic_now()));
             tokio::select! {
                 () = stop.cancelled() => {}
@@ -188,12 +236,11 @@ impl ProjectionRunner {
     /// # Errors
     /// [`ProjectionError`] of the first journal that cannot be folded; the others are folded all the same.
     pub async fn catch_up(&self) -> Result<(), ProjectionError> {
-        let mut stalled = Stalled::new();
+        let mut watch = self.watch();
         let (mut failure, to_the_end) = (None, CancellationToken::new());
         loop {
-            let pass = self.pass(&mut stalled, &to_the_end).await?;
-            failure = failure.or(pass.failure);
-            if !pass.more {
+            failure = failure.or(self.pass(&mut watch, &to_the_end).await?);
+            if watch.unfinished.is_empty() {
                 return failure.map_or(Ok(()), Err);
             }
         }
@@ -228,7 +275,30 @@ impl ProjectionRunner {
         Ok(true)
     }
 
-    /// Forgets everything that was folded, and how far: the next pass begins at the first entry.
+    /// Forgets everything if this program can read something that an older one has passed over. Tells whether it was so.
+    ///
+    /// # Errors
+    /// [`ProjectionError`] if a database cannot be read or written.
+    pub async fn read_again(&self) -> Result<bool, ProjectionError> {
+        let (name, mut after) = (self.projection.name(), None);
+        loop {
+            let (entries, last) = self.db.read_async(move |tx| unread::page(tx, name, after)).await?;
+            let Some(last) = last else { return Ok(false) };
+            after = Some(last);
+            if let Some((journal, seq)) = self.journal.db().read_async(move |tx| unread::readable(tx, &entries)).await?
+            {
+                counter!("hub_projection_refolds_total", "projection" => name).increment(1);
+                tracing::info!(
+                    projection = name, %journal, seq,
+                    "the projection {name} can read what was passed over, first entry {seq} of {journal}: all is folded anew"
+                );
+                self.forget().await?;
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Forgets everything that was folded, and how far: the next run begins at the first entry.
     ///
     /// # Errors
     /// [`ProjectionError`] if it cannot be written.
@@ -237,16 +307,28 @@ impl ProjectionRunner {
         self.db
             .write("projection_clear", move |tx| {
                 projection.clear(tx)?;
+                unread::clear(tx, projection.name())?;
                 tx.execute("DELETE FROM projection_position WHERE projection = ?1", params![projection.name()])?;
                 Ok::<_, ProjectionError>(())
             })
             .await
     }
 
-    async fn pass(&self, stalled: &mut Stalled, stop: &CancellationToken) -> Result<Pass, ProjectionError> {
+    fn watch(&self) -> Watch {
+        Watch { written: self.journal.db().follow(), unfinished: BTreeSet::new(), stalled: Stalled::new() }
+    }
+
+    /// Looks at what may be ahead and folds of each journal at most one slice. Tells the first failure.
+    async fn pass(
+        &self,
+        watch: &mut Watch,
+        stop: &CancellationToken,
+    ) -> Result<Option<ProjectionError>, ProjectionError> {
         let name = self.projection.name();
-        let heads = self.journal.db().read_async(stream_list).await?;
-        let positions = self.db.read_async(move |tx| position_map(tx, name)).await?;
+        let journals: Option<Arc<[_]>> = watch.take().map(|journals| journals.into_iter().collect());
+        let (ahead, folded) = (journals.clone(), journals);
+        let heads = self.journal.db().read_async(move |tx| state_list(tx, ahead.as_deref())).await?;
+        let positions = self.db.read_async(move |tx| position_map(tx, name, folded.as_deref())).await?;
         let now = monotonic_now();
         let mut lag = 0_u64;
         let mut due = Vec::new();
@@ -254,7 +336,7 @@ impl ProjectionRunner {
         for state in heads.iter().filter(|state| self.projection.wants(state.journal.stream)) {
             let position = positions.get(&state.journal).copied().unwrap_or_else(|| state.journal.genesis());
             lag = lag.saturating_add(state.head.seq.saturating_sub(position.seq));
-            match stalled.get(&state.journal) {
+            match watch.stalled.get(&state.journal) {
                 Some((_, retry_at)) if now < *retry_at => stalled_count = stalled_count.saturating_add(1),
                 Some(_) | None if state.head.seq > position.seq => {
                     due.push(Due { journal: state.journal, position, entries: state.head.seq - position.seq });
@@ -265,34 +347,37 @@ impl ProjectionRunner {
         gauge!("hub_projection_lag_events", "projection" => name).set(number(lag));
         gauge!("hub_projection_stalled_journals", "projection" => name).set(f64::from(stalled_count));
         // Every journal has its turn before any has its second: a long or a busy one holds up nobody.
-        let (more, mut failure) = (!due.is_empty(), None);
+        let mut failure = None;
         while !due.is_empty() && !stop.is_cancelled() {
-            let group = due.drain(..group_size(&due)).map(|due| (due.journal, due.position)).collect();
-            failure = failure.or(self.fold(group, stalled).await?);
+            let group = due.drain(..group_size(&due)).collect();
+            failure = failure.or(self.fold(group, watch).await?);
         }
-        Ok(Pass { more, failure })
+        Ok(failure)
     }
 
-    async fn fold(
-        &self,
-        due: Vec<(JournalId, Head)>,
-        stalled: &mut Stalled,
-    ) -> Result<Option<ProjectionError>, ProjectionError> {
-        let slices = self.journal.db().read_async(move |tx| slice_list(tx, &due)).await?;
-        let journals: Vec<_> = slices.iter().map(|(slice, _)| slice.journal).collect();
-        let commands = slices.into_iter().map(|(slice, position)| {
+    async fn fold(&self, due: Vec<Due>, watch: &mut Watch) -> Result<Option<ProjectionError>, ProjectionError> {
+        let to_read = due.clone();
+        let slices = self.journal.db().read_async(move |tx| slice_list(tx, &to_read)).await?;
+        watch.unfinished.extend(due.iter().map(|due| due.journal));
+        let whole = |(slice, due): &(Slice, Due)| (slice.journal, slice.entries.len() as u64 >= due.entries);
+        let journals: Vec<_> = slices.iter().map(whole).collect();
+        let commands = slices.into_iter().map(|(slice, due)| {
             let projection = self.projection.clone();
-            self.db.write("projection_apply", move |tx| fold_slice(tx, &*projection, &slice, position))
+            self.db.write("projection_apply", move |tx| fold_slice(tx, &*projection, &slice, due.position))
         });
         let mut first_failure = None;
-        for (journal, outcome) in journals.into_iter().zip(self.db.write_all(commands).await) {
+        for ((journal, is_whole), outcome) in journals.into_iter().zip(self.db.write_all(commands).await) {
             match outcome {
                 Ok(entries) => {
-                    stalled.remove(&journal);
+                    watch.stalled.remove(&journal);
                     counter!("hub_projection_entries_total", "projection" => self.name()).increment(entries);
+                    if is_whole && entries > 0 {
+                        watch.unfinished.remove(&journal);
+                    }
                 }
                 Err(error) => {
-                    self.stall(stalled, journal, &error);
+                    self.stall(&mut watch.stalled, journal, &error);
+                    watch.unfinished.remove(&journal);
                     first_failure.get_or_insert(error);
                 }
             }
@@ -328,8 +413,34 @@ pub fn position_list(tx: &ReadTx<'_>, projection: &str) -> Result<Vec<(JournalId
     Ok(rows.into_iter().filter_map(|(journal, head)| Some((journal?, head))).collect())
 }
 
-fn position_map(tx: &ReadTx<'_>, projection: &str) -> Result<BTreeMap<JournalId, Head>, StorageError> {
-    Ok(position_list(tx, projection)?.into_iter().collect())
+/// How far these journals reach, or all.
+fn state_list(tx: &ReadTx<'_>, journals: Option<&[JournalId]>) -> Result<Vec<StreamState>, StorageError> {
+    let Some(journals) = journals else { return stream_list(tx) };
+    journals.iter().filter_map(|journal| stream_fetch(tx, journal).transpose()).collect()
+}
+
+/// How far these journals are folded, or all.
+fn position_map(
+    tx: &ReadTx<'_>,
+    projection: &str,
+    journals: Option<&[JournalId]>,
+) -> Result<BTreeMap<JournalId, Head>, StorageError> {
+    let Some(journals) = journals else { return Ok(position_list(tx, projection)?.into_iter().collect()) };
+    let mut positions = BTreeMap::new();
+    for journal in journals {
+        positions.extend(position_fetch(tx, projection, journal)?.map(|head| (*journal, head)));
+    }
+    Ok(positions)
+}
+
+fn position_fetch(tx: &ReadTx<'_>, projection: &str, journal: &JournalId) -> Result<Option<Head>, StorageError> {
+    let (author, incarnation, stream) = journal_columns(journal);
+    tx.query_optional(
+        "SELECT seq, hash FROM projection_position
+         WHERE projection = ?1 AND author = ?2 AND incarnation = ?3 AND stream = ?4",
+        params![projection, author, incarnation, stream],
+        head_taken,
+    )
 }
 
 /// Journals that do not hold what was folded of them.
@@ -343,13 +454,11 @@ fn stray_list(tx: &ReadTx<'_>, positions: &[(JournalId, Head)]) -> Result<Vec<Jo
     Ok(strays)
 }
 
-fn slice_list(tx: &ReadTx<'_>, due: &[(JournalId, Head)]) -> Result<Vec<(Slice, Head)>, StorageError> {
+fn slice_list(tx: &ReadTx<'_>, due: &[Due]) -> Result<Vec<(Slice, Due)>, StorageError> {
     let mut slices = Vec::with_capacity(due.len());
-    for (journal, position) in due {
-        let entries = entry_list(tx, journal, position.seq, SLICE_ENTRIES_MAX)?;
-        if !entries.is_empty() {
-            slices.push((Slice { journal: *journal, entries }, *position));
-        }
+    for due in due {
+        let entries = entry_list(tx, &due.journal, due.position.seq, SLICE_ENTRIES_MAX)?;
+        slices.extend(Slice::read(due.journal, due.position, entries).map(|slice| (slice, *due)));
     }
     Ok(slices)
 }
@@ -362,7 +471,7 @@ fn fold_slice(
     position: Head,
 ) -> Result<u64, ProjectionError> {
     let (author, incarnation, stream) = journal_columns(&slice.journal);
-    let (Some(first), Some(last)) = (slice.entries.first(), slice.entries.last()) else { return Ok(0) };
+    let (Some(first), last) = (slice.entries.first(), slice.last) else { return Ok(0) };
     // The position first: whoever else folds the same slice waits here, and finds it folded.
     let moved = if position.seq == 0 {
         tx.execute(
@@ -389,8 +498,11 @@ fn fold_slice(
         // Folded already: by somebody else, or the commit before this one was kept although it seemed to fail.
         return Ok(0);
     }
-    if position.after(&first.bytes).hash != first.hash {
+    if !slice.continues {
         return Err(ProjectionError::Discontinued { journal: slice.journal, seq: first.seq });
+    }
+    for entry in slice.entries.iter().filter(|entry| entry.recorded.is_none()) {
+        unread::keep(tx, projection.name(), &(slice.journal, entry.seq))?;
     }
     projection.apply(tx, slice)?;
     Ok(slice.entries.len() as u64)

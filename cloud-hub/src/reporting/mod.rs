@@ -24,6 +24,7 @@ use crate::kernel::duty::{self, Duty};
 use crate::kernel::engine::{Engine, Schema};
 use crate::kernel::journal::Journal;
 use crate::kernel::projection::{self as kernel_projection, ProjectionError, ProjectionRunner};
+use crate::kernel::unread;
 use crate::kernel::{ServiceContext, ServiceParts, ServiceTask};
 
 /// The service's name: the part of its paths after `/v1/`, and of its file.
@@ -37,11 +38,15 @@ pub static SCHEMA: Schema = Schema {
         kernel_projection::migration(2),
         Migration::new(3, "stock_alias", include_str!("../../migrations/reporting/0002_stock_alias.sql")),
         Migration::new(4, "no_stock_cell", include_str!("../../migrations/reporting/0003_no_stock_cell.sql")),
+        unread::migration(5),
+        Migration::new(6, "fold_anew", include_str!("../../migrations/reporting/0004_fold_anew.sql")),
     ],
     postgres: &[
         Migration::new(1, "reporting", include_str!("../../migrations/reporting/postgres/0001_reporting.sql")),
         kernel_projection::migration_postgres(2),
         duty::migration(3),
+        unread::migration_postgres(4),
+        Migration::new(5, "fold_anew", include_str!("../../migrations/reporting/postgres/0002_fold_anew.sql")),
     ],
 };
 

@@ -15,7 +15,7 @@ use percolate_common::ids::{StoreId, TicketId};
 use percolate_common::journal::{JournalId, StreamKind};
 use percolate_common::money::MoneyOverflow;
 use percolate_common::time::{BusinessDay, StoreCalendar};
-use percolate_common::wire::event::{Recorded, decode};
+use percolate_common::wire::event::Recorded;
 use percolate_runtime::storage::{StorageError, WriteTx, kept_text};
 
 use super::measures::{CountedLine, HOUR_UNKNOWN, Keys, Kind, Measures, Rollups, SumOverflow, add_lines, lines_sum};
@@ -39,17 +39,15 @@ impl Projection for SalesProjection {
         let journal = slice.journal;
         let mut fold = Fold::new(tx, journal)?;
         for entry in &slice.entries {
-            if entry.parked {
+            let Some(recorded) = &entry.recorded else {
                 fold.mark.parked = fold.mark.parked.saturating_add(1);
                 continue;
-            }
+            };
             let at_entry = |error| match error {
                 FoldError::Storage(source) => ProjectionError::Storage(source),
                 FoldError::Entry(what) => ProjectionError::Entry { journal, seq: entry.seq, what },
             };
-            let recorded = decode(&entry.bytes)
-                .map_err(|_unreadable| at_entry(FoldError::Entry("it is not parked, but cannot be read")))?;
-            let folded = if entry.alias { fold.alias(&recorded) } else { fold.event(&recorded, entry.seq) };
+            let folded = if entry.alias { fold.alias(recorded) } else { fold.event(recorded, entry.seq) };
             folded.map_err(at_entry)?;
         }
         fold.count_sold().map_err(|(seq, error)| match error {

@@ -6,9 +6,10 @@ use metrics::{counter, gauge};
 use percolate_common::ids::NodeId;
 use percolate_common::journal::{AuthorId, JournalId, StreamKind};
 use percolate_common::time::UtcMillis;
-use percolate_common::wire::session::{ACK_PARKED_MAX, Ack, FromHub, Hello, Mark, Position, Presence, Resend, Verdict};
+use percolate_common::wire::session::{ACK_PARKED_MAX, Ack, FromHub, Mark, Position, Presence, Resend, Verdict};
 use percolate_runtime::storage::{ReadTx, StorageError, WriteTx};
 
+use super::greeting::Greeting;
 use super::ingest::DownlinkEvent;
 use super::mark;
 use super::message::{Message, Unreadable, is_of_service};
@@ -31,8 +32,17 @@ pub(super) enum Input {
         /// Who has.
         confirmed: BTreeSet<NodeId>,
     },
+    /// Somebody of the same group has come or gone.
+    Count,
     /// A node has spoken.
     Message(Message),
+}
+
+impl Input {
+    /// Whether it changes how many nodes are connected.
+    pub(super) const fn is_of_presence(&self) -> bool {
+        matches!(self, Self::LinkUp | Self::Sweep { .. } | Self::Message(Message::Presence(..)))
+    }
 }
 
 /// What follows from a message once it is committed.
@@ -66,9 +76,9 @@ pub(super) fn apply(tx: &WriteTx<'_>, input: Input, fresh: u64, now: UtcMillis, 
     let message = match input {
         Input::LinkUp => return presence_reset(tx, now).map(|()| Answer::Nothing),
         Input::Sweep { before, confirmed } => {
-            presence_sweep(tx, before, &confirmed, now)?;
-            return counted(tx).map(|()| Answer::Nothing);
+            return presence_sweep(tx, before, &confirmed, now).map(|()| Answer::Nothing);
         }
+        Input::Count => return counted(tx).map(|()| Answer::Nothing),
         Input::Message(message) => message,
     };
     // What is held of an author is read under its lock, and so is whose session it is.
@@ -93,7 +103,7 @@ pub(super) fn apply(tx: &WriteTx<'_>, input: Input, fresh: u64, now: UtcMillis, 
             let answer = apply_returned(tx, *node, arrival, now, patience)?;
             Ok(answer.unwrap_or_else(|| early(message)))
         }
-        Message::Hello(node, hello) => apply_hello(tx, *node, hello, fresh, now),
+        Message::Hello(node, greeting) => apply_hello(tx, *node, greeting, fresh, now),
         Message::Presence(node, presence) => apply_presence(tx, *node, presence, now),
         Message::Ack(node, ack) => apply_ack(tx, *node, ack.clone(), now),
         Message::Resend(node, resend) => apply_resend(tx, *node, resend.clone()),
@@ -195,12 +205,13 @@ fn contradicted(
     Ok(Answer::Say { node, messages: vec![FromHub::Rehello { session }], downlink })
 }
 
-fn apply_hello(tx: &WriteTx<'_>, node: NodeId, hello: &Hello, fresh: u64, now: UtcMillis) -> Answered {
+fn apply_hello(tx: &WriteTx<'_>, node: NodeId, greeting: &Greeting, fresh: u64, now: UtcMillis) -> Answered {
     // Services are authors of their own: no node may speak as one.
     if AuthorId::node(node).as_node().is_none() {
         return Ok(Answer::Nothing);
     }
-    let Some(greeted) = greet(tx, node, hello, fresh, now)? else {
+    let hello = &greeting.hello;
+    let Some(greeted) = greet(tx, node, greeting, fresh, now)? else {
         counter!("hub_greetings_total", "verdict" => "late").increment(1);
         return Ok(Answer::Nothing);
     };
@@ -326,7 +337,6 @@ fn agrees(tx: &ReadTx<'_>, journal: &JournalId, said: &Position) -> Result<bool,
 
 fn apply_presence(tx: &WriteTx<'_>, node: NodeId, presence: &Presence, now: UtcMillis) -> Answered {
     presence_set(tx, node, presence, now)?;
-    counted(tx)?;
     if presence.online {
         return Ok(Answer::Nothing);
     }

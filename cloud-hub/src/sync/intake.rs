@@ -136,7 +136,10 @@ impl Intake {
         }
     }
 
-    pub(super) fn commit(&self, inputs: Vec<Waiting>) -> Committing {
+    pub(super) fn commit(&self, mut inputs: Vec<Waiting>) -> Committing {
+        if inputs.iter().any(|waiting| waiting.input.is_of_presence()) {
+            inputs.push(Input::Count.into());
+        }
         let db = self.journal.db().clone();
         let now = self.clock.now();
         let begin = monotonic_now();

@@ -5,9 +5,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use percolate_common::ids::NodeId;
 use percolate_common::journal::{AuthorId, JournalId, Service, StreamKind};
 use percolate_common::wire::envelope::Batch;
-use percolate_common::wire::session::{Ack, FromNode, Hello, Mark, Presence, Resend};
+use percolate_common::wire::session::{Ack, FromNode, Mark, Presence, Resend};
 use percolate_common::wire::topic::Topic;
 
+use super::greeting::Greeting;
 use crate::kernel::journal::Arrival;
 
 /// What a node says.
@@ -18,7 +19,7 @@ pub(super) enum Message {
     /// Events of a service of the hub, which nodes hold and the hub may have lost.
     Returned(NodeId, Box<Arrival>),
     /// It introduces itself.
-    Hello(NodeId, Box<Hello>),
+    Hello(NodeId, Box<Greeting>),
     /// It has read a journal of the hub.
     Ack(NodeId, Ack),
     /// It asks for a journal of the hub again.
@@ -93,7 +94,7 @@ fn read_checked(topic: &str, frame: &[u8]) -> Result<Message, String> {
             Ok(if returned { Message::Returned(node, arrival) } else { Message::Batch(node, arrival) })
         }
         Topic::UpSession(node) => Ok(match FromNode::decode(frame).map_err(|error| error.to_string())? {
-            FromNode::Hello(hello) => Message::Hello(node, Box::new(hello)),
+            FromNode::Hello(hello) => Message::Hello(node, Box::new(Greeting::new(node, hello))),
             FromNode::Ack(ack) => Message::Ack(node, ack),
             FromNode::Resend(resend) => Message::Resend(node, resend),
             FromNode::Mark(mark) => Message::Mark(node, mark),
@@ -175,7 +176,7 @@ mod tests {
         assert_eq!(reason("percolate/v1/n11/up/sales", &frame), None);
         assert!(reason("percolate/v1/n12/up/sales", &frame).unwrap().contains("in the name of n11"));
         assert!(reason("percolate/v1/n11/up/stock", &frame).unwrap().contains("of the stream sales"));
-        assert!(reason("percolate/v1/n11/down/sales", &frame).unwrap().contains("do not write there"));
+        assert!(reason("percolate/v1/n11/down/batch", &frame).unwrap().contains("do not write there"));
         assert!(reason("elsewhere", &frame).is_some());
         let down = batch(11, StreamKind::Catalog).encode().unwrap();
         assert!(reason("percolate/v1/n11/up/catalog", &down).is_some());

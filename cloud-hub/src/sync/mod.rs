@@ -8,7 +8,9 @@ pub mod ingest;
 
 mod apply;
 mod audit;
+mod greeting;
 pub(crate) mod intake;
+mod lanes;
 mod mark;
 mod message;
 pub(crate) mod outgoing;

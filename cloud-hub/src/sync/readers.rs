@@ -10,7 +10,6 @@ use bytes::Bytes;
 use metrics::{counter, gauge};
 use percolate_common::ids::NodeId;
 use percolate_common::journal::{AuthorId, Head, JournalId, ShortHash, StreamKind};
-use percolate_common::sync::outbound::Outbound;
 use percolate_common::time::Clock;
 use percolate_common::wire::envelope::Batch;
 use percolate_common::wire::session::{Nudge, Position};
@@ -22,15 +21,13 @@ use percolate_runtime::storage::{ReadTx, StorageError};
 use super::apply::is_own;
 use super::downlink::DownlinkError;
 use super::ingest::DownlinkEvent;
+use super::lanes::{Lanes, ReaderId};
 use super::outgoing::RETRY;
 use crate::kernel::journal::{Journal, author_stream_list, entry_list, hash_fetch, stream_fetch};
 use crate::kernel::outbox::LIVES_MAX;
 
 /// Bytes that an event needs in a batch besides its own.
 const EVENT_OVERHEAD_BYTES: usize = 8;
-
-/// Who reads: a node in one of its sessions.
-type ReaderId = (NodeId, u64);
 
 /// What the downlink works with.
 #[derive(Clone)]
@@ -46,7 +43,7 @@ pub(crate) struct Means {
 pub(crate) struct Readers {
     means: Means,
     now: Duration,
-    readers: BTreeMap<ReaderId, Outbound>,
+    readers: Lanes,
     /// How far the journals reach that are sent.
     heads: BTreeMap<JournalId, Head>,
     /// Journals of nodes that are being given back.
@@ -73,7 +70,7 @@ impl Readers {
         let mut readers = Self {
             means,
             now,
-            readers: BTreeMap::new(),
+            readers: Lanes::default(),
             heads: BTreeMap::new(),
             given_back: BTreeSet::new(),
             read: BTreeMap::new(),
@@ -93,7 +90,7 @@ impl Readers {
     /// Looks how far the journals reach now; tells every node's machine and nudges all.
     pub(crate) async fn grow(&mut self) -> Result<(), DownlinkError> {
         let readers = &self.readers;
-        self.given_back.retain(|journal| readers.values().any(|lanes| lanes.acked_seq(*journal).is_some()));
+        self.given_back.retain(|journal| readers.iter().any(|lanes| lanes.acked_seq(*journal).is_some()));
         let (services, given_back) = (self.means.services.clone(), self.given_back.clone());
         self.heads.retain(|journal, _| services.contains(&journal.author) || given_back.contains(journal));
         let heads = self.means.journal.db().read_async(move |tx| head_list(tx, &services, &given_back)).await?;
@@ -105,11 +102,9 @@ impl Readers {
             }
             // A journal that was not there before, to nodes that were: from its beginning.
             if before.is_none() && self.is_followed(&journal) {
-                self.readers.values_mut().for_each(|lanes| lanes.start(journal, 0, head.seq, now));
+                self.readers.tell_all(|lanes| lanes.start(journal, 0, head.seq, now));
             }
-            for lanes in self.readers.values_mut() {
-                lanes.appended(journal, head.seq, 0, now);
-            }
+            self.readers.tell_all(|lanes| lanes.appended(journal, head.seq, 0, now));
             self.nudge(&journal, head)?;
         }
         Ok(())
@@ -119,18 +114,18 @@ impl Readers {
     pub(crate) async fn hear(&mut self, event: DownlinkEvent) -> Result<(), DownlinkError> {
         match event {
             DownlinkEvent::LinkUp => {
-                let now = self.now;
-                for lanes in self.readers.values_mut() {
-                    for journal in self.heads.keys() {
+                let (heads, now) = (&self.heads, self.now);
+                self.readers.tell_all(|lanes| {
+                    for journal in heads.keys() {
                         let acked = lanes.acked_seq(*journal).unwrap_or(0);
                         lanes.resend_after(*journal, acked, now);
                     }
-                }
+                });
                 self.nudge_all()?;
             }
             DownlinkEvent::Welcomed { node, session, replaces, positions } => {
-                replaces.map(|replaced| self.readers.remove(&(node, replaced)));
-                self.readers.insert((node, session), Outbound::default());
+                replaces.into_iter().for_each(|replaced| self.readers.end((node, replaced)));
+                self.readers.begin((node, session));
                 let followed: Vec<_> = self.heads.keys().copied().filter(|journal| self.is_followed(journal)).collect();
                 for journal in &followed {
                     let position = positions.iter().find(|position| position.journal().as_ref() == Some(journal));
@@ -140,20 +135,21 @@ impl Readers {
             }
             DownlinkEvent::Acked { node, session, position } => {
                 let Some(journal) = self.readable(node, &position) else { return Ok(()) };
-                let lanes = self.readers.entry((node, session)).or_default();
-                if lanes.acked_seq(journal).is_some() {
-                    lanes.acked(journal, position.seq(), self.now);
+                let (reader, now) = ((node, session), self.now);
+                self.readers.ensure(reader);
+                if self.readers.get(reader).is_some_and(|lanes| lanes.acked_seq(journal).is_some()) {
+                    self.readers.tell(reader, |lanes| lanes.acked(journal, position.seq(), now));
                 } else {
                     self.start((node, session), &journal, (position.seq(), position.hash())).await?;
                 }
             }
             DownlinkEvent::Resend { node, session, position } => {
                 let Some(journal) = self.readable(node, &position) else { return Ok(()) };
-                self.readers.entry((node, session)).or_default();
+                self.readers.ensure((node, session));
                 self.start((node, session), &journal, (position.seq(), position.hash())).await?;
             }
             DownlinkEvent::Gone { node, sessions } => {
-                sessions.into_iter().for_each(|session| drop(self.readers.remove(&(node, session))));
+                sessions.into_iter().for_each(|session| self.readers.end((node, session)));
             }
         }
         gauge!("hub_downlink_readers").set(f64::from(u32::try_from(self.readers.len()).unwrap_or(u32::MAX)));
@@ -177,12 +173,7 @@ impl Readers {
         journal: &JournalId,
         (seq, hash): (u64, ShortHash),
     ) -> Result<(), DownlinkError> {
-        let of = *journal;
-        let read = self.means.journal.db().read_async(move |tx| {
-            let head = stream_fetch(tx, &of)?.map(|state| state.head);
-            Ok::<_, StorageError>((hash_at(tx, &of, seq)?, head))
-        });
-        let (held, head) = read.await?;
+        let (held, head) = self.held(journal, seq).await?;
         if head.is_none_or(|head| seq > head.seq) && seq > 0 {
             // The hub was restored. Ingest has asked for the rest, and nobody writes more of it.
             return Ok(());
@@ -200,19 +191,38 @@ impl Readers {
             self.heads.insert(*journal, head);
         }
         let last = self.heads.get(journal).map_or(0, |head| head.seq);
-        if let Some(lanes) = self.readers.get_mut(&(node, session)) {
-            lanes.start(*journal, seq, last, self.now);
-        }
+        let now = self.now;
+        self.readers.tell((node, session), |lanes| lanes.start(*journal, seq, last, now));
         Ok(())
+    }
+
+    /// What the hub holds of a journal at a place, and how far it reaches. Most nodes stand at the end of one that is sent
+    /// to all, and that is known.
+    async fn held(&self, journal: &JournalId, seq: u64) -> Result<(Option<ShortHash>, Option<Head>), StorageError> {
+        if let Some(head) = self.heads.get(journal).filter(|head| head.seq == seq && self.is_followed(journal)) {
+            return Ok((Some(head.hash.short()), Some(*head)));
+        }
+        let journal = *journal;
+        let db = self.means.journal.db();
+        db.read_async(move |tx| {
+            let head = stream_fetch(tx, &journal)?.map(|state| state.head);
+            Ok((hash_at(tx, &journal, seq)?, head))
+        })
+        .await
     }
 
     /// Sends to every node what is due to it, as far as the link takes it.
     pub(crate) async fn send_due(&mut self) -> Result<(), DownlinkError> {
         self.held_up = false;
         self.read.clear();
-        let readers: Vec<_> = self.readers.keys().copied().collect();
-        for reader in readers {
+        let mut ready = self.readers.take_ready(self.now);
+        while let Some(reader) = ready.first().copied() {
             while !self.held_up && self.send_next(reader).await? {}
+            if self.held_up {
+                self.readers.put_back(ready);
+                return Ok(());
+            }
+            ready.pop_first();
         }
         Ok(())
     }
@@ -220,8 +230,8 @@ impl Readers {
     /// Sends one batch to a node, if one is due.
     async fn send_next(&mut self, (node, session): ReaderId) -> Result<bool, DownlinkError> {
         let now = self.now;
-        let Some(lanes) = self.readers.get_mut(&(node, session)) else { return Ok(false) };
-        let Some(send) = lanes.next_send(now) else { return Ok(false) };
+        let reader = (node, session);
+        let Some(send) = self.readers.step(reader, |lanes| lanes.next_send(now)).flatten() else { return Ok(false) };
         let journal = send.journal;
         let portion = self.portion(journal, send.seq_lo).await?;
         if portion.events.is_empty() {
@@ -237,13 +247,11 @@ impl Readers {
             session,
             last_seq: self.heads.get(&journal).map_or(0, |head| head.seq),
         };
-        let topic = Topic::Down(node, journal.stream).to_string();
+        let topic = Topic::Down(node).to_string();
         match self.means.publisher.try_publish(&topic, Bytes::from(batch.encode()?), false) {
             Ok(()) => {
                 counter!("hub_down_batches_total", "stream" => journal.stream.as_str()).increment(1);
-                if let Some(lanes) = self.readers.get_mut(&(node, session)) {
-                    lanes.sent(journal, batch.seq_hi(), now);
-                }
+                self.readers.step(reader, |lanes| lanes.sent(journal, batch.seq_hi(), now));
                 Ok(true)
             }
             Err(PublishError::Full) => {
@@ -252,9 +260,7 @@ impl Readers {
             }
             // Without a link nothing is due; when it is back, everything after the last acknowledgement is sent again.
             Err(PublishError::Down | PublishError::TooLarge { .. }) => {
-                if let Some(lanes) = self.readers.get_mut(&(node, session)) {
-                    lanes.sent(journal, batch.seq_hi(), now);
-                }
+                self.readers.step(reader, |lanes| lanes.sent(journal, batch.seq_hi(), now));
                 Ok(true)
             }
         }
@@ -273,7 +279,7 @@ impl Readers {
     /// When there is something to send, unless something happens before.
     pub(crate) fn next_due(&self) -> Option<Duration> {
         let again = self.held_up.then(|| self.now + RETRY);
-        self.readers.values().filter_map(Outbound::next_due).chain(again).min()
+        self.readers.next_due().into_iter().chain(again).min()
     }
 
     /// Tells all nodes how far the journals reach.

@@ -12,21 +12,18 @@ use percolate_common::ids::NodeId;
 use percolate_common::journal::{AuthorId, Head, Incarnation, JournalId, PublicKey, ShortHash, StreamKind};
 use percolate_common::time::UtcMillis;
 use percolate_common::wire::session::{
-    ACK_PARKED_MAX, GREETING_MARKS_MAX, GREETING_STREAMS_MAX, Hello, Parked, Position, SignedHead, Verdict,
-    WELCOME_PARKED_MAX, WELCOME_POSITIONS_MAX, Welcome,
+    ACK_PARKED_MAX, Hello, Parked, Position, SignedHead, Verdict, WELCOME_PARKED_MAX, WELCOME_POSITIONS_MAX, Welcome,
 };
 use percolate_common::wire::{WIRE_VERSION, WIRE_VERSION_MIN};
 use percolate_runtime::storage::{ReadTx, StorageError, WriteTx};
 
+use super::greeting::Greeting;
 use super::store::{
     Life, boot_is_known, key_is_trusted, life_close, life_fetch, life_open, session_upsert, signed_head_keep,
 };
 use crate::kernel::journal::{
     StreamState, author_stream_list, hash_fetch, parked_latest, stream_announce, stream_end, stream_fetch, stream_fork,
 };
-
-/// Longest program version that a greeting may carry, in bytes.
-const VERSION_BYTES_MAX: usize = 64;
 
 /// What a greeting led to.
 #[derive(Debug)]
@@ -42,11 +39,12 @@ pub(super) struct Greeted {
 pub(super) fn greet(
     tx: &WriteTx<'_>,
     node: NodeId,
-    hello: &Hello,
+    greeting: &Greeting,
     session: u64,
     now: UtcMillis,
 ) -> Result<Option<Greeted>, StorageError> {
-    let key = match trusted_key(tx, node, hello, now)? {
+    let hello = &greeting.hello;
+    let key = match trusted_key(tx, node, greeting, now)? {
         Ok(key) => key,
         Err(verdict) => {
             let welcome = answer(tx, node, hello, (verdict, 0), None, now)?;
@@ -160,24 +158,15 @@ fn parked(tx: &ReadTx<'_>, streams: &[StreamState]) -> Result<Option<Vec<Parked>
 fn trusted_key(
     tx: &WriteTx<'_>,
     node: NodeId,
-    hello: &Hello,
+    Greeting { hello, key }: &Greeting,
     now: UtcMillis,
 ) -> Result<Result<PublicKey, Verdict>, StorageError> {
     if hello.wire_min > WIRE_VERSION || hello.wire_max < WIRE_VERSION_MIN {
         return Ok(Err(Verdict::WireVersion { min: WIRE_VERSION_MIN, max: WIRE_VERSION }));
     }
-    let author = AuthorId::node(node);
-    let incarnation = Incarnation::new(hello.incarnation);
-    let Some(key) = PublicKey::from_slice(&hello.public_key[..]) else { return Ok(Err(Verdict::Untrusted)) };
-    let sizes_lawful = hello.heads.len() <= GREETING_STREAMS_MAX
-        && hello.version.len() <= VERSION_BYTES_MAX
-        && hello.marks.as_ref().is_none_or(|marks| marks.len() <= GREETING_MARKS_MAX);
-    // A stream that only a newer program knows cannot be checked, and is not read either.
-    let mut known = hello.heads.iter().filter(|head| head.stream().is_some());
-    if !sizes_lawful || !known.all(|head| head.holds(&key, author, incarnation)) {
-        return Ok(Err(Verdict::Untrusted));
-    }
-    Ok(if key_is_trusted(tx, node, incarnation, &key, now)? { Ok(key) } else { Err(Verdict::Untrusted) })
+    let Some(key) = key else { return Ok(Err(Verdict::Untrusted)) };
+    let is_trusted = key_is_trusted(tx, node, Incarnation::new(hello.incarnation), key, now)?;
+    Ok(is_trusted.then_some(*key).ok_or(Verdict::Untrusted))
 }
 
 /// Whether a later process was welcomed in this life. Older programs do not number their greetings; a late one of theirs

@@ -111,7 +111,7 @@ impl Bench {
         for (topic, frame) in self.said() {
             match topic {
                 Topic::DownSession(NODE) => session.push(FromHub::decode(&frame).unwrap()),
-                Topic::Down(NODE, _) => batches.push(Batch::decode(&frame).unwrap()),
+                Topic::Down(NODE) => batches.push(Batch::decode(&frame).unwrap()),
                 Topic::AllDown(_) => {}
                 other => panic!("nothing should come to {other}"),
             }

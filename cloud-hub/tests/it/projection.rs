@@ -9,6 +9,7 @@ use cloud_hub::kernel::db::Db;
 use cloud_hub::kernel::engine::Schema;
 use cloud_hub::kernel::journal::{Arrival, Journal, batch_apply};
 use cloud_hub::kernel::projection::{self, Projection, ProjectionError, ProjectionRunner, Slice, position_list};
+use cloud_hub::kernel::unread;
 use percolate_common::ids::NodeId;
 use percolate_common::journal::{AuthorId, Incarnation, JournalId, StreamKind};
 use percolate_common::time::UtcMillis;
@@ -32,6 +33,7 @@ static SCHEMA: Schema = Schema {
             "CREATE TABLE folded (node INTEGER PRIMARY KEY, entries INTEGER, seqs INTEGER, parked INTEGER) STRICT",
         ),
         projection::migration(2),
+        unread::migration(3),
     ],
     postgres: &[
         Migration::new(
@@ -40,6 +42,7 @@ static SCHEMA: Schema = Schema {
             "CREATE TABLE folded (node BIGINT PRIMARY KEY, entries BIGINT, seqs BIGINT, parked BIGINT)",
         ),
         projection::migration_postgres(2),
+        unread::migration_postgres(3),
     ],
 };
 
@@ -77,7 +80,7 @@ impl Projection for Counting {
                 "INSERT INTO folded VALUES (?1, 1, ?2, ?3)
                  ON CONFLICT (node) DO UPDATE SET entries = folded.entries + 1, seqs = folded.seqs + ?2,
                     parked = folded.parked + ?3",
-                params![node, entry.seq.cast_signed(), entry.parked],
+                params![node, entry.seq.cast_signed(), entry.recorded.is_none()],
             )?;
         }
         if self.refuse_21.load(Ordering::SeqCst) && node == 21 {
@@ -192,7 +195,32 @@ async fn every_entry_is_folded_once_although_folding_panics() {
     sales.write(7);
     bench.append(&sales, 2_301).await;
     assert_eq!(folded(2_307).await, (vec![(11, 2_307, sum_to(2_307), 1)], vec![2_307]));
+
+    // So is a journal that nobody had heard of, of more than one slice, and one beside it.
+    bench.append(&author(7, StreamKind::Sales, 1_200), 1).await;
+    bench.append(&author(9, StreamKind::Sales, 1), 1).await;
+    let all = eventually("the new journals", || async {
+        Some(bench.folded().await.1).filter(|positions| positions.iter().sum::<u64>() == 2_307 + 1_201)
+    });
+    assert_eq!(all.await, [1_200, 1, 2_307]);
     assert!(tasks.stop(Duration::from_secs(5)).await.is_clean());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_follows_is_told_which_journals_were_written() {
+    let bench = Bench::new();
+    let (sales, ops) = (author(11, StreamKind::Sales, 3), author(21, StreamKind::Ops, 2));
+    bench.append(&sales, 1).await;
+    let followed = bench.journal.db().follow();
+    assert_eq!(followed.take(), None, "what was there before is for the follower to look at");
+    bench.append(&ops, 1).await;
+    // On a server others write, too, and nobody tells which.
+    let told = |journals: &[JournalId]| {
+        (!bench.journal.db().is_on_server()).then(|| journals.iter().copied().collect::<BTreeSet<_>>())
+    };
+    assert_eq!(followed.take(), told(&[ops.id]));
+    bench.append(&ops, 1).await;
+    assert_eq!(followed.take(), told(&[]), "a repetition writes nothing");
 }
 
 #[tokio::test(flavor = "multi_thread")]

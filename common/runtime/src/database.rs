@@ -4,6 +4,7 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::changes::{Changes, Key};
 use crate::connection::{Connection, Place};
 use crate::migrate::Migration;
 use crate::storage::{ReadTx, StorageError, WriteTx};
@@ -57,7 +58,7 @@ impl DatabaseOptions {
     /// # Errors
     /// [`StorageError`] of any class; nothing was changed then.
     pub fn open(self) -> Result<Database, StorageError> {
-        let mut database = Database { options: self, connection: None, wal_pages: 0 };
+        let mut database = Database { options: self, connection: None, wal_pages: 0, changes: Changes::default() };
         let connection = database.options.place.open_writer()?;
         database.connection = Some(database.options.prepared(connection)?);
         Ok(database)
@@ -86,6 +87,7 @@ pub struct Database {
     /// Absent after a failure; opened and verified again by the next group.
     connection: Option<Connection>,
     wal_pages: u32,
+    changes: Changes,
 }
 
 impl Database {
@@ -93,6 +95,12 @@ impl Database {
     #[must_use]
     pub fn place(&self) -> &Place {
         &self.options.place
+    }
+
+    /// Where it is told what its commands touch.
+    #[must_use]
+    pub fn changes(&self) -> Changes {
+        self.changes.clone()
     }
 
     /// How many pages the write-ahead log held after the last commit.
@@ -133,7 +141,7 @@ impl Database {
             None => self.options.reconnect()?,
         };
         connection.begin()?;
-        Ok(Group { database: self, connection: Some(connection), lost: None, kept: 0 })
+        Ok(Group { database: self, connection: Some(connection), lost: None, kept: 0, touched: Vec::new() })
     }
 }
 
@@ -145,6 +153,8 @@ pub struct Group<'d> {
     connection: Option<Connection>,
     lost: Option<StorageError>,
     kept: u32,
+    /// What its commands have touched, those that failed, too.
+    touched: Vec<Key>,
 }
 
 impl Group<'_> {
@@ -188,7 +198,10 @@ impl Group<'_> {
         if self.kept == 0 {
             connection.roll_back()?;
         } else {
-            connection.commit()?;
+            let committed = connection.commit();
+            // A commit that failed may be found on the disk all the same.
+            self.database.changes.tell(&self.touched);
+            committed?;
             // The group is durable now, whether or not the length of the log can be read.
             self.database.wal_pages = connection.log_pages().unwrap_or(self.database.wal_pages);
         }
@@ -213,6 +226,7 @@ impl Group<'_> {
         let tx = connection.writing();
         // The connection stays sound when the command unwinds: its statements are reset as they are dropped.
         let outcome = catch_unwind(AssertUnwindSafe(|| f(&tx)));
+        self.touched.append(&mut tx.touched());
         let end = match outcome {
             _ if connection.has_lost() => Err(tx.into_failure().unwrap_or(StorageError::TransactionLost)),
             Ok(Ok(_)) => connection.end_command(is_first),

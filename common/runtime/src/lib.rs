@@ -7,7 +7,7 @@
 //! - [`telemetry`]: logs and metrics.
 //! - [`storage`]: values, rows and transactions, whichever engine a database runs on.
 //! - [`sqlite`], [`migrate`], [`database`], [`checkpoint`], [`writer`], [`read_pool`]: one writer with group commit,
-//!   and readers.
+//!   and readers. [`changes`]: what it changed, for those who follow.
 //! - [`broker`]: where a broker is reached, and as whom. [`mqtt`]: the link to it. The only user of the MQTT client.
 //! - [`http`]: problems, extractors, authentication, the server around a router. Routes live elsewhere.
 //!
@@ -30,6 +30,8 @@ pub mod sqlite;
 pub mod postgres;
 
 pub mod migrate;
+
+pub mod changes;
 
 pub mod checkpoint;
 mod company;

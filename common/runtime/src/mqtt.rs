@@ -249,7 +249,7 @@ impl Link {
     ///     brokers: "127.0.0.1:1883".parse().unwrap(),
     ///     credentials: None,
     ///     client_id: "n11".to_owned(),
-    ///     subscriptions: vec!["percolate/v1/n11/down/+".to_owned()],
+    ///     subscriptions: vec!["percolate/v1/n11/down/session".to_owned()],
     ///     will: None,
     ///     online: None,
     ///     keep_alive: KEEP_ALIVE,

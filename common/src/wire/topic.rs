@@ -33,8 +33,8 @@ pub enum Topic {
     UpSession(NodeId),
     /// Whether a node is connected; retained.
     Presence(NodeId),
-    /// Batches of the hub's journals for one node.
-    Down(NodeId, StreamKind),
+    /// Batches for one node, of the hub's journals and of the node's own past: each says of which.
+    Down(NodeId),
     /// What the hub says about journals to one node.
     DownSession(NodeId),
     /// Nudges to all nodes.
@@ -54,7 +54,7 @@ impl fmt::Display for Topic {
             Self::Up(node, stream) => write!(f, "{PREFIX}/n{node}/up/{stream}"),
             Self::UpSession(node) => write!(f, "{PREFIX}/n{node}/up/session"),
             Self::Presence(node) => write!(f, "{PREFIX}/n{node}/up/presence"),
-            Self::Down(node, stream) => write!(f, "{PREFIX}/n{node}/down/{stream}"),
+            Self::Down(node) => write!(f, "{PREFIX}/n{node}/down/batch"),
             Self::DownSession(node) => write!(f, "{PREFIX}/n{node}/down/session"),
             Self::AllDown(stream) => write!(f, "{PREFIX}/all/down/{stream}"),
             Self::HubDownlink => write!(f, "{PREFIX}/{HUB_DOWNLINK}"),
@@ -83,8 +83,8 @@ impl FromStr for Topic {
             ("up", "session") => Self::UpSession(node),
             ("up", "presence") => Self::Presence(node),
             ("down", "session") => Self::DownSession(node),
+            ("down", "batch") => Self::Down(node),
             ("up", stream) => Self::Up(node, stream.parse().map_err(|_unknown_stream| refused())?),
-            ("down", stream) => Self::Down(node, stream.parse().map_err(|_unknown_stream| refused())?),
             _other_way => return Err(refused()),
         };
         // One spelling only: `n011` is not `n11`.
@@ -123,10 +123,11 @@ pub fn client_node(client_id: &str) -> Option<NodeId> {
     (spelled == client_id).then_some(node)
 }
 
-/// What a node subscribes to.
+/// What a node subscribes to: topics of its own by their names, because a broker compares each message with every
+/// pattern that anybody has.
 #[must_use]
 pub fn node_subscriptions(node: NodeId) -> Vec<String> {
-    vec![format!("{PREFIX}/n{node}/down/+"), format!("{PREFIX}/all/down/+")]
+    vec![Topic::DownSession(node).to_string(), Topic::Down(node).to_string(), format!("{PREFIX}/all/down/+")]
 }
 
 /// What a hub of one process subscribes to.
@@ -149,9 +150,8 @@ mod tests {
     #[test]
     fn every_topic_round_trips() {
         let node = NodeId::new(11);
-        let fixed = [Topic::UpSession(node), Topic::Presence(node), Topic::DownSession(node)];
-        let by_stream =
-            StreamKind::ALL.into_iter().flat_map(|s| [Topic::Up(node, s), Topic::Down(node, s), Topic::AllDown(s)]);
+        let fixed = [Topic::UpSession(node), Topic::Presence(node), Topic::DownSession(node), Topic::Down(node)];
+        let by_stream = StreamKind::ALL.into_iter().flat_map(|s| [Topic::Up(node, s), Topic::AllDown(s)]);
         for topic in fixed.into_iter().chain(by_stream).chain([Topic::HubDownlink]) {
             assert_eq!(topic.to_string().parse(), Ok(topic));
         }

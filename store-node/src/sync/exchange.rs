@@ -105,7 +105,7 @@ impl Exchange {
                 Ok(Topic::DownSession(_)) => {
                     self.session.heard(&self.app, &self.machine, FromHub::decode(&payload)?, now)?;
                 }
-                Ok(Topic::Down(..)) => self.received(Batch::decode(&payload)?, now)?,
+                Ok(Topic::Down(_)) => self.received(Batch::decode(&payload)?, now)?,
                 Ok(Topic::AllDown(_)) => self.nudged(&Nudge::decode(&payload)?)?,
                 Ok(Topic::Up(..) | Topic::UpSession(_) | Topic::Presence(_) | Topic::HubDownlink) | Err(_) => {
                     tracing::warn!(topic, "a message on a topic that is not ours: {topic}");

@@ -241,7 +241,7 @@ async fn a_menu_with_a_long_history_is_read_to_its_end() {
 async fn nonsense_from_the_hub_stops_nobody() {
     let (mut node, mut hub) = TestNode::in_session().await;
     let id = NodeId::new(NODE);
-    for topic in [Topic::DownSession(id), Topic::Down(id, StreamKind::Catalog), Topic::AllDown(StreamKind::Catalog)] {
+    for topic in [Topic::DownSession(id), Topic::Down(id), Topic::AllDown(StreamKind::Catalog)] {
         hub.publish(topic, b"nonsense").await;
         hub.publish(topic, b"").await;
     }

@@ -374,7 +374,7 @@ fn presence(shop: usize, boot: u64, online: bool) -> Result<Frame> {
 /// The shop whose boxes hear a frame; all of them if none.
 fn readers(frame: &Frame) -> Option<usize> {
     match frame.topic.parse() {
-        Ok(Topic::Down(node, _) | Topic::DownSession(node)) => {
+        Ok(Topic::Down(node) | Topic::DownSession(node)) => {
             Some(usize::try_from(node.get().saturating_sub(node_of(0).get())).unwrap_or(usize::MAX))
         }
         Ok(Topic::AllDown(_) | Topic::Up(..) | Topic::UpSession(_) | Topic::Presence(_) | Topic::HubDownlink)

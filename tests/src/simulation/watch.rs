@@ -69,12 +69,11 @@ impl Watch {
                     return Err(violation(Oracle::Totals, text));
                 }
             },
-            Ok(Topic::Down(_, stream)) => {
+            Ok(Topic::Down(_)) => {
                 let batch = Batch::decode(&frame.payload)?;
                 if batch.journal.author.as_node().is_some() {
                     reach.met(Met::TakenBack);
                 }
-                debug_assert_eq!(batch.journal.stream, stream, "a batch on its stream's topic");
             }
             Ok(Topic::AllDown(_) | Topic::Up(..) | Topic::UpSession(_) | Topic::Presence(_) | Topic::HubDownlink)
             | Err(_) => {}

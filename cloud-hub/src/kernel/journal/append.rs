@@ -217,6 +217,7 @@ impl Stream<'_, '_> {
             ],
         )?;
         if advanced == 1 {
+            self.tx.touch([author, incarnation, stream]);
             return Ok(());
         }
         let detail = format!("{} was written by somebody else while it was locked", self.journal);

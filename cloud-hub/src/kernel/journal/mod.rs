@@ -70,7 +70,7 @@ pub struct Entry {
     pub hash: Hash,
     /// The event as its author wrote it.
     pub bytes: Vec<u8>,
-    /// Whether this program could not read it when it came: a projection passes over it.
+    /// Whether the program that took it in could not read it. Whoever folds it reads for himself.
     pub parked: bool,
     /// Whether the same event stands in the journal elsewhere, and counts there: a projection that adds up passes over
     /// it. See docs/adr/0012-event-ids-and-origins.md.

@@ -278,7 +278,7 @@ fn read(event: LinkEvent) -> Heard {
         LinkEvent::Down { .. } => Heard::Down,
         LinkEvent::Message { topic, payload } => match topic.parse().unwrap() {
             Topic::DownSession(_) => Heard::Session(FromHub::decode(&payload).unwrap()),
-            Topic::Down(..) => Heard::Batch(Box::new(Batch::decode(&payload).unwrap())),
+            Topic::Down(_) => Heard::Batch(Box::new(Batch::decode(&payload).unwrap())),
             Topic::AllDown(_) => Heard::Nudge(Nudge::decode(&payload).unwrap()),
             other => panic!("nothing should come to {other}"),
         },

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use percolate_common::entropy::SeededEntropy;
 use percolate_common::ids::NodeId;
-use percolate_common::journal::{JournalId, SigningKey, StreamKind};
+use percolate_common::journal::{JournalId, SigningKey};
 use percolate_common::wire::envelope::Batch;
 use percolate_common::wire::session::{
     Ack, FromHub, FromNode, Hello, Position, Presence, Resend, SignedHead, Verdict, Welcome,
@@ -255,11 +255,7 @@ fn read(event: LinkEvent) -> Heard {
         LinkEvent::Down { .. } => Heard::Other,
         LinkEvent::Message { topic, payload } => match topic.parse().unwrap() {
             Topic::DownSession(_) => Heard::Session(FromHub::decode(&payload).unwrap()),
-            Topic::Down(_, stream) => {
-                let batch = Batch::decode(&payload).unwrap();
-                assert!(batch.journal.stream == stream && StreamKind::ALL.contains(&stream));
-                Heard::Batch(Box::new(batch))
-            }
+            Topic::Down(_) => Heard::Batch(Box::new(Batch::decode(&payload).unwrap())),
             _ => Heard::Other,
         },
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use rusqlite::Connection;
 
 use super::{Row, StorageError, Value, on_postgres, on_sqlite};
+use crate::changes::Key;
 use crate::postgres::Session;
 use crate::sqlite;
 
@@ -155,6 +156,7 @@ impl<'c> ReadTx<'c> {
 pub struct WriteTx<'c> {
     read: ReadTx<'c>,
     on: WriteOn<'c>,
+    touched: RefCell<Vec<Key>>,
 }
 
 #[derive(Debug)]
@@ -169,12 +171,23 @@ enum WriteOn<'c> {
 
 impl<'c> WriteTx<'c> {
     pub(crate) fn of_sqlite(connection: &'c Connection) -> Self {
-        Self { read: ReadTx::of_sqlite(connection), on: WriteOn::Sqlite(sqlite::WriteTx::new(connection)) }
+        let on = WriteOn::Sqlite(sqlite::WriteTx::new(connection));
+        Self { read: ReadTx::of_sqlite(connection), on, touched: RefCell::default() }
     }
 
-    pub(crate) const fn of_postgres(session: &'c Session) -> Self {
+    pub(crate) fn of_postgres(session: &'c Session) -> Self {
         let on = WriteOn::Postgres { session, failure: RefCell::new(None) };
-        Self { read: ReadTx::of_postgres(session), on }
+        Self { read: ReadTx::of_postgres(session), on, touched: RefCell::default() }
+    }
+
+    /// Names what is changed here, for those who follow: see [`Changes`](crate::changes::Changes).
+    pub fn touch(&self, key: Key) {
+        self.touched.borrow_mut().push(key);
+    }
+
+    /// What was named so far.
+    pub(crate) fn touched(&self) -> Vec<Key> {
+        self.touched.take()
     }
 
     /// The first failure of a statement: why the transaction was lost, if it was.

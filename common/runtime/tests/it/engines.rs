@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Barrier};
 use std::thread;
 
+use percolate_runtime::changes::{Changed, Key};
 use percolate_runtime::connection::Place;
 use percolate_runtime::database::{Database, DatabaseOptions};
 use percolate_runtime::migrate::Migration;
@@ -111,6 +112,7 @@ on_both_engines!(
     migrations_are_applied_once_and_in_order,
     several_processes_migrate_at_once,
     many_callers_share_commits,
+    followers_are_told_what_was_touched_once_it_is_committed,
 );
 
 fn insert(tx: &WriteTx<'_>, id: i64, text: &str) -> Result<(), StorageError> {
@@ -224,6 +226,33 @@ fn a_commit_that_fails_keeps_nothing_and_the_next_group_works(ground: &Ground) {
     assert!(matches!(failed, Err(StorageError::Query(_))), "{failed:?}");
     database.write("next", |tx| insert(tx, 2, "next")).unwrap();
     assert_eq!(database.write("look", |tx| ids(tx)).unwrap(), [2]);
+}
+
+fn followers_are_told_what_was_touched_once_it_is_committed(ground: &Ground) {
+    const FIRST: Key = [1, 0, 0];
+    const SECOND: Key = [2, 0, 0];
+    let these = |keys: &[Key]| Changed::These(keys.iter().copied().collect());
+    let mut database = ground.open();
+    let following = database.changes().follow();
+    assert_eq!(following.take(), Changed::All);
+    let touch = |tx: &WriteTx<'_>, id: i64, key: Key| {
+        tx.touch(key);
+        insert(tx, id, "touched")
+    };
+    let mut group = database.group().unwrap();
+    group.command("first", |tx| touch(tx, 1, FIRST)).unwrap();
+    group.command("second", |tx| touch(tx, 2, SECOND)).unwrap();
+    assert_eq!(following.take(), these(&[]), "nobody is told before the commit");
+    group.commit().unwrap();
+    assert_eq!(following.take(), these(&[FIRST, SECOND]));
+
+    drop(database.write("untouched", |tx| insert(tx, 3, "other")));
+    assert_eq!(following.take(), these(&[]));
+    let mut group = database.group().unwrap();
+    group.command("first", |tx| touch(tx, 4, FIRST)).unwrap();
+    group.command("hanging", |tx| tx.execute("INSERT INTO leaf (thing) VALUES (404)", &[])).unwrap();
+    group.commit().unwrap_err();
+    assert_eq!(following.take(), these(&[FIRST]), "a commit that failed may be found on the disk all the same");
 }
 
 fn a_read_is_one_snapshot_and_cannot_write(ground: &Ground) {

@@ -150,7 +150,7 @@ impl TestHub {
     }
 
     pub(crate) async fn send(&mut self, batch: &Batch) {
-        self.publish(Topic::Down(NodeId::new(NODE), batch.journal.stream), &batch.encode().unwrap()).await;
+        self.publish(Topic::Down(NodeId::new(NODE)), &batch.encode().unwrap()).await;
     }
 
     /// Sends the whole menu and waits until the node has it.

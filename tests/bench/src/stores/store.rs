@@ -248,7 +248,7 @@ impl Store {
     pub(super) fn hear(&mut self, topic: &str, payload: &[u8], now: Duration) -> Result<()> {
         match topic.parse()? {
             Topic::DownSession(_) => self.hear_session(FromHub::decode(payload)?, now),
-            Topic::Down(..) => self.read_down(&Batch::decode(payload)?),
+            Topic::Down(_) => self.read_down(&Batch::decode(payload)?),
             // A nudge says what comes anyway: every session begins with what is missing.
             Topic::AllDown(_) => Ok(()),
             other @ (Topic::Up(..) | Topic::UpSession(_) | Topic::Presence(_) | Topic::HubDownlink) => {
