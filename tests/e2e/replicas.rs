@@ -194,6 +194,49 @@ async fn parts_of_a_large_hub_are_restarted_in_turn_and_say_so_before_they_stop(
     Ok(())
 }
 
+/// What the next version of the program that takes in what shops send brings to the journal's schema.
+const NEXT: &str = "ALTER TABLE journal.journal_stream ADD COLUMN note TEXT;
+    INSERT INTO journal.schema_migration (number, name, checksum, oldest)
+    SELECT max(number) + 1, 'next', decode(repeat('00', 32), 'hex'), max(number) FROM journal.schema_migration";
+
+/// As if it were another one, with which programs of this version cannot go on.
+const NARROWER: &str = "UPDATE journal.schema_migration SET oldest = number WHERE name = 'next'";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parts_of_two_versions_serve_one_chain_as_long_as_the_schema_was_only_expanded() -> Result<()> {
+    let scratch = tempfile::tempdir()?;
+    let Some(ground) = Ground::new("versions", scratch.path(), &["n11", "n21", "n31"]).await? else { return Ok(()) };
+    let mut parts = Vec::new();
+    for part in ["ingest", "catalog", "reporting"] {
+        parts.push(ground.start(part, part, &[]).await?);
+    }
+    let shops = shops(&ground).await?;
+    let mut told = vec![BTreeSet::new(); shops.len()];
+    sell(&shops, &mut told, "before").await?;
+    ground.admin_batch(NEXT).await?;
+    sell(&shops, &mut told, "beside").await?;
+    // Each part of this version is started beside the newer one, as a rolled back one would be.
+    for (number, part) in parts.iter_mut().enumerate() {
+        part.stop().await?;
+        sell(&shops, &mut told, &format!("without-{number}")).await?;
+        part.restart().await?;
+        sell(&shops, &mut told, &format!("with-{number}")).await?;
+    }
+    ground.admin_batch(NARROWER).await?;
+    for part in ["ingest", "reporting"] {
+        let said = ground.refused(&format!("late-{part}"), part).await?;
+        ensure!(said.contains("use the newer program"), "{said}");
+    }
+    // Whoever runs already goes on.
+    sell(&shops, &mut told, "after").await?;
+    let [_, _, reporting] = parts.as_slice() else { anyhow::bail!("three parts") };
+    for (shop, told) in shops.iter().zip(&told) {
+        shop.all_acked().await?;
+        counted_once(reporting, shop, told).await?;
+    }
+    Ok(())
+}
+
 /// Kills parts while an import goes through a shop, each when so many percent of its tickets have been acknowledged.
 async fn hurt_at(
     percents: &[i64],

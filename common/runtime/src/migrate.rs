@@ -1,6 +1,8 @@
 //! Migrations: numbered, checksummed, forward only, all that are missing in one transaction.
 //!
-//! A database newer than the program is refused, and so is one to which another text was applied under the same number.
+//! A database to which another text was applied under the same number is refused, and so is one that is newer than the
+//! program, unless all that came since [expands](Migration::expanding) it only: then a service is rolled from one version to
+//! the next while the older one is at work beside it, and may be rolled back.
 
 use std::cmp::Ordering;
 
@@ -17,6 +19,8 @@ pub struct Migration {
     pub name: &'static str,
     /// What it does, as SQL without transaction statements.
     pub sql: &'static str,
+    /// Whether programs that do not know it can go on.
+    pub expands: bool,
 }
 
 impl Migration {
@@ -26,7 +30,14 @@ impl Migration {
     /// ```
     #[must_use]
     pub const fn new(number: u32, name: &'static str, sql: &'static str) -> Self {
-        Self { number, name, sql }
+        Self { number, name, sql, expands: false }
+    }
+
+    /// The same step, which only adds what older programs need not know: a table, a column that may be left out, an index.
+    /// They go on to read and write the database.
+    #[must_use]
+    pub const fn expanding(self) -> Self {
+        Self { expands: true, ..self }
     }
 
     fn checksum(&self) -> [u8; 32] {
@@ -40,14 +51,19 @@ const TRIES_MAX: u32 = 5;
 const TABLE_SQLITE: &str = "CREATE TABLE IF NOT EXISTS schema_migration (
     number   INTEGER PRIMARY KEY CHECK (number >= 1),
     name     TEXT NOT NULL,
-    checksum BLOB NOT NULL CHECK (length(checksum) = 32)
+    checksum BLOB NOT NULL CHECK (length(checksum) = 32),
+    oldest   INTEGER
 ) STRICT";
+
+/// Where an earlier program made it, the table has no such column.
+const OLDEST: &str = "ALTER TABLE schema_migration ADD COLUMN oldest INTEGER";
 
 /// Of several processes that start at once, one migrates, and the others wait for it.
 const TABLE_POSTGRES: &str = r#"CREATE TABLE IF NOT EXISTS schema_migration (
     number   INTEGER PRIMARY KEY CHECK (number >= 1),
     name     TEXT COLLATE "C" NOT NULL,
-    checksum BYTEA NOT NULL CHECK (length(checksum) = 32)
+    checksum BYTEA NOT NULL CHECK (length(checksum) = 32),
+    oldest   INTEGER
 );
 LOCK TABLE schema_migration IN EXCLUSIVE MODE"#;
 
@@ -71,13 +87,22 @@ pub fn check(tx: &ReadTx<'_>, migrations: &[Migration]) -> Result<(), StorageErr
     let found = highest(tx)?;
     match found.cmp(&known) {
         Ordering::Less => Err(StorageError::OlderDatabase { found, known }),
-        Ordering::Greater => Err(StorageError::NewerDatabase { found, known }),
-        Ordering::Equal => migrations.iter().try_for_each(|migration| is_applied(tx, migration).map(drop)),
+        Ordering::Greater if oldest(tx, found)? > known => Err(StorageError::NewerDatabase { found, known }),
+        Ordering::Greater | Ordering::Equal => {
+            migrations.iter().try_for_each(|migration| is_applied(tx, migration).map(drop))
+        }
     }
 }
 
 fn highest(tx: &ReadTx<'_>) -> Result<u32, StorageError> {
     tx.query_one("SELECT coalesce(max(number), 0) FROM schema_migration", &[], |row| row.take())
+}
+
+/// The oldest schema whose programs can go on with the one that is `found`.
+fn oldest(tx: &ReadTx<'_>, found: u32) -> Result<u32, StorageError> {
+    let noted: Option<Option<u32>> =
+        tx.query_optional("SELECT oldest FROM schema_migration WHERE number = ?1", params![found], |row| row.take())?;
+    Ok(noted.flatten().unwrap_or(found))
 }
 
 /// Applies what is missing and tells how many migrations that were. Either all of it happens or nothing.
@@ -122,19 +147,39 @@ fn migrate_in_txn(connection: &Connection, migrations: &[Migration]) -> Result<u
         EngineKind::Sqlite => TABLE_SQLITE,
         EngineKind::Postgres => TABLE_POSTGRES,
     })?;
+    if !has_oldest(&tx)? {
+        connection.batch(OLDEST)?;
+    }
     let found = highest(&tx)?;
     let known = migrations.last().map_or(0, |last| last.number);
-    if found > known {
+    let mut oldest = oldest(&tx, found)?;
+    if found > known && oldest > known {
         return Err(StorageError::NewerDatabase { found, known });
     }
     let mut applied = 0;
     for migration in migrations {
         if !is_applied(&tx, migration)? {
-            apply(connection, &tx, migration)?;
+            if !migration.expands {
+                oldest = migration.number;
+            }
+            apply(connection, &tx, migration, oldest)?;
             applied += 1;
         }
     }
     Ok(applied)
+}
+
+fn has_oldest(tx: &ReadTx<'_>) -> Result<bool, StorageError> {
+    let column = match tx.engine() {
+        EngineKind::Sqlite => {
+            "SELECT EXISTS (SELECT 1 FROM pragma_table_info('schema_migration') WHERE name = 'oldest')"
+        }
+        EngineKind::Postgres => {
+            "SELECT EXISTS (SELECT 1 FROM pg_attribute
+                            WHERE attrelid = 'schema_migration'::regclass AND attname = 'oldest')"
+        }
+    };
+    tx.query_one(column, &[], |row| row.take())
 }
 
 fn is_applied(tx: &ReadTx<'_>, migration: &Migration) -> Result<bool, StorageError> {
@@ -152,14 +197,14 @@ fn is_applied(tx: &ReadTx<'_>, migration: &Migration) -> Result<bool, StorageErr
     }
 }
 
-fn apply(connection: &Connection, tx: &WriteTx<'_>, migration: &Migration) -> Result<(), StorageError> {
+fn apply(connection: &Connection, tx: &WriteTx<'_>, migration: &Migration, oldest: u32) -> Result<(), StorageError> {
     connection.batch(migration.sql)?;
     if connection.has_lost() {
         return Err(StorageError::TransactionLost);
     }
     tx.execute(
-        "INSERT INTO schema_migration (number, name, checksum) VALUES (?1, ?2, ?3)",
-        params![migration.number, migration.name, &migration.checksum()],
+        "INSERT INTO schema_migration (number, name, checksum, oldest) VALUES (?1, ?2, ?3, ?4)",
+        params![migration.number, migration.name, &migration.checksum(), oldest],
     )?;
     tracing::info!(migration.number, migration.name, "migration {} applied", migration.number);
     Ok(())
@@ -218,6 +263,40 @@ mod tests {
         let refusal = migrate(&connection, &[ONE]);
         assert!(matches!(refusal, Err(StorageError::NewerDatabase { found: 2, known: 1 })), "{refusal:?}");
         assert_eq!(migrate(&connection, &[ONE, TWO]).unwrap(), 0);
+    }
+
+    const MORE: Migration = Migration::new(3, "more", "CREATE TABLE more (text TEXT NOT NULL) STRICT").expanding();
+
+    #[test]
+    fn an_older_program_goes_on_where_the_schema_was_only_expanded() {
+        let (_dir, connection) = fresh();
+        migrate(&connection, &[ONE, TWO]).unwrap();
+        assert_eq!(migrate(&connection, &[ONE, TWO, MORE]).unwrap(), 1);
+        assert_eq!(migrate(&connection, &[ONE, TWO]).unwrap(), 0);
+        check(&connection.reading(), &[ONE, TWO]).unwrap();
+        // One that does not know what came before the last expansion is refused as ever.
+        let refusal = check(&connection.reading(), &[ONE]);
+        assert!(matches!(refusal, Err(StorageError::NewerDatabase { found: 3, known: 1 })), "{refusal:?}");
+        // Another text under a number that both know is still another text.
+        let edited = Migration { sql: "ALTER TABLE note ADD COLUMN writer TEXT", ..TWO };
+        assert!(matches!(migrate(&connection, &[ONE, edited]), Err(StorageError::MigrationEdited { number: 2, .. })));
+        // What changes the schema for older programs ends it.
+        let narrow = Migration::new(4, "narrow", "ALTER TABLE note DROP COLUMN author");
+        migrate(&connection, &[ONE, TWO, MORE, narrow]).unwrap();
+        let refusal = migrate(&connection, &[ONE, TWO, MORE]);
+        assert!(matches!(refusal, Err(StorageError::NewerDatabase { found: 4, known: 3 })), "{refusal:?}");
+    }
+
+    #[test]
+    fn what_an_earlier_program_noted_without_saying_who_can_go_on_is_taken_strictly() {
+        let (_dir, connection) = fresh();
+        migrate(&connection, &[ONE, TWO]).unwrap();
+        connection.batch("ALTER TABLE schema_migration DROP COLUMN oldest").unwrap();
+        assert_eq!(migrate(&connection, &[ONE, TWO]).unwrap(), 0);
+        assert!(matches!(migrate(&connection, &[ONE]), Err(StorageError::NewerDatabase { found: 2, known: 1 })));
+        assert_eq!(migrate(&connection, &[ONE, TWO, MORE]).unwrap(), 1);
+        assert_eq!(migrate(&connection, &[ONE, TWO]).unwrap(), 0);
+        assert!(matches!(migrate(&connection, &[ONE]), Err(StorageError::NewerDatabase { found: 3, known: 1 })));
     }
 
     #[test]

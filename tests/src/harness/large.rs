@@ -158,6 +158,15 @@ impl Ground {
         Ok(child)
     }
 
+    /// Does something in the hub's database, as whoever owns the server.
+    ///
+    /// # Errors
+    /// If the server does not do it.
+    pub async fn admin_batch(&self, sql: &'static str) -> Result<()> {
+        let admin = self.admin(&self.database);
+        Ok(tokio::task::spawn_blocking(move || Admin::connect(&admin)?.batch(sql)).await??)
+    }
+
     /// Ends all sessions of the hub with its database, in the middle of whatever they do; tells how many those were.
     ///
     /// # Errors

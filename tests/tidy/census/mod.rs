@@ -80,6 +80,12 @@ const EXPLAINED: &[Explained] = &[
         "callers",
         "tests of several packages say with it that a journal is whole",
     ),
+    (
+        NOT_NAMED,
+        "common/runtime/src/migrate.rs expanding",
+        "callers",
+        "the first schema after a release that only expands the one before says so",
+    ),
     (NOT_NAMED, "store-node/src/inline.rs wake", "callers", SIMULATED),
     (NOT_NAMED, "store-node/src/node.rs http_address", "callers", IN_PROCESS),
     (NOT_NAMED, "store-node/src/node.rs ended_tasks", "callers", IN_PROCESS),
