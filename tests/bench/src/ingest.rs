@@ -1,7 +1,9 @@
 //! The hub takes in what many shops have, and reports on it: a small one over its own broker, and a large one with
 //! PostgreSQL and mosquitto beside it.
 
-use anyhow::Result;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
 use percolate_runtime::system::monotonic_now;
 use slow_line::{Line, Slowness};
 use system_tests::books::{complete_at, list, number, totals_at};
@@ -17,6 +19,15 @@ use crate::shop::{AS_IT_SHIPS, Office, Shop, until};
 use crate::till::sell_count;
 
 const STORES: u32 = 10;
+
+/// How far away the database is, each way, where it is not on the same machine.
+const APART: Duration = Duration::from_millis(1);
+
+/// Replicas that are tried then.
+const REPLICAS_APART_MAX: u32 = 3;
+
+/// What three of them should take in of what one does, in percent.
+const GROWTH_PERCENT: u64 = 200;
 
 /// What all of it has in common.
 const NOTE: &str =
@@ -55,9 +66,8 @@ pub(crate) async fn run_large(bench: &Bench) -> Result<Vec<Section>> {
     ] {
         let mut runs = Vec::new();
         for _ in 0..bench.rounds().min(3) {
-            let run = measured(&bench.scratch, async || large_run(bench, replicas).await).await?;
-            let Measured { value: Some(value), before, after, load, void } = run else { return Ok(sections) };
-            runs.push(Measured { value, before, after, load, void });
+            let Some(run) = measured_large(bench, replicas, None).await? else { return Ok(sections) };
+            runs.push(run);
         }
         let mut large = section(name, title, &runs, 30_000);
         large.note(format!(
@@ -66,7 +76,48 @@ pub(crate) async fn run_large(bench: &Bench) -> Result<Vec<Section>> {
         ));
         sections.push(large);
     }
+    sections.extend(apart(bench).await?);
     Ok(sections)
+}
+
+async fn measured_large(bench: &Bench, replicas: u32, delay: Option<Duration>) -> Result<Option<Measured<Taken>>> {
+    let run = measured(&bench.scratch, async || large_run(bench, replicas, delay).await).await?;
+    let Measured { value, before, after, load, void } = run;
+    Ok(value.map(|value| Measured { value, before, after, load, void }))
+}
+
+/// Growth where it is not the cores that set the pace: the database is a network away.
+async fn apart(bench: &Bench) -> Result<Option<Section>> {
+    let mut section = Section::new("ingest-large-apart", "A large hub whose database is some milliseconds away");
+    let mut rates = Vec::new();
+    for replicas in 1..=REPLICAS_APART_MAX {
+        let mut runs = Vec::new();
+        for _ in 0..bench.rounds().min(3) {
+            let Some(run) = measured_large(bench, replicas, Some(APART)).await? else { return Ok(None) };
+            runs.push(run);
+        }
+        let rate = median(runs.iter().map(|run| run.value.tickets * 1_000_000 / run.value.acked_us.max(1)));
+        section.tell(&format!("replicas: {replicas}"), format!("{} tickets a second acknowledged", thousands(rate)));
+        rates.push(rate);
+        if replicas == REPLICAS_APART_MAX {
+            section.conditions(&runs);
+        }
+    }
+    let (Some(one), Some(all)) = (rates.first(), rates.last()) else { return Ok(None) };
+    let percent = all * 100 / one.max(&1);
+    let wanted = format!("more than with one: >= {} %", GROWTH_PERCENT);
+    section.row(
+        "growth from the first to the last",
+        format!("{percent} %"),
+        &wanted,
+        Verdict::of(percent >= GROWTH_PERCENT),
+    );
+    section.note(format!(
+        "{NOTE} The replicas reach PostgreSQL over a line with {} ms each way, and wait for it most of the time; the cores \
+         are shared as before.",
+        APART.as_millis()
+    ));
+    Ok(Some(section))
 }
 
 async fn small_run(bench: &Bench) -> Result<Taken> {
@@ -78,15 +129,26 @@ async fn small_run(bench: &Bench) -> Result<Taken> {
     one_run(bench, shops, (&office.line, &office.hub.client, &[office.hub.pid()?])).await
 }
 
-/// Nothing without the servers.
-async fn large_run(bench: &Bench, replicas: u32) -> Result<Option<Taken>> {
+/// Nothing without the servers. With a delay the replicas reach the database over a line that is so long each way.
+async fn large_run(bench: &Bench, replicas: u32, delay: Option<Duration>) -> Result<Option<Taken>> {
     let folder = tempfile::tempdir_in(&bench.scratch)?;
     let names: Vec<_> = (1..=STORES).map(|store| format!("n{}", NodeSpec::store(store).node)).collect();
     let accounts: Vec<_> = names.iter().map(String::as_str).collect();
     let Some(ground) = Ground::new("ingest-large", folder.path(), &accounts).await? else { return Ok(None) };
+    let database = match delay {
+        Some(delay) => {
+            let socket = ground.socket().context("the database's socket")?;
+            Some(Line::start(&socket.to_string_lossy(), Slowness { bits_per_second: None, delay }).await?)
+        }
+        None => None,
+    };
     let (mut ingest, mut pids) = (Vec::new(), Vec::new());
     for number in 1..=replicas {
-        let replica = ground.start(&format!("ingest-{number}"), "ingest", &[]).await?;
+        let name = format!("ingest-{number}");
+        let replica = match &database {
+            Some(line) => ground.start_apart(&name, "ingest", line.address().parse()?).await?,
+            None => ground.start(&name, "ingest", &[]).await?,
+        };
         pids.push(replica.pid()?);
         ingest.push(replica);
     }

@@ -13,7 +13,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -64,7 +65,7 @@ pub struct Line {
 }
 
 impl Line {
-    /// A line to `target`, on a free port of loopback.
+    /// A line to `target`, an address or the path of a unix socket, on a free port of loopback.
     ///
     /// # Errors
     /// If no port can be had.
@@ -124,23 +125,33 @@ async fn connection(
     if begun.is_cut {
         return;
     }
-    let Ok(server) = TcpStream::connect(target).await else { return };
-    if client.set_nodelay(true).and_then(|()| server.set_nodelay(true)).is_err() {
-        return;
-    }
-    counters.connections.fetch_add(1, Ordering::Relaxed);
-    let (from_client, to_client) = client.into_split();
-    let (from_server, to_server) = server.into_split();
     let carried = async {
-        tokio::join!(
-            carry(from_client, to_server, &up, &counters.up),
-            carry(from_server, to_client, &down, &counters.down)
-        )
+        client.set_nodelay(true)?;
+        if target.starts_with('/') {
+            let server = UnixStream::connect(target).await?.into_split();
+            between(client, server, (&up, &down), &counters).await;
+        } else {
+            let server = TcpStream::connect(target).await?;
+            server.set_nodelay(true)?;
+            between(client, server.into_split(), (&up, &down), &counters).await;
+        }
+        io::Result::Ok(())
     };
     tokio::select! {
         _ended = carried => {}
         _cut = state.wait_for(|state| state.cuts > begun.cuts) => {}
     }
+}
+
+async fn between(
+    client: TcpStream,
+    (from_server, to_server): (impl AsyncRead + Unpin, impl AsyncWrite + Unpin),
+    (up, down): (&Lane, &Lane),
+    counters: &Counters,
+) {
+    counters.connections.fetch_add(1, Ordering::Relaxed);
+    let (from_client, to_client) = client.into_split();
+    tokio::join!(carry(from_client, to_server, up, &counters.up), carry(from_server, to_client, down, &counters.down));
 }
 
 #[cfg(test)]
@@ -185,6 +196,20 @@ mod tests {
         let mut other = TcpStream::connect(line.address()).await.expect("connected");
         assert_eq!(said_back(&mut other, b"hello").await, b"hello");
         assert_eq!(line.counted(), Counted { up_bytes: 50_005, down_bytes: 50_005, connections: 2 });
+    }
+
+    #[tokio::test]
+    async fn a_line_leads_to_a_unix_socket() {
+        let path = std::env::temp_dir().join(format!("slow-line-{}", std::process::id()));
+        let listener = tokio::net::UnixListener::bind(&path).expect("a socket");
+        let line = Line::start(&path.to_string_lossy(), Slowness::default()).await.expect("a line");
+        let mut stream = TcpStream::connect(line.address()).await.expect("connected");
+        stream.write_all(b"hello").await.expect("sent");
+        let (mut there, _peer) = listener.accept().await.expect("it came");
+        let mut heard = [0; 5];
+        there.read_exact(&mut heard).await.expect("heard");
+        std::fs::remove_file(&path).expect("removed");
+        assert_eq!((&heard, line.counted().connections), (b"hello", 1));
     }
 
     #[tokio::test]

@@ -3,8 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -46,7 +45,12 @@ fn now() -> Instant {
 }
 
 /// Carries to the end of what comes, or to the first error of either side.
-pub(crate) async fn carry(from: OwnedReadHalf, mut to: OwnedWriteHalf, lane: &Lane, counter: &AtomicU64) {
+pub(crate) async fn carry(
+    from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    lane: &Lane,
+    counter: &AtomicU64,
+) {
     if lane.slowness == Slowness::default() {
         return pass(from, to, lane, counter).await;
     }
@@ -65,7 +69,7 @@ pub(crate) async fn carry(from: OwnedReadHalf, mut to: OwnedWriteHalf, lane: &La
     tokio::join!(leave(from, lane, pieces), hand_on);
 }
 
-async fn leave(mut from: OwnedReadHalf, lane: &Lane, pieces: mpsc::Sender<(Instant, Vec<u8>)>) {
+async fn leave(mut from: impl AsyncRead + Unpin, lane: &Lane, pieces: mpsc::Sender<(Instant, Vec<u8>)>) {
     loop {
         let mut piece = vec![0; lane.piece_bytes()];
         let read = match from.read(&mut piece).await {
@@ -82,7 +86,7 @@ async fn leave(mut from: OwnedReadHalf, lane: &Lane, pieces: mpsc::Sender<(Insta
 }
 
 /// A line that is not slow only counts.
-async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, lane: &Lane, counter: &AtomicU64) {
+async fn pass(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, lane: &Lane, counter: &AtomicU64) {
     let mut piece = vec![0; lane.piece_bytes()];
     while let Ok(read) = from.read(&mut piece).await
         && let Some(bytes) = piece.get(..read).filter(|bytes| !bytes.is_empty())

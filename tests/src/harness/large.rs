@@ -1,6 +1,7 @@
 //! A large hub: processes of its parts, a database of its own on the tests' PostgreSQL server, and a mosquitto.
 
 use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -60,9 +61,32 @@ impl Ground {
     /// If it does not come up.
     pub async fn start(&self, name: &str, parts: &str, extra: &[&str]) -> Result<Replica> {
         let (data, arguments) = self.arguments(name, parts, extra);
-        let mut server = serve(&data, "127.0.0.1:0", &arguments)?;
+        self.started(&data, arguments).await
+    }
+
+    async fn started(&self, data: &Path, arguments: Vec<String>) -> Result<Replica> {
+        let mut server = serve(data, "127.0.0.1:0", &arguments)?;
         let http = text(&server.endpoints().await?, "http")?;
         Ok(Replica { server, client: Client::new(&http, &self.scratch)?, arguments })
+    }
+
+    /// As [`Ground::start`], for a process that reaches the database at another address: through a line of the test's own.
+    ///
+    /// # Errors
+    /// If it does not come up.
+    pub async fn start_apart(&self, name: &str, parts: &str, database: SocketAddr) -> Result<Replica> {
+        let (data, mut arguments) = self.arguments(name, parts, &[]);
+        let place = arguments.iter().position(|word| word == "--postgres").context("--postgres")? + 1;
+        let there = arguments.get_mut(place).context("the database")?;
+        *there = format!("{there} host={} port={}", database.ip(), database.port());
+        self.started(&data, arguments).await
+    }
+
+    /// The socket of the database's server.
+    #[must_use]
+    pub fn socket(&self) -> Option<PathBuf> {
+        let folder = self.server.split_whitespace().find_map(|word| word.strip_prefix("host="))?;
+        Some(Path::new(folder).join(".s.PGSQL.5432"))
     }
 
     /// Starts a shop that comes with its account to a broker, the chain's or another one, and waits until it sells.
