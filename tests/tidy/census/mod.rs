@@ -74,12 +74,17 @@ const EXPLAINED: &[Explained] = &[
     (NOT_NAMED, "cloud-hub/src/hub.rs ended_tasks", "callers", IN_PROCESS),
     (NOT_NAMED, "cloud-hub/src/inline.rs project", "callers", SIMULATED),
     (NOT_NAMED, "cloud-hub/src/inline.rs wake", "callers", SIMULATED),
+    (NOT_NAMED, "common/src/identity/names.rs dns", "callers", ENROLMENT),
+    (NOT_NAMED, "common/src/identity/proof.rs prove", "callers", ENROLMENT),
     (
         NOT_NAMED,
         "common/src/journal/audit.rs is_sound",
         "callers",
         "tests of several packages say with it that a journal is whole",
     ),
+    (NOT_NAMED, "common/src/journal/sign.rs sign_document", "callers", ENROLMENT),
+    (NOT_NAMED, "common/src/journal/sign.rs to_pkcs8", "callers", ENROLMENT),
+    (NOT_NAMED, "common/src/journal/sign.rs to_point", "callers", ENROLMENT),
     (NOT_NAMED, "store-node/src/inline.rs wake", "callers", SIMULATED),
     (NOT_NAMED, "store-node/src/node.rs http_address", "callers", IN_PROCESS),
     (NOT_NAMED, "store-node/src/node.rs ended_tasks", "callers", IN_PROCESS),
@@ -87,6 +92,7 @@ const EXPLAINED: &[Explained] = &[
 
 const NOT_NAMED: &str = "public functions that nothing names";
 const IN_PROCESS: &str = "whoever runs the server within a process of their own asks it; here these are tests";
+const ENROLMENT: &str = "it is the ground of enrolment, which the hub and the node build upon it";
 const SIMULATED: &str = "the simulator drives the server by it";
 
 impl Row {
