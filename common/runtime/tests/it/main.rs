@@ -1,6 +1,8 @@
 //! The shared I/O ground from outside: real files, real threads, real sockets.
 
 #[cfg(test)]
+mod chain;
+#[cfg(test)]
 mod database;
 #[cfg(test)]
 mod disk;
@@ -15,8 +17,12 @@ mod mqtt;
 #[cfg(test)]
 mod notes;
 #[cfg(test)]
+mod pki;
+#[cfg(test)]
 mod readers;
 #[cfg(test)]
 mod storage;
+#[cfg(test)]
+mod tls;
 #[cfg(test)]
 mod writer;
