@@ -74,6 +74,8 @@ const EXPLAINED: &[Explained] = &[
     (NOT_NAMED, "cloud-hub/src/hub.rs ended_tasks", "callers", IN_PROCESS),
     (NOT_NAMED, "cloud-hub/src/inline.rs project", "callers", SIMULATED),
     (NOT_NAMED, "cloud-hub/src/inline.rs wake", "callers", SIMULATED),
+    (NOT_NAMED, "common/runtime/src/http/caller.rs with_limits", "callers", ENROLMENT),
+    (NOT_NAMED, "common/runtime/src/http/server.rs bind_tls", "callers", ENROLMENT),
     (NOT_NAMED, "common/runtime/src/pki/authority.rs new_root", "callers", ENROLMENT),
     (NOT_NAMED, "common/runtime/src/pki/authority.rs new_intermediate", "callers", ENROLMENT),
     (NOT_NAMED, "common/runtime/src/pki/authority.rs issue", "callers", ENROLMENT),
