@@ -15,6 +15,8 @@ mod http;
 #[cfg(test)]
 mod inline;
 #[cfg(test)]
+mod link_tls;
+#[cfg(test)]
 mod mqtt;
 #[cfg(test)]
 mod notes;
