@@ -236,8 +236,8 @@ fn apart(file: &[u8]) -> Result<Parts<'_>, SealError> {
         return Err(SealError::Truncated { missing: bytes - there });
     }
     let (signature, body) = rest.split_at_checked(SIGNATURE_BYTES).ok_or(SealError::Tampered)?;
-    // What follows the end is nobody's.
-    if there > bytes { Err(SealError::Tampered) } else { Ok(Parts { head, key, signature, body }) }
+    // What follows the end is in the body, and so not as it was signed.
+    Ok(Parts { head, key, signature, body })
 }
 
 fn taken<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], SealError> {
