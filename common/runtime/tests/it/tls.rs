@@ -102,6 +102,28 @@ async fn a_client_is_refused_for_each_reason_and_hears_it() {
 }
 
 #[tokio::test]
+async fn who_talks_before_he_listens_hears_why_he_was_refused() {
+    let chain = TestChain::new(1);
+    let server = chain.server(chain.hub(), Err(Refusal::Revoked));
+    let (handshakes, address) = listen(server, HandshakeLimits::default()).await;
+    let talks = async {
+        let stream = TcpStream::connect(address).await.unwrap();
+        let name = ServerName::try_from("hub.example").unwrap();
+        let connector = TlsConnector::from(chain.client(Some(chain.node())));
+        let mut stream = connector.connect(name, stream).await.unwrap();
+        for _ in 0..500 {
+            stream.write_all(&[b'x'; 64]).await.unwrap();
+            stream.flush().await.unwrap();
+        }
+        stream.read_u8().await.unwrap_err()
+    };
+    tokio::select! {
+        error = timeout(DEADLINE, talks) => assert_eq!(trouble(&error.unwrap()), Some(TlsTrouble::WeAreRevoked)),
+        () = greet(handshakes) => unreachable!("it greets for ever"),
+    }
+}
+
+#[tokio::test]
 async fn a_server_is_not_believed_for_each_reason() {
     let (chain, other) = (TestChain::new(1), TestChain::new(2));
     let of = |usage, from, until| chain.issue(&hub(), usage, day(from), day(until));
