@@ -43,6 +43,7 @@ pub(crate) fn start(
     let (brokers, credentials) = broker.access();
     let config = LinkConfig {
         brokers,
+        tls: None,
         credentials,
         client_id: hub_client_id("ingest", context.entropy.next_u64()),
         subscriptions,

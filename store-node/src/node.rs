@@ -160,6 +160,7 @@ fn link_config(config: &Config, boot: u64) -> Result<LinkConfig> {
     };
     Ok(LinkConfig {
         brokers: config.hub_mqtt.clone(),
+        tls: None,
         credentials: credentials(config)?,
         client_id: process_client_id(node, boot),
         subscriptions: node_subscriptions(node),

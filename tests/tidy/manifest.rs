@@ -10,6 +10,11 @@ const WRAPPERS: &[(&str, &[&str])] = &[
     ("postgres", &["common/runtime"]),
     ("axum", &["common/runtime", "store-node", "cloud-hub"]),
     ("reqwest", &["provisioning", "cloud-hub", "tests"]),
+    ("rcgen", &["common/runtime"]),
+    ("ring", &["common/runtime"]),
+    ("rustls", &["common/runtime"]),
+    ("tokio-rustls", &["common/runtime"]),
+    ("hyper", &["common/runtime"]),
 ];
 
 /// What the pure package never depends on, even if nobody names it yet.

@@ -31,6 +31,7 @@ const SQL_WHY: &str = "SQL lives in store-node/src/store, hub */store, kernel/jo
                        and runtime's database files";
 const ENGINE_WHY: &str = "the database crate lives in the runtime's database files and store-node/src/store; the hub names no \
                           engine, it takes percolate_runtime::storage";
+const TLS_WHY: &str = "TLS is set up in common/runtime/src/tls/ only, so that nobody leaves out a check";
 const STREET_WHY: &str =
     "one-way street: http -> app -> store, sync -> app and store; only node.rs and main.rs see them all";
 
@@ -41,6 +42,14 @@ const ENGINE_PLACES: &[Place] = &[
     Place::At("common/runtime/src/sqlite.rs"),
     Place::At("common/runtime/src/storage/"),
     Place::At("store-node/src/store/"),
+];
+
+/// Where TLS's own types are lawful: where it is set up, and where it is given something to carry.
+const TLS_PLACES: &[Place] = &[
+    Place::At("common/runtime/src/tls/"),
+    Place::At("common/runtime/src/pki/"),
+    Place::At("common/runtime/src/http/"),
+    Place::At("common/runtime/src/mqtt.rs"),
 ];
 
 /// Where SQL is lawful.
@@ -75,6 +84,9 @@ const BANS: &[Ban] = &[
     pure("tokio"),
     pure("rusqlite"),
     pure("axum"),
+    pure("rcgen"),
+    pure("ring"),
+    pure("rustls"),
     pure("rumqttc"),
     pure("mqtt5"),
     pure("tracing"),
@@ -109,6 +121,20 @@ const BANS: &[Ban] = &[
         except: &[Place::At("cloud-hub/src/broker/")],
         why: "the embedded broker lives in cloud-hub/src/broker/ only",
     },
+    Ban {
+        path: "rcgen",
+        inside: EVERYWHERE,
+        except: &[Place::At("common/runtime/src/pki/")],
+        why: "certificates are made in common/runtime/src/pki/ only",
+    },
+    Ban { path: "rustls", inside: EVERYWHERE, except: TLS_PLACES, why: TLS_WHY },
+    Ban { path: "tokio_rustls", inside: EVERYWHERE, except: TLS_PLACES, why: TLS_WHY },
+    Ban {
+        path: "ring",
+        inside: EVERYWHERE,
+        except: &[Place::At("common/runtime/src/seal.rs")],
+        why: "bundles are sealed in common/runtime/src/seal.rs only; keys of authors are percolate_common::journal's",
+    },
     Ban { path: "rusqlite", inside: EVERYWHERE, except: ENGINE_PLACES, why: ENGINE_WHY },
     Ban { path: "percolate_runtime::sqlite", inside: &["cloud-hub/"], except: &[], why: ENGINE_WHY },
     Ban {
@@ -136,8 +162,11 @@ const BANS: &[Ban] = &[
         "crate::node",
         &["store-node/src/app/", "store-node/src/store/", "store-node/src/http/", "store-node/src/sync/"],
     ),
-    street("crate::wire", &["common/src/domain/", "common/src/crdt/", "common/src/journal"]),
-    street("crate::sync", &["common/src/domain/", "common/src/crdt/", "common/src/journal", "common/src/wire/"]),
+    street("crate::wire", &["common/src/domain/", "common/src/crdt/", "common/src/journal", "common/src/identity/"]),
+    street(
+        "crate::sync",
+        &["common/src/domain/", "common/src/crdt/", "common/src/journal", "common/src/identity/", "common/src/wire/"],
+    ),
 ];
 
 impl Place {

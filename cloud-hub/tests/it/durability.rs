@@ -42,6 +42,7 @@ pub(crate) async fn bare() -> Bare {
     tasks.spawn_restarting("broker", move |stop| run.clone().run(stop));
     let config = LinkConfig {
         brokers: broker.address().into(),
+        tls: None,
         credentials: None,
         client_id: "hub-1".to_owned(),
         subscriptions: hub_subscriptions(),

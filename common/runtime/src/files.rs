@@ -191,6 +191,20 @@ pub fn read_text(path: &Path) -> Result<Option<String>, FileError> {
 /// # Errors
 /// [`SecretError`].
 pub fn read_secret(path: &Path) -> Result<String, SecretError> {
+    let text = read_secret_text(path)?;
+    let line = text.strip_suffix('\n').unwrap_or(&text);
+    let line = line.strip_suffix('\r').unwrap_or(line);
+    if line.is_empty() || line.chars().any(char::is_control) {
+        return Err(SecretError::NotOneLine { path: path.to_owned() });
+    }
+    Ok(line.to_owned())
+}
+
+/// As [`read_secret`], where the secret has several lines, as a key in PEM.
+///
+/// # Errors
+/// [`SecretError::Read`] and [`SecretError::Exposed`].
+pub fn read_secret_text(path: &Path) -> Result<String, SecretError> {
     let failed = |source| SecretError::Read { path: path.to_owned(), source };
     let mut file = File::open(path).map_err(failed)?;
     let mode = file.metadata().map_err(failed)?.permissions().mode() & 0o777;
@@ -199,12 +213,7 @@ pub fn read_secret(path: &Path) -> Result<String, SecretError> {
     }
     let mut text = String::new();
     file.read_to_string(&mut text).map_err(failed)?;
-    let line = text.strip_suffix('\n').unwrap_or(&text);
-    let line = line.strip_suffix('\r').unwrap_or(line);
-    if line.is_empty() || line.chars().any(char::is_control) {
-        return Err(SecretError::NotOneLine { path: path.to_owned() });
-    }
-    Ok(line.to_owned())
+    Ok(text)
 }
 
 fn holder(lock: &mut File) -> String {

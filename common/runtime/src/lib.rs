@@ -8,6 +8,7 @@
 //! - [`storage`]: values, rows and transactions, whichever engine a database runs on.
 //! - [`sqlite`], [`migrate`], [`database`], [`checkpoint`], [`writer`], [`read_pool`]: one writer with group commit,
 //!   and readers. [`changes`]: what it changed, for those who follow.
+//! - [`pki`]: makes certificates. [`seal`]: seals and opens bundles. [`tls`]: who is let in, and whom we believe.
 //! - [`broker`]: where a broker is reached, and as whom. [`mqtt`]: the link to it. The only user of the MQTT client.
 //! - [`http`]: problems, extractors, authentication, the server around a router. Routes live elsewhere.
 //!
@@ -39,6 +40,10 @@ pub mod connection;
 pub mod database;
 pub mod read_pool;
 pub mod writer;
+
+pub mod pki;
+pub mod seal;
+pub mod tls;
 
 pub mod broker;
 pub mod mqtt;

@@ -13,14 +13,16 @@ use metrics::{Counter, counter};
 use percolate_common::entropy::Entropy;
 use rumqttc::{
     AsyncClient, ClientError, ConnectReturnCode, ConnectionError, Event, EventLoop, LastWill, MqttOptions, Packet,
-    Publish, QoS, Request, SubAck, SubscribeFilter, SubscribeReasonCode,
+    Publish, QoS, Request, SubAck, SubscribeFilter, SubscribeReasonCode, TlsConfiguration, Transport,
 };
+use rustls::ClientConfig;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff::jittered_delay;
 use crate::broker::{BrokerAddress, BrokerAddresses, Credentials};
 use crate::system::{deadline_in, monotonic_now};
+use crate::tls::{TlsTrouble, trouble};
 
 /// The largest payload, in bytes: what every broker we may meet takes (AWS IoT Core ends at 128 KB).
 pub const FRAME_BYTES_MAX: usize = 96 * 1024;
@@ -63,6 +65,8 @@ pub struct Presence {
 pub struct LinkConfig {
     /// Where the broker is. After each failure the next address is tried.
     pub brokers: BrokerAddresses,
+    /// Whom we believe and who we are over TLS; none for a broker on this machine.
+    pub tls: Option<LinkTls>,
     /// Who we are to a broker that asks.
     pub credentials: Option<Credentials>,
     /// Our name at the broker; a second connection of the same name ends the first.
@@ -79,6 +83,25 @@ pub struct LinkConfig {
     /// so long.
     pub retry_max: Duration,
 }
+
+/// How a link speaks TLS. The certificate that is shown may be replaced behind it, while the link is up.
+#[derive(Debug, Clone)]
+pub struct LinkTls(Arc<ClientConfig>);
+
+impl From<Arc<ClientConfig>> for LinkTls {
+    fn from(config: Arc<ClientConfig>) -> Self {
+        Self(config)
+    }
+}
+
+/// Two are the same if they are one and the same.
+impl PartialEq for LinkTls {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for LinkTls {}
 
 /// What a link tells its owner, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,6 +136,12 @@ pub enum DownReason {
     Refused {
         /// What it refused.
         detail: String,
+    },
+    /// The broker and we do not go together over TLS.
+    #[error("the connection is not safe: {trouble}")]
+    Certificate {
+        /// What is wrong, and with whose certificate.
+        trouble: TlsTrouble,
     },
     /// The connection broke.
     #[error("the connection was lost: {detail}")]
@@ -247,6 +276,7 @@ impl Link {
     /// # fn example(tasks: &TaskGroup) {
     /// let config = LinkConfig {
     ///     brokers: "127.0.0.1:1883".parse().unwrap(),
+    ///     tls: None,
     ///     credentials: None,
     ///     client_id: "n11".to_owned(),
     ///     subscriptions: vec!["percolate/v1/n11/down/session".to_owned()],
@@ -307,6 +337,10 @@ impl Link {
 
     /// One connection from its making to its end. It never ends well.
     async fn run_connection(&self, broker: &BrokerAddress, up_since: &mut Option<Duration>) -> Result<(), End> {
+        if self.config.tls.is_some() && broker.host().starts_with('[') {
+            let detail = "name the host: an IPv6 address in digits cannot be dialled over TLS".to_owned();
+            return Err(DownReason::Unreachable { detail }.into());
+        }
         let (client, mut event_loop) = self.connect(broker);
         let silence_max = self.config.keep_alive * 5 / 2;
         let mut silent_at = deadline_in(silence_max.max(Duration::from_secs(CONNECTION_TIMEOUT_S)));
@@ -339,6 +373,9 @@ impl Link {
             .set_keep_alive(config.keep_alive)
             .set_inflight(INFLIGHT_MAX)
             .set_max_packet_size(PACKET_BYTES_MAX, PACKET_BYTES_MAX);
+        if let Some(LinkTls(tls)) = &config.tls {
+            options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(tls.clone())));
+        }
         if let Some(credentials) = &config.credentials {
             options.set_credentials(credentials.user(), credentials.password());
         }
@@ -430,6 +467,10 @@ fn check_subscriptions(filters: &[String], answer: &SubAck) -> Result<(), DownRe
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "the errors of the client differ by its features")]
 fn down_reason(error: &ConnectionError) -> DownReason {
+    // First: where the broker judges us, its word comes with the first read, as a failure of that.
+    if let Some(trouble) = trouble(error) {
+        return DownReason::Certificate { trouble };
+    }
     let detail = error.to_string();
     match error {
         ConnectionError::ConnectionRefused(ConnectReturnCode::ServiceUnavailable)

@@ -1,9 +1,13 @@
-//! Signed heads: an author vouches for how far its journal reaches.
+//! Keys and what they sign: heads, by which an author vouches for how far its journal reaches, and whatever else the same
+//! key must answer for.
 //!
-//! ECDSA on P-256 with deterministic nonces (RFC 6979): no randomness is needed, and simulations repeat.
+//! ECDSA on P-256 with deterministic nonces (RFC 6979): no randomness is needed, and simulations repeat. One key signs
+//! documents of several kinds. Ours begin with a context that ends with a zero byte; certificates and requests, whose
+//! form is not ours, begin with the mark of an ASN.1 sequence, which begins no context.
 
 use core::fmt;
 
+use p256::ecdsa::DerSignature;
 use p256::ecdsa::signature::{Signer, Verifier};
 use p256::pkcs8::{DecodePrivateKey, EncodePrivateKey, LineEnding};
 
@@ -36,9 +40,14 @@ impl fmt::Debug for SigningKey {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PublicKey([u8; 33]);
 
-/// A signature over a head: 64 bytes.
+/// A signature over a head or another message of ours: 64 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Signature([u8; 64]);
+
+/// A message with what keeps its kind apart from all others.
+fn in_context(context: &str, message: &[u8]) -> Vec<u8> {
+    [context.as_bytes(), &[0], message].concat()
+}
 
 fn head_message(journal: &JournalId, head: &Head) -> Vec<u8> {
     let mut message = HEAD_CONTEXT.to_vec();
@@ -93,6 +102,29 @@ impl SigningKey {
         let signature: p256::ecdsa::Signature = self.0.sign(&head_message(journal, head));
         Signature(signature.to_bytes().into())
     }
+
+    /// Signs a message of a kind of ours that is no head. `context` names the kind, without a zero byte in it.
+    #[must_use]
+    pub fn sign(&self, context: &str, message: &[u8]) -> Signature {
+        let signature: p256::ecdsa::Signature = self.0.sign(&in_context(context, message));
+        Signature(signature.to_bytes().into())
+    }
+
+    /// Signs a document of X.509 as it stands; the signature is in the form that goes with it (DER).
+    #[must_use]
+    pub fn sign_document(&self, document: &[u8]) -> Vec<u8> {
+        let signature: DerSignature = self.0.sign(document);
+        signature.as_bytes().to_vec()
+    }
+
+    /// The key as PKCS#8 in DER, for a TLS stack: a secret.
+    ///
+    /// # Errors
+    /// [`SigningKeyError::Malformed`] if the key cannot be encoded.
+    pub fn to_pkcs8(&self) -> Result<Vec<u8>, SigningKeyError> {
+        let encoded = self.0.to_pkcs8_der().map_err(|_unencodable| SigningKeyError::Malformed)?;
+        Ok(encoded.as_bytes().to_vec())
+    }
 }
 
 impl PublicKey {
@@ -100,6 +132,20 @@ impl PublicKey {
     #[must_use]
     pub fn from_slice(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(Self)
+    }
+
+    /// Takes a point in either form of SEC 1, if it lies on the curve.
+    #[must_use]
+    pub fn from_point(bytes: &[u8]) -> Option<Self> {
+        let key = p256::ecdsa::VerifyingKey::from_sec1_bytes(bytes).ok()?;
+        Self::from_slice(key.to_encoded_point(true).as_bytes())
+    }
+
+    /// The whole point, 65 bytes, as certificates have it; `None` if the bytes are no point of the curve.
+    #[must_use]
+    pub fn to_point(&self) -> Option<Vec<u8>> {
+        let key = p256::ecdsa::VerifyingKey::from_sec1_bytes(&self.0).ok()?;
+        Some(key.to_encoded_point(false).as_bytes().to_vec())
     }
 
     /// The bytes of the compressed point.
@@ -111,10 +157,31 @@ impl PublicKey {
     /// Whether `signature` was made by this key for exactly this head.
     #[must_use]
     pub fn vouches_for(&self, journal: &JournalId, head: &Head, signature: &Signature) -> bool {
+        self.signed(&head_message(journal, head), signature)
+    }
+
+    /// Whether `signature` was made by this key, in this context, for exactly this message ([`SigningKey::sign`]).
+    #[must_use]
+    pub fn verifies(&self, context: &str, message: &[u8], signature: &Signature) -> bool {
+        self.signed(&in_context(context, message), signature)
+    }
+
+    /// Whether a signature in DER was made by this key for exactly this document ([`SigningKey::sign_document`]).
+    #[must_use]
+    pub fn verifies_document(&self, document: &[u8], signature: &[u8]) -> bool {
+        let key = p256::ecdsa::VerifyingKey::from_sec1_bytes(&self.0);
+        let signature = p256::ecdsa::Signature::from_der(signature);
+        match (key, signature) {
+            (Ok(key), Ok(signature)) => key.verify(document, &signature).is_ok(),
+            (Err(_), _) | (_, Err(_)) => false,
+        }
+    }
+
+    fn signed(&self, message: &[u8], signature: &Signature) -> bool {
         let key = p256::ecdsa::VerifyingKey::from_sec1_bytes(&self.0);
         let signature = p256::ecdsa::Signature::from_slice(&signature.0);
         match (key, signature) {
-            (Ok(key), Ok(signature)) => key.verify(&head_message(journal, head), &signature).is_ok(),
+            (Ok(key), Ok(signature)) => key.verify(message, &signature).is_ok(),
             (Err(_), _) | (_, Err(_)) => false,
         }
     }
@@ -184,10 +251,48 @@ mod tests {
     }
 
     #[test]
+    fn a_signature_holds_for_its_context_and_message_only() {
+        let key = SigningKey::from_random(&[7; 32]).unwrap();
+        let signature = key.sign("percolate test a", b"message");
+        let public = key.public_key();
+        assert!(public.verifies("percolate test a", b"message", &signature));
+        assert!(!public.verifies("percolate test b", b"message", &signature));
+        assert!(!public.verifies("percolate test a", b"massage", &signature));
+        assert!(!public.verifies("percolate test", b" amessage", &signature), "what divides the two is signed, too");
+        assert!(!SigningKey::from_random(&[8; 32]).unwrap().public_key().verifies(
+            "percolate test a",
+            b"message",
+            &signature
+        ));
+    }
+
+    #[test]
+    fn a_document_is_signed_as_it_stands() {
+        let key = SigningKey::from_random(&[7; 32]).unwrap();
+        let signature = key.sign_document(b"0document");
+        assert!(key.public_key().verifies_document(b"0document", &signature));
+        assert!(!key.public_key().verifies_document(b"0document.", &signature));
+        assert!(!key.public_key().verifies_document(b"0document", &signature[1..]));
+        assert_eq!(signature.first(), Some(&0x30), "a DER sequence");
+    }
+
+    #[test]
+    fn a_point_has_two_forms_and_nonsense_has_none() {
+        let public = SigningKey::from_random(&[7; 32]).unwrap().public_key();
+        let point = public.to_point().unwrap();
+        assert_eq!((point.len(), point[0]), (65, 4));
+        assert_eq!(PublicKey::from_point(&point), Some(public));
+        assert_eq!(PublicKey::from_point(public.as_bytes()), Some(public));
+        assert_eq!(PublicKey::from_point(&[4; 65]), None);
+        assert_eq!(PublicKey::from_slice(&[9; 33]).unwrap().to_point(), None);
+    }
+
+    #[test]
     fn keys_survive_their_file_and_refuse_nonsense() {
         let key = SigningKey::from_random(&[7; 32]).unwrap();
         let again = SigningKey::from_pem(&key.to_pem().unwrap()).unwrap();
         assert_eq!(again.public_key(), key.public_key());
+        assert_eq!(again.to_pkcs8().unwrap(), key.to_pkcs8().unwrap());
         assert!(SigningKey::from_pem("nonsense").is_err());
         assert!(SigningKey::from_random(&[0; 32]).is_err());
         assert!(!format!("{key:?}").contains("7, 7"), "a key is never printed");

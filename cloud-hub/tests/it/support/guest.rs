@@ -31,6 +31,7 @@ impl Guest {
     ) -> Result<Self, DownReason> {
         let config = LinkConfig {
             brokers: door.brokers,
+            tls: None,
             credentials: door.credentials,
             client_id: client_id(name),
             subscriptions: subscriptions.iter().map(|filter| (*filter).to_owned()).collect(),

@@ -258,6 +258,7 @@ fn link(node: NodeId, boot: u64, door: Door) -> (Publisher, mpsc::Receiver<LinkE
     };
     let config = LinkConfig {
         brokers: door.brokers,
+        tls: None,
         credentials: door.credentials,
         client_id: client_id(node),
         subscriptions: node_subscriptions(node),

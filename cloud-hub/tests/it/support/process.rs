@@ -235,6 +235,7 @@ fn link(boot: u64, port: u16) -> (Publisher, mpsc::Receiver<LinkEvent>, TaskGrou
     };
     let config = LinkConfig {
         brokers: SocketAddr::from(([127, 0, 0, 1], port)).into(),
+        tls: None,
         credentials: None,
         client_id: process_client_id(NODE, boot),
         subscriptions: node_subscriptions(NODE),

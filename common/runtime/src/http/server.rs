@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::error::Error;
+use std::fmt::Debug;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -17,9 +18,10 @@ use axum::http::header::{
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::serve::ListenerExt;
+use axum::serve::{Listener, ListenerExt};
 use metrics::{counter, histogram};
 use percolate_common::entropy::Entropy;
+use rustls::ServerConfig;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -28,8 +30,10 @@ use tracing::Instrument;
 
 use crate::files::{FileError, write_atomic};
 use crate::http::problem::Problem;
+use crate::http::tls::TlsListener;
 use crate::system::monotonic_now;
 use crate::tasks::panic_text;
+use crate::tls::{HandshakeLimits, Handshakes};
 
 /// The largest body, in bytes, where a route says nothing else. At the limit: 413 `body_too_large`.
 pub const BODY_BYTES_MAX: usize = 256 * 1024;
@@ -72,8 +76,15 @@ pub enum ServerError {
 /// A server that listens but does not serve yet.
 #[derive(Debug)]
 pub struct BoundServer {
-    listener: TcpListener,
+    listening: Listening,
     address: SocketAddr,
+}
+
+/// What comes in: as it is, or after a handshake.
+#[derive(Debug)]
+enum Listening {
+    Plain(TcpListener),
+    Tls(Box<TlsListener>),
 }
 
 impl BoundServer {
@@ -82,10 +93,22 @@ impl BoundServer {
     /// # Errors
     /// [`ServerError::Bind`].
     pub async fn bind(address: SocketAddr) -> Result<Self, ServerError> {
-        let failed = |source| ServerError::Bind { address, source };
-        let listener = TcpListener::bind(address).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
-        Ok(Self { listener, address })
+        let (listener, address) = listen(address).await?;
+        Ok(Self { listening: Listening::Plain(listener), address })
+    }
+
+    /// Listens for HTTPS. Nobody is served, or counted as a request, before the handshake is done.
+    ///
+    /// # Errors
+    /// [`ServerError::Bind`].
+    pub async fn bind_tls(
+        address: SocketAddr,
+        config: Arc<ServerConfig>,
+        limits: HandshakeLimits,
+    ) -> Result<Self, ServerError> {
+        let (listener, address) = listen(address).await?;
+        let handshakes = Handshakes::new("https", listener, config, limits);
+        Ok(Self { listening: Listening::Tls(Box::new(TlsListener::new(handshakes))), address })
     }
 
     /// Where it listens.
@@ -99,21 +122,40 @@ impl BoundServer {
     /// # Errors
     /// [`ServerError::Serve`].
     pub async fn serve(self, router: Router, stop: CancellationToken) -> Result<(), ServerError> {
-        let listener = self.listener.tap_io(|connection| {
-            // Answers are small: waiting for more of them to fill a packet would be felt at the till.
-            if let Err(error) = connection.set_nodelay(true) {
-                tracing::debug!(error = &error as &dyn Error, "could not set TCP_NODELAY");
+        match self.listening {
+            Listening::Plain(listener) => {
+                let listener = listener.tap_io(|connection| {
+                    // Answers are small: waiting for more of them to fill a packet would be felt at the till.
+                    if let Err(error) = connection.set_nodelay(true) {
+                        tracing::debug!(error = &error as &dyn Error, "could not set TCP_NODELAY");
+                    }
+                });
+                serve_on(listener, router, stop).await
             }
-        });
-        let serving = axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
-        let cut = async {
-            stop.cancelled().await;
-            tokio::time::sleep(GRACE).await;
-        };
-        tokio::select! {
-            ended = serving.into_future() => ended.map_err(ServerError::Serve),
-            () = cut => Ok(()),
+            Listening::Tls(listener) => serve_on(*listener, router, stop).await,
         }
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServerError> {
+    let failed = |source| ServerError::Bind { address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok((listener, address))
+}
+
+async fn serve_on<L>(listener: L, router: Router, stop: CancellationToken) -> Result<(), ServerError>
+where
+    L: Listener<Addr: Debug>,
+{
+    let serving = axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
+    let cut = async {
+        stop.cancelled().await;
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::select! {
+        ended = serving.into_future() => ended.map_err(ServerError::Serve),
+        () = cut => Ok(()),
     }
 }
 

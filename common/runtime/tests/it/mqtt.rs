@@ -51,6 +51,7 @@ impl Bench {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut config = LinkConfig {
             brokers: listener.local_addr().unwrap().into(),
+            tls: None,
             credentials: None,
             client_id: "n11".to_owned(),
             subscriptions: vec!["down/one".to_owned(), "down/two".to_owned()],

@@ -1,0 +1,23 @@
+//! Who somebody is in a chain, how they show it, and what makes a box a shop of its chain.
+//!
+//! - [`names`]: chains, principals and the names of certificates, each with one spelling.
+//! - [`certificate`], [`request`], and the [`serial`], [`der`] and [`pem`] that both need: reads certificates and requests.
+//!   What makes them needs a CA's key, and lives in the shell.
+//! - [`code`], [`proof`]: the enrolment code, and the proofs that both ends know it, so that it never travels.
+//! - [`chain_key`]: whose bundles a box believes.
+//! - [`bundle`], [`site`], [`acceptance`]: what a box is given, and what it says when it is done.
+
+mod base32;
+
+pub mod acceptance;
+pub mod bundle;
+pub mod certificate;
+pub mod chain_key;
+pub mod code;
+pub mod der;
+pub mod names;
+pub mod pem;
+pub mod proof;
+pub mod request;
+pub mod serial;
+pub mod site;
