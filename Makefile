@@ -61,12 +61,14 @@ bench: ## Measure the programs that ship against the disk, and write docs/benchm
 
 fmt: ## Format the code
 	@cargo fmt --all
+	@cargo fmt --all --manifest-path tests/rmqtt/Cargo.toml
 
 check: ## Type-check everything, tests included; the quickest answer
 	@cargo check --workspace --all-targets
 
 lint: ## Check the format, clippy without warnings, and the documentation with its private items
 	@cargo fmt --all --check
+	@cargo fmt --all --check --manifest-path tests/rmqtt/Cargo.toml
 	@cargo clippy --workspace --all-targets -- -D warnings
 	@RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
 
