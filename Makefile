@@ -4,7 +4,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo cluster test day prove kills sim planted census mutants bench fmt check lint deny clean-scratch
+.PHONY: help demo cluster test rmqtt day prove kills sim planted census mutants bench fmt check lint deny clean-scratch
 
 help: ## List the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/make \1@\2/p' $(MAKEFILE_LIST) | awk -F@ '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -21,6 +21,10 @@ cluster: ## Run a large hub on this machine, in parts and replicas: PostgreSQL, 
 
 test: ## Run all tests, with a table of the stages at the end
 	@scripts/test.sh
+
+rmqtt: ## Kill the members of an RMQTT cluster in turn while shops sell through it; builds some 390 crates, so not a part of test
+	@scripts/setup.sh --rmqtt
+	@scripts/rmqtt.sh
 
 day: ## Play a Tuesday at ten shops, and compare all books at its end
 	@scripts/setup.sh

@@ -21,7 +21,7 @@ const SALES: usize = 3;
 const SHARES_MAX: usize = 40;
 
 async fn shops(ground: &Ground) -> Result<Vec<Node>> {
-    let broker = ground.mosquitto.address().to_string();
+    let broker = ground.broker.address().to_string();
     let mut shops = Vec::new();
     for store in [1, 2, 3] {
         shops.push(ground.shop(store, &broker).await?);
@@ -47,8 +47,8 @@ async fn hurt(round: usize, ground: &Ground, parts: &mut [Vec<Replica>; 3]) -> R
         4 | 5 => at(reporting, round - 4)?.kill()?,
         6 => at(catalog, 0)?.kill()?,
         _ => {
-            ground.mosquitto.kill()?;
-            ground.mosquitto.again()?;
+            ground.broker.kill()?;
+            ground.broker.again()?;
         }
     }
     Ok(())
