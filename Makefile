@@ -4,7 +4,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo cluster test day prove kills sim planted census mutants bench fmt check lint deny clean-scratch
+.PHONY: help demo cluster test rmqtt day prove kills sim planted census mutants bench fmt check lint deny clean-scratch
 
 help: ## List the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/make \1@\2/p' $(MAKEFILE_LIST) | awk -F@ '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -21,6 +21,10 @@ cluster: ## Run a large hub on this machine, in parts and replicas: PostgreSQL, 
 
 test: ## Run all tests, with a table of the stages at the end
 	@scripts/test.sh
+
+rmqtt: ## Kill the members of an RMQTT cluster in turn while shops sell through it; builds some 390 crates, so not a part of test
+	@scripts/setup.sh --rmqtt
+	@scripts/rmqtt.sh
 
 day: ## Play a Tuesday at ten shops, and compare all books at its end
 	@scripts/setup.sh
@@ -61,12 +65,14 @@ bench: ## Measure the programs that ship against the disk, and write docs/benchm
 
 fmt: ## Format the code
 	@cargo fmt --all
+	@cargo fmt --all --manifest-path tests/rmqtt/Cargo.toml
 
 check: ## Type-check everything, tests included; the quickest answer
 	@cargo check --workspace --all-targets
 
 lint: ## Check the format, clippy without warnings, and the documentation with its private items
 	@cargo fmt --all --check
+	@cargo fmt --all --check --manifest-path tests/rmqtt/Cargo.toml
 	@cargo clippy --workspace --all-targets -- -D warnings
 	@RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
 

@@ -3,6 +3,7 @@
 # are installed when that is allowed (root, or sudo without a password), else named in one line. Exit code 2: something is missing.
 # setup.sh --servers: also the servers that some tests run against. Nothing of theirs is started, now or when the machine
 # starts, and no settings are left changed. Without them those tests say that they are skipped.
+# setup.sh --rmqtt: the same, and what the member of a broker cluster is built with; without that, exit code 2.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/lib.sh
@@ -13,6 +14,12 @@ needs=(
   "make|command -v make"
   "gcc libc6-dev|compiles_c"
   "python3|python3 --version"
+)
+
+# The same for the member of a broker cluster, whose wire formats are generated.
+for_rmqtt=(
+  "g++|command -v g++"
+  "protobuf-compiler|command -v protoc"
 )
 
 # The same for the servers. What is installed already is left as it is.
@@ -166,6 +173,7 @@ node_version() {
 }
 
 rust=$(check_rust)
+if [ "${1:-}" = --rmqtt ]; then needs+=("${for_rmqtt[@]}"); fi
 install_packages
-if [ "${1:-}" = --servers ]; then offer_servers; fi
+case "${1:-}" in --servers | --rmqtt) offer_servers ;; esac
 echo "set-up: $rust, a C compiler, $(python3 --version), $(node_version)"

@@ -51,7 +51,8 @@ format_and_lints() {
     return 0
   fi
   local unformatted
-  unformatted=$(cargo fmt --all -- --check -l 2>&1) || {
+  unformatted=$(cargo fmt --all -- --check -l 2>&1 &&
+    cargo fmt --all --manifest-path tests/rmqtt/Cargo.toml -- --check -l 2>&1) || {
     printf 'format: FAILED; run `make fmt` for these files\n%s\n' "$unformatted"
     outcome=FAILED
   }

@@ -6,14 +6,12 @@ use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use system_tests::books::{any_item, number, store_totals, ticket};
 use system_tests::harness::{Balancer, Client, Node, NodeSpec, eventually, program};
-use tokio::task::JoinSet;
+use system_tests::reads::Reader;
 
 /// What the script ends with where a server is not installed.
 const MISSING: i32 = 2;
@@ -128,17 +126,6 @@ fn processes_in(folders: &[PathBuf]) -> Result<Vec<String>> {
     Ok(found)
 }
 
-/// Asks for everything again and again until it is told to end; each answer must be well. Gives how many there were.
-async fn read_on(office: Client, is_over: Arc<AtomicBool>, count: Arc<AtomicU32>) -> Result<()> {
-    while !is_over.load(Ordering::SeqCst) {
-        for path in READS {
-            office.get(path).await?;
-            count.fetch_add(1, Ordering::SeqCst);
-        }
-    }
-    Ok(())
-}
-
 /// A sale at each shop, which the hub has acknowledged when this returns.
 async fn sell(shops: &[Node], key: &str) -> Result<()> {
     for shop in shops {
@@ -176,11 +163,7 @@ async fn a_cluster_serves_through_the_death_of_one_of_each_and_leaves_nothing_be
     let shops = [cluster.shop(scratch.path(), 1).await?, cluster.shop(scratch.path(), 2).await?];
     sell(&shops, "all-well").await?;
 
-    let (is_over, reads) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
-    let mut readers = JoinSet::new();
-    for _ in 0..2 {
-        readers.spawn(read_on(office.clone(), is_over.clone(), reads.clone()));
-    }
+    let readers = [(); 2].map(|()| Reader::start(READS.map(|path| (office.clone(), path)).to_vec()));
     for victim in VICTIMS {
         cluster.signal(victim, Signal::KILL)?;
         sell(&shops, &format!("without-{victim}")).await?;
@@ -189,11 +172,11 @@ async fn a_cluster_serves_through_the_death_of_one_of_each_and_leaves_nothing_be
         cluster.again(victim).await?;
     }
     sell(&shops, "all-again").await?;
-    is_over.store(true, Ordering::SeqCst);
-    for reader in readers.join_all().await {
-        reader.context("a read failed while processes died")?;
+    let mut reads = 0;
+    for reader in readers {
+        reads += reader.end().await?;
     }
-    println!("{} reads were answered while one process of each kind was killed", reads.load(Ordering::SeqCst));
+    println!("{reads} reads were answered while one process of each kind was killed");
 
     for name in REPORTING {
         cluster.signal(name, Signal::STOP)?;

@@ -16,5 +16,6 @@ mod prove;
 mod put_back;
 mod refusals;
 mod replicas;
+mod rmqtt;
 mod rush;
 mod steps;

@@ -69,7 +69,7 @@ async fn a_chain_is_moved_while_its_shops_sell_and_the_move_is_killed_at_every_s
     for shop in &mut before {
         shop.stop().await?;
     }
-    let after = shops(&ground, &ground.mosquitto.address().to_string()).await?;
+    let after = shops(&ground, &ground.broker.address().to_string()).await?;
     sell(&after, &mut told, "large").await?;
     for (shop, told) in after.iter().zip(&told) {
         complete_at(&large.client, shop).await?;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result, ensure};
 use system_tests::audit::proven_at;
-use system_tests::books::{complete_at, list, number, sell_each, store_totals, text};
+use system_tests::books::{complete_at, counted_once_at, list, number, sell_each};
 use system_tests::harness::large::{Ground, Replica};
 use system_tests::harness::{Client, Node, eventually, shared_data, skipped};
 use system_tests::imports::{STORES, equal_to_file_at, import, known_file};
@@ -21,7 +21,7 @@ const SALES: usize = 3;
 const SHARES_MAX: usize = 40;
 
 async fn shops(ground: &Ground) -> Result<Vec<Node>> {
-    let broker = ground.mosquitto.address().to_string();
+    let broker = ground.broker.address().to_string();
     let mut shops = Vec::new();
     for store in [1, 2, 3] {
         shops.push(ground.shop(store, &broker).await?);
@@ -47,8 +47,8 @@ async fn hurt(round: usize, ground: &Ground, parts: &mut [Vec<Replica>; 3]) -> R
         4 | 5 => at(reporting, round - 4)?.kill()?,
         6 => at(catalog, 0)?.kill()?,
         _ => {
-            ground.mosquitto.kill()?;
-            ground.mosquitto.again()?;
+            ground.broker.kill()?;
+            ground.broker.again()?;
         }
     }
     Ok(())
@@ -62,26 +62,6 @@ async fn heal(round: usize, parts: &mut [Vec<Replica>; 3]) -> Result<()> {
         6 => at(catalog, 0)?.restart().await,
         _ => Ok(()),
     }
-}
-
-/// The tickets behind a figure are those that the shop answered, each once, and the sums are the shop's.
-async fn counted_once(reporting: &Replica, shop: &Node, told: &BTreeSet<String>) -> Result<()> {
-    let own = store_totals(shop).await?;
-    ensure!(own.0 == i64::try_from(told.len())?, "{own:?}, and {} were answered", told.len());
-    let store = shop.spec.store;
-    eventually("the reports to say what the shop says", || async {
-        let report = reporting.client.get(&format!("/v1/reporting/sales?by=day&store={store}")).await?;
-        let at = |name: &str| number(&report, &format!("/totals/{name}"));
-        let here = (at("tickets")?, at("units")?, at("total_minor")?);
-        ensure!(here == own, "{here:?} and {own:?}");
-        Ok(())
-    })
-    .await?;
-    let page = reporting.client.get(&format!("/v1/reporting/tickets?store={store}&limit=1000")).await?;
-    let counted = list(&page, "/tickets")?.iter().map(|row| text(row, "/ticket_id")).collect::<Result<Vec<_>>>()?;
-    ensure!(counted.len() == told.len(), "{} tickets behind the figure, {} were answered", counted.len(), told.len());
-    ensure!(counted.into_iter().collect::<BTreeSet<_>>() == *told, "the tickets behind the figure are others");
-    Ok(())
 }
 
 /// Each of the replicas takes in something of what is sent.
@@ -125,7 +105,7 @@ async fn parts_of_a_large_hub_are_killed_in_turn_and_nothing_is_lost_or_doubled(
     for (shop, told) in shops.iter().zip(&told) {
         shop.all_acked().await?;
         for replica in reporting {
-            counted_once(replica, shop, told).await?;
+            counted_once_at(&replica.client, shop, told).await?;
         }
     }
     eventually("one process to have each duty", || async {
@@ -188,7 +168,7 @@ async fn parts_of_a_large_hub_are_restarted_in_turn_and_say_so_before_they_stop(
     }
     for (shop, told) in shops.iter().zip(&told) {
         for reporting in parts.iter().skip(2) {
-            counted_once(reporting, shop, told).await?;
+            counted_once_at(&reporting.client, shop, told).await?;
         }
     }
     Ok(())
@@ -232,7 +212,7 @@ async fn parts_of_two_versions_serve_one_chain_as_long_as_the_schema_was_only_ex
     let [_, _, reporting] = parts.as_slice() else { anyhow::bail!("three parts") };
     for (shop, told) in shops.iter().zip(&told) {
         shop.all_acked().await?;
-        counted_once(reporting, shop, told).await?;
+        counted_once_at(&reporting.client, shop, told).await?;
     }
     Ok(())
 }

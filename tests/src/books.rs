@@ -134,6 +134,28 @@ pub async fn any_item(node: &Node) -> Result<i64> {
     number(&node.client.get("/v1/catalog").await?, "/items/0/id")
 }
 
+/// The tickets behind a figure are those that the shop answered, each once, and the sums are the shop's, at whoever has the
+/// reports.
+///
+/// # Errors
+/// If one is missing or stands twice, or the sums are never the shop's.
+pub async fn counted_once_at(office: &Client, shop: &Node, told: &BTreeSet<String>) -> Result<()> {
+    let own = store_totals(shop).await?;
+    ensure!(own.0 == i64::try_from(told.len())?, "{own:?}, and {} were answered", told.len());
+    let store = shop.spec.store;
+    eventually("the reports to say what the shop says", || async {
+        let here = totals_at(office, store).await?;
+        ensure!(here == own, "{here:?} and {own:?}");
+        Ok(())
+    })
+    .await?;
+    let page = office.get(&format!("/v1/reporting/tickets?store={store}&limit=1000")).await?;
+    let counted = list(&page, "/tickets")?.iter().map(|row| text(row, "/ticket_id")).collect::<Result<Vec<_>>>()?;
+    ensure!(counted.len() == told.len(), "{} tickets behind the figure, {} were answered", counted.len(), told.len());
+    ensure!(counted.into_iter().collect::<BTreeSet<_>>() == *told, "the tickets behind the figure are others");
+    Ok(())
+}
+
 /// The tickets that a till was answered are the shop's, and head office's, each once; and both have the same sums.
 ///
 /// # Errors

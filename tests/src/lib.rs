@@ -13,5 +13,6 @@ pub mod past_sales;
 pub mod planted;
 pub mod prove;
 pub mod put_back;
+pub mod reads;
 pub mod simulation;
 pub mod words;

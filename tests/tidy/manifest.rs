@@ -86,9 +86,24 @@ fn uninherited(source: &Source) -> Vec<Finding> {
     findings
 }
 
+/// The lints of a workspace, each with its table.
+fn lints(source: &Source) -> Vec<(&str, &str)> {
+    let all = tabled(source).map(|(_, table, text)| (table, text));
+    all.filter(|(table, _)| table.starts_with("workspace.lints")).collect()
+}
+
+/// Lints of another workspace that are not those of ours.
+fn own_lints(source: &Source, ours: &[(&str, &str)]) -> Vec<Finding> {
+    let is_workspace = member(source).is_some() && source.lines().any(|(_, text)| text.trim() == "[workspace]");
+    if is_workspace && lints(source) != ours {
+        return vec![source.finding(0, "its `workspace.lints` are not those of the project's Cargo.toml")];
+    }
+    Vec::new()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{IMPURE, WRAPPERS, member, stray_dependencies, uninherited};
+    use super::{IMPURE, WRAPPERS, lints, member, own_lints, stray_dependencies, uninherited};
     use crate::source::{TREE, assert_clean, count};
 
     const WHOLE: &str = "[package]\nname = \"a\"\nversion.workspace = true\nedition.workspace = true\nrust-version.workspace = true\n\
@@ -117,6 +132,23 @@ mod tests {
     #[test]
     fn members_inherit_from_the_workspace() {
         assert_clean(uninherited);
+    }
+
+    #[test]
+    fn all_workspaces_have_the_same_lints() {
+        let ours = TREE.iter().find(|s| s.path == "Cargo.toml").map(lints).unwrap();
+        assert!(!ours.is_empty());
+        assert_clean(|source| own_lints(source, &ours));
+    }
+
+    #[test]
+    fn a_workspace_with_other_lints_is_caught() {
+        let ours = [("workspace.lints.rust", "unsafe_code = \"deny\"")];
+        let own = "[workspace]\n[workspace.lints.rust]\nunsafe_code = \"deny\"\n";
+        assert_eq!(count(|source| own_lints(source, &ours), "a/Cargo.toml", own), 0);
+        assert_eq!(count(|source| own_lints(source, &ours), "a/Cargo.toml", &own.replace("deny", "warn")), 1);
+        assert_eq!(count(|source| own_lints(source, &ours), "a/Cargo.toml", "[workspace]\n"), 1);
+        assert_eq!(count(|source| own_lints(source, &ours), "a/Cargo.toml", WHOLE), 0);
     }
 
     #[test]

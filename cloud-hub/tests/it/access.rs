@@ -1,9 +1,10 @@
-//! Who may do what at a broker: the same for the hub's own and for mosquitto with the list that we ship. Each says no in its
-//! own way; what counts is what arrives.
+//! Who may do what at a broker: the same for the hub's own, for mosquitto with the list that we ship, and for a cluster of RMQTT
+//! brokers. Each says no in its own way; what counts is what arrives.
 
 use bytes::Bytes;
 use cloud_hub::broker::embedded::EmbeddedBroker;
 use own_mosquitto::Mosquitto;
+use own_rmqtt::Cluster;
 use percolate_runtime::broker::Credentials;
 use percolate_runtime::mqtt::{DownReason, Presence};
 use percolate_runtime::tasks::TaskGroup;
@@ -107,6 +108,7 @@ impl Words {
 enum Ground {
     Own { broker: EmbeddedBroker, _tasks: TaskGroup },
     Mosquitto(Mosquitto),
+    Cluster(Cluster),
 }
 
 impl Ground {
@@ -123,12 +125,24 @@ impl Ground {
         mosquitto::start().map(Self::Mosquitto)
     }
 
+    fn cluster() -> Option<Self> {
+        Cluster::start(&["n11", "n12"]).expect("it starts where it is built").map(Self::Cluster)
+    }
+
     /// How somebody comes: with their password, if they have one.
     fn door(&self, who: &str) -> Door {
         match self {
             Self::Own { broker, .. } => broker.address().port().into(),
             Self::Mosquitto(mosquitto) if ["hub", "n11", "n12"].contains(&who) => door(mosquitto, who),
             Self::Mosquitto(mosquitto) => door_with(mosquitto, Some(Credentials::new(who, "guess"))),
+            Self::Cluster(cluster) => {
+                let password = cluster.password(who).unwrap_or("guess".to_owned());
+                // All at one member: among several the order of what is said is nobody's.
+                Door {
+                    brokers: cluster.address(0).unwrap().into(),
+                    credentials: Some(Credentials::new(who, &password)),
+                }
+            }
         }
     }
 
@@ -186,6 +200,7 @@ impl Ground {
         let (address, account) = match self {
             Self::Own { broker, .. } => (broker.address(), None),
             Self::Mosquitto(mosquitto) => (mosquitto.address(), Some(mosquitto.password(who).unwrap())),
+            Self::Cluster(cluster) => (cluster.address(0).unwrap(), Some(cluster.password(who).unwrap())),
         };
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(&connect_packet(who, account.as_deref())).await.unwrap();
@@ -245,5 +260,11 @@ async fn the_hub_s_own_broker_keeps_the_list_of_who_may_do_what() {
 #[tokio::test(flavor = "multi_thread")]
 async fn mosquitto_keeps_the_list_of_who_may_do_what() {
     let Some(ground) = Ground::mosquitto() else { return };
+    keeps_the_list(ground).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_of_rmqtt_brokers_keeps_the_list_of_who_may_do_what() {
+    let Some(ground) = Ground::cluster() else { return };
     keeps_the_list(ground).await;
 }

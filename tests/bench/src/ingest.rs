@@ -154,10 +154,10 @@ async fn large_run(bench: &Bench, replicas: u32, delay: Option<Duration>) -> Res
     }
     let office = ground.start("office", "catalog,reporting", &[]).await?;
     pids.push(office.pid()?);
-    let line = Line::start(&ground.mosquitto.address().to_string(), Slowness::default()).await?;
+    let line = Line::start(&ground.broker.address().to_string(), Slowness::default()).await?;
     let mut shops = Vec::new();
     for (store, name) in (1..=STORES).zip(&names) {
-        let password = ground.mosquitto.password_file(name);
+        let password = ground.broker.password_file(name);
         let words = ["--hub-password-file", &password.to_string_lossy()];
         shops.push(Shop::open_in(folder.path(), &line.address(), (AS_IT_SHIPS, &words), store).await?);
     }

@@ -1,4 +1,4 @@
-//! A large hub: processes of its parts, a database of its own on the tests' PostgreSQL server, and a mosquitto.
+//! A large hub: processes of its parts, a database of its own on the tests' PostgreSQL server, and a broker that is not its own.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context as _, Result, ensure};
 use own_mosquitto::Mosquitto;
+use own_rmqtt::Cluster;
 use percolate_runtime::postgres::Admin;
 
 use super::process::{Server, text};
@@ -16,43 +17,78 @@ use super::{Client, Node, NodeSpec, demo_menu, program, skipped};
 /// Where the tests' own server is: `scripts/postgres.sh start` says.
 const SERVER: &str = "PERCOLATE_TEST_POSTGRES";
 
+/// A broker with an account for the hub and for each node.
+pub trait Broker {
+    /// Where a client finds it, as programs take it.
+    fn addresses(&self) -> String;
+
+    /// The file with an account's password, as a program takes it.
+    fn password_file(&self, account: &str) -> PathBuf;
+}
+
+impl Broker for Mosquitto {
+    fn addresses(&self) -> String {
+        self.address().to_string()
+    }
+
+    fn password_file(&self, account: &str) -> PathBuf {
+        self.password_file(account)
+    }
+}
+
+impl Broker for Cluster {
+    fn addresses(&self) -> String {
+        self.addresses()
+    }
+
+    fn password_file(&self, account: &str) -> PathBuf {
+        self.password_file(account)
+    }
+}
+
 /// What the processes of a large hub stand on.
 #[derive(Debug)]
-pub struct Ground {
+pub struct Ground<B = Mosquitto> {
     scratch: PathBuf,
     /// The chain's broker.
-    pub mosquitto: Mosquitto,
+    pub broker: B,
     /// The server without a database.
     server: String,
     database: String,
 }
 
 impl Ground {
-    /// Makes the database and starts the broker, with accounts for these nodes. Where the servers are missing there is
+    /// Makes the database and starts a mosquitto, with accounts for these nodes. Where the servers are missing there is
     /// none, and a line says that the test is skipped.
     ///
     /// # Errors
     /// If one of them cannot be made.
-    #[expect(clippy::disallowed_methods, reason = "the tests' runner says where its server is; no program reads it")]
     pub async fn new(test: &str, scratch: &Path, nodes: &[&str]) -> Result<Option<Self>> {
+        let Some(mosquitto) = Mosquitto::start(nodes)? else { return Ok(None) };
+        Self::behind(mosquitto, test, scratch).await
+    }
+}
+
+impl<B: Broker> Ground<B> {
+    /// Makes the database for a hub behind a broker. Where there is no server there is none, and a line says that the test is
+    /// skipped.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    #[expect(clippy::disallowed_methods, reason = "the tests' runner says where its server is; no program reads it")]
+    pub async fn behind(broker: B, test: &str, scratch: &Path) -> Result<Option<Self>> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let Ok(server) = std::env::var(SERVER) else {
             skipped(test, "there is no PERCOLATE_TEST_POSTGRES; scripts/postgres.sh start makes a server");
             return Ok(None);
         };
-        let Some(mosquitto) = Mosquitto::start(nodes)? else { return Ok(None) };
         let database = format!("e_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         std::fs::write(scratch.join("token"), "a token that all processes share")?;
-        let ground = Self { scratch: scratch.to_owned(), mosquitto, server, database };
+        let ground = Self { scratch: scratch.to_owned(), broker, server, database };
         let (admin, own, secrets) = (ground.admin("postgres"), ground.admin(&ground.database), scratch.join("secrets"));
         let name = ground.database.clone();
         tokio::task::spawn_blocking(move || prepare(&admin, &own, &name, &secrets)).await??;
         Ok(Some(ground))
-    }
-
-    fn admin(&self, database: &str) -> String {
-        // The last of two words for one thing counts.
-        format!("{} dbname={database}", self.server)
     }
 
     /// Starts a process of these parts, as in `ingest` or `catalog,reporting`, in a folder of its own.
@@ -95,7 +131,7 @@ impl Ground {
     /// If it does not come up.
     pub async fn shop(&self, store: u32, broker: &str) -> Result<Node> {
         let spec = NodeSpec::store(store);
-        let password = path(&self.mosquitto.password_file(&format!("n{}", spec.node)));
+        let password = path(&self.broker.password_file(&format!("n{}", spec.node)));
         let extra = ["--hub-password-file", &password, "--hub-retry-s-max", "1"];
         let shop = Node::start(&self.scratch, spec, broker, &extra).await?;
         shop.ready().await?;
@@ -120,8 +156,8 @@ impl Ground {
             ("--data", path(&data)),
             ("--postgres", self.admin(&self.database)),
             ("--secrets", path(&secrets)),
-            ("--broker", self.mosquitto.address().to_string()),
-            ("--broker-password-file", path(&self.mosquitto.password_file("hub"))),
+            ("--broker", self.broker.addresses()),
+            ("--broker-password-file", path(&self.broker.password_file("hub"))),
             ("--token", path(&token)),
             ("--drain-s", "1".to_owned()),
         ];
@@ -212,7 +248,14 @@ pub struct Held {
     _holder: std::thread::JoinHandle<()>,
 }
 
-impl Drop for Ground {
+impl<B> Ground<B> {
+    fn admin(&self, database: &str) -> String {
+        // The last of two words for one thing counts.
+        format!("{} dbname={database}", self.server)
+    }
+}
+
+impl<B> Drop for Ground<B> {
     fn drop(&mut self) {
         let (admin, name) = (self.admin("postgres"), self.database.clone());
         let dropped =
