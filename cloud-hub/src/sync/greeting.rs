@@ -3,7 +3,8 @@
 
 use percolate_common::ids::NodeId;
 use percolate_common::journal::{AuthorId, Incarnation, PublicKey};
-use percolate_common::wire::session::{GREETING_MARKS_MAX, GREETING_STREAMS_MAX, Hello};
+use percolate_common::wire::session::{GREETING_MARKS_MAX, GREETING_STREAMS_MAX, Hello, SignedHead};
+use percolate_runtime::verify::Verifier;
 
 /// Longest program version that a greeting may carry, in bytes.
 const VERSION_BYTES_MAX: usize = 64;
@@ -31,5 +32,10 @@ fn is_vouched_for(node: NodeId, hello: &Hello, key: &PublicKey) -> bool {
         && hello.marks.as_ref().is_none_or(|marks| marks.len() <= GREETING_MARKS_MAX);
     // A stream that only a newer program knows cannot be checked, and is not read either.
     let mut known = hello.heads.iter().filter(|head| head.stream().is_some());
-    sizes_lawful && known.all(|head| head.holds(key, author, incarnation))
+    let verifier = Verifier::new(key);
+    let holds = |head: &SignedHead| {
+        let (message, signature) = head.signed(author, incarnation)?;
+        Some(verifier.as_ref()?.signed(&message, &signature))
+    };
+    sizes_lawful && known.all(|head| holds(head) == Some(true))
 }

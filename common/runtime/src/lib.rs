@@ -44,6 +44,7 @@ pub mod writer;
 pub mod pki;
 pub mod seal;
 pub mod tls;
+pub mod verify;
 
 pub mod broker;
 pub mod mqtt;

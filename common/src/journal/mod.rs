@@ -12,6 +12,7 @@ use core::str::FromStr;
 
 pub use audit::{ChainAudit, ChainFinding};
 pub use chain::{EventId, Hash, ShortHash};
+pub(crate) use sign::head_message;
 pub use sign::{PublicKey, Signature, SigningKey, SigningKeyError};
 
 use crate::ids::NodeId;

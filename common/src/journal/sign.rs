@@ -49,7 +49,7 @@ fn in_context(context: &str, message: &[u8]) -> Vec<u8> {
     [context.as_bytes(), &[0], message].concat()
 }
 
-fn head_message(journal: &JournalId, head: &Head) -> Vec<u8> {
+pub(crate) fn head_message(journal: &JournalId, head: &Head) -> Vec<u8> {
     let mut message = HEAD_CONTEXT.to_vec();
     message.extend_from_slice(&journal.author.number().to_be_bytes());
     message.extend_from_slice(&journal.incarnation.get().to_be_bytes());
@@ -177,7 +177,9 @@ impl PublicKey {
         }
     }
 
-    fn signed(&self, message: &[u8], signature: &Signature) -> bool {
+    /// Whether `signature` was made by this key for exactly this message.
+    #[must_use]
+    pub fn signed(&self, message: &[u8], signature: &Signature) -> bool {
         let key = p256::ecdsa::VerifyingKey::from_sec1_bytes(&self.0);
         let signature = p256::ecdsa::Signature::from_slice(&signature.0);
         match (key, signature) {

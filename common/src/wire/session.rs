@@ -5,7 +5,7 @@ use minicbor::{Decode, Encode};
 
 use super::{FRAME_BYTES_MAX, WireError};
 use crate::journal::{
-    AuthorId, Hash, Head, Incarnation, JournalId, PublicKey, ShortHash, Signature, SigningKey, StreamKind,
+    AuthorId, Hash, Head, Incarnation, JournalId, PublicKey, ShortHash, Signature, SigningKey, StreamKind, head_message,
 };
 
 /// Streams of one greeting.
@@ -67,13 +67,14 @@ impl SignedHead {
     /// Whether `key` signed it for this author and incarnation.
     #[must_use]
     pub fn holds(&self, key: &PublicKey, author: AuthorId, incarnation: Incarnation) -> bool {
-        let signature = Signature::from_slice(&self.signature[..]);
-        match (self.stream(), signature) {
-            (Some(stream), Some(signature)) => {
-                key.vouches_for(&JournalId { author, incarnation, stream }, &self.head(), &signature)
-            }
-            (None, _) | (_, None) => false,
-        }
+        self.signed(author, incarnation).is_some_and(|(message, signature)| key.signed(&message, &signature))
+    }
+
+    /// What must have been signed for this author and incarnation, and the signature: for whoever checks many.
+    #[must_use]
+    pub fn signed(&self, author: AuthorId, incarnation: Incarnation) -> Option<(Vec<u8>, Signature)> {
+        let journal = JournalId { author, incarnation, stream: self.stream()? };
+        Some((head_message(&journal, &self.head()), Signature::from_slice(&self.signature[..])?))
     }
 }
 
