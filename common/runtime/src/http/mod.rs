@@ -5,7 +5,7 @@
 //! - [`auth`]: who is asking.
 //! - [`page`]: an HTML page that runs its own scripts and nobody else's.
 //! - [`health`]: `/livez`, `/readyz`, `/metrics`.
-//! - [`server`]: limits, request ids, listening and stopping. `tls`: the same behind a handshake.
+//! - [`server`]: limits, request ids, listening and stopping. [`tls`]: the same behind a handshake.
 //! - [`caller`]: asks a server of ours over HTTPS, for those who ask seldom.
 
 pub mod problem;
@@ -17,6 +17,6 @@ pub mod page;
 pub mod health;
 
 pub mod server;
-mod tls;
+pub mod tls;
 
 pub mod caller;

@@ -30,10 +30,10 @@ use tracing::Instrument;
 
 use crate::files::{FileError, write_atomic};
 use crate::http::problem::Problem;
-use crate::http::tls::TlsListener;
+use crate::http::tls::{HttpsLimits, TlsListener};
 use crate::system::monotonic_now;
 use crate::tasks::panic_text;
-use crate::tls::{HandshakeLimits, Handshakes};
+use crate::tls::Handshakes;
 
 /// The largest body, in bytes, where a route says nothing else. At the limit: 413 `body_too_large`.
 pub const BODY_BYTES_MAX: usize = 256 * 1024;
@@ -104,11 +104,11 @@ impl BoundServer {
     pub async fn bind_tls(
         address: SocketAddr,
         config: Arc<ServerConfig>,
-        limits: HandshakeLimits,
+        limits: HttpsLimits,
     ) -> Result<Self, ServerError> {
         let (listener, address) = listen(address).await?;
-        let handshakes = Handshakes::new("https", listener, config, limits);
-        Ok(Self { listening: Listening::Tls(Box::new(TlsListener::new(handshakes))), address })
+        let handshakes = Handshakes::new("https", listener, config, limits.handshakes);
+        Ok(Self { listening: Listening::Tls(Box::new(TlsListener::new(handshakes, limits))), address })
     }
 
     /// Where it listens.

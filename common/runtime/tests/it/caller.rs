@@ -13,9 +13,14 @@ use percolate_common::entropy::SeededEntropy;
 use percolate_runtime::http::caller::{CallError, Caller, HttpsAddress};
 use percolate_runtime::http::problem::Problem;
 use percolate_runtime::http::server::{BoundServer, harden};
-use percolate_runtime::tls::{Clients, HandshakeLimits, Seen, TlsTrouble, server_config, unproven_config};
+use percolate_runtime::http::tls::HttpsLimits;
+use percolate_runtime::tls::{Clients, Seen, TlsTrouble, server_config, unproven_config};
+use rustls::pki_types::ServerName;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::chain::{NOW, Papers, TestChain, clock_at};
@@ -44,8 +49,17 @@ fn routes() -> Router {
 
 /// Asks a server that shows `papers` while it runs.
 async fn with_server<R>(chain: &TestChain, papers: Papers, asks: impl AsyncFnOnce(HttpsAddress) -> R) -> R {
+    with_limits(HttpsLimits::default(), chain, papers, asks).await
+}
+
+async fn with_limits<R>(
+    limits: HttpsLimits,
+    chain: &TestChain,
+    papers: Papers,
+    asks: impl AsyncFnOnce(HttpsAddress) -> R,
+) -> R {
     let config = server_config(papers.own_certificate(), &chain.roots(), Clients::None, clock_at(NOW)).unwrap();
-    let server = BoundServer::bind_tls("127.0.0.1:0".parse().unwrap(), config, HandshakeLimits::default());
+    let server = BoundServer::bind_tls("127.0.0.1:0".parse().unwrap(), config, limits);
     let server = server.await.unwrap();
     let at = format!("https://localhost:{}", server.address().port()).parse().unwrap();
     let stop = CancellationToken::new();
@@ -120,6 +134,57 @@ async fn a_server_of_another_chain_is_asked_nothing() {
         stranger.get(&at, "/page").await.unwrap();
         assert!(seen.is_hub_of(&other.roots(), &clock_at(NOW)));
         assert!(!seen.is_hub_of(&chain.roots(), &clock_at(NOW)));
+    })
+    .await;
+}
+
+/// A connection whose handshake is done, and on which nothing is asked.
+async fn quiet(chain: &TestChain, at: &HttpsAddress) -> TlsStream<TcpStream> {
+    let stream = TcpStream::connect(at.to_string().trim_start_matches("https://")).await.unwrap();
+    let name = ServerName::try_from("hub.example").unwrap();
+    TlsConnector::from(chain.client(None)).connect(name, stream).await.unwrap()
+}
+
+#[tokio::test]
+async fn who_says_nothing_on_an_open_connection_is_hung_up_on() {
+    let chain = TestChain::new(1);
+    let limits = HttpsLimits { idle_max: Duration::from_millis(50), ..HttpsLimits::default() };
+    with_limits(limits, &chain, chain.hub(), async |at| {
+        let mut silent = quiet(&chain, &at).await;
+        let mut half = quiet(&chain, &at).await;
+        half.write_all(b"GET /page HTTP/1.1\r\n").await.unwrap();
+        for stream in [&mut silent, &mut half] {
+            let mut heard = Vec::new();
+            // Hung up on, with or without a farewell; until then nothing ends this.
+            drop(stream.read_to_end(&mut heard).await);
+            assert_eq!(heard, b"");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn so_many_connections_are_open_and_the_next_waits_for_a_place() {
+    let chain = TestChain::new(1);
+    let limits = HttpsLimits { open_max: 2, idle_max: Duration::from_secs(600), ..HttpsLimits::default() };
+    with_limits(limits, &chain, chain.hub(), async |at| {
+        let caller = Caller::new(chain.client(None));
+        let mut taken = [quiet(&chain, &at).await, quiet(&chain, &at).await];
+        for stream in &mut taken {
+            // With an answer it is sure that the place is taken.
+            stream.write_all(b"GET /page HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+            let mut heard = Vec::new();
+            while !heard.ends_with(b"<html>") {
+                heard.push(stream.read_u8().await.unwrap());
+            }
+        }
+        let waiting = caller.get(&at, "/page");
+        tokio::pin!(waiting);
+        // Nothing comes of it while both places are taken.
+        let early = tokio::time::timeout(Duration::from_millis(50), &mut waiting).await;
+        assert!(early.is_err(), "{early:?}");
+        drop(taken);
+        assert_eq!(waiting.await.unwrap().body, "<html>");
     })
     .await;
 }
