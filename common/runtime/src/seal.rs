@@ -70,7 +70,7 @@ pub enum SealError {
     /// Its end is missing.
     #[error("{missing} bytes of the bundle are missing: it was not copied to its end")]
     Truncated {
-        /// How many.
+        /// How many; where even the head is cut off, how many at least.
         missing: u64,
     },
     /// Not as it was sealed.
@@ -216,7 +216,7 @@ struct Parts<'f> {
 fn apart(file: &[u8]) -> Result<Parts<'_>, SealError> {
     let missing_of = |whole: usize| SealError::Truncated { missing: (whole - file.len()) as u64 };
     let beginning = file.get(..MAGIC.len()).unwrap_or(file);
-    if !MAGIC.starts_with(beginning) || file.is_empty() {
+    if !MAGIC.starts_with(beginning) {
         return Err(SealError::NotABundle);
     }
     let (head, rest) = file.split_at_checked(HEAD_BYTES).ok_or_else(|| missing_of(BODY_AT))?;
@@ -310,12 +310,21 @@ mod tests {
     #[test]
     fn a_truncated_bundle_says_how_much_is_missing() {
         let file = key(1).close(&content()).unwrap();
-        assert!(matches!(open(&[], Known::Nothing), Err(SealError::NotABundle)));
-        for length in [1, 7, 8, 49, 50, 113, 114, 115, file.len() / 2, file.len() - 1] {
+        for length in [0, 1, 7, 8, 49, 50, 113, 114, 115, file.len() / 2, file.len() - 1] {
             let expected = (if length < HEAD_BYTES { BODY_AT } else { file.len() } - length) as u64;
             let refused = open(&file[..length], Known::Nothing).unwrap_err();
             assert!(matches!(refused, SealError::Truncated { missing } if missing == expected), "{length}: {refused}");
         }
+    }
+
+    #[test]
+    fn what_is_no_bundle_is_told_apart_from_a_part_of_one() {
+        for file in [b"P3".as_slice(), b"PERCBNDX", &[0; 200], &zstd::encode_all(content().as_slice(), 1).unwrap()] {
+            assert!(matches!(open(file, Known::Nothing), Err(SealError::NotABundle)), "{file:?}");
+        }
+        let mut newer = key(1).close(&content()).unwrap();
+        newer[9] = 2;
+        assert!(matches!(open(&newer, Known::Nothing), Err(SealError::Version(2))));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Takes connections and shakes hands with many at once, so that one who is silent stops nobody.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -109,7 +110,7 @@ impl Handshakes {
         let count = self.of_address.entry(address).or_default();
         if *count >= self.limits.per_address_max {
             count_outcome(self.name, "crowded");
-            tracing::debug!(%peer, listener = self.name, "a connection was closed: too many of its address shake hands");
+            tracing::debug!(peer.address = %peer, listener = self.name, "a connection was closed: too many of its address shake hands");
             return;
         }
         *count += 1;
@@ -130,7 +131,7 @@ impl Handshakes {
     async fn bear(&self, error: &io::Error) {
         let gone = [io::ErrorKind::ConnectionAborted, io::ErrorKind::ConnectionReset, io::ErrorKind::ConnectionRefused];
         if !gone.contains(&error.kind()) {
-            tracing::error!(%error, listener = self.name, "no connection can be taken");
+            tracing::error!(error = error as &dyn Error, listener = self.name, "no connection can be taken");
             tokio::time::sleep(ACCEPT_RETRY).await;
         }
     }
@@ -149,14 +150,15 @@ async fn shake(
 ) -> Option<Accepted> {
     // What is sent is small: waiting for more of it to fill a packet would be felt at the till.
     if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "could not set TCP_NODELAY");
+        tracing::debug!(error = &error as &dyn Error, "could not set TCP_NODELAY");
     }
     let outcome = tokio::time::timeout(time_max, shake_at_leisure(stream, peer, config)).await;
     let (accepted, word) = match outcome {
         Ok(Ok(accepted)) => (Some(accepted), "done"),
         Ok(Err(error)) => {
             let trouble = trouble(&error);
-            tracing::debug!(%peer, listener = name, ?trouble, %error, "a handshake failed");
+            let error = &error as &dyn Error;
+            tracing::debug!(peer.address = %peer, listener = name, ?trouble, error, "a handshake failed");
             (None, "refused")
         }
         Err(_elapsed) => (None, "slow"),

@@ -1,6 +1,8 @@
 //! The shared I/O ground from outside: real files, real threads, real sockets.
 
 #[cfg(test)]
+mod bundle;
+#[cfg(test)]
 mod caller;
 #[cfg(test)]
 mod chain;
