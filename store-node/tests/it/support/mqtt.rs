@@ -27,6 +27,16 @@ struct Packet {
     body: Vec<u8>,
 }
 
+/// How many filters a subscription lists: each is a length, a text and a quality.
+fn filter_count(mut filters: &[u8]) -> usize {
+    let mut count = 0;
+    while let [high, low, rest @ ..] = filters {
+        filters = &rest[(usize::from(*high) << 8 | usize::from(*low)) + 1..];
+        count += 1;
+    }
+    count
+}
+
 impl Connection {
     /// Takes the next connection, up to its subscriptions.
     pub(crate) async fn accept(listener: &TcpListener) -> Self {
@@ -39,7 +49,10 @@ impl Connection {
         connection.write(&[0x20, 2, 0, 0]).await;
         let subscribe = connection.packet().await.expect("a node subscribes");
         assert_eq!(subscribe.kind, SUBSCRIBE);
-        connection.write(&[0x90, 4, subscribe.body[0], subscribe.body[1], 1, 1]).await;
+        let (id, filters) = subscribe.body.split_at(2);
+        let granted = vec![1; filter_count(filters)];
+        let length = u8::try_from(id.len() + granted.len()).unwrap();
+        connection.write(&[&[0x90, length], id, &granted].concat()).await;
         connection
     }
 
