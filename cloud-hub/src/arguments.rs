@@ -7,15 +7,22 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use percolate_runtime::broker::{BrokerAddresses, Credentials};
 use percolate_runtime::files::SecretError;
+use percolate_runtime::pki::SanName;
 use percolate_runtime::postgres::Server;
 use percolate_runtime::storage::StorageError;
 
 use crate::broker::{ExternalBroker, HUB_USER};
-use crate::config::{HubConfig, Large, Part, Profile};
+use crate::config::{HubConfig, IdentitySetting, Large, Part, Profile};
 use crate::kernel::journal;
 
 /// Where a small hub's broker listens if nothing else is said.
 const MQTT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 1883);
+
+/// Where boxes enrol if nothing else is said.
+const HTTPS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8444);
+
+/// The CA's folder in the data folder, if nothing else is said.
+const CA: &str = "ca";
 
 /// How long a large hub drains if nothing else is said, in seconds: longer than a load balancer takes to look again.
 const DRAIN_S: u64 = 3;
@@ -43,6 +50,16 @@ pub struct ServeArguments {
     /// The menu to publish, if it differs from the one published last
     #[arg(long, value_name = "FILE")]
     menu: Option<PathBuf>,
+    /// The folder with the chain's CA, as `provision chain init` made it: boxes can be enrolled then
+    /// [default: DATA/ca, if it is there]
+    #[arg(long, value_name = "DIR")]
+    ca: Option<PathBuf>,
+    /// Where boxes enrol, over HTTPS; port 0 takes a free one [default: 127.0.0.1:8444]
+    #[arg(long, value_name = "ADDR")]
+    https: Option<SocketAddr>,
+    /// A name or an address under which boxes reach this machine; may be said several times
+    #[arg(long = "name", value_name = "HOST")]
+    names: Vec<SanName>,
     /// Of a large hub: the chain's database, as in "host=/run/postgresql dbname=percolate"; no role and no password
     #[arg(long, value_name = "CONNECTION")]
     postgres: Option<String>,
@@ -99,6 +116,22 @@ pub enum ConfigError {
         /// What it was given.
         option: &'static str,
     },
+    /// A large hub was given what only a small one takes so far.
+    #[error("{option} is for --profile small: boxes are enrolled by a small hub so far")]
+    OfSmall {
+        /// What it was given.
+        option: &'static str,
+    },
+    /// A hub without a CA was told where boxes enrol.
+    #[error(
+        "{option} needs the chain's CA: provision chain init makes one in {data_dir}, or name its folder with --ca"
+    )]
+    NoChain {
+        /// What it was given.
+        option: &'static str,
+        /// The data folder.
+        data_dir: PathBuf,
+    },
     /// A large hub was told where its own broker listens.
     #[error("a large hub has no broker of its own: leave --mqtt out and name the cluster with --broker")]
     OwnBroker,
@@ -154,8 +187,25 @@ impl ServeArguments {
             ProfileName::Small => self.small()?,
             ProfileName::Large => Profile::Large(Box::new(self.large()?)),
         };
+        let identity = self.identity()?;
         let Self { data_dir, http, menu, simulated_clock, stop_with_parent, .. } = self;
-        Ok(HubConfig { data_dir, http, profile, menu, simulated_clock, stop_with_parent })
+        Ok(HubConfig { data_dir, http, profile, identity, menu, simulated_clock, stop_with_parent })
+    }
+
+    fn identity(&self) -> Result<Option<IdentitySetting>, ConfigError> {
+        let own = self.data_dir.join(CA);
+        let ca = self.ca.clone().or_else(|| (self.profile == ProfileName::Small && own.exists()).then_some(own));
+        let words =
+            [("--ca", self.ca.is_some()), ("--https", self.https.is_some()), ("--name", !self.names.is_empty())];
+        let given = words.into_iter().find(|(_, given)| *given);
+        match (ca, given) {
+            (Some(_), Some((option, _))) if self.profile == ProfileName::Large => Err(ConfigError::OfSmall { option }),
+            (None, Some((option, _))) => Err(ConfigError::NoChain { option, data_dir: self.data_dir.clone() }),
+            (Some(ca), _) => {
+                Ok(Some(IdentitySetting { ca, https: self.https.unwrap_or(HTTPS), names: self.names.clone() }))
+            }
+            (None, None) => Ok(None),
+        }
     }
 
     fn small(&self) -> Result<Profile, ConfigError> {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ValueEnum;
+use percolate_runtime::pki::SanName;
 
 use crate::broker::{BrokerSetting, ExternalBroker};
 
@@ -18,12 +19,25 @@ pub struct HubConfig {
     pub http: SocketAddr,
     /// On what it stands.
     pub profile: Profile,
+    /// The chain's CA and where boxes come with its certificates, if this process has it.
+    pub identity: Option<IdentitySetting>,
     /// The menu to publish, if it differs from the one published last.
     pub menu: Option<PathBuf>,
     /// Another time than the machine's, for demos and tests: now = START + (wall - ANCHOR) * RATE.
     pub simulated_clock: Option<String>,
     /// Stop in order, as on SIGTERM, when the standard input ends.
     pub stop_with_parent: bool,
+}
+
+/// Where the chain's CA is, and where boxes reach the hub.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdentitySetting {
+    /// The CA's folder, as `provision chain init` made it.
+    pub ca: PathBuf,
+    /// Where boxes enrol, over HTTPS; port 0 takes a free one.
+    pub https: SocketAddr,
+    /// Names and addresses under which boxes reach this machine; without any, those on which it listens.
+    pub names: Vec<SanName>,
 }
 
 /// On what a hub stands. There are these two, and nothing between.

@@ -17,10 +17,12 @@ use percolate_runtime::http::auth::{TokenAuth, TokenError};
 use percolate_runtime::http::health::{Check, Health, ReadyChecks};
 use percolate_runtime::http::server::{BoundServer, Endpoints, ServerError};
 use percolate_runtime::mqtt::Publisher;
+use percolate_runtime::pki::PkiError;
 use percolate_runtime::storage::StorageError;
 use percolate_runtime::system::{OsEntropy, SimulatedClockError, clock_from_option};
 use percolate_runtime::tasks::{StopReport, TaskGroup};
 use percolate_runtime::telemetry::{TelemetryError, install_metrics, metrics_upkeep, record_build};
+use percolate_runtime::tls::TlsError;
 use tokio::sync::watch;
 
 use crate::broker::embedded::{BrokerError, EmbeddedBroker};
@@ -28,6 +30,7 @@ use crate::broker::{Broker, BrokerSetting};
 use crate::catalog::app::{CatalogAppError, MenuLoaded};
 use crate::catalog::menu::{Menu, MenuError};
 use crate::config::{HubConfig, Part, Profile};
+use crate::identity::IdentityOpenError;
 use crate::kernel::db::Db;
 use crate::kernel::duty::Duty;
 use crate::kernel::engine::{ChainServer, Engine};
@@ -38,7 +41,7 @@ use crate::kernel::projection::ProjectionError;
 use crate::kernel::{ServiceContext, ServiceParts, metrics};
 use crate::stores::Stores;
 use crate::sync::downlink::DownlinkError;
-use crate::{catalog, ingest_part, sync};
+use crate::{catalog, enrolling, identity, ingest_part, sync};
 
 /// How long the parts may take to end, all together; what has not ended then is cut off.
 const STOP_TIME_MAX: Duration = Duration::from_secs(20);
@@ -94,6 +97,15 @@ pub enum HubError {
     /// The catalog cannot be opened, or the menu cannot be published.
     #[error("the catalog cannot be used")]
     Catalog(#[from] CatalogAppError),
+    /// Boxes cannot be enrolled.
+    #[error("boxes cannot be enrolled")]
+    Identity(#[from] IdentityOpenError),
+    /// Nobody can connect over TLS.
+    #[error("nobody can connect over TLS")]
+    Tls(#[from] TlsError),
+    /// The hub's own certificate cannot be made.
+    #[error("the hub's own certificate cannot be made")]
+    OwnCertificate(#[from] PkiError),
     /// What the services have said cannot be copied into the journal.
     #[error("a service's journal cannot be copied into the hub's")]
     Relay(#[from] OutboxError),
@@ -184,7 +196,9 @@ impl Hub {
         };
         let parts = config.profile.parts();
         let time_and_chance = (clock, entropy.clone());
-        let stores = Stores::open(data_dir.path().to_owned(), (engine, &parts), time_and_chance).await?;
+        let ca = config.identity.as_ref().map(|setting| setting.ca.as_path());
+        let folders = (data_dir.path().to_owned(), ca);
+        let stores = Stores::open(folders, (engine, &parts), time_and_chance).await?;
         let menu = match config.menu {
             Some(path) => Some(stores.load_menu(read_menu(path)?).await?),
             None => None,
@@ -213,8 +227,13 @@ impl Hub {
             watched.push(Watched::Ingest { broker: broker.clone(), publisher, trouble });
             routers.push(sync::http::router(stores.context.journal.clone()));
         }
-        let Stores { context, catalog, reporting } = stores;
-        for part in catalog.map(catalog::parts).into_iter().chain(reporting) {
+        let Stores { context, catalog, reporting, identity } = stores;
+        let mut https = None;
+        if let (Some(app), Some(setting)) = (&identity, &config.identity) {
+            https = Some(enrolling::start(&tasks, app, (setting, &broker), &context).await?);
+        }
+        let services = catalog.map(catalog::parts).into_iter().chain(reporting).chain(identity.map(identity::parts));
+        for part in services {
             if matches!(context.engine, Engine::Server(_)) {
                 watched.push(Watched::Service(part.db.clone()));
             }
@@ -229,7 +248,7 @@ impl Hub {
             }
         });
         let mqtt = broker.embedded().map(EmbeddedBroker::address);
-        Endpoints::new(http, mqtt).write(data_dir.path()).map_err(HubError::Endpoints)?;
+        Endpoints::new(http, mqtt).with_https(https).write(data_dir.path()).map_err(HubError::Endpoints)?;
         let (meeting, _) = broker.access();
         tracing::info!(http.address = %http, mqtt.address = %meeting, "the hub listens on {http}");
         Ok(Self { tasks, databases, broker, http, menu, drain, _data_dir: data_dir })

@@ -85,7 +85,7 @@ impl Hub {
         at_once(async {
             let time_and_chance = (clock.clone(), entropy.clone());
             let stores = Stores::open(
-                data_dir,
+                (data_dir, None),
                 (Engine::Inline(hook), &Part::value_variants().iter().copied().collect()),
                 time_and_chance.clone(),
             )

@@ -21,9 +21,11 @@ pub mod broker;
 pub mod arguments;
 pub mod config;
 pub mod hub;
+pub mod identity;
 pub mod inline;
 pub mod moving;
 pub mod prepare;
 
+mod enrolling;
 mod ingest_part;
 mod stores;

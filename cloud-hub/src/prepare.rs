@@ -12,13 +12,16 @@ use percolate_runtime::storage::StorageError;
 
 use crate::kernel::engine::{password_path, role};
 use crate::kernel::journal;
-use crate::{catalog, reporting};
+use crate::{catalog, identity, reporting};
 
 /// Who has a schema beside the journal's.
-const SERVICES: [&str; 2] = [catalog::NAME, reporting::NAME];
+const SERVICES: [&str; 3] = [catalog::NAME, reporting::NAME, identity::NAME];
 
 /// Who may read the journal.
 const READERS: &str = "percolate_reads_journal";
+
+/// Who may read which boxes are let in.
+const DOORKEEPERS: &str = "percolate_reads_auth";
 
 /// Why a database could not be made ready.
 #[derive(Debug, thiserror::Error)]
@@ -96,6 +99,7 @@ fn script(passwords: &[(String, Option<String>)]) -> String {
     let journal = role(journal::NAME);
     let mut sql = String::new();
     made_once(&mut sql, &format!("CREATE ROLE {READERS} NOLOGIN"));
+    made_once(&mut sql, &format!("CREATE ROLE {DOORKEEPERS} NOLOGIN"));
     for (role, password) in passwords {
         made_once(&mut sql, &format!("CREATE ROLE {role} LOGIN"));
         if let Some(password) = password {
@@ -120,9 +124,11 @@ fn script(passwords: &[(String, Option<String>)]) -> String {
         let role = role(service);
         line(&mut sql, &format!("GRANT {READERS} TO {role}"));
         line(&mut sql, &format!("CREATE SCHEMA IF NOT EXISTS {service} AUTHORIZATION {role}"));
-        // What a service says is copied into the journal: its outbox is granted by its migration.
+        // What a service says is copied into the journal: its outbox is granted by its migration. So is the list of who is
+        // let in, to those who let in.
         line(&mut sql, &format!("GRANT USAGE ON SCHEMA {service} TO {journal}"));
     }
+    line(&mut sql, &format!("GRANT {DOORKEEPERS} TO {journal}"));
     sql
 }
 

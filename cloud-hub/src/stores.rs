@@ -2,7 +2,7 @@
 //! several needs for its parts.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,11 +15,12 @@ use crate::catalog::app::{CatalogApp, MenuLoaded};
 use crate::catalog::menu::Menu;
 use crate::config::Part;
 use crate::hub::HubError;
+use crate::identity::app::IdentityApp;
 use crate::kernel::db::Db;
 use crate::kernel::engine::{ChainServer, Engine};
 use crate::kernel::journal::{self, Journal, arriving, moved_at};
 use crate::kernel::{ServiceContext, ServiceParts, parked};
-use crate::{catalog, reporting};
+use crate::{catalog, identity, reporting};
 
 /// How long a process waits for the one that brings the journal to the present schema.
 const JOURNAL_WAIT_MAX: Duration = Duration::from_secs(30);
@@ -34,12 +35,14 @@ pub(crate) struct Stores {
     pub(crate) catalog: Option<Arc<CatalogApp>>,
     /// Only where it is one of the parts.
     pub(crate) reporting: Option<ServiceParts>,
+    /// Only where the chain's CA is.
+    pub(crate) identity: Option<Arc<IdentityApp>>,
 }
 
 impl Stores {
     /// Opens everything, lets projections forget what the journal does not hold, and reads again what could not be read.
     pub(crate) async fn open(
-        data_dir: PathBuf,
+        (data_dir, ca): (PathBuf, Option<&Path>),
         (engine, parts): (Engine, &BTreeSet<Part>),
         (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
     ) -> Result<Self, HubError> {
@@ -66,7 +69,11 @@ impl Stores {
             }
             reporting = Some(opened);
         }
-        Ok(Self { context, catalog, reporting })
+        let identity = match ca {
+            Some(ca) => Some(identity::open(&context, ca).await?),
+            None => None,
+        };
+        Ok(Self { context, catalog, reporting, identity })
     }
 
     /// The catalog.
@@ -110,7 +117,8 @@ impl Stores {
     pub(crate) fn databases(&self) -> Vec<Db> {
         let reporting = self.reporting.as_ref().map(|reporting| reporting.db.clone());
         let catalog = self.catalog.as_ref().map(|catalog| catalog.db().clone());
-        reporting.into_iter().chain(catalog).chain([self.context.journal.db().clone()]).collect()
+        let identity = self.identity.as_ref().map(|identity| identity.db().clone());
+        reporting.into_iter().chain(catalog).chain(identity).chain([self.context.journal.db().clone()]).collect()
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! - [`audit`]: the proof that nothing is lost, doubled or changed.
 //! - [`demo`]: a whole chain on one machine, with a verdict on its books.
+//! - [`office`]: the chain founded, shops planned, their bundles made, boxes shut out.
 //! - [`import`]: past sales from a file into the running store nodes.
 //! - [`client`]: the servers, asked over HTTP.
 //! - [`screen`], [`table`], [`figures`]: what a person sees.
@@ -15,5 +16,6 @@ pub mod demo;
 pub mod exit;
 pub mod figures;
 pub mod import;
+pub mod office;
 pub mod screen;
 pub mod table;

@@ -10,6 +10,7 @@ use provisioning::demo::options::DemoOptions;
 use provisioning::exit::{EXIT_CODES, Exit, Failure};
 use provisioning::import;
 use provisioning::import::options::ImportOptions;
+use provisioning::office::{self, ChainCommand, NodeCommand, StoreCommand};
 use provisioning::screen::Screen;
 
 /// Sets up and checks the stores and the head office of a chain of coffee shops
@@ -31,6 +32,12 @@ enum Command {
     Demo(DemoOptions),
     #[command(after_help = EXIT_CODES)]
     Import(ImportOptions),
+    #[command(subcommand)]
+    Chain(ChainCommand),
+    #[command(subcommand)]
+    Store(StoreCommand),
+    #[command(subcommand)]
+    Node(NodeCommand),
 }
 
 fn main() -> ExitCode {
@@ -53,6 +60,9 @@ fn run(cli: &Cli, screen: &mut Screen) -> Result<Exit, Failure> {
         Command::Audit(options) => runtime.block_on(audit::run(options, cli.json, screen)),
         Command::Demo(options) => runtime.block_on(demo::run(options, cli.json, screen)),
         Command::Import(options) => runtime.block_on(import::run(options, cli.json, screen)),
+        Command::Chain(command) => office::chain(command, cli.json, screen),
+        Command::Store(command) => runtime.block_on(office::store(command, cli.json, screen)),
+        Command::Node(command) => runtime.block_on(office::node(command, cli.json, screen)),
     }
 }
 

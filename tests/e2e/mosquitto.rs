@@ -24,6 +24,7 @@ async fn hub_behind(mosquitto: &Mosquitto, data: &Path) -> Result<Hub> {
     let config = HubConfig {
         data_dir: data.to_owned(),
         http: ([127, 0, 0, 1], 0).into(),
+        identity: None,
         profile: Profile::Small { mqtt: ([127, 0, 0, 1], 0).into() },
         menu: Some(demo_menu()),
         simulated_clock: None,

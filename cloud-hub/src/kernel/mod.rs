@@ -3,6 +3,7 @@
 //! A service is a folder beside this one with a function that takes a [`ServiceContext`] and gives its [`ServiceParts`].
 //! It may use this room and `percolate-common`, and never another service: services meet in the journal only.
 
+pub mod auth;
 pub mod db;
 pub mod duty;
 pub mod engine;

@@ -14,7 +14,6 @@ use percolate_common::time::Clock;
 use percolate_common::wire::envelope::Batch;
 use percolate_common::wire::session::{Nudge, Position};
 use percolate_common::wire::topic::Topic;
-use percolate_common::wire::{BATCH_EVENTS_MAX, BODY_BYTES_MAX};
 use percolate_runtime::mqtt::{PublishError, Publisher};
 use percolate_runtime::storage::{ReadTx, StorageError};
 
@@ -23,11 +22,8 @@ use super::downlink::DownlinkError;
 use super::ingest::DownlinkEvent;
 use super::lanes::{Lanes, ReaderId};
 use super::outgoing::RETRY;
-use crate::kernel::journal::{Journal, author_stream_list, entry_list, hash_fetch, stream_fetch};
+use crate::kernel::journal::{Journal, Portion, author_stream_list, hash_fetch, portion_read, stream_fetch};
 use crate::kernel::outbox::LIVES_MAX;
-
-/// Bytes that an event needs in a batch besides its own.
-const EVENT_OVERHEAD_BYTES: usize = 8;
 
 /// What the downlink works with.
 #[derive(Clone)]
@@ -52,13 +48,6 @@ pub(crate) struct Readers {
     read: BTreeMap<(JournalId, u64), Arc<Portion>>,
     /// The link took no more: try again soon.
     held_up: bool,
-}
-
-/// Consecutive events that fit into one batch.
-#[derive(Debug)]
-struct Portion {
-    hash_before: ShortHash,
-    events: Vec<Vec<u8>>,
 }
 
 impl Readers {
@@ -323,17 +312,4 @@ fn head_list(
 fn hash_at(tx: &ReadTx<'_>, journal: &JournalId, seq: u64) -> Result<Option<ShortHash>, StorageError> {
     let hash = if seq == 0 { Some(journal.genesis().hash) } else { hash_fetch(tx, journal, seq)? };
     Ok(hash.map(|hash| hash.short()))
-}
-
-fn portion_read(tx: &ReadTx<'_>, journal: &JournalId, seq_lo: u64) -> Result<Portion, StorageError> {
-    let before = seq_lo.saturating_sub(1);
-    let hash_before = hash_at(tx, journal, before)?.unwrap_or_else(|| journal.genesis().hash.short());
-    let mut bytes = 0;
-    let fits = |event: &Vec<u8>| {
-        bytes += event.len() + EVENT_OVERHEAD_BYTES;
-        bytes <= BODY_BYTES_MAX
-    };
-    let entries = entry_list(tx, journal, before, usize::from(BATCH_EVENTS_MAX))?;
-    let events = entries.into_iter().map(|entry| entry.bytes).take_while(fits).collect();
-    Ok(Portion { hash_before, events })
 }

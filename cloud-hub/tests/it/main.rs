@@ -25,6 +25,8 @@ mod http;
 #[cfg(test)]
 mod hubrestore;
 #[cfg(test)]
+mod identity;
+#[cfg(test)]
 mod ingest;
 #[cfg(test)]
 mod inline;

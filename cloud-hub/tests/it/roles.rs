@@ -7,10 +7,10 @@ use crate::support::ground::{Ground, as_admin, aside, connection_at, is_server};
 
 /// Every table of a chain with every role and right that it may have, and whether it has it.
 const RIGHTS: &str = "SELECT format('%s %s %s.%s', role, may, tables.schemaname, tables.tablename)
-    FROM unnest(ARRAY['journal', 'catalog', 'reporting']) AS role,
+    FROM unnest(ARRAY['journal', 'catalog', 'identity', 'reporting']) AS role,
          unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) AS may,
          pg_tables AS tables
-    WHERE tables.schemaname IN ('journal', 'catalog', 'reporting')
+    WHERE tables.schemaname IN ('journal', 'catalog', 'identity', 'reporting')
       AND has_table_privilege('percolate_' || role, format('%I.%I', tables.schemaname, tables.tablename), may)
       AND has_schema_privilege('percolate_' || role, tables.schemaname, 'USAGE')
     ORDER BY 1";
@@ -24,6 +24,8 @@ fn is_lawful(right: &str) -> bool {
         _ if role == schema => true,
         (_, "SELECT", "journal") => true,
         // What a service says is copied from there.
+        // Who takes in what boxes say lets them in.
+        ("journal", "SELECT", "identity") => table == "auth_device",
         ("journal", "SELECT", "catalog") => ["outbox_life", "outbox_said", "schema_migration"].contains(&table),
         _ => false,
     }
@@ -48,6 +50,8 @@ fn a_service_reads_the_journal_and_its_own_tables_and_writes_its_own_only() {
         "catalog SELECT journal.journal_stream",
         "journal SELECT catalog.outbox_said",
         "reporting UPDATE reporting.rollup",
+        "journal SELECT identity.auth_device",
+        "identity UPDATE identity.code",
     ] {
         assert!(rights.iter().any(|right| right == needed), "{needed} is not among {} rights", rights.len());
     }

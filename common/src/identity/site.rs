@@ -2,7 +2,9 @@
 
 use minicbor::{Decode, Encode};
 
-use super::bundle::{BundleError, TEXT_CHARS_MAX};
+use super::bundle::{BundleError, TEXT_CHARS_MAX, decoded, encoded};
+
+const WHAT: &str = "site";
 
 /// Spans of opening hours: several a day, and each day of the week.
 pub const HOURS_MAX: usize = 50;
@@ -141,6 +143,25 @@ pub struct SiteV1 {
 }
 
 impl SiteV1 {
+    /// Writes it, to be kept by itself.
+    ///
+    /// # Errors
+    /// [`BundleError`] if it is more than [`SiteV1::decode`] takes.
+    pub fn encode(&self) -> Result<Vec<u8>, BundleError> {
+        self.check()?;
+        encoded(self, WHAT)
+    }
+
+    /// Reads what [`SiteV1::encode`] wrote.
+    ///
+    /// # Errors
+    /// [`BundleError`] if it is malformed, or more than is taken.
+    pub fn decode(bytes: &[u8]) -> Result<Self, BundleError> {
+        let site: Self = decoded(bytes, WHAT)?;
+        site.check()?;
+        Ok(site)
+    }
+
     /// Whether no text and no list is longer than is taken. What they say is checked by who acts upon it.
     ///
     /// # Errors

@@ -19,7 +19,7 @@ use self::compare::{StoreEvidence, compare};
 use self::options::AuditOptions;
 use self::report::{AuditReport, StoreAudit};
 use self::statement::Sums;
-use crate::client::{Client, ClientError, Hub, Node, NodeState, retry};
+use crate::client::{Client, ClientError, Hub, Node, NodeState, named, retry};
 use crate::exit::{Exit, Failure};
 use crate::import::options::NodeOption;
 use crate::screen::Screen;
@@ -45,9 +45,9 @@ pub async fn run(options: &AuditOptions, json: bool, screen: &mut Screen) -> Res
         (None, Some(hub), [_, ..]) => (hub.clone(), options.nodes.clone()),
         (None, None, _) | (None, Some(_), []) => return Err(Failure::usage(NOBODY_NAMED)),
     };
-    let hub = Hub::new(client(&hub, "--hub")?);
+    let hub = Hub::new(named(&hub, "--hub")?);
     let nodes =
-        nodes.iter().map(|option| client(option, "--node").map(Node::new)).collect::<Result<Vec<_>, Failure>>()?;
+        nodes.iter().map(|option| named(option, "--node").map(Node::new)).collect::<Result<Vec<_>, Failure>>()?;
     let asking = screen.progress.bar("reading the journals", nodes.len() as u64);
     let report = examine(&hub, &nodes, options.store, |asked| asking.at(asked)).await?;
     drop(asking);
@@ -154,17 +154,6 @@ async fn evidence(hub: &Hub, shop: &Node, state: NodeState) -> Result<StoreEvide
 }
 
 /// `named_by` is the option that named it.
-fn client(option: &NodeOption, named_by: &str) -> Result<Client, Failure> {
-    let token = option.token_file.as_ref().map(|path| {
-        let read = std::fs::read_to_string(path);
-        read.with_context(|| format!("could not read the token of {} from {}", option.address, path.display()))
-    });
-    let token = token.transpose().map_err(|error| Failure::new(Exit::Failed, error))?;
-    let client = Client::new(&option.address, token.as_deref());
-    let client = client.map_err(|error| Failure::new(Exit::ServerFailed, error))?;
-    Ok(client.with_token_advice(option.token_advice(named_by)))
-}
-
 /// The servers whose data folders lie in a folder.
 fn in_folder(folder: &Path) -> anyhow::Result<(NodeOption, Vec<NodeOption>)> {
     let hub = server(&folder.join("hub"))?;

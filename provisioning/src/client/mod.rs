@@ -2,18 +2,20 @@
 
 mod error;
 mod hub;
+mod named;
 mod node;
 mod retry;
 
 pub use error::{Cause, ClientError};
 pub use hub::{Completeness, Hub, Journal, Measures, SalesReport, SalesRow, Through};
+pub use named::named;
 pub use node::{DayBooks, Imported, Node, NodeState, RejectedRow, Sold, Stock, StockRow, StoreState, StreamState};
 pub use retry::retry;
 
 use std::time::Duration;
 
 use reqwest::Method;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap};
 use serde::de::DeserializeOwned;
 
 /// Longest wait for one answer, in milliseconds. A request that takes longer is asked again under the same key.
@@ -107,22 +109,49 @@ impl Client {
         key: &str,
         body: Vec<u8>,
     ) -> Result<Answer<T>, ClientError> {
-        let response = self.send(Method::POST, path, Some((key, body))).await?;
+        let response = self.send(Method::POST, path, Some((Some(key), body))).await?;
         self.read(path, response).await
+    }
+
+    /// Puts JSON where it says what is there from now on: the same again changes nothing.
+    ///
+    /// # Errors
+    /// As [`Client::post`].
+    pub async fn put<T: DeserializeOwned>(&self, path: &str, body: Vec<u8>) -> Result<Answer<T>, ClientError> {
+        let response = self.send(Method::PUT, path, Some((None, body))).await?;
+        self.read(path, response).await
+    }
+
+    /// Posts JSON under an idempotency key, and is given a file, with what its headers say.
+    ///
+    /// # Errors
+    /// [`ClientError`] if there is no answer, or a refusal.
+    pub async fn file_by_post(
+        &self,
+        path: &str,
+        key: &str,
+        body: Vec<u8>,
+    ) -> Result<(HeaderMap, Vec<u8>), ClientError> {
+        let response = self.send(Method::POST, path, Some((Some(key), body))).await?;
+        let headers = response.headers().clone();
+        self.read_bytes(path, response).await.map(|bytes| (headers, bytes))
     }
 
     async fn send(
         &self,
         method: Method,
         path: &str,
-        write: Option<(&str, Vec<u8>)>,
+        write: Option<(Option<&str>, Vec<u8>)>,
     ) -> Result<reqwest::Response, ClientError> {
         let mut request = self.http.request(method, format!("http://{}{path}", self.address));
         if let Some(authorization) = &self.authorization {
             request = request.header(AUTHORIZATION, authorization);
         }
         if let Some((key, body)) = write {
-            request = request.header("Idempotency-Key", key).header(CONTENT_TYPE, "application/json").body(body);
+            request = request.header(CONTENT_TYPE, "application/json").body(body);
+            if let Some(key) = key {
+                request = request.header("Idempotency-Key", key);
+            }
         }
         request.send().await.map_err(|source| self.unreachable(path, source))
     }
@@ -132,19 +161,24 @@ impl Client {
         path: &str,
         response: reqwest::Response,
     ) -> Result<Answer<T>, ClientError> {
-        let status = response.status();
         let replayed = response.headers().get("idempotent-replay").is_some_and(|value| value == "true");
-        let text = response.bytes().await.map_err(|source| self.unreachable(path, source))?;
-        if !status.is_success() {
-            let refused = ClientError::refused(&self.address, path, status.as_u16(), &text);
-            return Err(refused.advised(self.token_advice.as_deref()));
-        }
+        let text = self.read_bytes(path, response).await?;
         let body = serde_json::from_slice(&text).map_err(|source| ClientError::Unexpected {
             address: self.address.clone(),
             path: path.to_owned(),
             source,
         })?;
         Ok(Answer { body, replayed })
+    }
+
+    async fn read_bytes(&self, path: &str, response: reqwest::Response) -> Result<Vec<u8>, ClientError> {
+        let status = response.status();
+        let text = response.bytes().await.map_err(|source| self.unreachable(path, source))?;
+        if !status.is_success() {
+            let refused = ClientError::refused(&self.address, path, status.as_u16(), &text);
+            return Err(refused.advised(self.token_advice.as_deref()));
+        }
+        Ok(text.into())
     }
 
     fn unreachable(&self, path: &str, source: reqwest::Error) -> ClientError {

@@ -64,24 +64,16 @@ const EXPLAINED: &[Explained] = &[
         "read",
         "it says in the journal itself why a life began; what the hub does about lives it hears in the greeting",
     ),
-    (
-        NOT_NAMED,
-        "cloud-hub/src/broker/embedded.rs revoke",
-        "callers",
-        "cutting a box off waits for the certificates of boxes",
-    ),
+    ("routes", "hub  GET /v1/identity/chain", "callers", UP),
+    ("routes", "hub  POST /v1/identity/devices/*/acceptances", "callers", UP),
+    (NOT_NAMED, "cloud-hub/src/kernel/auth/mod.rs admit_own", "callers", ENROLMENT),
     (NOT_NAMED, "cloud-hub/src/hub.rs http_address", "callers", IN_PROCESS),
     (NOT_NAMED, "cloud-hub/src/hub.rs ended_tasks", "callers", IN_PROCESS),
     (NOT_NAMED, "cloud-hub/src/inline.rs project", "callers", SIMULATED),
     (NOT_NAMED, "cloud-hub/src/inline.rs wake", "callers", SIMULATED),
     (NOT_NAMED, "common/runtime/src/enrolment.rs from_code", "callers", ENROLMENT),
     (NOT_NAMED, "common/runtime/src/http/caller.rs with_limits", "callers", ENROLMENT),
-    (NOT_NAMED, "common/runtime/src/http/server.rs bind_tls", "callers", ENROLMENT),
-    (NOT_NAMED, "common/runtime/src/pki/authority.rs new_root", "callers", ENROLMENT),
-    (NOT_NAMED, "common/runtime/src/pki/authority.rs new_intermediate", "callers", ENROLMENT),
-    (NOT_NAMED, "common/runtime/src/pki/authority.rs issue", "callers", ENROLMENT),
     (NOT_NAMED, "common/runtime/src/pki/authority.rs crl", "callers", ENROLMENT),
-    (NOT_NAMED, "common/runtime/src/seal.rs from_text", "callers", ENROLMENT),
     (NOT_NAMED, "common/runtime/src/tls/client.rs is_hub_of", "callers", ENROLMENT),
     (NOT_NAMED, "common/runtime/src/tls/clock.rs raise", "callers", ENROLMENT),
     (
@@ -104,6 +96,7 @@ const EXPLAINED: &[Explained] = &[
 const NOT_NAMED: &str = "public functions that nothing names";
 const IN_PROCESS: &str = "whoever runs the server within a process of their own asks it; here these are tests";
 const ENROLMENT: &str = "it is the ground of enrolment, which the hub and the node build upon it";
+const UP: &str = "a box that is brought up asks it";
 const SIMULATED: &str = "the simulator drives the server by it";
 
 impl Row {

@@ -7,6 +7,7 @@ mod append;
 mod chain;
 mod copy;
 mod origin;
+mod portion;
 mod postgres;
 mod quarters;
 mod read;
@@ -28,6 +29,7 @@ pub use append::{
 };
 pub use chain::{arrived_set, arriving, arriving_set, moved_at, moved_set};
 pub use copy::{entries_copy, stream_copy};
+pub use portion::{Portion, portion_read};
 pub use read::{
     LifeTotal, author_stream_list, entry_list, hash_fetch, life_total_list, node_list, parked_latest, parked_list,
     stock_total_list, stream_fetch, stream_list,

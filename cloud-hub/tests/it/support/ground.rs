@@ -14,7 +14,7 @@ use cloud_hub::kernel::db::Db;
 use cloud_hub::kernel::engine::{ChainServer, Engine, Schema, password_path, role};
 use cloud_hub::kernel::journal::{self, Journal};
 use cloud_hub::prepare::{Passwords, prepare};
-use cloud_hub::{catalog, reporting};
+use cloud_hub::{catalog, identity, reporting};
 use percolate_common::entropy::SeededEntropy;
 use percolate_common::time::UtcMillis;
 use percolate_runtime::postgres::Admin;
@@ -77,7 +77,7 @@ impl Ground {
         let name = self.database.as_ref().unwrap();
         let secrets = self.path().join("secrets");
         std::fs::create_dir_all(&secrets).unwrap();
-        for service in [journal::NAME, "catalog", "reporting"] {
+        for service in [journal::NAME, "catalog", "reporting", "identity"] {
             // The tests' server asks for none.
             std::fs::write(password_path(&secrets, &role(service)), "nothing").unwrap();
         }
@@ -307,11 +307,12 @@ fn make_tables(engine: Engine) {
         entropy: Arc::new(SeededEntropy::new(1)),
     };
     let reporting = reporting::parts(&context).unwrap();
+    let identity = Db::open(&identity::SCHEMA, &context.data_dir, &context.engine).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let catalog = catalog::open(&context).await.unwrap();
         journal.quarters_ensure(UtcMillis::new(NOON_MS)).await.unwrap();
-        for db in [catalog.db(), &reporting.db, journal.db()] {
+        for db in [catalog.db(), &reporting.db, &identity, journal.db()] {
             db.stop().await;
         }
     });

@@ -3,14 +3,18 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use cloud_hub::broker::BrokerSetting;
 use cloud_hub::broker::embedded::EmbeddedBroker;
-use cloud_hub::config::{HubConfig, Profile};
+use cloud_hub::config::{HubConfig, IdentitySetting, Profile};
 use cloud_hub::hub::{Hub, HubError};
 use percolate_common::entropy::SeededEntropy;
 use percolate_common::time::{Clock, UtcMillis};
+use percolate_runtime::http::caller::HttpsAddress;
+use percolate_runtime::http::server::{ENDPOINTS_FILE, Endpoints};
+use percolate_runtime::pki::found;
 use percolate_runtime::tasks::TaskGroup;
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
@@ -29,6 +33,28 @@ pub(crate) struct StandingClock;
 impl Clock for StandingClock {
     fn now(&self) -> UtcMillis {
         UtcMillis::new(NOON_MS)
+    }
+}
+
+/// A clock that stands until it is moved on.
+#[derive(Debug)]
+pub(crate) struct MovedClock(AtomicI64);
+
+impl Default for MovedClock {
+    fn default() -> Self {
+        Self(AtomicI64::new(NOON_MS))
+    }
+}
+
+impl MovedClock {
+    pub(crate) fn move_on(&self, by: Duration) {
+        self.0.fetch_add(i64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
+    }
+}
+
+impl Clock for MovedClock {
+    fn now(&self) -> UtcMillis {
+        UtcMillis::new(self.0.load(Ordering::SeqCst))
     }
 }
 
@@ -83,6 +109,7 @@ pub(crate) struct TestHub {
     /// How often it was started: no two runs draw the same random numbers.
     starts: u64,
     asker: Option<Asker>,
+    pub(crate) clock: Arc<MovedClock>,
 }
 
 impl TestHub {
@@ -98,13 +125,20 @@ impl TestHub {
 
     /// Starts a hub that meets its nodes at this broker.
     pub(crate) async fn start_behind(broker: BrokerSetting, menu: Option<&str>) -> Self {
+        let mut test = Self::new(broker, menu);
+        test.open().await.unwrap();
+        test
+    }
+
+    fn new(broker: BrokerSetting, menu: Option<&str>) -> Self {
         let folder = Ground::new();
-        let mut test = Self {
+        Self {
             hub: None,
             config: HubConfig {
                 data_dir: folder.path().join("data"),
                 http: ANY_PORT,
                 profile: Profile::Small { mqtt: ANY_PORT },
+                identity: None,
                 menu: menu.map(|text| written_menu(folder.path(), text)),
                 simulated_clock: None,
                 stop_with_parent: false,
@@ -114,9 +148,25 @@ impl TestHub {
             beside: None,
             starts: 0,
             asker: None,
-        };
+            clock: Arc::default(),
+        }
+    }
+
+    /// Starts a hub with a menu and the CA of a chain of its own.
+    pub(crate) async fn start_with_chain(menu: Option<&str>) -> Self {
+        let mut test = Self::new(BrokerSetting::Embedded(ANY_PORT), menu);
+        let (ca, safe) = (test.folder.path().join("ca"), test.folder.path().join("safe"));
+        found("Bytes & Brews", (&ca, &safe), UtcMillis::new(NOON_MS), &SeededEntropy::new(5)).unwrap();
+        test.config.identity = Some(IdentitySetting { ca, https: ANY_PORT, names: Vec::new() });
         test.open().await.unwrap();
         test
+    }
+
+    /// Where boxes enrol.
+    pub(crate) fn https(&self) -> HttpsAddress {
+        let said = std::fs::read(self.data_dir().join(ENDPOINTS_FILE)).unwrap();
+        let endpoints: Endpoints = serde_json::from_slice(&said).unwrap();
+        format!("https://{}", endpoints.https.unwrap()).parse().unwrap()
     }
 
     /// Starts it on the same folder and ports.
@@ -125,7 +175,7 @@ impl TestHub {
         let entropy = Arc::new(SeededEntropy::new(6 + self.starts));
         let broker = self.broker_of_this_run().await;
         let config = self.config.clone();
-        let hub = Hub::start_behind(broker, config, Arc::new(StandingClock), entropy).await?;
+        let hub = Hub::start_behind(broker, config, self.clock.clone(), entropy).await?;
         self.config.http = hub.http_address();
         if let Some(own) = hub.broker().embedded() {
             self.broker = BrokerSetting::Embedded(own.address());

@@ -179,6 +179,9 @@ pub fn harden(router: Router, entropy: Arc<dyn Entropy>) -> Router {
 pub struct Endpoints {
     /// The HTTP server, as `host:port`.
     pub http: String,
+    /// The HTTPS server for boxes, where the program has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub https: Option<String>,
     /// The MQTT broker, where the program has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mqtt: Option<String>,
@@ -190,7 +193,14 @@ impl Endpoints {
     /// Of this process.
     #[must_use]
     pub fn new(http: SocketAddr, mqtt: Option<SocketAddr>) -> Self {
-        Self { http: http.to_string(), mqtt: mqtt.map(|address| address.to_string()), pid: process::id() }
+        let mqtt = mqtt.map(|address| address.to_string());
+        Self { http: http.to_string(), https: None, mqtt, pid: process::id() }
+    }
+
+    /// The same, with an HTTPS server beside it.
+    #[must_use]
+    pub fn with_https(self, https: Option<SocketAddr>) -> Self {
+        Self { https: https.map(|address| address.to_string()), ..self }
     }
 
     /// Writes the file: a reader sees the old one or the whole new one.

@@ -5,6 +5,7 @@
 //! `percolate_common::identity`, never here.
 
 mod authority;
+mod founding;
 mod parts;
 
 use std::path::PathBuf;
@@ -17,7 +18,9 @@ use percolate_common::journal::{SigningKey, SigningKeyError};
 pub use authority::{
     Authority, CHAIN_FILE, ChainFile, INTERMEDIATE_FILE, INTERMEDIATE_KEY_FILE, ROOT_FILE, Usage, Wanted,
 };
+pub use founding::{BUNDLE_KEY_FILE, Founding, ROOT_KEY_FILE, chain_file, found};
 pub use parts::SanName;
+pub use rustls::pki_types::CertificateDer;
 
 use crate::files::{FileError, SecretError};
 
@@ -78,6 +81,21 @@ pub enum PkiError {
     OtherName {
         /// The file with the name.
         path: PathBuf,
+    },
+    /// The key that seals bundles could not be drawn.
+    #[error("the key that seals bundles cannot be made")]
+    Seal(#[source] crate::seal::SealKeyError),
+    /// A certificate cannot be written as text.
+    #[error("a certificate cannot be written as text")]
+    Pem(#[source] PemError),
+    /// A folder could not be made.
+    #[error("the folder {path} cannot be made")]
+    Folder {
+        /// Which one.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
     },
     /// The key and the certificate are of two CAs.
     #[error("{path} is not the key of the certificate beside it")]

@@ -1,0 +1,172 @@
+//! Who is given a certificate: who knows a code, or has the certificate before it and its key.
+
+use percolate_common::entropy::Entropy;
+use percolate_common::identity::bundle::PurposeV1;
+use percolate_common::identity::certificate::Certificate;
+use percolate_common::identity::names::Principal;
+use percolate_common::identity::request::Csr;
+use percolate_common::ids::{NodeId, StoreId};
+use percolate_common::journal::PublicKey;
+use percolate_common::time::UtcMillis;
+use percolate_runtime::enrolment::{EnrolmentAsked, EnrolmentRefusal, Issued, Octets, RenewalAsked};
+use percolate_runtime::pki::CertificateDer;
+use percolate_runtime::storage::WriteTx;
+
+use super::app::{IdentityError, lan_names, principal};
+use super::issuer::Issuer;
+use super::store::{CodeRow, Use, code_fetch, code_tried, code_used, issued_fetch, issued_insert, site_fetch};
+use crate::kernel::auth::store::{
+    Device, DeviceState, device_fetch, device_insert, device_state_set, node_device_list,
+};
+
+/// Wrong proofs that are heard for one code.
+const TRIES_MAX: u64 = 20;
+
+/// How long after its end a certificate still asks for the next one; then a tech brings a code.
+const RENEWAL_GRACE_MS: i64 = 30 * 24 * 60 * 60 * 1_000;
+
+/// What becomes of a question.
+pub(super) enum Given {
+    Issued(Enrolled),
+    Refused(EnrolmentRefusal),
+}
+
+/// A box that is let in.
+pub(super) struct Enrolled {
+    pub(super) issued: Issued,
+    /// The code's, by which the answer is proven.
+    pub(super) key: [u8; 32],
+    /// What ends with it.
+    pub(super) revoked: Vec<Device>,
+}
+
+type Chance<'e> = (UtcMillis, &'e dyn Entropy);
+
+/// Answers a box that has a code. A refusal may leave something behind: how often it was tried.
+pub(super) fn enrol(
+    tx: &WriteTx<'_>,
+    asked: &EnrolmentAsked,
+    issuer: &Issuer,
+    (now, entropy): Chance<'_>,
+) -> Result<Given, IdentityError> {
+    let refused = |refusal| Ok(Given::Refused(refusal));
+    let Some(code) = code_fetch(tx, &asked.code_id.0)? else { return refused(EnrolmentRefusal::CodeUnknown) };
+    if code.tries >= TRIES_MAX {
+        return refused(EnrolmentRefusal::TooManyTries);
+    }
+    if !asked.is_proven(&code.key, issuer.root_hash()) {
+        code_tried(tx, &code.id)?;
+        return refused(EnrolmentRefusal::ProofWrong);
+    }
+    if code.store != StoreId::new(asked.store) {
+        return refused(EnrolmentRefusal::CodeOtherStore);
+    }
+    let Some(key) = requested_key(&asked.csr) else { return refused(EnrolmentRefusal::CsrInvalid) };
+    if let Some(by) = &code.used {
+        return again(tx, &code, by, key);
+    }
+    if code.expires_at <= now {
+        return refused(EnrolmentRefusal::CodeExpired);
+    }
+    let mut revoked = Vec::new();
+    for device in node_device_list(tx, code.node)? {
+        // A new box in the place of another shuts that one out; the same box with a new code goes on.
+        if code.purpose == PurposeV1::Replace && device.public_key != key && device.state != DeviceState::Revoked {
+            device_state_set(tx, &device.serial, DeviceState::Revoked, now)?;
+            revoked.push(device);
+        }
+    }
+    let issued = issue(tx, (code.node, code.store, key), issuer, (now, entropy))?;
+    let machine = asked.machine.map(|machine| machine.0);
+    code_used(tx, &code.id, &Use { at: now, key, machine })?;
+    Ok(Given::Issued(Enrolled { issued, key: code.key, revoked }))
+}
+
+/// The answer to a box that did not hear it: the same one. Another box is told that the code is used.
+fn again(tx: &WriteTx<'_>, code: &CodeRow, by: &Use, key: PublicKey) -> Result<Given, IdentityError> {
+    if by.key != key {
+        return Ok(Given::Refused(EnrolmentRefusal::CodeUsed));
+    }
+    let devices = node_device_list(tx, code.node)?;
+    let mut of_key: Vec<_> = devices.into_iter().filter(|device| device.public_key == key).collect();
+    of_key.sort_by_key(|device| device.not_after);
+    let Some(device) = of_key.pop().filter(|device| device.state != DeviceState::Revoked) else {
+        return Ok(Given::Refused(EnrolmentRefusal::CertificateRevoked));
+    };
+    Ok(match issued_fetch(tx, &device.serial)? {
+        Some(issued) => Given::Issued(Enrolled { issued, key: code.key, revoked: Vec::new() }),
+        None => Given::Refused(EnrolmentRefusal::CodeUsed),
+    })
+}
+
+/// Answers a box that has a certificate: the request is signed by its key, which is the proof.
+pub(super) fn renew(
+    tx: &WriteTx<'_>,
+    asked: &RenewalAsked,
+    issuer: &Issuer,
+    (now, entropy): Chance<'_>,
+) -> Result<Issued, IdentityError> {
+    let refused = |refusal| Err(IdentityError::Refused(refusal));
+    let leaf = asked.certificates.first().and_then(|leaf| Certificate::read(&leaf.0).ok());
+    let named = leaf.as_ref().and_then(|leaf| leaf.principal(issuer.id()));
+    let (Some(leaf), Some(Principal::Node(node))) = (leaf, named) else {
+        return refused(EnrolmentRefusal::CertificateUnknown);
+    };
+    let Some(key) = requested_key(&asked.csr) else { return refused(EnrolmentRefusal::CsrInvalid) };
+    if key != leaf.public_key {
+        return refused(EnrolmentRefusal::KeyChanged);
+    }
+    // What was handed out is known by its number and its key; nobody else's word counts.
+    let known = device_fetch(tx, &leaf.serial)?.filter(|known| known.node == node && known.public_key == key);
+    let Some(known) = known else { return refused(EnrolmentRefusal::CertificateUnknown) };
+    if known.state == DeviceState::Revoked {
+        return refused(EnrolmentRefusal::CertificateRevoked);
+    }
+    if known.not_after.get().saturating_add(RENEWAL_GRACE_MS) < now.get() {
+        return refused(EnrolmentRefusal::RenewalTooLate);
+    }
+    let store = store_of(tx, node)?;
+    let issued = issue(tx, (node, store, key), issuer, (now, entropy))?;
+    Ok(issued)
+}
+
+fn store_of(tx: &WriteTx<'_>, node: NodeId) -> Result<StoreId, IdentityError> {
+    let sites = super::store::site_list(tx)?;
+    let store = sites.iter().find(|row| row.site.node == node.get()).map(|row| StoreId::new(row.site.store));
+    store.ok_or(IdentityError::NodeUnknown(node))
+}
+
+fn issue(
+    tx: &WriteTx<'_>,
+    (node, store, key): (NodeId, StoreId, PublicKey),
+    issuer: &Issuer,
+    (now, entropy): Chance<'_>,
+) -> Result<Issued, IdentityError> {
+    let site = site_fetch(tx, store)?.map(|row| row.site);
+    let names = lan_names(site.as_ref());
+    let made = issuer.issue((&principal(node), &key), &names, (now, entropy))?;
+    let octets = |list: &[CertificateDer<'static>]| list.iter().map(|der| Octets(der.to_vec())).collect();
+    let issued = Issued {
+        node: node.get(),
+        certificates: octets(&made.certificates),
+        lan_certificates: octets(&made.lan_certificates),
+        not_after_ms: made.until.get(),
+    };
+    let device = Device {
+        serial: made.serial.clone(),
+        node,
+        public_key: key,
+        not_before: made.from,
+        not_after: made.until,
+        state: DeviceState::Allowed,
+        changed_at: now,
+    };
+    device_insert(tx, &device)?;
+    issued_insert(tx, &made.serial, &issued, now)?;
+    Ok(issued)
+}
+
+/// The key of a request that was made with it.
+fn requested_key(csr: &Octets) -> Option<PublicKey> {
+    Csr::read(&csr.0).ok().filter(Csr::is_signed).map(|csr| csr.public_key)
+}

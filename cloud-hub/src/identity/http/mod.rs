@@ -1,0 +1,99 @@
+//! Identity over HTTP: for head office behind the token, for boxes by what they can prove.
+
+mod boxes;
+mod devices;
+mod sites;
+mod stores;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::StatusCode;
+use percolate_runtime::enrolment::EnrolmentRefusal;
+use percolate_runtime::http::problem::Problem;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::app::{IdentityApp, IdentityError};
+use crate::kernel::http::{ServiceRouter, storage_problem};
+
+/// After so many seconds a code that was tried too often is worth asking about again: head office may have made another.
+const TRY_AGAIN_S: u32 = 3_600;
+
+/// The routes of head office.
+pub(super) fn router(app: Arc<IdentityApp>) -> ServiceRouter {
+    OpenApiRouter::new()
+        .routes(routes!(stores::list))
+        .routes(routes!(stores::put))
+        .routes(routes!(stores::bundle))
+        .routes(routes!(devices::list))
+        .routes(routes!(devices::revoke))
+        .with_state(app)
+}
+
+/// The routes of boxes, which have no token and show by themselves who they are: for a server of their own.
+pub fn open_routes(app: Arc<IdentityApp>) -> Router {
+    let routes = OpenApiRouter::new()
+        .routes(routes!(boxes::chain))
+        .routes(routes!(boxes::enrol))
+        .routes(routes!(boxes::renew))
+        .routes(routes!(boxes::accept))
+        .with_state(app);
+    routes.into()
+}
+
+/// What a caller is told.
+fn problem(error: &IdentityError) -> Problem {
+    let said = error.to_string();
+    match error {
+        IdentityError::Storage(error) => storage_problem(error),
+        IdentityError::StoreUnknown(_) => Problem::new(StatusCode::NOT_FOUND, "store_unknown", said),
+        IdentityError::NodeUnknown(_) => Problem::new(StatusCode::NOT_FOUND, "unknown_node", said),
+        IdentityError::Site(why) => {
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "site_invalid", said).with_error("", "invalid", why)
+        }
+        IdentityError::NodeTaken { .. } => Problem::new(StatusCode::CONFLICT, "node_taken", said),
+        IdentityError::NodeFixed { .. } => Problem::new(StatusCode::CONFLICT, "node_fixed", said),
+        IdentityError::MenuMissing => Problem::new(StatusCode::CONFLICT, "menu_missing", said),
+        IdentityError::KeyReused => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", said),
+        IdentityError::Acceptance => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "acceptance_invalid", said),
+        IdentityError::Refused(refusal) => refused(*refusal),
+        IdentityError::Bundle(_) | IdentityError::Seal(_) | IdentityError::Pki(_) | IdentityError::RevokedList(_) => {
+            tracing::error!(error = error as &dyn std::error::Error, "identity could not do what it was asked");
+            Problem::internal()
+        }
+    }
+}
+
+fn refused(refusal: EnrolmentRefusal) -> Problem {
+    use EnrolmentRefusal as R;
+    let (status, detail) = match refusal {
+        R::CodeUnknown => (
+            StatusCode::NOT_FOUND,
+            "Nobody gave out such a code, or it was taken back. Ask head office for a new bundle.",
+        ),
+        R::CodeExpired => (StatusCode::GONE, "The code has ended. Ask head office for a new bundle."),
+        R::CodeUsed => {
+            (StatusCode::CONFLICT, "The code enrolled another box. If that was not yours, call head office.")
+        }
+        R::CodeOtherStore => (StatusCode::CONFLICT, "The code is another shop's. Take the bundle of this one."),
+        R::ProofWrong => (
+            StatusCode::FORBIDDEN,
+            "The proof is not over what the hub sees: another code was used, or somebody reads the line.",
+        ),
+        R::CsrInvalid => {
+            (StatusCode::UNPROCESSABLE_ENTITY, "The request for a certificate is not one that its key has made.")
+        }
+        R::TooManyTries => {
+            (StatusCode::TOO_MANY_REQUESTS, "The code was tried too often. Ask head office for a new bundle.")
+        }
+        R::CertificateRevoked => (StatusCode::FORBIDDEN, "The box was shut out. Call head office."),
+        R::CertificateUnknown => (StatusCode::FORBIDDEN, "The certificate is none that this hub has given out."),
+        R::RenewalTooLate => {
+            (StatusCode::FORBIDDEN, "The certificate ended too long ago. Ask head office for a new bundle.")
+        }
+        R::KeyChanged => (StatusCode::FORBIDDEN, "The request is by another key than the certificate's."),
+    };
+    let problem = Problem::new(status, refusal.code(), detail);
+    if refusal == R::TooManyTries { problem.with_retry_after(TRY_AGAIN_S) } else { problem }
+}

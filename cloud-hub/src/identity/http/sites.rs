@@ -1,0 +1,176 @@
+//! A shop as JSON has it.
+
+use percolate_common::identity::site::{HoursV1, PrinterV1, SiteV1, StaffV1, StockV1, TerminalV1};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// A shop. Lists that are left out are empty.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Site {
+    /// The number of its box.
+    #[schema(example = 421)]
+    node: u32,
+    /// Its name.
+    #[schema(example = "Harbour")]
+    name: String,
+    /// Its time zone.
+    #[schema(example = "America/New_York")]
+    zone: String,
+    /// Its currency.
+    #[schema(example = "USD")]
+    currency: String,
+    /// The hour at which its business day changes, 0 to 23.
+    cutover_hour: u8,
+    /// When it is open.
+    #[serde(default)]
+    hours: Vec<Hours>,
+    /// Names and addresses under which tills reach the box.
+    #[serde(default)]
+    lan_names: Vec<String>,
+    /// Its tills.
+    #[serde(default)]
+    terminals: Vec<Terminal>,
+    /// Its printers.
+    #[serde(default)]
+    printers: Vec<Printer>,
+    /// Its people.
+    #[serde(default)]
+    staff: Vec<Staff>,
+    /// What it has in stock at first.
+    #[serde(default)]
+    stock: Vec<Stock>,
+}
+
+impl std::fmt::Debug for Site {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // People and what they type are in it.
+        f.debug_struct("Site").field("node", &self.node).field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// A span of a weekday in which a shop is open.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+struct Hours {
+    /// 1 is Monday, 7 Sunday.
+    weekday: u8,
+    /// Minutes after midnight.
+    opens_minute: u16,
+    /// Minutes after midnight; above 1,440 on the next day.
+    closes_minute: u16,
+}
+
+/// A till.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+struct Terminal {
+    /// Its name, as on receipts.
+    name: String,
+    /// What it is, as in `counter`.
+    kind: String,
+    /// Whether it is for training.
+    #[serde(default)]
+    training: bool,
+}
+
+/// A printer.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+struct Printer {
+    /// Its name.
+    name: String,
+    /// What it prints, as in `receipt`.
+    kind: String,
+    /// Where it is, as `HOST:PORT`.
+    address: String,
+}
+
+/// Somebody who works there.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+struct Staff {
+    /// Their number.
+    id: u32,
+    /// Their name.
+    name: String,
+    /// What they are, as in `lead`.
+    role: String,
+    /// What they type to sign in. Never told again.
+    #[serde(default, skip_serializing)]
+    pin: Option<String>,
+}
+
+/// How much of something is there at first.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+struct Stock {
+    /// The number of the stock item.
+    item: u32,
+    /// How much, in the item's unit.
+    quantity: i64,
+}
+
+impl Site {
+    pub(super) fn into_site(self, store: u32) -> SiteV1 {
+        SiteV1 {
+            store,
+            node: self.node,
+            name: self.name,
+            zone: self.zone,
+            currency: self.currency,
+            cutover_hour: self.cutover_hour,
+            hours: self.hours.into_iter().map(hours_v1).collect(),
+            lan_names: self.lan_names,
+            terminals: self.terminals.into_iter().map(terminal_v1).collect(),
+            printers: self.printers.into_iter().map(printer_v1).collect(),
+            staff: self.staff.into_iter().map(staff_v1).collect(),
+            stock: self.stock.into_iter().map(|Stock { item, quantity }| StockV1 { item, quantity }).collect(),
+        }
+    }
+}
+
+impl From<SiteV1> for Site {
+    fn from(site: SiteV1) -> Self {
+        Self {
+            node: site.node,
+            name: site.name,
+            zone: site.zone,
+            currency: site.currency,
+            cutover_hour: site.cutover_hour,
+            hours: site.hours.into_iter().map(hours).collect(),
+            lan_names: site.lan_names,
+            terminals: site.terminals.into_iter().map(terminal).collect(),
+            printers: site.printers.into_iter().map(printer).collect(),
+            staff: site.staff.into_iter().map(staff).collect(),
+            stock: site.stock.into_iter().map(|StockV1 { item, quantity }| Stock { item, quantity }).collect(),
+        }
+    }
+}
+
+const fn hours_v1(Hours { weekday, opens_minute, closes_minute }: Hours) -> HoursV1 {
+    HoursV1 { weekday, opens_minute, closes_minute }
+}
+
+const fn hours(HoursV1 { weekday, opens_minute, closes_minute }: HoursV1) -> Hours {
+    Hours { weekday, opens_minute, closes_minute }
+}
+
+fn terminal_v1(Terminal { name, kind, training }: Terminal) -> TerminalV1 {
+    TerminalV1 { name, kind, training }
+}
+
+fn terminal(TerminalV1 { name, kind, training }: TerminalV1) -> Terminal {
+    Terminal { name, kind, training }
+}
+
+fn printer_v1(Printer { name, kind, address }: Printer) -> PrinterV1 {
+    PrinterV1 { name, kind, address }
+}
+
+fn printer(PrinterV1 { name, kind, address }: PrinterV1) -> Printer {
+    Printer { name, kind, address }
+}
+
+fn staff_v1(Staff { id, name, role, pin }: Staff) -> StaffV1 {
+    StaffV1 { id, name, role, pin }
+}
+
+fn staff(StaffV1 { id, name, role, .. }: StaffV1) -> Staff {
+    Staff { id, name, role, pin: None }
+}

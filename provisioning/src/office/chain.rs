@@ -1,0 +1,47 @@
+//! `provision chain init`.
+
+use percolate_runtime::pki::{Founding, PkiError, found};
+use percolate_runtime::system::{OsEntropy, clock_from_option};
+use serde_json::json;
+
+use super::{ChainInit, tell};
+use crate::exit::{Exit, Failure};
+use crate::screen::Screen;
+
+/// The CA's folder in the hub's data folder, where the hub looks for it.
+const CA: &str = "ca";
+
+pub(super) fn init(options: &ChainInit, json: bool, screen: &mut Screen) -> Result<Exit, Failure> {
+    let (ca, safe) = (options.data.join(CA), &options.out);
+    if safe.starts_with(&options.data) {
+        return Err(Failure::usage("--out must not lie in --data: the root's key is to be taken away from the hub"));
+    }
+    let clock = clock_from_option(None).map_err(|error| Failure::new(Exit::Failed, error))?;
+    let founding = found(&options.name, (&ca, safe), clock.now(), &OsEntropy).map_err(|error| {
+        let exit = if matches!(error, PkiError::Name { .. }) { Exit::Usage } else { Exit::Failed };
+        Failure::new(exit, error)
+    })?;
+    let (chain, is_new) = match founding {
+        Founding::Made(chain) => (chain, true),
+        Founding::There(chain) => (chain, false),
+    };
+    let object = json!({
+        "outcome": if is_new { "founded" } else { "there" }, "chain": chain.id, "name": chain.name,
+        "ca": ca.display().to_string(),
+    });
+    let lines = if is_new {
+        format!(
+            "The chain {} is founded.\n  \
+             certificates for the hub   {}\n  \
+             the root's key             {}\n\
+             Take the root's key away from this machine now, and keep it in a safe: whoever has it can speak for every shop.\n\
+             Start the hub again: it enrols boxes from then on.\n",
+            chain.name,
+            ca.display(),
+            safe.display(),
+        )
+    } else {
+        format!("The chain {} was founded before, in {}: nothing was changed.\n", chain.name, ca.display())
+    };
+    tell(screen, json, &object, &lines)
+}

@@ -1,0 +1,159 @@
+//! What head office does before a tech goes out: founds the chain, plans shops, makes their bundles, shuts boxes out.
+
+mod chain;
+mod nodes;
+mod stores;
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use crate::client::{Client, named};
+use crate::exit::{EXIT_CODES, Exit, Failure};
+use crate::import::options::NodeOption;
+use crate::screen::Screen;
+
+/// The hub, as all of these commands take it.
+#[derive(Debug, Args)]
+pub struct HubOption {
+    /// The head office's server, the hub, and the file that holds its token: http://127.0.0.1:8081,hub-data/token
+    #[arg(long, value_name = "URL[,TOKENFILE]")]
+    pub hub: NodeOption,
+}
+
+impl HubOption {
+    fn client(&self) -> Result<Client, Failure> {
+        named(&self.hub, "--hub")
+    }
+}
+
+/// Found the chain: who may speak for it, and who may not.
+#[derive(Debug, Subcommand)]
+pub enum ChainCommand {
+    /// Make the chain's own certificates. Its root's key goes into a folder of its own, for a safe: it is needed every three
+    /// years. The rest goes to the hub, which enrols boxes from its next start on. Run again, it says what is there
+    #[command(after_help = EXIT_CODES)]
+    Init(ChainInit),
+}
+
+/// The arguments of `provision chain init`.
+#[derive(Debug, Args)]
+pub struct ChainInit {
+    /// The chain's name, as it stands in its certificates
+    #[arg(long, value_name = "NAME")]
+    pub name: String,
+    /// The hub's data folder
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// Where the root's key goes: a stick, which is then taken away
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+}
+
+/// Plan shops, and make the bundles from which techs bring them up.
+#[derive(Debug, Subcommand)]
+pub enum StoreCommand {
+    /// Plan shops, or plan them otherwise: from a JSON file with one shop or a list of them
+    #[command(after_help = EXIT_CODES)]
+    Create(StoreCreate),
+    /// List the shops that are planned
+    #[command(after_help = EXIT_CODES)]
+    List(HubOption),
+    /// Make a bundle for a shop: a file for a stick, and a sheet with its code. It ends the shop's earlier codes
+    #[command(after_help = EXIT_CODES)]
+    Bundle(StoreBundle),
+}
+
+/// The arguments of `provision store create`.
+#[derive(Debug, Args)]
+pub struct StoreCreate {
+    #[command(flatten)]
+    pub(crate) hub: HubOption,
+    /// The shops: {"store": 42, "node": 421, "name": "Harbour", "zone": "America/New_York", "currency": "USD",
+    /// "cutover_hour": 4, ...}, or a list of such; the hub's /openapi.json has all that may be said
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+}
+
+/// The arguments of `provision store bundle`.
+#[derive(Debug, Args)]
+pub struct StoreBundle {
+    #[command(flatten)]
+    pub(crate) hub: HubOption,
+    /// The shop, by its number
+    #[arg(long, value_name = "N")]
+    pub store: u32,
+    /// The file to write; it holds secrets and is readable by its owner alone
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// The box takes the place of another, which is shut out once this one is enrolled
+    #[arg(long)]
+    pub replace: bool,
+}
+
+/// See to the boxes of shops.
+#[derive(Debug, Subcommand)]
+pub enum NodeCommand {
+    /// List the certificates of boxes
+    #[command(after_help = EXIT_CODES)]
+    List(HubOption),
+    /// Shut a box out, for ever. Its shop sells on, and what it sells waits for a box in its place
+    #[command(after_help = EXIT_CODES)]
+    Revoke(NodeRevoke),
+}
+
+/// The arguments of `provision node revoke`.
+#[derive(Debug, Args)]
+pub struct NodeRevoke {
+    #[command(flatten)]
+    pub(crate) hub: HubOption,
+    /// The box, by its number
+    #[arg(long, value_name = "N")]
+    pub node: u32,
+    /// Why, for those who read it later: stolen, broken
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+}
+
+/// Runs `provision chain`.
+///
+/// # Errors
+/// [`Failure`] says what was not done.
+pub fn chain(command: &ChainCommand, json: bool, screen: &mut Screen) -> Result<Exit, Failure> {
+    match command {
+        ChainCommand::Init(options) => chain::init(options, json, screen),
+    }
+}
+
+/// Runs `provision store`.
+///
+/// # Errors
+/// [`Failure`] says what was not done.
+pub async fn store(command: &StoreCommand, json: bool, screen: &mut Screen) -> Result<Exit, Failure> {
+    match command {
+        StoreCommand::Create(options) => stores::create(options, json, screen).await,
+        StoreCommand::List(hub) => stores::list(&hub.client()?, json, screen).await,
+        StoreCommand::Bundle(options) => stores::bundle(options, json, screen).await,
+    }
+}
+
+/// Runs `provision node`.
+///
+/// # Errors
+/// [`Failure`] says what was not done.
+pub async fn node(command: &NodeCommand, json: bool, screen: &mut Screen) -> Result<Exit, Failure> {
+    match command {
+        NodeCommand::List(hub) => nodes::list(&hub.client()?, json, screen).await,
+        NodeCommand::Revoke(options) => nodes::revoke(options, json, screen).await,
+    }
+}
+
+/// Says it to a program as an object, or to a person in lines.
+fn tell(screen: &mut Screen, json: bool, object: &serde_json::Value, lines: &str) -> Result<Exit, Failure> {
+    let told = if json { screen.line(&object.to_string()) } else { screen.write(lines) };
+    told.map(|()| Exit::Done).map_err(|error| Failure::new(Exit::Failed, error))
+}
+
+fn refused(error: crate::client::ClientError) -> Failure {
+    Failure::new(Exit::ServerFailed, error)
+}
