@@ -9,6 +9,7 @@
 //! - [`sqlite`], [`migrate`], [`database`], [`checkpoint`], [`writer`], [`read_pool`]: one writer with group commit,
 //!   and readers. [`changes`]: what it changed, for those who follow.
 //! - [`pki`]: makes certificates. [`seal`]: seals and opens bundles. [`tls`]: who is let in, and whom we believe.
+//! - [`enrolment`]: what a box and its hub say about certificates.
 //! - [`broker`]: where a broker is reached, and as whom. [`mqtt`]: the link to it. The only user of the MQTT client.
 //! - [`http`]: problems, extractors, authentication, the server around a router. Routes live elsewhere.
 //!
@@ -44,6 +45,8 @@ pub mod writer;
 pub mod pki;
 pub mod seal;
 pub mod tls;
+
+pub mod enrolment;
 
 pub mod broker;
 pub mod mqtt;

@@ -4,6 +4,7 @@
 //! - [`certificate`], [`request`], and the [`serial`], [`der`] and [`pem`] that both need: reads certificates and requests.
 //!   What makes them needs a CA's key, and lives in the shell.
 //! - [`code`], [`proof`]: the enrolment code, and the proofs that both ends know it, so that it never travels.
+//! - [`hex`]: bytes as text, where they are said in JSON.
 //! - [`chain_key`]: whose bundles a box believes.
 //! - [`bundle`], [`site`], [`acceptance`]: what a box is given, and what it says when it is done.
 
@@ -15,6 +16,7 @@ pub mod certificate;
 pub mod chain_key;
 pub mod code;
 pub mod der;
+pub mod hex;
 pub mod names;
 pub mod pem;
 pub mod proof;

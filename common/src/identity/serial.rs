@@ -3,6 +3,7 @@
 use core::fmt;
 use core::str::FromStr;
 
+use super::hex;
 use crate::entropy::Entropy;
 
 /// Bytes of a serial number, whoever gave it (RFC 5280).
@@ -46,7 +47,7 @@ impl Serial {
 
 impl fmt::Display for Serial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&hex::encode(&self.0))
     }
 }
 
@@ -55,20 +56,7 @@ impl FromStr for Serial {
 
     /// Takes small hexadecimal digits, two a byte, as they are printed.
     fn from_str(text: &str) -> Result<Self, SerialError> {
-        let nibble = |digit: u8| match digit {
-            b'0'..=b'9' => Ok(digit - b'0'),
-            b'a'..=b'f' => Ok(digit - b'a' + 10),
-            _ => Err(SerialError),
-        };
-        let bytes: Result<Vec<u8>, SerialError> = text
-            .as_bytes()
-            .chunks(2)
-            .map(|pair| match pair {
-                [high, low] => Ok(nibble(*high)? << 4 | nibble(*low)?),
-                _ => Err(SerialError),
-            })
-            .collect();
-        Self::from_slice(&bytes?)
+        Self::from_slice(&hex::decode(text).ok_or(SerialError)?)
     }
 }
 

@@ -74,6 +74,7 @@ const EXPLAINED: &[Explained] = &[
     (NOT_NAMED, "cloud-hub/src/hub.rs ended_tasks", "callers", IN_PROCESS),
     (NOT_NAMED, "cloud-hub/src/inline.rs project", "callers", SIMULATED),
     (NOT_NAMED, "cloud-hub/src/inline.rs wake", "callers", SIMULATED),
+    (NOT_NAMED, "common/runtime/src/enrolment.rs from_code", "callers", ENROLMENT),
     (NOT_NAMED, "common/runtime/src/http/caller.rs with_limits", "callers", ENROLMENT),
     (NOT_NAMED, "common/runtime/src/http/server.rs bind_tls", "callers", ENROLMENT),
     (NOT_NAMED, "common/runtime/src/pki/authority.rs new_root", "callers", ENROLMENT),
@@ -83,7 +84,6 @@ const EXPLAINED: &[Explained] = &[
     (NOT_NAMED, "common/runtime/src/seal.rs from_text", "callers", ENROLMENT),
     (NOT_NAMED, "common/runtime/src/tls/client.rs is_hub_of", "callers", ENROLMENT),
     (NOT_NAMED, "common/runtime/src/tls/clock.rs raise", "callers", ENROLMENT),
-    (NOT_NAMED, "common/src/identity/proof.rs prove", "callers", ENROLMENT),
     (
         NOT_NAMED,
         "common/src/journal/audit.rs is_sound",
