@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::backoff::jittered_delay;
 use crate::broker::{BrokerAddress, BrokerAddresses, Credentials};
 use crate::system::{deadline_in, monotonic_now};
-use crate::tls::{TlsTrouble, trouble};
+use crate::tls::{Changes, OwnIdentity, TlsTrouble, trouble};
 
 /// The largest payload, in bytes: what every broker we may meet takes (AWS IoT Core ends at 128 KB).
 pub const FRAME_BYTES_MAX: usize = 96 * 1024;
@@ -32,6 +32,9 @@ pub const KEEP_ALIVE: Duration = Duration::from_secs(30);
 
 /// The longest wait between two tries to connect, where its configuration says nothing else.
 pub const RETRY_MAX: Duration = Duration::from_secs(15);
+
+/// The wait before a client whose certificate was revoked tries again.
+const REVOKED_RETRY: Duration = Duration::from_secs(60 * 60);
 
 /// The largest packet either way, in bytes; the client drops the connection above it.
 const PACKET_BYTES_MAX: usize = 512 * 1024;
@@ -86,18 +89,29 @@ pub struct LinkConfig {
 
 /// How a link speaks TLS. The certificate that is shown may be replaced behind it, while the link is up.
 #[derive(Debug, Clone)]
-pub struct LinkTls(Arc<ClientConfig>);
+pub struct LinkTls {
+    config: Arc<ClientConfig>,
+    own: Option<Arc<OwnIdentity>>,
+}
+
+impl LinkTls {
+    /// How a link speaks TLS as somebody. It waits for the first certificate, and connects at once when there is another.
+    #[must_use]
+    pub fn of(config: Arc<ClientConfig>, own: Arc<OwnIdentity>) -> Self {
+        Self { config, own: Some(own) }
+    }
+}
 
 impl From<Arc<ClientConfig>> for LinkTls {
     fn from(config: Arc<ClientConfig>) -> Self {
-        Self(config)
+        Self { config, own: None }
     }
 }
 
 /// Two are the same if they are one and the same.
 impl PartialEq for LinkTls {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+        Arc::ptr_eq(&self.config, &other.config)
     }
 }
 
@@ -318,7 +332,11 @@ impl Link {
 
     async fn run_forever(&self) {
         let mut failures = 0;
+        let mut changes = self.config.tls.as_ref().and_then(|tls| tls.own.as_ref()).map(|own| own.changes());
         for tries in 0.. {
+            if let Some(changes) = &mut changes {
+                changes.some().await;
+            }
             let broker = self.config.brokers.for_try(tries);
             let mut up_since = None;
             let ended = self.run_connection(broker, &mut up_since).await;
@@ -326,12 +344,15 @@ impl Link {
             let Err(End::Down(reason)) = ended else { return };
             let client_id = &self.config.client_id;
             tracing::warn!(client.id = client_id, %broker, %reason, "the link of {client_id} to {broker} is down");
+            failures = failures_before(failures, up_since.map(|since| monotonic_now().saturating_sub(since)));
+            let wait = wait_after(&reason, failures, self.config.retry_max, &*self.entropy);
             if self.events.send(LinkEvent::Down { reason }).await.is_err() {
                 return;
             }
-            failures = failures_before(failures, up_since.map(|since| monotonic_now().saturating_sub(since)));
-            tokio::time::sleep(jittered_delay(failures, self.config.retry_max, &*self.entropy)).await;
-            failures = failures.saturating_add(1);
+            tokio::select! {
+                () = tokio::time::sleep(wait) => failures = failures.saturating_add(1),
+                () = another(changes.as_mut()) => failures = 0,
+            }
         }
     }
 
@@ -373,8 +394,8 @@ impl Link {
             .set_keep_alive(config.keep_alive)
             .set_inflight(INFLIGHT_MAX)
             .set_max_packet_size(PACKET_BYTES_MAX, PACKET_BYTES_MAX);
-        if let Some(LinkTls(tls)) = &config.tls {
-            options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(tls.clone())));
+        if let Some(tls) = &config.tls {
+            options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(tls.config.clone())));
         }
         if let Some(credentials) = &config.credentials {
             options.set_credentials(credentials.user(), credentials.password());
@@ -436,6 +457,28 @@ impl Link {
     }
 }
 
+/// The wait before the next try. Whoever was shut out asks seldom: only another certificate helps, and with that one the
+/// wait is over.
+fn wait_after(reason: &DownReason, failures: u32, retry_max: Duration, entropy: &dyn Entropy) -> Duration {
+    match reason {
+        DownReason::Certificate { trouble: TlsTrouble::WeAreRevoked } => REVOKED_RETRY,
+        DownReason::Certificate { .. }
+        | DownReason::Unreachable { .. }
+        | DownReason::Refused { .. }
+        | DownReason::Lost { .. }
+        | DownReason::Silent
+        | DownReason::ReaderSlow => jittered_delay(failures, retry_max, entropy),
+    }
+}
+
+/// Waits for another certificate; for ever where none can come.
+async fn another(changes: Option<&mut Changes>) {
+    match changes {
+        Some(changes) => changes.other().await,
+        None => std::future::pending().await,
+    }
+}
+
 /// How many failures count before the next try: none once a link was up for a while. One that is ended as soon as it is
 /// up is a failure like any other, so that a broker which will not keep us is not besieged.
 fn failures_before(failures: u32, up_for: Option<Duration>) -> u32 {
@@ -484,6 +527,16 @@ fn down_reason(error: &ConnectionError) -> DownReason {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whoever_was_shut_out_asks_seldom() {
+        let wait = |trouble| {
+            let reason = DownReason::Certificate { trouble };
+            wait_after(&reason, 0, RETRY_MAX, &percolate_common::entropy::SeededEntropy::new(1))
+        };
+        assert_eq!(wait(TlsTrouble::WeAreRevoked), REVOKED_RETRY);
+        assert!(wait(TlsTrouble::WeAreExpired) < Duration::from_secs(1));
+    }
 
     #[test]
     fn a_link_that_was_up_for_a_while_is_tried_again_at_once() {

@@ -5,7 +5,9 @@
 
 use minicbor::bytes::{ByteArray, ByteVec};
 use minicbor::{Decode, Encode};
+use serde::{Deserialize, Serialize};
 
+use super::names::ChainId;
 use super::site::{SiteV1, bound, bound_texts};
 
 /// Characters of a text in a bundle, where nothing else is said.
@@ -40,14 +42,18 @@ pub enum BundleError {
         /// How many may be.
         limit: usize,
     },
+    /// The menu beside a box's description is not the one that came with it.
+    #[error("the menu is not the one that came with the description: install the bundle again")]
+    OtherMenu,
 }
 
 /// The chain as a box must know it.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 #[cbor(map)]
 pub struct ChainV1 {
-    /// Its id.
+    /// Its id; in JSON as it is printed.
     #[n(0)]
+    #[serde(with = "printed_id")]
     pub id: ByteArray<16>,
     /// Its name, for people.
     #[n(1)]
@@ -64,6 +70,44 @@ pub struct ChainV1 {
     /// Where the broker is, as `HOST:PORT`, in the order in which they are tried.
     #[n(5)]
     pub mqtt: Vec<String>,
+}
+
+impl ChainV1 {
+    /// Its id.
+    #[must_use]
+    pub fn chain_id(&self) -> ChainId {
+        ChainId::from_bytes(self.id.into())
+    }
+
+    /// Whether no text and no list is longer than is taken.
+    ///
+    /// # Errors
+    /// [`BundleError::TooMany`] names the first that is.
+    pub fn check(&self) -> Result<(), BundleError> {
+        bound("characters of the chain's name", self.name.chars().count(), TEXT_CHARS_MAX)?;
+        bound("characters of a certificate", self.root.len().max(self.intermediate.len()), CERTIFICATE_CHARS_MAX)?;
+        bound("addresses of the hub", self.https.len().max(self.mqtt.len()), ADDRESSES_MAX)?;
+        bound_texts("characters of an address", self.https.iter().chain(&self.mqtt))
+    }
+}
+
+/// A chain's id in JSON.
+mod printed_id {
+    use minicbor::bytes::ByteArray;
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use crate::identity::names::ChainId;
+
+    pub(super) fn serialize<S: Serializer>(id: &ByteArray<16>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&ChainId::from_bytes((*id).into()))
+    }
+
+    pub(super) fn deserialize<'d, D: Deserializer<'d>>(deserializer: D) -> Result<ByteArray<16>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let id: ChainId = text.parse().map_err(D::Error::custom)?;
+        Ok((*id.as_bytes()).into())
+    }
 }
 
 /// What the code in a bundle is for.
@@ -147,16 +191,10 @@ impl BundleV1 {
     }
 
     fn check(&self) -> Result<(), BundleError> {
-        let chain = &self.chain;
-        bound("characters of the chain's name", chain.name.chars().count(), TEXT_CHARS_MAX)?;
-        bound("characters of a certificate", chain.root.len().max(chain.intermediate.len()), CERTIFICATE_CHARS_MAX)?;
-        bound("addresses of the hub", chain.https.len().max(chain.mqtt.len()), ADDRESSES_MAX)?;
-        bound_texts("characters of an address", chain.https.iter().chain(&chain.mqtt))?;
+        self.chain.check()?;
         self.site.check()?;
         bound("characters of the code", self.code.chars().count(), TEXT_CHARS_MAX)?;
-        bound("frames with the menu", self.journals.len(), JOURNAL_FRAMES_MAX)?;
-        let largest = self.journals.iter().map(|frame| frame.len()).max().unwrap_or_default();
-        bound("bytes of a frame", largest, FRAME_BYTES_MAX)?;
+        bound_frames(&self.journals)?;
         bound("programs", self.software.len(), SOFTWARE_MAX)?;
         bound_texts("characters of a program's version", self.software.iter().flat_map(|s| [&s.target, &s.version]))
     }
@@ -166,6 +204,12 @@ impl BundleV1 {
 pub const FRAME_BYTES_MAX: usize = 96 * 1024;
 
 const WHAT: &str = "bundle";
+
+pub(super) fn bound_frames(journals: &[ByteVec]) -> Result<(), BundleError> {
+    bound("frames with the menu", journals.len(), JOURNAL_FRAMES_MAX)?;
+    let largest = journals.iter().map(|frame| frame.len()).max().unwrap_or_default();
+    bound("bytes of a frame", largest, FRAME_BYTES_MAX)
+}
 
 pub(super) fn encoded<T: Encode<()>>(document: &T, what: &'static str) -> Result<Vec<u8>, BundleError> {
     minicbor::to_vec(document).map_err(|error| BundleError::Malformed { what, reason: error.to_string() })
@@ -180,7 +224,7 @@ pub(super) fn decoded<'b, T: Decode<'b, ()>>(bytes: &'b [u8], what: &'static str
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use proptest::prelude::*;
 
     use super::*;
@@ -189,7 +233,7 @@ mod tests {
     /// What is too much, and how it comes about.
     type Change<'c> = (&'static str, &'c dyn Fn(&mut BundleV1));
 
-    fn bundle() -> BundleV1 {
+    pub(in crate::identity) fn bundle() -> BundleV1 {
         BundleV1 {
             chain: ChainV1 {
                 id: [1; 16].into(),

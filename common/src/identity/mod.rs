@@ -6,7 +6,8 @@
 //! - [`code`], [`proof`]: the enrolment code, and the proofs that both ends know it, so that it never travels.
 //! - [`hex`]: bytes as text, where they are said in JSON.
 //! - [`chain_key`]: whose bundles a box believes.
-//! - [`bundle`], [`site`], [`acceptance`]: what a box is given, and what it says when it is done.
+//! - [`bundle`], [`site`], [`acceptance`]: what a box is given, and what it says when it is done. [`site_file`]: what of it
+//!   lies on the box.
 
 mod base32;
 
@@ -23,3 +24,4 @@ pub mod proof;
 pub mod request;
 pub mod serial;
 pub mod site;
+pub mod site_file;

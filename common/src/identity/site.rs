@@ -1,6 +1,7 @@
 //! A shop as head office describes it, for the box that will serve it.
 
 use minicbor::{Decode, Encode};
+use serde::{Deserialize, Serialize};
 
 use super::bundle::{BundleError, TEXT_CHARS_MAX, decoded, encoded};
 
@@ -20,7 +21,7 @@ pub const STAFF_MAX: usize = 500;
 pub const STOCK_MAX: usize = 5_000;
 
 /// A span of time in which a shop is open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 #[cbor(map)]
 pub struct HoursV1 {
     /// The day: 1 is Monday, 7 is Sunday.
@@ -35,7 +36,7 @@ pub struct HoursV1 {
 }
 
 /// A till.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 #[cbor(map)]
 pub struct TerminalV1 {
     /// Its name, as on receipts.
@@ -50,7 +51,7 @@ pub struct TerminalV1 {
 }
 
 /// A printer.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 #[cbor(map)]
 pub struct PrinterV1 {
     /// Its name.
@@ -65,7 +66,7 @@ pub struct PrinterV1 {
 }
 
 /// Somebody who works there.
-#[derive(Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 #[cbor(map)]
 pub struct StaffV1 {
     /// Their number in the chain.
@@ -89,7 +90,7 @@ impl core::fmt::Debug for StaffV1 {
 }
 
 /// How much of something is there when the shop opens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 #[cbor(map)]
 pub struct StockV1 {
     /// What, by its number in the catalog.
@@ -101,7 +102,7 @@ pub struct StockV1 {
 }
 
 /// A shop.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 #[cbor(map)]
 pub struct SiteV1 {
     /// Its number.

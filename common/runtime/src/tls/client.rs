@@ -1,8 +1,10 @@
 //! The end that connects: whom it believes, and who it says it is.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use percolate_common::identity::certificate::Certificate;
 use percolate_common::identity::names::HUB_DNS_NAME;
 use percolate_common::journal::SigningKey;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -10,12 +12,16 @@ use rustls::client::{ResolvesClientCert, Resumption, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::sign::CertifiedKey;
-use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, SignatureScheme};
+use tokio::sync::watch;
 
 use super::{Roots, TlsClock, TlsError, certified, provider};
 
 /// Believes the hub of the chain, by the one name that its certificates have, whatever name or address was dialled:
 /// tunnels, relays and hubs that move keep working, and no other certificate of the chain passes for the hub's.
+///
+/// A certificate that does not hold yet is believed, too. A CA dates none ahead, so that it is our clock which is behind: a
+/// box without a battery, whose bundle is older than what the hub shows today. One that has ended stays refused.
 #[derive(Debug)]
 struct OfThisChain {
     inner: Arc<WebPkiServerVerifier>,
@@ -31,7 +37,13 @@ impl ServerCertVerifier for OfThisChain {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        self.inner.verify_server_cert(leaf, intermediates, &self.name, ocsp_response, now)
+        let judged = self.inner.verify_server_cert(leaf, intermediates, &self.name, ocsp_response, now);
+        match (&judged, beginning(leaf)) {
+            (Err(error), Some(begins)) if is_early(error) && begins > now => {
+                self.inner.verify_server_cert(leaf, intermediates, &self.name, ocsp_response, begins)
+            }
+            (Ok(_) | Err(_), _) => judged,
+        }
     }
 
     fn verify_tls12_signature(
@@ -57,8 +69,22 @@ impl ServerCertVerifier for OfThisChain {
     }
 }
 
-/// The certificate by which a client shows who it is. It can be replaced while links are up, which they do not notice.
-pub struct OwnIdentity(RwLock<Arc<CertifiedKey>>);
+fn is_early(error: &rustls::Error) -> bool {
+    matches!(
+        error,
+        rustls::Error::InvalidCertificate(CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. })
+    )
+}
+
+/// When a certificate begins to hold.
+fn beginning(leaf: &CertificateDer<'_>) -> Option<UnixTime> {
+    let since_epoch = u64::try_from(Certificate::read(leaf).ok()?.not_before.get()).ok()?;
+    Some(UnixTime::since_unix_epoch(Duration::from_millis(since_epoch)))
+}
+
+/// The certificate by which a client shows who it is, once it has one. It can be replaced while links are up, which they do
+/// not notice.
+pub struct OwnIdentity(watch::Sender<Option<Arc<CertifiedKey>>>);
 
 impl fmt::Debug for OwnIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -72,28 +98,58 @@ impl OwnIdentity {
     /// # Errors
     /// [`TlsError::Key`], [`TlsError::Setting`] if the two do not go together.
     pub fn new(certificates: Vec<CertificateDer<'static>>, key: &SigningKey) -> Result<Self, TlsError> {
-        Ok(Self(RwLock::new(certified(certificates, key)?)))
+        Ok(Self(watch::Sender::new(Some(certified(certificates, key)?))))
     }
 
-    /// Shows another certificate from the next connection on.
+    /// Nobody yet: no link is tried before there is a certificate.
+    #[must_use]
+    pub fn none() -> Self {
+        Self(watch::Sender::new(None))
+    }
+
+    /// Shows another certificate from the next connection on. A link that is down connects at once.
     ///
     /// # Errors
     /// As [`OwnIdentity::new`]; the one before stays then.
     pub fn replace(&self, certificates: Vec<CertificateDer<'static>>, key: &SigningKey) -> Result<(), TlsError> {
         let replacement = certified(certificates, key)?;
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = replacement;
+        let _before = self.0.send_replace(Some(replacement));
         Ok(())
+    }
+
+    /// Tells when there is a certificate, or another one.
+    pub(crate) fn changes(&self) -> Changes {
+        Changes(self.0.subscribe())
     }
 }
 
 impl ResolvesClientCert for OwnIdentity {
     /// Shows the one that there is, whichever CAs the server names: it may know ours by another name.
     fn resolve(&self, _hints: &[&[u8]], _schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
-        Some(self.0.read().unwrap_or_else(PoisonError::into_inner).clone())
+        self.0.borrow().clone()
     }
 
     fn has_certs(&self) -> bool {
-        true
+        self.0.borrow().is_some()
+    }
+}
+
+/// The changes of an [`OwnIdentity`], for one who connects by it.
+pub(crate) struct Changes(watch::Receiver<Option<Arc<CertifiedKey>>>);
+
+impl Changes {
+    /// Waits for a certificate, and takes note of which it is. An identity that is gone gets none.
+    pub(crate) async fn some(&mut self) {
+        if self.0.wait_for(Option::is_some).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Waits for another one than was taken note of.
+    pub(crate) async fn other(&mut self) {
+        if self.0.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 }
 

@@ -10,14 +10,18 @@ mod server;
 mod trouble;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use percolate_common::identity::pem::{Label, PemError, decode};
 use percolate_common::journal::{SigningKey, SigningKeyError};
+use percolate_common::time::UtcMillis;
 use rustls::RootCertStore;
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime};
+use rustls::server::WebPkiClientVerifier;
 use rustls::sign::CertifiedKey;
 
+pub(crate) use client::Changes;
 pub use client::{OwnIdentity, Seen, client_config, unproven_config};
 pub use clock::TlsClock;
 pub use handshakes::{Accepted, HandshakeLimits, Handshakes};
@@ -71,6 +75,23 @@ impl Roots {
             store.add(certificate.clone()).map_err(|error| TlsError::Root(error.into()))?;
         }
         Ok(Self(Arc::new(store)))
+    }
+
+    /// Whether a chain of certificates, leaf first, leads to a root of these, and is for one who connects. Whether it still
+    /// holds is not asked: it is judged as at the instant `at`.
+    ///
+    /// # Errors
+    /// [`TlsTrouble`] says what is wrong with it.
+    pub fn vouch_for_client(&self, certificates: &[CertificateDer<'static>], at: UtcMillis) -> Result<(), TlsTrouble> {
+        let (leaf, intermediates) = certificates.split_first().ok_or(TlsTrouble::Other)?;
+        let since_epoch = Duration::from_millis(u64::try_from(at.get()).unwrap_or_default());
+        let verifier = WebPkiClientVerifier::builder_with_provider(self.0.clone(), provider())
+            .build()
+            .map_err(|_no_root| TlsTrouble::UnknownIssuer)?;
+        match verifier.verify_client_cert(leaf, intermediates, UnixTime::since_unix_epoch(since_epoch)) {
+            Ok(_verified) => Ok(()),
+            Err(error) => Err(trouble(&error).unwrap_or(TlsTrouble::Other)),
+        }
     }
 }
 

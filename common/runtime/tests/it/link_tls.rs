@@ -5,24 +5,24 @@ use std::time::Duration;
 
 use percolate_common::entropy::SeededEntropy;
 use percolate_runtime::broker::BrokerAddresses;
-use percolate_runtime::mqtt::{DownReason, KEEP_ALIVE, Link, LinkConfig, LinkEvent, RETRY_MAX};
+use percolate_runtime::mqtt::{DownReason, KEEP_ALIVE, Link, LinkConfig, LinkEvent, LinkTls, RETRY_MAX};
 use percolate_runtime::pki::Usage;
 use percolate_runtime::tasks::TaskGroup;
-use percolate_runtime::tls::{Accepted, HandshakeLimits, Handshakes, Refusal, TlsTrouble};
+use percolate_runtime::tls::{Accepted, HandshakeLimits, Handshakes, OwnIdentity, Refusal, TlsTrouble, client_config};
 use rustls::ClientConfig;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use crate::chain::{TestChain, day, listen, node};
+use crate::chain::{NOW, TestChain, clock_at, day, listen, node};
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// The first thing that a link says of a broker.
-async fn first_word(brokers: BrokerAddresses, tls: Arc<ClientConfig>) -> LinkEvent {
-    let config = LinkConfig {
+fn link_config(brokers: BrokerAddresses) -> LinkConfig {
+    LinkConfig {
         brokers,
-        tls: Some(tls.into()),
+        tls: None,
         credentials: None,
         client_id: "n11".to_owned(),
         subscriptions: Vec::new(),
@@ -30,7 +30,12 @@ async fn first_word(brokers: BrokerAddresses, tls: Arc<ClientConfig>) -> LinkEve
         online: None,
         keep_alive: KEEP_ALIVE,
         retry_max: RETRY_MAX,
-    };
+    }
+}
+
+/// The first thing that a link says of a broker.
+async fn first_word(brokers: BrokerAddresses, tls: Arc<ClientConfig>) -> LinkEvent {
+    let config = LinkConfig { tls: Some(tls.into()), ..link_config(brokers) };
     let (link, _publisher, mut events) = Link::new(config, Arc::new(SeededEntropy::new(1)));
     let tasks = TaskGroup::new();
     tasks.spawn("link", |stop| link.run(stop));
@@ -69,6 +74,46 @@ fn certificate(trouble: TlsTrouble) -> LinkEvent {
 async fn a_link_comes_up_over_tls() {
     let chain = TestChain::new(1);
     assert_eq!(said_by(&chain, Ok(()), chain.client(Some(chain.node()))).await, LinkEvent::Up);
+}
+
+/// A link that is `own`, and what it says.
+fn link_of(
+    tasks: &TaskGroup,
+    chain: &TestChain,
+    brokers: BrokerAddresses,
+    own: &Arc<OwnIdentity>,
+) -> mpsc::Receiver<LinkEvent> {
+    let client = client_config(&chain.roots(), Some(own.clone()), clock_at(NOW)).unwrap();
+    let config = LinkConfig { tls: Some(LinkTls::of(client, own.clone())), ..link_config(brokers) };
+    let (link, _publisher, events) = Link::new(config, Arc::new(SeededEntropy::new(1)));
+    tasks.spawn("link", |stop| link.run(stop));
+    events
+}
+
+#[tokio::test]
+async fn a_link_waits_for_its_certificate_and_one_that_was_shut_out_for_another() {
+    let chain = TestChain::new(1);
+    let (tasks, own) = (TaskGroup::new(), Arc::new(OwnIdentity::none()));
+    let (shut, shut_address) =
+        listen(chain.server(chain.hub(), Err(Refusal::Revoked)), HandshakeLimits::default()).await;
+    let (open, open_address) = listen(chain.server(chain.hub(), Ok(())), HandshakeLimits::default()).await;
+    let brokers: BrokerAddresses = format!("{shut_address},{open_address}").parse().unwrap();
+    let story = async {
+        let mut events = link_of(&tasks, &chain, brokers, &own);
+        // Nobody listens to the link before it has something to say: a word of it would come first.
+        let first = chain.node();
+        own.replace(first.certificates, &first.key).unwrap();
+        assert_eq!(events.recv().await.unwrap(), certificate(TlsTrouble::WeAreRevoked));
+        let second = chain.node();
+        own.replace(second.certificates, &second.key).unwrap();
+        assert_eq!(events.recv().await.unwrap(), LinkEvent::Up, "an hour early");
+    };
+    tokio::select! {
+        () = async { timeout(DEADLINE, story).await.unwrap() } => {}
+        () = welcome(shut) => unreachable!("it welcomes for ever"),
+        () = welcome(open) => unreachable!("it welcomes for ever"),
+    }
+    assert!(tasks.stop(DEADLINE).await.is_clean());
 }
 
 #[tokio::test]

@@ -129,8 +129,13 @@ async fn a_server_is_not_believed_for_each_reason() {
     let of = |usage, from, until| chain.issue(&hub(), usage, day(from), day(until));
     for (what, papers, expected) in [
         ("expired", of(Usage::Server, -90, -1), TlsTrouble::Expired),
-        ("not yet valid", of(Usage::Server, 1, 90), TlsTrouble::NotYetValid),
         ("of another chain", other.hub(), TlsTrouble::UnknownIssuer),
+        (
+            "of another chain, and not yet valid",
+            other.issue(&hub(), Usage::Server, day(1), day(90)),
+            TlsTrouble::UnknownIssuer,
+        ),
+        ("a box's own, and not yet valid", chain.issue(&node(), Usage::Server, day(1), day(90)), TlsTrouble::WrongName),
         ("for clients", of(Usage::Client, -1, 90), TlsTrouble::WrongName),
         ("a box's own", chain.issue(&node(), Usage::Server, day(-1), day(90)), TlsTrouble::WrongName),
     ] {
@@ -155,13 +160,33 @@ async fn who_does_not_speak_tls_is_told_apart() {
 }
 
 #[tokio::test]
-async fn a_box_in_1970_connects_by_what_it_knows_to_be_past() {
+async fn a_box_in_1970_connects_and_still_believes_nothing_that_it_knows_to_have_ended() {
     let chain = TestChain::new(1);
     let dead_battery = |floor| Arc::new(TlsClock::new(TestClock::at(UtcMillis::new(0)), floor));
     let client = |clock| client_config(&chain.roots(), Some(chain.node().own_identity()), clock).unwrap();
-    let heard = meet(chain.server(chain.hub(), Ok(())), client(dead_battery(UtcMillis::new(0)))).await;
-    assert_eq!(heard, Err(Some(TlsTrouble::NotYetValid)));
-    assert_eq!(meet(chain.server(chain.hub(), Ok(())), client(dead_battery(NOW))).await, Ok(()));
+    let hub_of = |from, until| chain.server(chain.issue(&hub(), Usage::Server, day(from), day(until)), Ok(()));
+    for (what, from, until, floor, expected) in [
+        ("knows nothing", -1, 90, UtcMillis::new(0), Ok(())),
+        ("knows today", -1, 90, NOW, Ok(())),
+        ("has an old bundle", -1, 90, day(-30), Ok(())),
+        ("a certificate that has ended", -90, -1, NOW, Err(Some(TlsTrouble::Expired))),
+    ] {
+        assert_eq!(meet(hub_of(from, until), client(dead_battery(floor))).await, expected, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_issued_to_a_client_is_vouched_for_by_its_chain_alone() {
+    let (chain, other) = (TestChain::new(1), TestChain::new(2));
+    let vouched = |papers: crate::chain::Papers, at| chain.roots().vouch_for_client(&papers.certificates, at);
+    assert_eq!(vouched(chain.node(), NOW), Ok(()));
+    assert_eq!(vouched(chain.node(), day(91)), Err(TlsTrouble::Expired));
+    assert_eq!(vouched(other.node(), NOW), Err(TlsTrouble::UnknownIssuer));
+    assert_eq!(vouched(chain.hub(), NOW), Err(TlsTrouble::WrongName), "for servers");
+    let mut alone = chain.node();
+    alone.certificates.truncate(1);
+    assert_eq!(vouched(alone, NOW), Err(TlsTrouble::UnknownIssuer), "without what leads to the root");
+    assert!(chain.roots().vouch_for_client(&[], NOW).is_err());
 }
 
 #[tokio::test]
