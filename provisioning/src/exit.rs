@@ -19,6 +19,12 @@ pub enum Exit {
     Disagreement,
     /// The folder of the files cannot be written, or has too little room.
     FolderUnusable,
+    /// The machine is not fit to sell on.
+    NotFit,
+    /// The bundle, or its code, is not taken.
+    BundleRefused,
+    /// What belongs to the shop could not be installed or started.
+    NotInstalled,
     /// Interrupted by a person before the end.
     Interrupted,
 }
@@ -33,6 +39,9 @@ Exit codes:
   4    a server could not be started or reached, or refused
   5    what was compared does not agree, or was not acknowledged in time
   6    demo: its folder is read-only, not this user's to write, or on a disk with too little room
+  7    up, preflight: this machine is not fit to sell on; each FAIL says what to do
+  8    up: the bundle is not taken
+  10   up: what belongs to the shop could not be installed or started
   130  interrupted before the end";
 
 impl Exit {
@@ -47,6 +56,9 @@ impl Exit {
             Self::ServerFailed => 4,
             Self::Disagreement => 5,
             Self::FolderUnusable => 6,
+            Self::NotFit => 7,
+            Self::BundleRefused => 8,
+            Self::NotInstalled => 10,
             Self::Interrupted => 130,
         }
     }
@@ -103,6 +115,9 @@ mod tests {
             Exit::ServerFailed,
             Exit::Disagreement,
             Exit::FolderUnusable,
+            Exit::NotFit,
+            Exit::BundleRefused,
+            Exit::NotInstalled,
             Exit::Interrupted,
         ];
         for exit in all {

@@ -3,6 +3,7 @@
 //! - [`audit`]: the proof that nothing is lost, doubled or changed.
 //! - [`demo`]: a whole chain on one machine, with a verdict on its books.
 //! - [`office`]: the chain founded, shops planned, their bundles made, boxes shut out.
+//! - [`up`]: a shop on a new machine, from its bundle to the first ticket. [`preflight`]: whether it can sell there.
 //! - [`import`]: past sales from a file into the running store nodes.
 //! - [`client`]: the servers, asked over HTTP.
 //! - [`screen`], [`table`], [`figures`]: what a person sees.
@@ -17,5 +18,7 @@ pub mod exit;
 pub mod figures;
 pub mod import;
 pub mod office;
+pub mod preflight;
 pub mod screen;
 pub mod table;
+pub mod up;

@@ -12,6 +12,8 @@ use provisioning::import;
 use provisioning::import::options::ImportOptions;
 use provisioning::office::{self, ChainCommand, NodeCommand, StoreCommand};
 use provisioning::screen::Screen;
+use provisioning::up;
+use provisioning::up::options::{PreflightOptions, UpOptions};
 
 /// Sets up and checks the stores and the head office of a chain of coffee shops
 #[derive(Debug, Parser)]
@@ -32,6 +34,10 @@ enum Command {
     Demo(DemoOptions),
     #[command(after_help = EXIT_CODES)]
     Import(ImportOptions),
+    #[command(after_help = EXIT_CODES)]
+    Up(UpOptions),
+    #[command(after_help = EXIT_CODES)]
+    Preflight(PreflightOptions),
     #[command(subcommand)]
     Chain(ChainCommand),
     #[command(subcommand)]
@@ -60,6 +66,8 @@ fn run(cli: &Cli, screen: &mut Screen) -> Result<Exit, Failure> {
         Command::Audit(options) => runtime.block_on(audit::run(options, cli.json, screen)),
         Command::Demo(options) => runtime.block_on(demo::run(options, cli.json, screen)),
         Command::Import(options) => runtime.block_on(import::run(options, cli.json, screen)),
+        Command::Up(options) => runtime.block_on(up::run(options, cli.json, screen)),
+        Command::Preflight(options) => runtime.block_on(up::preflight(options, cli.json, screen)),
         Command::Chain(command) => office::chain(command, cli.json, screen),
         Command::Store(command) => runtime.block_on(office::store(command, cli.json, screen)),
         Command::Node(command) => runtime.block_on(office::node(command, cli.json, screen)),

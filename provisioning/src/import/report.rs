@@ -225,7 +225,17 @@ impl Report {
             (Exit::Disagreement, _) if self.stores.iter().any(|store| store.unaccounted) => {
                 ("A store does not account for what it was sent. Nothing more was sent to it.".to_owned(), Tone::Bad)
             }
-            (Exit::Disagreement | Exit::Failed | Exit::Usage | Exit::FolderUnusable | Exit::Interrupted, _) => {
+            (
+                Exit::Disagreement
+                | Exit::Failed
+                | Exit::Usage
+                | Exit::FolderUnusable
+                | Exit::NotFit
+                | Exit::BundleRefused
+                | Exit::NotInstalled
+                | Exit::Interrupted,
+                _,
+            ) => {
                 let late: Vec<&str> =
                     self.stores.iter().filter(|s| s.acknowledged == Some(false)).map(|s| s.name.as_str()).collect();
                 let stores = late.join(", ");
@@ -246,7 +256,13 @@ fn outcome(exit: Exit) -> &'static str {
         Exit::RowsSetAside => "rows_set_aside",
         Exit::ServerFailed => "server_failed",
         Exit::Disagreement => "disagreement",
-        Exit::Failed | Exit::Usage | Exit::FolderUnusable | Exit::Interrupted => "failed",
+        Exit::Failed
+        | Exit::Usage
+        | Exit::FolderUnusable
+        | Exit::NotFit
+        | Exit::BundleRefused
+        | Exit::NotInstalled
+        | Exit::Interrupted => "failed",
     }
 }
 

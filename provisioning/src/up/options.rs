@@ -1,0 +1,65 @@
+//! The arguments of `provision up` and `provision preflight`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use percolate_common::identity::chain_key::Fingerprint;
+
+/// Bring up a shop on this machine, from its bundle: one command, from a stick to the first ticket.
+///
+/// The bundle's seal is checked before anything in it is read. Then the machine is looked at, what belongs to the shop is
+/// installed, its server is started, a practice ticket is sold, and the box is enrolled at head office if there is a line; if
+/// there is none, the shop sells all the same, and the box enrols itself when there is one. Run it again whenever it was
+/// interrupted: it goes on where it was, and does nothing twice.
+#[derive(Debug, Clone, Args)]
+pub struct UpOptions {
+    /// The bundle, as it came from head office
+    #[arg(value_name = "BUNDLE")]
+    pub bundle: PathBuf,
+    /// Only for this shop: refuse a bundle of another one
+    #[arg(long, value_name = "N")]
+    pub store: Option<u32>,
+    /// The chain, as it stands on the bundle's sheet: QCPT-GGY1-... Without it the first bundle on a box is believed
+    #[arg(long, value_name = "FINGERPRINT")]
+    pub chain: Option<Fingerprint>,
+    #[command(flatten)]
+    pub place: PlaceOptions,
+    /// How its server runs: under systemd, or as a process of its own until the machine stops
+    /// [default: systemd where that is at work]
+    #[arg(long, value_enum)]
+    pub service: Option<ServiceKind>,
+}
+
+/// Look at this machine, and say whether a shop can sell on it.
+#[derive(Debug, Clone, Args)]
+pub struct PreflightOptions {
+    #[command(flatten)]
+    pub place: PlaceOptions,
+}
+
+/// Where a shop's files go.
+#[derive(Debug, Clone, Args)]
+pub struct PlaceOptions {
+    /// Where the shop's description goes
+    #[arg(long, value_name = "DIR", default_value = "/etc/percolate")]
+    pub config: PathBuf,
+    /// The folder of its data
+    #[arg(long, value_name = "DIR", default_value = "/var/lib/percolate")]
+    pub data: PathBuf,
+    /// Where its tills find it; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub http: SocketAddr,
+    /// This is no shop's machine: go on where it is too small or too slow, and say so in the acceptance
+    #[arg(long)]
+    pub rehearsal: bool,
+}
+
+/// How a shop's server runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ServiceKind {
+    /// Under systemd, from every start of the machine on
+    Systemd,
+    /// As a process of its own, until the machine stops
+    Process,
+}
