@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use percolate_runtime::broker::BrokerAddresses;
+use percolate_runtime::http::caller::HttpsAddress;
 use percolate_runtime::mqtt::RETRY_MAX;
 
 /// The server of one shop.
@@ -50,34 +51,42 @@ pub struct Config {
     /// Folder of the database, the key and the token.
     #[arg(long)]
     pub data: PathBuf,
+    /// The file that `provision up` installed: what shop this is, and where its hub is. The menu lies beside it. With it the
+    /// box enrols itself, and speaks to its hub over TLS alone.
+    #[arg(long, value_name = "FILE")]
+    pub site: Option<PathBuf>,
     /// Store number, 1 and up.
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
-    pub store: u32,
+    #[arg(long, required_unless_present = "site", conflicts_with = "site", value_parser = clap::value_parser!(u32).range(1..))]
+    pub store: Option<u32>,
     /// Node number, 1 to 2147483647.
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=0x7fff_ffff))]
-    pub node: u32,
+    #[arg(long, required_unless_present = "site", conflicts_with = "site", value_parser = clap::value_parser!(u32).range(1..=0x7fff_ffff))]
+    pub node: Option<u32>,
     /// What people call the shop.
-    #[arg(long)]
-    pub name: String,
+    #[arg(long, required_unless_present = "site", conflicts_with = "site")]
+    pub name: Option<String>,
     /// IANA time zone, as in America/New_York.
-    #[arg(long)]
-    pub zone: String,
+    #[arg(long, required_unless_present = "site", conflicts_with = "site")]
+    pub zone: Option<String>,
     /// ISO 4217 currency, as in USD.
-    #[arg(long)]
-    pub currency: String,
+    #[arg(long, required_unless_present = "site", conflicts_with = "site")]
+    pub currency: Option<String>,
     /// Hour at which the trading day ends, 0 to 12.
-    #[arg(long, default_value_t = 4)]
+    #[arg(long, default_value_t = 4, conflicts_with = "site")]
     pub cutover_hour: u8,
     /// Where to serve the tills; loopback only until there are certificates. Port 0 takes a free one.
     #[arg(long, default_value = "127.0.0.1:8080")]
     pub http: SocketAddr,
     /// The hub's broker, as HOST:PORT; of a cluster several of its members, with commas: the next one is tried at each
-    /// failure.
-    #[arg(long, value_name = "HOST:PORT[,HOST:PORT...]", default_value = "127.0.0.1:1883")]
-    pub hub_mqtt: BrokerAddresses,
+    /// failure. If absent: as the file of --site says, or without one 127.0.0.1:1883.
+    #[arg(long, value_name = "HOST:PORT[,HOST:PORT...]")]
+    pub hub_mqtt: Option<BrokerAddresses>,
+    /// Where the hub is asked for certificates, as https://HOST:PORT, with commas between several. If absent: as the file of
+    /// --site says.
+    #[arg(long, value_name = "URL[,URL...]", value_delimiter = ',', requires = "site")]
+    pub hub_https: Vec<HttpsAddress>,
     /// A file of one line, the password of this node's account at the hub's broker; the account is called `n` and the
     /// node's number, as in n11. The file must not be readable by others. It is read at the start.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "site")]
     pub hub_password_file: Option<PathBuf>,
     /// The line to a broker on another machine is private, so that the password may go there in the clear.
     #[arg(long)]

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::app::error::AppError;
+use crate::causes::with_causes;
 use crate::store::journal;
 use crate::store::lives::{self, Life};
 
@@ -125,11 +126,6 @@ fn is_missing(error: &FileError) -> bool {
         }
         FileError::InUse { .. } => false,
     }
-}
-
-fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 /// The note that was left, if it can be read: one that cannot tells nothing, and the node serves without.

@@ -15,7 +15,9 @@ use percolate_runtime::writer::{CommitHook, Writer};
 use crate::app::App;
 use crate::config::Config;
 use crate::http::{Direct, DirectRequest};
-use crate::node::{Part as _, StartError, Storage, database, open, signing_key};
+use crate::node::{Storage, database, open, signing_key};
+use crate::site::Shop;
+use crate::start_error::{Part as _, StartError};
 use crate::store::file::{NodeReaders, NodeWriter};
 use crate::sync::exchange::{Exchange, Turn};
 use crate::sync::session::Machine;
@@ -76,7 +78,7 @@ impl Node {
         let readers = ReadPool::open_inline(&place).part("opening the readers")?;
         let storage = Storage { writer: NodeWriter(writer), readers: NodeReaders(readers) };
         let boot = entropy.next_u64();
-        let app = open(config, &data, storage, (key.clone(), Some(machine)), (clock, entropy))?;
+        let app = open((config, &Shop::read(config)?), &data, storage, (key.clone(), Some(machine)), (clock, entropy))?;
         let exchange = Exchange::new(app.clone(), Machine { key, boot }, Publisher::inline(outlet));
         Ok(Self { api: Direct::new(app.clone()), app, exchange, boot, _data: data })
     }

@@ -7,20 +7,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use percolate_common::domain::event::StoreDescribed;
 use percolate_common::entropy::Entropy;
-use percolate_common::ids::{NodeId, StoreId};
 use percolate_common::journal::SigningKey;
-use percolate_common::time::{Clock, StoreCalendar};
+use percolate_common::time::Clock;
 use percolate_common::wire::session::Presence as PresenceMessage;
-use percolate_common::wire::topic::{Topic, client_id, node_subscriptions, process_client_id};
-use percolate_runtime::broker::Credentials;
+use percolate_common::wire::topic::{Topic, node_subscriptions, process_client_id};
 use percolate_runtime::database::{Database, DatabaseOptions};
 use percolate_runtime::files::{DataDir, FileError, read_text, write_atomic, write_secret};
 use percolate_runtime::http::auth::TokenAuth;
 use percolate_runtime::http::health::{Check, Health};
 use percolate_runtime::http::server::{BoundServer, Endpoints};
-use percolate_runtime::mqtt::{KEEP_ALIVE, Link, LinkConfig, Presence};
+use percolate_runtime::mqtt::{KEEP_ALIVE, Link, LinkConfig, LinkTls, Presence};
 use percolate_runtime::read_pool::ReadPool;
 use percolate_runtime::system::{OsEntropy, clock_from_option, machine_fingerprint};
 use percolate_runtime::tasks::{self, StopReport, TaskGroup};
@@ -28,48 +25,17 @@ use percolate_runtime::telemetry::{install_metrics, metrics_upkeep, record_build
 use percolate_runtime::writer::{Writer, WriterOptions};
 
 use crate::app::life::{self, Told};
-use crate::app::{App, Identity, Present, catalog, describe};
+use crate::app::{App, Identity, Present, bundle, catalog, describe};
 use crate::config::Config;
 use crate::guard::{self, Guard};
 use crate::http;
+use crate::identity::{Desk, Keeper};
+use crate::site::Shop;
+use crate::start_error::{Part as _, Result, config_error};
 use crate::store::MIGRATIONS;
 use crate::store::file::{NodeReaders, NodeWriter};
 use crate::sync::session::Machine;
 use crate::sync::task::SyncTask;
-
-/// Why a node could not be started.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// It was told something that cannot be.
-    #[error("{0}")]
-    Config(String),
-    /// A part of it could not be started.
-    #[error("{what} failed")]
-    Part {
-        /// Which part.
-        what: &'static str,
-        /// Why.
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-}
-
-type Result<T> = std::result::Result<T, StartError>;
-
-/// Says which part failed.
-pub(crate) trait Part<T> {
-    fn part(self, what: &'static str) -> Result<T>;
-}
-
-impl<T, E: std::error::Error + Send + Sync + 'static> Part<T> for std::result::Result<T, E> {
-    fn part(self, what: &'static str) -> Result<T> {
-        self.map_err(|error| StartError::Part { what, source: Box::new(error) })
-    }
-}
-
-fn config_error(text: impl Into<String>) -> StartError {
-    StartError::Config(text.into())
-}
 
 /// Readers of the database.
 const READERS: usize = 4;
@@ -123,47 +89,18 @@ fn fingerprint() -> Option<[u8; 16]> {
     Some(fingerprint)
 }
 
-fn identity(config: &Config) -> Result<(Identity, StoreCalendar)> {
-    let calendar =
-        StoreCalendar::new(&config.zone, config.cutover_hour).map_err(|error| config_error(error.to_string()))?;
-    let name_is_sound = (1..=80).contains(&config.name.trim().len()) && !config.name.chars().any(char::is_control);
-    if !name_is_sound {
-        return Err(config_error("--name must have 1 to 80 bytes without control characters"));
-    }
-    let described = StoreDescribed {
-        name: config.name.clone(),
-        zone: config.zone.clone(),
-        cutover_hour: config.cutover_hour,
-        currency: config.currency.parse().part("reading --currency")?,
-    };
-    Ok((Identity { store: StoreId::new(config.store), node: NodeId::new(config.node), described }, calendar))
-}
-
-/// The node's account at the hub's broker, if it has one. Its password leaves this machine only where that is allowed.
-fn credentials(config: &Config) -> Result<Option<Credentials>> {
-    let Some(path) = &config.hub_password_file else { return Ok(None) };
-    if let Some(remote) = config.hub_mqtt.remote().filter(|_| !config.plain_network) {
-        return Err(config_error(format!(
-            "--hub-mqtt {remote} is not on this machine, and the password would be sent there in the clear: name the end of a \
-             tunnel on this machine, or say --plain-network if the line is private"
-        )));
-    }
-    let user = client_id(NodeId::new(config.node));
-    Credentials::read(&user, path).map(Some).part("reading --hub-password-file")
-}
-
-fn link_config(config: &Config, boot: u64) -> Result<LinkConfig> {
-    let node = NodeId::new(config.node);
+/// Where the link leads. Over TLS it waits for a certificate.
+fn link_config(config: &Config, shop: &Shop, boot: u64, tls: Option<LinkTls>) -> Result<LinkConfig> {
     let presence = |online| -> Result<Presence> {
         let payload = Bytes::from(PresenceMessage { boot, online }.encode().part("making the presence message")?);
-        Ok(Presence { topic: Topic::Presence(node).to_string(), payload })
+        Ok(Presence { topic: Topic::Presence(shop.node).to_string(), payload })
     };
     Ok(LinkConfig {
-        brokers: config.hub_mqtt.clone(),
-        tls: None,
-        credentials: credentials(config)?,
-        client_id: process_client_id(node, boot),
-        subscriptions: node_subscriptions(node),
+        brokers: shop.brokers.clone(),
+        tls,
+        credentials: shop.credentials(config)?,
+        client_id: process_client_id(shop.node, boot),
+        subscriptions: node_subscriptions(shop.node),
         will: Some(presence(false)?),
         online: Some(presence(true)?),
         keep_alive: KEEP_ALIVE,
@@ -193,17 +130,17 @@ pub(crate) fn database(data: &DataDir) -> Result<Database> {
 
 /// Makes the node as its commands see it. Blocks.
 pub(crate) fn open(
-    config: &Config,
+    (config, shop): (&Config, &Shop),
     data: &DataDir,
     storage: Storage,
     (key, machine): (SigningKey, Option<[u8; 16]>),
     (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
 ) -> Result<App> {
-    let (identity, calendar) = identity(config)?;
+    let identity = Identity { store: shop.store, node: shop.node, described: shop.described.clone() };
     let app = App {
         identity: Arc::new(identity),
         machine,
-        calendar: Arc::new(calendar),
+        calendar: Arc::new(shop.calendar.clone()),
         clock,
         entropy,
         readers: storage.readers,
@@ -225,6 +162,9 @@ pub(crate) fn open(
     }
     let describing = app.clone();
     app.writer.run_blocking("describe", move |tx| describe(&describing, tx)).part("describing the store")?;
+    if let Some(menu) = &shop.menu {
+        bundle::take_in(&app, menu);
+    }
     catalog::refresh(&app).part("reading the menu")?;
     app.check_files().part("looking for the database")?;
     Ok(app)
@@ -233,13 +173,14 @@ pub(crate) fn open(
 /// As [`open`], on a thread that may block.
 async fn opened(
     config: &Config,
+    shop: Shop,
     data: DataDir,
-    key: SigningKey,
+    (key, machine): (SigningKey, Option<[u8; 16]>),
     time_and_chance: (Arc<dyn Clock>, Arc<dyn Entropy>),
 ) -> Result<(DataDir, App)> {
     let config = config.clone();
     let opening = tasks::blocking(move || {
-        let app = open(&config, &data, storage(&data)?, (key, fingerprint()), time_and_chance)?;
+        let app = open((&config, &shop), &data, storage(&data)?, (key, machine), time_and_chance)?;
         Ok((data, app))
     });
     opening.await.part("opening the database")?
@@ -314,8 +255,13 @@ impl Node {
         let data = DataDir::open(&config.data).part("taking the data folder")?;
         let auth = TokenAuth::open(data.path(), &*entropy).part("opening the token file")?;
         let machine = Machine { key: signing_key(&data, &*entropy)?, boot: entropy.next_u64() };
-        let link_config = link_config(config, machine.boot)?;
-        let (data, app) = opened(config, data, machine.key.clone(), (clock, entropy.clone())).await?;
+        let (shop, fingerprint) = (Shop::read(config)?, fingerprint());
+        let whom = shop.member(machine.key.clone(), fingerprint);
+        let desk = whom.map(|whom| Desk::open(whom, data.path(), clock.clone(), entropy.clone())).transpose();
+        let desk = desk.part("opening the node's certificate")?;
+        let link_config = link_config(config, &shop, machine.boot, desk.as_ref().map(Desk::link_tls))?;
+        let (data, app) =
+            opened(config, shop, data, (machine.key.clone(), fingerprint), (clock, entropy.clone())).await?;
 
         let feed = http::Feed::open(app.clone()).await.part("reading the journal")?;
         let server = BoundServer::bind(config.http).await.part("listening")?;
@@ -327,6 +273,10 @@ impl Node {
         let tasks = TaskGroup::new();
         tasks.spawn("metrics", |stop| metrics_upkeep(metrics, stop));
         tasks.spawn("feed", |stop| feed.run(stop));
+        if let Some(desk) = desk {
+            let keeper = Keeper::new(desk, app.clone(), link_config.clone());
+            tasks.spawn("identity", |stop| keeper.run(stop));
+        }
         let (link, publisher, events) = Link::new(link_config, entropy);
         let sync = SyncTask::new(app.clone(), machine, publisher);
         if let Some(path) = &config.guard {
@@ -346,7 +296,8 @@ impl Node {
             // On a full disk a shop reads on, and repeats what it answered; only tools on this machine look for the file.
             tracing::warn!(error = &error as &dyn std::error::Error, "endpoints.json could not be written");
         }
-        tracing::info!(store.id = config.store, %http, "store {} serves its tills at {http}", config.store);
+        let store = app.identity.store;
+        tracing::info!(store.id = %store, %http, "store {store} serves its tills at {http}");
         Ok(Self { tasks, app, http, _data: data })
     }
 

@@ -173,6 +173,28 @@ pub fn write_secret(path: &Path, content: &[u8]) -> Result<(), FileError> {
     write_with_mode(path, content, MODE_SECRET)
 }
 
+/// Gives a whole file another name in its folder, in the place of what has that name: also after a power cut there is the
+/// one or the other.
+///
+/// # Errors
+/// [`FileError::Write`].
+pub fn rename_durably(from: &Path, to: &Path) -> Result<(), FileError> {
+    let renamed = fs::rename(from, to).and_then(|()| sync_folder_of(to));
+    renamed.map_err(|source| FileError::Write { path: to.to_owned(), source })
+}
+
+/// Removes a file, if there is one: it does not come back with a power cut.
+///
+/// # Errors
+/// [`FileError::Write`].
+pub fn remove_durably(path: &Path) -> Result<(), FileError> {
+    let removed = match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => sync_folder_of(path),
+    };
+    removed.map_err(|source| FileError::Write { path: path.to_owned(), source })
+}
+
 /// Reads a text file, or tells that there is none.
 ///
 /// # Errors
@@ -242,6 +264,11 @@ fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     draft.write_all(content)?;
     draft.sync_all()?;
     fs::rename(&draft_path, path)?;
+    sync_folder_of(path)
+}
+
+/// What a folder lists is on the disk only when the folder is.
+fn sync_folder_of(path: &Path) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(folder)?.sync_all()
 }
@@ -264,6 +291,21 @@ mod tests {
         write_atomic(&path, b"new").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_takes_the_place_of_another_and_is_removed_once() {
+        let dir = TempDir::new().unwrap();
+        let (new, current) = (dir.path().join("new"), dir.path().join("current"));
+        fs::write(&new, "new").unwrap();
+        fs::write(&current, "old").unwrap();
+        rename_durably(&new, &current).unwrap();
+        assert_eq!((new.exists(), read_text(&current).unwrap().as_deref()), (false, Some("new")));
+        assert!(matches!(rename_durably(&new, &current), Err(FileError::Write { .. })));
+        remove_durably(&current).unwrap();
+        remove_durably(&current).unwrap();
+        assert!(!current.exists());
+        assert!(matches!(remove_durably(dir.path()), Err(FileError::Write { .. })));
     }
 
     #[test]

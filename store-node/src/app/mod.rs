@@ -2,7 +2,9 @@
 
 pub(crate) mod audit;
 pub(crate) mod books;
+pub(crate) mod bundle;
 pub(crate) mod catalog;
+pub(crate) mod enrolment;
 pub(crate) mod error;
 pub(crate) mod imports;
 pub(crate) mod life;
@@ -29,6 +31,7 @@ use percolate_runtime::storage::StorageError;
 use crate::store::file::{NodeReaders, NodeWriter};
 use crate::store::journal;
 use crate::store::lives::{self, Life};
+pub(crate) use enrolment::Enrolment;
 use error::AppError;
 pub(crate) use present::{FOLLOW_EVERY, FileIdentity, Halted, LinkState, Notice, Present};
 

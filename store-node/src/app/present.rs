@@ -9,13 +9,19 @@ use std::time::Duration;
 
 use percolate_common::domain::catalog::Catalog;
 use percolate_common::journal::JournalId;
+use percolate_common::time::UtcMillis;
 use percolate_common::wire::session::ACK_PARKED_MAX;
-use tokio::sync::broadcast;
+use percolate_runtime::tls::TlsTrouble;
+use tokio::sync::{broadcast, watch};
 
+use super::enrolment::Enrolment;
 use crate::guard::GuardState;
 
 /// Notices that wait for a slow listener; the oldest are dropped for it, and it is told.
 const NOTICES_MAX: usize = 256;
+
+/// Two clocks that differ by no more agree, in milliseconds.
+const AGREED_MS_MAX: i64 = 5 * 60 * 1_000;
 
 /// Who follows the journal hears at once of a commit after a pause, and of a stream of commits so often: to look after
 /// each would take the cores from the next sale, at more cost than the sale itself.
@@ -39,6 +45,8 @@ pub(crate) enum LinkState {
     Down = 0,
     Up = 1,
     Refused = 2,
+    /// The box has no certificate, and no link is tried.
+    NotEnrolled = 3,
 }
 
 impl LinkState {
@@ -47,6 +55,7 @@ impl LinkState {
             Self::Down => "down",
             Self::Up => "up",
             Self::Refused => "refused",
+            Self::NotEnrolled => "not_enrolled",
         }
     }
 }
@@ -90,6 +99,12 @@ pub(crate) struct Present {
     halted: RwLock<Option<Halted>>,
     /// Absent without a guard file.
     guard: RwLock<Option<GuardState>>,
+    /// Absent on a box that no bundle has made.
+    enrolment: RwLock<Option<Enrolment>>,
+    /// What the link was last told of a certificate, until it is up.
+    trouble: watch::Sender<Option<TlsTrouble>>,
+    /// The hub's time when the two clocks last agreed; 0 before.
+    agreed_ms: AtomicI64,
     link: AtomicU8,
     compared: AtomicBool,
     skew_ms: AtomicI64,
@@ -110,6 +125,9 @@ impl Default for Present {
             catalog: RwLock::default(),
             halted: RwLock::default(),
             guard: RwLock::default(),
+            enrolment: RwLock::default(),
+            trouble: watch::Sender::default(),
+            agreed_ms: AtomicI64::new(0),
             link: AtomicU8::new(LinkState::Down as u8),
             compared: AtomicBool::new(false),
             skew_ms: AtomicI64::new(0),
@@ -165,6 +183,7 @@ impl Present {
         match self.link.load(Ordering::Relaxed) {
             1 => LinkState::Up,
             2 => LinkState::Refused,
+            3 => LinkState::NotEnrolled,
             _down => LinkState::Down,
         }
     }
@@ -180,9 +199,39 @@ impl Present {
         self.compared.load(Ordering::Relaxed).then(|| self.skew_ms.load(Ordering::Relaxed))
     }
 
-    pub(crate) fn set_skew_ms(&self, skew_ms: i64) {
+    /// The hub has said what time it is.
+    pub(crate) fn set_skew(&self, theirs: UtcMillis, ours: UtcMillis) {
+        let skew_ms = theirs.get().saturating_sub(ours.get());
         self.skew_ms.store(skew_ms, Ordering::Relaxed);
         self.compared.store(true, Ordering::Relaxed);
+        if skew_ms.abs() <= AGREED_MS_MAX {
+            self.agreed_ms.store(theirs.get(), Ordering::Relaxed);
+        }
+    }
+
+    /// A time that the hub and this box agreed upon: it is past.
+    pub(crate) fn agreed(&self) -> Option<UtcMillis> {
+        Some(self.agreed_ms.load(Ordering::Relaxed)).filter(|agreed| *agreed > 0).map(UtcMillis::new)
+    }
+
+    /// How it stands with the certificate; none on a box that no bundle has made.
+    pub(crate) fn enrolment(&self) -> Option<Enrolment> {
+        self.enrolment.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Keeps how it stands with the certificate, and gives back how it stood before.
+    pub(crate) fn set_enrolment(&self, enrolment: Enrolment) -> Option<Enrolment> {
+        self.enrolment.write().unwrap_or_else(PoisonError::into_inner).replace(enrolment)
+    }
+
+    /// What the link is told of certificates, and when that changes.
+    pub(crate) fn troubles(&self) -> watch::Receiver<Option<TlsTrouble>> {
+        self.trouble.subscribe()
+    }
+
+    /// The link was told something of a certificate; or it is up, or shows another one, and what was told counts no more.
+    pub(crate) fn set_trouble(&self, trouble: Option<TlsTrouble>) {
+        self.trouble.send_if_modified(|told| std::mem::replace(told, trouble) != trouble);
     }
 
     /// What the hub cannot read of the node's journals, as it last said.
@@ -249,6 +298,19 @@ mod tests {
     use percolate_common::journal::{AuthorId, Incarnation, StreamKind};
 
     use super::*;
+
+    #[test]
+    fn a_time_is_past_for_good_only_if_both_clocks_agree() {
+        let present = Present::default();
+        let at = |ms| UtcMillis::new(1_795_000_000_000 + ms);
+        assert_eq!(present.agreed(), None);
+        present.set_skew(at(AGREED_MS_MAX + 1), at(0));
+        assert_eq!((present.agreed(), present.skew_ms()), (None, Some(AGREED_MS_MAX + 1)));
+        present.set_skew(at(0), at(AGREED_MS_MAX));
+        assert_eq!(present.agreed(), Some(at(0)));
+        present.set_skew(at(9), at(AGREED_MS_MAX + 10));
+        assert_eq!(present.agreed(), Some(at(0)));
+    }
 
     #[test]
     fn an_event_that_the_hub_cannot_read_is_counted_once_and_until_the_hub_says_otherwise() {

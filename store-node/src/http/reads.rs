@@ -19,7 +19,7 @@ use crate::app::error::AppError;
 use crate::app::present::ParkedThere;
 use crate::app::reports::{self, DayAnswer, StockRow};
 use crate::app::tickets::TicketAnswer;
-use crate::app::{App, Halted};
+use crate::app::{App, Enrolment, Halted};
 use crate::guard::GuardState;
 use crate::store::lives::{self, Life};
 use crate::store::{journal, repair};
@@ -52,7 +52,7 @@ pub(super) struct NodeAnswer {
     version: &'static str,
     /// The menu that it sells; none before one has come.
     catalog_revision: Option<u32>,
-    /// `up`, `down` or `refused`.
+    /// `up`, `down`, `refused`, or `not_enrolled` while it has no certificate and tries none.
     #[schema(value_type = String)]
     link: &'static str,
     /// The hub's clock less its own, once compared.
@@ -68,6 +68,8 @@ pub(super) struct NodeAnswer {
     halted: Option<Halted>,
     /// The file of `--guard` and whether it is kept; null without one. It sells on in any case.
     guard: Option<GuardState>,
+    /// The certificate by which head office knows it; null on a box that no bundle has made. It sells on in any case.
+    identity: Option<Enrolment>,
 }
 
 /// A life of the node's database: another one begins where two boxes might otherwise write the same journal.
@@ -195,6 +197,7 @@ pub(super) async fn node(State(app): State<App>, _actor: Actor) -> Result<Json<N
         repair: (left > 0).then_some(RepairAnswer { left }),
         halted: app.present.halted(),
         guard: app.present.guard(),
+        identity: app.present.enrolment(),
     }))
 }
 

@@ -8,7 +8,7 @@ use percolate_common::wire::WireError;
 use percolate_common::wire::envelope::Batch;
 use percolate_common::wire::session::{FromHub, FromNode, Nudge};
 use percolate_common::wire::topic::Topic;
-use percolate_runtime::mqtt::{LinkEvent, Publisher};
+use percolate_runtime::mqtt::{DownReason, LinkEvent, Publisher};
 
 use super::session::{Machine, Session};
 use crate::app::App;
@@ -96,8 +96,14 @@ impl Exchange {
 
     fn link_event(&mut self, event: LinkEvent, now: Duration) -> Result<(), SyncError> {
         match event {
-            LinkEvent::Up => self.link_up(now),
+            LinkEvent::Up => {
+                self.app.present.set_trouble(None);
+                self.link_up(now);
+            }
             LinkEvent::Down { reason } => {
+                if let DownReason::Certificate { trouble } = reason {
+                    self.app.present.set_trouble(Some(trouble));
+                }
                 tracing::debug!(reason = %reason, "the link to the hub is down: {reason}");
                 self.session.link_down(&self.app);
             }

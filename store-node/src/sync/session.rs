@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use percolate_common::journal::{Head, Incarnation, JournalId, SigningKey};
 use percolate_common::sync::greeting::Greeting;
 use percolate_common::sync::outbound::{Outbound, SendFrom};
+use percolate_common::time::UtcMillis;
 use percolate_common::wire::envelope::Batch;
 use percolate_common::wire::session::{Ack, FromHub, FromNode, Hello, Position, Resend, SignedHead};
 use percolate_common::wire::{BATCH_EVENTS_MAX, BODY_BYTES_MAX, WIRE_VERSION, WIRE_VERSION_MIN};
@@ -213,7 +214,7 @@ impl Session {
         let in_session = self.greeting.session() == Some(ack.session);
         let Some(id) = ack.position.journal().filter(|_| in_session) else { return Ok(()) };
         let Some(before) = self.outbound.acked_seq(id) else { return Ok(()) };
-        app.present.set_skew_ms(ack.reader_ms.saturating_sub(app.clock.now().get()));
+        app.present.set_skew(UtcMillis::new(ack.reader_ms), app.clock.now());
         self.outbound.acked(id, ack.position.seq(), now);
         let seq = self.outbound.acked_seq(id).unwrap_or(before);
         self.totals.acked(id, seq);
@@ -390,7 +391,6 @@ fn read_down_batch(app: &App, tx: &ReadTx<'_>, send: SendFrom, session: u64) -> 
 mod tests {
     use percolate_common::ids::NodeId;
     use percolate_common::journal::{AuthorId, StreamKind};
-    use percolate_common::time::UtcMillis;
 
     use super::*;
 

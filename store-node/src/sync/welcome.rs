@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use percolate_common::domain::event::LifeReason;
 use percolate_common::journal::{JournalId, StreamKind};
+use percolate_common::time::UtcMillis;
 use percolate_common::wire::WIRE_VERSION;
 use percolate_common::wire::session::{ACK_PARKED_MAX, Position, Verdict, Welcome};
 
@@ -60,7 +61,7 @@ impl Session {
                 return Ok(());
             }
         };
-        app.present.set_skew_ms(welcome.hub_ms.saturating_sub(app.clock.now().get()));
+        app.present.set_skew(UtcMillis::new(welcome.hub_ms), app.clock.now());
         app.present.set_parked(parked_there(app, welcome));
         let mut survey = app.readers.read(|tx| survey_of(app, tx, &welcome.positions))?;
         if !survey.unknown.is_empty() {

@@ -62,7 +62,7 @@ async fn a_sale_lands_on_the_day_of_the_shops_wall_also_in_both_nights_of_change
 #[tokio::test]
 async fn a_shop_that_cuts_over_at_midnight_elsewhere_has_its_own_days() {
     let (mut node, mut hub) = TestNode::prepare_with_hub().await;
-    (node.config.zone, node.config.cutover_hour) = ("Asia/Tokyo".to_owned(), 0);
+    (node.config.zone, node.config.cutover_hour) = (Some("Asia/Tokyo".to_owned()), 0);
     node.open_selling(&mut hub).await;
     for (at_ms, day) in [(NOON_MS + 3 * HOUR_MS - 1, "2026-11-23"), (NOON_MS + 3 * HOUR_MS, "2026-11-24")] {
         node.clock.set(at_ms);

@@ -80,9 +80,9 @@ async fn a_program_that_is_told_to_stop_ends_well_and_what_it_sold_is_there() {
 async fn a_folder_of_another_store_or_node_is_refused_and_left_as_it_was() {
     let mut node = TestNode::lonely().await;
     let before = node.stop().await;
-    let store = refusal(&mut node, |config| config.store = 2).await;
+    let store = refusal(&mut node, |config| config.store = Some(2)).await;
     assert!(store.contains("this database belongs to store 1, not to store 2: point --data at"), "{store}");
-    let other = refusal(&mut node, |config| config.node = 12).await;
+    let other = refusal(&mut node, |config| config.node = Some(12)).await;
     assert!(other.contains("this database belongs to node 11, not to node 12: point --data at"), "{other}");
     node.open().await;
     let after = node.stop().await;
@@ -146,10 +146,10 @@ async fn a_file_that_is_no_database_is_refused_and_left_as_it_was() {
 async fn a_configuration_that_cannot_be_is_refused_by_name() {
     let mut node = TestNode::prepare();
     let changes: [(&str, Change); 9] = [
-        ("time zone \"Mars/Olympus\" is not known", |config| config.zone = "Mars/Olympus".to_owned()),
+        ("time zone \"Mars/Olympus\" is not known", |config| config.zone = Some("Mars/Olympus".to_owned())),
         ("cut-over hour 13 is not usable", |config| config.cutover_hour = 13),
-        ("reading --currency failed", |config| config.currency = "dollars".to_owned()),
-        ("--name must have 1 to 80 bytes", |config| config.name = "a\nb".to_owned()),
+        ("reading --currency failed", |config| config.currency = Some("dollars".to_owned())),
+        ("--name must have 1 to 80 bytes", |config| config.name = Some("a\nb".to_owned())),
         ("--http 0.0.0.0:0 is not a loopback address", |config| config.http = "0.0.0.0:0".parse().unwrap()),
         ("others (its mode is 644): chmod o= ", |config| {
             config.hub_password_file = Some(password_file(config.data.parent().unwrap(), 0o644));
@@ -157,12 +157,12 @@ async fn a_configuration_that_cannot_be_is_refused_by_name() {
         (
             "--hub-mqtt 192.0.2.1:1883 is not on this machine, and the password would be sent there in the clear",
             |config| {
-                config.hub_mqtt = "127.0.0.1:1,192.0.2.1:1883".parse().unwrap();
+                config.hub_mqtt = Some("127.0.0.1:1,192.0.2.1:1883".parse().unwrap());
                 config.hub_password_file = Some(password_file(config.data.parent().unwrap(), 0o600));
             },
         ),
         ("reading --hub-password-file failed: could not read", |config| {
-            config.hub_mqtt = "192.0.2.1:1883".parse().unwrap();
+            config.hub_mqtt = Some("192.0.2.1:1883".parse().unwrap());
             config.plain_network = true;
             config.hub_password_file = Some(config.data.join("none"));
         }),
@@ -188,7 +188,7 @@ async fn a_store_describes_itself_at_its_first_start_and_when_it_changes() {
     let mut node = TestNode::lonely().await;
     node.restart().await;
     node.stop().await;
-    node.config.name = "Virginia-Highland North".to_owned();
+    node.config.name = Some("Virginia-Highland North".to_owned());
     node.open().await;
     node.restart().await;
     let books = node.stop().await;

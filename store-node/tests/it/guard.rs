@@ -120,7 +120,8 @@ async fn the_guard_file_of_another_node_is_left_as_it_is() {
     let guard = node.till().get("/v1/node").await["guard"].clone();
     assert_eq!(guard["state"], "of_another_node");
     let detail = guard["detail"].as_str().unwrap();
-    let told = format!("{} is the guard file of node 4711, and this is node {}", path.display(), node.config.node);
+    let told =
+        format!("{} is the guard file of node 4711, and this is node {}", path.display(), node.config.node.unwrap());
     assert!(detail.starts_with(&told) && detail.contains("left as it is"), "{detail}");
     sell(&node.till(), "sale-4").await;
     node.stop().await;

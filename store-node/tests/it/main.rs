@@ -13,6 +13,8 @@ mod days;
 #[cfg(test)]
 mod disk;
 #[cfg(test)]
+mod enrolment;
+#[cfg(test)]
 mod exchange;
 #[cfg(test)]
 mod feed;
@@ -23,6 +25,8 @@ mod groups;
 #[cfg(test)]
 mod guard;
 #[cfg(test)]
+mod installed;
+#[cfg(test)]
 mod lives;
 #[cfg(test)]
 mod marks;
@@ -30,6 +34,8 @@ mod marks;
 mod menu;
 #[cfg(test)]
 mod openapi;
+#[cfg(test)]
+mod renewal;
 #[cfg(test)]
 mod selling;
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! A box of a shop: a computer, its disk, and the process on it, if one runs.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
@@ -82,14 +81,16 @@ impl ShopBox {
         machine.copy_from_slice([self.machine.to_be_bytes(), self.machine.to_le_bytes()].concat().as_slice());
         let config = Config {
             data: self.folder.clone(),
-            store: 1 + u32::try_from(self.shop)?,
-            node: node_of(self.shop).get(),
-            name: format!("Shop {}", self.shop + 1),
-            zone: "America/New_York".to_owned(),
-            currency: "USD".to_owned(),
+            site: None,
+            store: Some(1 + u32::try_from(self.shop)?),
+            node: Some(node_of(self.shop).get()),
+            name: Some(format!("Shop {}", self.shop + 1)),
+            zone: Some("America/New_York".to_owned()),
+            currency: Some("USD".to_owned()),
             cutover_hour: 4,
             http: ([127, 0, 0, 1], 0).into(),
-            hub_mqtt: SocketAddr::from(([127, 0, 0, 1], 1)).into(),
+            hub_mqtt: None,
+            hub_https: Vec::new(),
             hub_password_file: None,
             plain_network: false,
             guard: None,

@@ -71,6 +71,11 @@ impl TestHub {
         self.hello().await
     }
 
+    /// Takes another connection of the node beside the present one.
+    pub(crate) async fn meet(&self) -> Connection {
+        Connection::accept(&self.listener).await
+    }
+
     /// What the node said of itself when it connected.
     pub(crate) fn connect_packet(&self) -> &[u8] {
         &self.connection.as_ref().unwrap().connect

@@ -1,14 +1,19 @@
-//! What the tests stand on: a node in a scratch folder, a hub played by hand, readers of the node's books, waiting with
+//! What the tests stand on: a node in a scratch folder, a hub played by hand, a chain whose
+//! CA and door a test has in hand, readers of the node's books, waiting with
 //! a deadline.
 
+pub(crate) mod chain;
 pub(crate) mod disk;
+pub(crate) mod door;
 pub(crate) mod feed;
 pub(crate) mod http;
 pub(crate) mod hub;
+pub(crate) mod installed;
 pub(crate) mod journal;
 pub(crate) mod menu;
 pub(crate) mod mqtt;
 pub(crate) mod node;
+pub(crate) mod office;
 pub(crate) mod program;
 pub(crate) mod schema;
 

@@ -36,6 +36,10 @@ const NOWHERE: &str = "127.0.0.1:1";
 pub(crate) struct TestClock(AtomicI64);
 
 impl TestClock {
+    pub(crate) fn at(now_ms: i64) -> Arc<Self> {
+        Arc::new(Self(AtomicI64::new(now_ms)))
+    }
+
     pub(crate) fn set(&self, now_ms: i64) {
         self.0.store(now_ms, Ordering::Relaxed);
     }
@@ -68,7 +72,7 @@ impl TestNode {
         Self {
             node: None,
             config: config(&folder.path().join("data"), NOWHERE),
-            clock: Arc::new(TestClock(AtomicI64::new(NOON_MS))),
+            clock: TestClock::at(NOON_MS),
             starts: 0,
             _folder: folder,
         }
@@ -77,7 +81,7 @@ impl TestNode {
     /// As [`TestNode::prepare`], with a hub that listens.
     pub(crate) async fn prepare_with_hub() -> (Self, TestHub) {
         let (mut node, hub) = (Self::prepare(), TestHub::listen().await);
-        node.config.hub_mqtt = hub.address().into();
+        node.config.hub_mqtt = Some(hub.address().into());
         (node, hub)
     }
 
@@ -162,14 +166,16 @@ impl TestNode {
 pub(crate) fn config(data: &Path, hub_mqtt: &str) -> Config {
     Config {
         data: data.to_owned(),
-        store: STORE,
-        node: NODE,
-        name: "Virginia-Highland".to_owned(),
-        zone: "America/New_York".to_owned(),
-        currency: "USD".to_owned(),
+        site: None,
+        store: Some(STORE),
+        node: Some(NODE),
+        name: Some("Virginia-Highland".to_owned()),
+        zone: Some("America/New_York".to_owned()),
+        currency: Some("USD".to_owned()),
         cutover_hour: 4,
         http: "127.0.0.1:0".parse().unwrap(),
-        hub_mqtt: hub_mqtt.parse().unwrap(),
+        hub_mqtt: Some(hub_mqtt.parse().unwrap()),
+        hub_https: Vec::new(),
         hub_password_file: None,
         plain_network: false,
         guard: None,

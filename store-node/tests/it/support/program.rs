@@ -114,13 +114,13 @@ impl Program {
     pub(crate) fn start(config: &Config) -> Self {
         let words = [
             ("--data", config.data.display().to_string()),
-            ("--store", config.store.to_string()),
-            ("--node", config.node.to_string()),
-            ("--name", config.name.clone()),
-            ("--zone", config.zone.clone()),
-            ("--currency", config.currency.clone()),
+            ("--store", config.store.unwrap().to_string()),
+            ("--node", config.node.unwrap().to_string()),
+            ("--name", config.name.clone().unwrap()),
+            ("--zone", config.zone.clone().unwrap()),
+            ("--currency", config.currency.clone().unwrap()),
             ("--http", config.http.to_string()),
-            ("--hub-mqtt", config.hub_mqtt.to_string()),
+            ("--hub-mqtt", config.hub_mqtt.as_ref().unwrap().to_string()),
             ("--disk-reserve-bytes", config.disk_reserve_bytes.to_string()),
         ];
         let mut command = Command::new(env!("CARGO_BIN_EXE_store-node"));
