@@ -11,6 +11,7 @@ mod golden_month;
 mod kills;
 mod mosquitto;
 mod moving;
+mod new_shop;
 mod past_sales;
 mod prove;
 mod put_back;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use percolate_common::entropy::Entropy;
 use percolate_common::identity::bundle::ChainV1;
+use percolate_common::identity::certificate::Certificate;
 use percolate_common::identity::code::Code;
 use percolate_common::identity::names::{ChainId, HubName, Principal};
 use percolate_common::identity::pem::{Label, encode};
@@ -13,7 +14,7 @@ use percolate_common::time::UtcMillis;
 use percolate_runtime::enrolment::root_hash;
 use percolate_runtime::files::{SecretError, read_secret_text};
 use percolate_runtime::pki::{
-    Authority, BUNDLE_KEY_FILE, CertificateDer, PkiError, SanName, Usage, Wanted, chain_file, new_key,
+    Authority, BUNDLE_KEY_FILE, CertificateDer, ContentError, PkiError, SanName, Usage, Wanted, chain_file, new_key,
 };
 use percolate_runtime::seal::{CloseError, SealKey, SealKeyError};
 
@@ -150,6 +151,13 @@ impl Issuer {
         let client_wanted = Wanted { addresses: &[], ..wanted(&client, Usage::Client) };
         let certificates = self.authority.issue(&client_wanted)?;
         let lan_certificates = self.authority.issue(&wanted(&server, Usage::Server))?;
+        // Certificates tell time in seconds, and none outlives the CA.
+        let leaf = certificates.first().map(|leaf| Certificate::read(leaf));
+        let leaf = leaf.transpose().map_err(|source| PkiError::Content {
+            path: PathBuf::from(principal.common_name()),
+            source: ContentError::Certificate(source),
+        })?;
+        let until = leaf.map_or(until, |leaf| leaf.not_after);
         Ok(Made { serial: client, from, until, certificates, lan_certificates })
     }
 
@@ -169,10 +177,9 @@ impl Issuer {
         (now, entropy): (UtcMillis, &dyn Entropy),
     ) -> Result<OwnServer, PkiError> {
         let key = new_key(entropy)?;
-        let name: HubName = name.parse().map_err(|source| PkiError::Content {
-            path: PathBuf::from(name),
-            source: percolate_runtime::pki::ContentError::Chain(source),
-        })?;
+        let name: HubName = name
+            .parse()
+            .map_err(|source| PkiError::Content { path: PathBuf::from(name), source: ContentError::Chain(source) })?;
         let (principal, serial) = (Principal::Hub(name), Serial::draw(entropy));
         let certificates = self.authority.issue(&Wanted {
             principal: &principal,

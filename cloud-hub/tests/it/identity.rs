@@ -131,6 +131,8 @@ async fn a_box_that_knows_its_code_is_let_in_and_another_one_is_not() {
     assert_eq!((content.code.as_str(), content.chain.https.len()), (code.as_str(), 1));
     assert_eq!(content.site.staff.first().and_then(|staff| staff.pin.as_deref()), Some("2468"));
 
+    // Certificates tell time in seconds, clocks do not.
+    hub.clock.move_on(Duration::from_millis(1_234));
     let first = TestBox::new(&hub, &content, 1);
     let answer = first.enrol(&hub, &code).await.unwrap();
     let leaf = Certificate::read(&answer.issued.certificates[0].0).unwrap();

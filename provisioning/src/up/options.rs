@@ -23,6 +23,7 @@ pub struct UpOptions {
     /// The chain, as it stands on the bundle's sheet: QCPT-GGY1-... Without it the first bundle on a box is believed
     #[arg(long, value_name = "FINGERPRINT")]
     pub chain: Option<Fingerprint>,
+    /// Where the shop's files go.
     #[command(flatten)]
     pub place: PlaceOptions,
     /// How its server runs: under systemd, or as a process of its own until the machine stops
@@ -34,6 +35,7 @@ pub struct UpOptions {
 /// Look at this machine, and say whether a shop can sell on it.
 #[derive(Debug, Clone, Args)]
 pub struct PreflightOptions {
+    /// Where the shop's files go.
     #[command(flatten)]
     pub place: PlaceOptions,
 }

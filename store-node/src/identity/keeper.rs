@@ -208,7 +208,15 @@ impl Keeper {
         let failures = tries.failures().saturating_add(FAILURES_BEFORE);
         let retry = jittered_delay(failures, RETRY_MAX, &*self.desk.entropy);
         let retry_ms = i64::try_from(retry.as_millis()).unwrap_or(i64::MAX);
-        self.known.ended(step, ended.as_ref().map(|()| ()), now, retry_ms);
+        self.known.ended(
+            step,
+            match &ended {
+                Ok(()) => Ok(()),
+                Err(failure) => Err(failure),
+            },
+            now,
+            retry_ms,
+        );
         self.note();
         self.failed = ended.err().map(|failure| {
             let code = failure.code();

@@ -73,7 +73,7 @@ async fn a_certificate_is_renewed_at_two_thirds_and_relied_upon_only_once_it_was
 
 #[tokio::test]
 async fn a_renewal_that_fails_leaves_all_as_it_was_and_is_tried_again() {
-    let mut shop = Shop::enrolled().await;
+    let shop = Shop::enrolled().await;
     let first = shop.current();
     shop.office.next([Manner::Lose, Manner::ForAnotherKey]);
     shop.on_day(61);

@@ -2,6 +2,7 @@
 
 mod balancer;
 mod feed;
+pub mod head_office;
 mod http;
 pub mod large;
 mod process;

@@ -23,9 +23,10 @@ use percolate_runtime::enrolment::{
 };
 use percolate_runtime::http::problem::Problem;
 use percolate_runtime::http::server::BoundServer;
+use percolate_runtime::http::tls::HttpsLimits;
 use percolate_runtime::pki::{Usage, new_key};
 use percolate_runtime::tasks::TaskGroup;
-use percolate_runtime::tls::{Clients, HandshakeLimits, OwnCertificate, server_config};
+use percolate_runtime::tls::{Clients, OwnCertificate, server_config};
 
 use super::chain::{DAY_MS, TestChain, node};
 use super::eventually;
@@ -78,7 +79,7 @@ impl Office {
         let desk = Desk { chain: chain.clone(), book: Arc::new(Mutex::new(book)) };
         let config = server_config(shown, &chain.roots(), Clients::None, chain.tls_clock()).unwrap();
         let at = "127.0.0.1:0".parse().unwrap();
-        let server = BoundServer::bind_tls(at, config, HandshakeLimits::default()).await.unwrap();
+        let server = BoundServer::bind_tls(at, config, HttpsLimits::default()).await.unwrap();
         let address = server.address();
         let routes = Router::new().route(ENROLMENTS_PATH, post(enrol)).route(RENEWALS_PATH, post(renew));
         let router = routes.with_state(desk.clone());
