@@ -20,6 +20,18 @@ pub struct Said {
     pub object: Value,
 }
 
+impl Said {
+    /// A field of the object, as text; empty if it is not there.
+    #[must_use]
+    pub fn says(&self, field: &str) -> String {
+        match self.object.get(field) {
+            Some(Value::String(text)) => text.clone(),
+            Some(other) => other.to_string(),
+            None => String::new(),
+        }
+    }
+}
+
 /// A head office with a chain of its own.
 #[derive(Debug)]
 pub struct HeadOffice {
@@ -37,7 +49,7 @@ impl HeadOffice {
         let (data, safe) = (scratch.join("hub"), scratch.join("safe"));
         let words = ["chain", "init", "--name", "Bytes & Brews", "--data", &path(&data), "--out", &path(&safe)];
         let founded = provision(&words)?;
-        ensure!(founded.exit == 0 && founded.object["outcome"] == "founded", "{founded:?}");
+        ensure!(founded.exit == 0 && founded.says("outcome") == "founded", "{founded:?}");
         let hub = Hub::start_with(scratch, Some(super::demo_menu()), &["--https", "127.0.0.1:0"]).await?;
         Ok(Self { scratch: scratch.to_owned(), hub })
     }
@@ -83,8 +95,8 @@ impl HeadOffice {
     /// If they cannot be had.
     pub fn devices(&self) -> Result<Vec<(u64, String)>> {
         let listed = provision(&["node", "list", "--hub", &self.named()])?;
-        let rows = listed.object["rows"].as_array().context("rows")?.clone();
-        let row = |row: &Value| Some((row["node"].as_u64()?, row["state"].as_str()?.to_owned()));
+        let rows = crate::books::list(&listed.object, "/rows")?.clone();
+        let row = |row: &Value| Some((row.get("node")?.as_u64()?, row.get("state")?.as_str()?.to_owned()));
         rows.iter().map(|it| row(it).context("a row")).collect()
     }
 }
@@ -140,7 +152,7 @@ impl NewBox {
     pub async fn state(&self) -> Result<Value> {
         let data = self.folder.join("data");
         let endpoints: Value = serde_json::from_slice(&std::fs::read(data.join("endpoints.json"))?)?;
-        let client = super::Client::new(endpoints["http"].as_str().context("http")?, &data)?;
+        let client = super::Client::new(&crate::books::text(&endpoints, "/http")?, &data)?;
         client.get("/v1/node").await
     }
 
@@ -168,7 +180,7 @@ impl NewBox {
     fn pid(&self) -> Option<Pid> {
         let endpoints = std::fs::read(self.folder.join("data/endpoints.json")).ok()?;
         let endpoints: Value = serde_json::from_slice(&endpoints).ok()?;
-        Pid::from_raw(i32::try_from(endpoints["pid"].as_i64()?).ok()?)
+        Pid::from_raw(i32::try_from(endpoints.get("pid")?.as_i64()?).ok()?)
     }
 
     /// Kills its server.
