@@ -11,6 +11,8 @@ use percolate_runtime::pki::{CertificateDer, SanName};
 use percolate_runtime::tasks::TaskGroup;
 use percolate_runtime::tls::{Clients, OwnCertificate, Roots, TlsClock, server_config};
 
+use utoipa::openapi::OpenApi;
+
 use crate::broker::Broker;
 use crate::config::IdentitySetting;
 use crate::hub::HubError;
@@ -26,13 +28,13 @@ const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// It is made anew after so much of its life.
 const RENEW_AFTER_MS: i64 = CERTIFICATE_MS / 3 * 2;
 
-/// Starts it; tells where it listens.
+/// Starts it; tells where it listens, and what it may be asked.
 pub(crate) async fn start(
     tasks: &TaskGroup,
     app: &Arc<IdentityApp>,
     (setting, broker): (&IdentitySetting, &Broker),
     context: &ServiceContext,
-) -> Result<SocketAddr, HubError> {
+) -> Result<(SocketAddr, OpenApi), HubError> {
     let names = setting.names.clone();
     let made = app.own_server(&names)?;
     let own = Arc::new(OwnCertificate::new(made.certificates, &made.key)?);
@@ -42,7 +44,8 @@ pub(crate) async fn start(
     let server = BoundServer::bind_tls(setting.https, config, HttpsLimits::default()).await?;
     let address = server.address();
     app.reached_at(addresses(setting, address, broker));
-    let router = harden(open_routes(app.clone()), context.entropy.clone());
+    let (routes, description) = open_routes(app.clone());
+    let router = harden(routes, context.entropy.clone());
     tasks.spawn("https", |stop| async move {
         if let Err(error) = server.serve(router, stop).await {
             tracing::error!(error = &error as &dyn std::error::Error, "the HTTPS server ended");
@@ -66,7 +69,7 @@ pub(crate) async fn start(
             }
         }
     });
-    Ok(address)
+    Ok((address, description))
 }
 
 fn root(app: &IdentityApp) -> Vec<CertificateDer<'static>> {

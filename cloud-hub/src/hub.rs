@@ -228,9 +228,10 @@ impl Hub {
             routers.push(sync::http::router(stores.context.journal.clone()));
         }
         let Stores { context, catalog, reporting, identity } = stores;
-        let mut https = None;
+        let (mut https, mut elsewhere) = (None, None);
         if let (Some(app), Some(setting)) = (&identity, &config.identity) {
-            https = Some(enrolling::start(&tasks, app, (setting, &broker), &context).await?);
+            let (address, description) = enrolling::start(&tasks, app, (setting, &broker), &context).await?;
+            (https, elsewhere) = (Some(address), Some(description));
         }
         let services = catalog.map(catalog::parts).into_iter().chain(reporting).chain(identity.map(identity::parts));
         for part in services {
@@ -241,7 +242,7 @@ impl Hub {
         }
         let checks = ready_checks(watched);
         let health = Health { checks, metrics: recorder };
-        let router = assemble(Surface { services: routers, auth, health, entropy });
+        let router = assemble(Surface { services: routers, elsewhere, auth, health, entropy });
         tasks.spawn("http", |stop| async move {
             if let Err(error) = server.serve(router, stop).await {
                 tracing::error!(error = &error as &dyn std::error::Error, "the HTTP server ended");

@@ -66,6 +66,8 @@ struct Description;
 pub struct Surface {
     /// The services' routes, all behind the token.
     pub services: Vec<ServiceRouter>,
+    /// What this program may be asked by another listener: described here, answered there.
+    pub elsewhere: Option<utoipa::openapi::OpenApi>,
     /// The token.
     pub auth: TokenAuth,
     /// Health and metrics, open to all.
@@ -92,6 +94,9 @@ pub fn assemble(surface: Surface) -> Router {
     let described = OpenApiRouter::with_openapi(Description::openapi());
     let (services, mut description) =
         surface.services.into_iter().fold(described, OpenApiRouter::merge).split_for_parts();
+    if let Some(elsewhere) = surface.elsewhere {
+        description.merge(elsewhere);
+    }
     let scheme = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
     description.components.get_or_insert_default().add_security_scheme(TOKEN_SCHEME, scheme);
     let open = Open {

@@ -7,9 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use percolate_common::ids::NodeId;
 use percolate_common::journal::Signature;
-use percolate_runtime::enrolment::{
-    Bytes, ENROLMENTS_PATH, EnrolmentAnswer, EnrolmentAsked, Issued, Octets, RENEWALS_PATH, RenewalAsked,
-};
+use percolate_runtime::enrolment::{Bytes, EnrolmentAnswer, EnrolmentAsked, Issued, Octets, RenewalAsked};
 use percolate_runtime::http::extract::{JsonBody, PathParams};
 use percolate_runtime::http::problem::Problem;
 use serde::{Deserialize, Serialize};
@@ -60,7 +58,7 @@ pub(super) async fn chain(State(app): State<Arc<IdentityApp>>) -> Json<Chain> {
 }
 
 /// Gives a box that knows a code its first certificate.
-#[utoipa::path(post, path = ENROLMENTS_PATH, tag = "identity", request_body = EnrolmentAsked,
+#[utoipa::path(post, path = "/v1/identity/enrolments", tag = "identity", request_body = EnrolmentAsked,
     responses((status = 201, description = "What the box was given", body = EnrolmentAnswer), Refused))]
 pub(super) async fn enrol(
     State(app): State<Arc<IdentityApp>>,
@@ -71,7 +69,7 @@ pub(super) async fn enrol(
 }
 
 /// Gives a box the certificate after the one that it has.
-#[utoipa::path(post, path = RENEWALS_PATH, tag = "identity", request_body = RenewalAsked,
+#[utoipa::path(post, path = "/v1/identity/renewals", tag = "identity", request_body = RenewalAsked,
     responses((status = 201, description = "What the box was given", body = Issued), Refused))]
 pub(super) async fn renew(
     State(app): State<Arc<IdentityApp>>,

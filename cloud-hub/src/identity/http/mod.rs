@@ -11,6 +11,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use percolate_runtime::enrolment::EnrolmentRefusal;
 use percolate_runtime::http::problem::Problem;
+use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -32,14 +33,14 @@ pub(super) fn router(app: Arc<IdentityApp>) -> ServiceRouter {
 }
 
 /// The routes of boxes, which have no token and show by themselves who they are: for a server of their own.
-pub fn open_routes(app: Arc<IdentityApp>) -> Router {
-    let routes = OpenApiRouter::new()
+pub fn open_routes(app: Arc<IdentityApp>) -> (Router, OpenApi) {
+    OpenApiRouter::new()
         .routes(routes!(boxes::chain))
         .routes(routes!(boxes::enrol))
         .routes(routes!(boxes::renew))
         .routes(routes!(boxes::accept))
-        .with_state(app);
-    routes.into()
+        .with_state(app)
+        .split_for_parts()
 }
 
 /// What a caller is told.

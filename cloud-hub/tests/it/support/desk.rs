@@ -56,6 +56,7 @@ impl Desk {
         };
         let mut parts = opened(folder.path(), |_, _| reporting::parts(&context)).unwrap();
         let surface = Surface {
+            elsewhere: None,
             services: vec![sync::http::router(journal.clone()), parts.router],
             auth: TokenAuth::open(folder.path(), &*entropy).unwrap(),
             health: Health { checks: Arc::new(Vec::new), metrics: install_metrics().unwrap() },
