@@ -82,7 +82,7 @@ pub struct Config {
     pub hub_mqtt: Option<BrokerAddresses>,
     /// Where the hub is asked for certificates, as https://HOST:PORT, with commas between several. If absent: as the file of
     /// --site says.
-    #[arg(long, value_name = "URL[,URL...]", value_delimiter = ',', requires = "site")]
+    #[arg(long, value_name = "URL[,URL...]", value_delimiter = ',', conflicts_with = "store")]
     pub hub_https: Vec<HttpsAddress>,
     /// A file of one line, the password of this node's account at the hub's broker; the account is called `n` and the
     /// node's number, as in n11. The file must not be readable by others. It is read at the start.

@@ -32,8 +32,8 @@ const SQL_WHY: &str = "SQL lives in store-node/src/store, hub */store, kernel/jo
 const ENGINE_WHY: &str = "the database crate lives in the runtime's database files and store-node/src/store; the hub names no \
                           engine, it takes percolate_runtime::storage";
 const TLS_WHY: &str = "TLS is set up in common/runtime/src/tls/ only, so that nobody leaves out a check";
-const STREET_WHY: &str =
-    "one-way street: http -> app -> store, sync -> app and store; only node.rs and main.rs see them all";
+const STREET_WHY: &str = "one-way street: http -> app -> store, sync -> app and store, identity -> app; only node.rs and \
+                          main.rs see them all";
 
 /// Where the database crate is lawful: not in the hub, whose tables may be on another engine.
 const ENGINE_PLACES: &[Place] = &[
@@ -159,9 +159,22 @@ const BANS: &[Ban] = &[
     street("crate::http", &["store-node/src/app/", "store-node/src/store/", "store-node/src/sync/"]),
     street("crate::sync", &["store-node/src/app/", "store-node/src/store/", "store-node/src/http/"]),
     street("crate::app", &["store-node/src/store/"]),
+    street("crate::http", &["store-node/src/identity/"]),
+    street("crate::sync", &["store-node/src/identity/"]),
+    street("crate::store", &["store-node/src/identity/"]),
+    street(
+        "crate::identity",
+        &["store-node/src/app/", "store-node/src/store/", "store-node/src/http/", "store-node/src/sync/"],
+    ),
     street(
         "crate::node",
-        &["store-node/src/app/", "store-node/src/store/", "store-node/src/http/", "store-node/src/sync/"],
+        &[
+            "store-node/src/app/",
+            "store-node/src/store/",
+            "store-node/src/http/",
+            "store-node/src/sync/",
+            "store-node/src/identity/",
+        ],
     ),
     street("crate::wire", &["common/src/domain/", "common/src/crdt/", "common/src/journal", "common/src/identity/"]),
     street(

@@ -125,6 +125,8 @@ impl Files {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]
@@ -132,6 +134,8 @@ mod tests {
         let data = tempfile::tempdir().unwrap();
         let files = Files::open(data.path()).unwrap();
         assert!(!files.has_code());
+        let mode = std::fs::metadata(data.path().join("identity")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
         let code = Code::draw(&percolate_common::entropy::SeededEntropy::new(1));
         percolate_runtime::files::write_secret(&data.path().join("identity/code"), format!("{code}\n").as_bytes())
             .unwrap();

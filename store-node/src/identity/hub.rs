@@ -1,6 +1,5 @@
 //! Asks the hub for certificates, at each of its addresses until one answers.
 
-use percolate_common::time::UtcMillis;
 use percolate_runtime::enrolment::{BODY_BYTES_MAX, EnrolmentRefusal};
 use percolate_runtime::http::caller::{CALL_TIME_MAX, CallError, Caller, HttpsAddress};
 use percolate_runtime::pki::PkiError;
@@ -165,9 +164,4 @@ impl Hub {
         }
         Err(failed.into())
     }
-}
-
-/// Whether what was said of a certificate is what it says.
-pub(super) fn is_as_said(not_after_ms: i64, held: &super::member::Held) -> Result<(), Unfit> {
-    if held.leaf.not_after == UtcMillis::new(not_after_ms) { Ok(()) } else { Err(Unfit::OtherSaid) }
 }

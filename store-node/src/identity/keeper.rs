@@ -23,8 +23,9 @@ use super::trial::try_out;
 use crate::app::{App, Enrolment, LinkState};
 use crate::causes::with_causes;
 
-/// How often it is looked whether something is due: a clock may be set, and a code may be brought, at any time.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often it is looked whether something is due: a clock may be set, and a code may be brought, at any time. It costs a
+/// look at one file.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// The longest wait before the hub is asked again.
 const RETRY_MAX: Duration = Duration::from_secs(60);
@@ -208,15 +209,7 @@ impl Keeper {
         let failures = tries.failures().saturating_add(FAILURES_BEFORE);
         let retry = jittered_delay(failures, RETRY_MAX, &*self.desk.entropy);
         let retry_ms = i64::try_from(retry.as_millis()).unwrap_or(i64::MAX);
-        self.known.ended(
-            step,
-            match &ended {
-                Ok(()) => Ok(()),
-                Err(failure) => Err(failure),
-            },
-            now,
-            retry_ms,
-        );
+        self.known.ended(step, ended.as_ref().copied(), now, retry_ms);
         self.note();
         self.failed = ended.err().map(|failure| {
             let code = failure.code();

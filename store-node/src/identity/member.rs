@@ -46,8 +46,6 @@ pub(super) enum Unfit {
     OtherKey,
     #[error("it does not lead to the chain's root")]
     Path(#[source] TlsTrouble),
-    #[error("what was said of it is not what it says")]
-    OtherSaid,
 }
 
 /// A certificate of this box, with those that go along with it, leaf first.

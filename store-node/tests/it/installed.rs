@@ -164,7 +164,7 @@ fn a_shop_is_told_by_its_file_or_by_words_and_never_by_both() {
         ("--site F --store 1", "cannot be used with"),
         ("--site F --cutover-hour 3", "cannot be used with"),
         ("--site F --hub-password-file P", "cannot be used with"),
-        (&format!("{words} --hub-https https://a:1"), "--site"),
+        (&format!("{words} --hub-https https://a:1"), "cannot be used with"),
         ("--site F --hub-https http://a:1", "names no server"),
     ] {
         let refused = parsed(words).unwrap_err();

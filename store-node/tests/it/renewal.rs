@@ -202,7 +202,7 @@ async fn a_renewal_that_is_refused_to_one_who_was_shut_out_says_so() {
     shop.office.next([Manner::Refuse(403, EnrolmentRefusal::CertificateRevoked)]);
     shop.on_day(61);
     stands(&shop.node, "revoked", Some("certificate_revoked")).await;
-    sells_and_delivers(&mut shop, "still up").await;
+    sells_and_delivers(&mut shop, "still-up").await;
     shop.close().await;
 }
 

@@ -65,6 +65,8 @@ const EXPLAINED: &[Explained] = &[
         "it says in the journal itself why a life began; what the hub does about lives it hears in the greeting",
     ),
     ("routes", "hub  POST /v1/identity/devices/*/acceptances", "callers", UP),
+    ("routes", "hub  POST /v1/identity/enrolments", "callers", BOTH_ENDS),
+    ("routes", "hub  POST /v1/identity/renewals", "callers", BOTH_ENDS),
     (NOT_NAMED, "cloud-hub/src/kernel/auth/mod.rs admit_own", "callers", ENROLMENT),
     (NOT_NAMED, "cloud-hub/src/hub.rs http_address", "callers", IN_PROCESS),
     (NOT_NAMED, "cloud-hub/src/hub.rs ended_tasks", "callers", IN_PROCESS),
@@ -92,6 +94,7 @@ const EXPLAINED: &[Explained] = &[
 const NOT_NAMED: &str = "public functions that nothing names";
 const IN_PROCESS: &str = "whoever runs the server within a process of their own asks it; here these are tests";
 const ENROLMENT: &str = "it is the ground of enrolment, which the hub and the node build upon it";
+const BOTH_ENDS: &str = "a box asks it, by the path that both ends take from common/runtime/src/enrolment.rs";
 const UP: &str = "a box that is brought up asks it";
 const SIMULATED: &str = "the simulator drives the server by it";
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use percolate_common::identity::certificate::Certificate;
 use percolate_common::identity::serial::Serial;
@@ -32,9 +32,15 @@ struct Book {
 #[derive(Debug, Clone, Default)]
 struct Guest(Arc<Mutex<Book>>);
 
+impl Guest {
+    fn book(&self) -> MutexGuard<'_, Book> {
+        self.0.lock().unwrap()
+    }
+}
+
 impl Admission for Guest {
     fn admits(&self, certificate: &Certificate) -> Result<(), Refusal> {
-        let mut book = self.0.lock().unwrap();
+        let mut book = self.book();
         match book.all.or_else(|| book.refused.get(&certificate.serial).copied()) {
             Some(refusal) => {
                 book.turned_away += 1;
@@ -69,25 +75,23 @@ impl Door {
 
     /// Refuses everybody, or nobody.
     pub(crate) fn refuse_all(&self, refusal: Option<Refusal>) {
-        self.guests.0.lock().unwrap().all = refusal;
+        self.guests.book().all = refusal;
     }
 
     /// Refuses one certificate.
     pub(crate) fn refuse(&self, serial: &Serial, refusal: Refusal) {
-        self.guests.0.lock().unwrap().refused.insert(serial.clone(), refusal);
+        self.guests.book().refused.insert(serial.clone(), refusal);
     }
 
     /// The certificates by which somebody came in, in their order.
     pub(crate) fn came(&self) -> Vec<Serial> {
-        self.guests.0.lock().unwrap().came.clone()
+        self.guests.book().came.clone()
     }
 
     /// Waits until so many were turned away.
     pub(crate) async fn turned_away(&self, count: usize) {
-        eventually("somebody who is turned away", || async {
-            (self.guests.0.lock().unwrap().turned_away >= count).then_some(())
-        })
-        .await;
+        eventually("somebody who is turned away", || async { (self.guests.book().turned_away >= count).then_some(()) })
+            .await;
     }
 
     /// Closes it, and all that goes through it.
@@ -103,7 +107,7 @@ async fn carry(mut handshakes: Handshakes, inner: SocketAddr, guests: Guest, sto
             accepted = handshakes.accept() => accepted,
             () = stop.cancelled() => return,
         };
-        guests.0.lock().unwrap().came.push(certificate.unwrap().serial);
+        guests.book().came.push(certificate.unwrap().serial);
         carried.spawn(async move {
             let Ok(mut broker) = TcpStream::connect(inner).await else { return };
             // Whoever hangs up ends it for both.
