@@ -8,6 +8,7 @@ use clap::Parser as _;
 use percolate_common::identity::site_file::MENU_FILE;
 use percolate_common::ids::NodeId;
 use percolate_common::journal::{AuthorId, Incarnation, JournalId, StreamKind};
+use percolate_runtime::read_pool::ReadPool;
 use serde_json::json;
 use store_node::config::{Cli, Command};
 
@@ -70,15 +71,31 @@ async fn a_later_bundle_brings_what_the_box_lacks_and_a_wrong_frame_is_passed_ov
     menu.publish(2, 3);
     let frame = |lo, hi| menu.batch(lo, hi, 0).encode().unwrap().into();
     let mut later = bundle(&chain, NOWHERE, "127.0.0.1:1");
-    let mut of_a_node = menu.batch(1, 1, 0);
-    let author = AuthorId::node(NodeId::new(11));
-    of_a_node.journal = JournalId { author, incarnation: Incarnation::new(7), stream: StreamKind::Sales };
+    let of_a_node = {
+        let id = JournalId {
+            author: AuthorId::node(NodeId::new(12)),
+            incarnation: Incarnation::new(7),
+            stream: StreamKind::Sales,
+        };
+        let mut journal = MenuJournal { id, events: Vec::new(), heads: vec![id.genesis()] };
+        journal.publish(1, 0);
+        journal.batch(1, 1, 0)
+    };
     later.journals =
         vec![vec![0xff].into(), of_a_node.encode().unwrap().into(), frame(1, before), frame(before + 1, before + 2)];
     install(&mut node, &later);
     node.open().await;
     assert_eq!(node.till().get("/v1/node").await["catalog_revision"], 2);
     node.stop().await;
+    assert_eq!(journals_from_above(&node), 1, "a bundle brings no node's journal");
+}
+
+/// How many journals of others the box holds.
+fn journals_from_above(node: &TestNode) -> usize {
+    let pool = ReadPool::open(&node.database().as_path().into(), 1).unwrap();
+    let rows = pool.read(|tx| tx.sqlite()?.query_list("SELECT author FROM down_head LIMIT 10", [], |row| row.get(0)));
+    let authors: Vec<i64> = rows.unwrap();
+    authors.len()
 }
 
 /// The file with the menu of a box that is installed.

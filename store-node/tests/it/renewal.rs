@@ -9,15 +9,12 @@ use percolate_runtime::enrolment::EnrolmentRefusal;
 use percolate_runtime::pki::Usage;
 use percolate_runtime::tls::Refusal;
 
-use crate::support::chain::{DAY_MS, TestChain, day, node};
-use crate::support::door::Door;
+use crate::support::chain::{DAY_MS, day, node};
 use crate::support::eventually;
-use crate::support::installed::{
-    Shop, another_code, bring_code, bundle, certificate, files, identity, install, link_is, said, stands,
-};
+use crate::support::installed::{Shop, another_code, bring_code, certificate, files, identity, link_is, said, stands};
 use crate::support::menu::ESPRESSO;
-use crate::support::node::{TestNode, ticket};
-use crate::support::office::{Manner, Office};
+use crate::support::node::ticket;
+use crate::support::office::Manner;
 
 const MINUTE_MS: i64 = 60 * 1_000;
 const HOUR_MS: i64 = 60 * MINUTE_MS;
@@ -190,8 +187,8 @@ async fn a_box_that_was_shut_out_sells_and_a_code_lets_it_in_at_once() {
     // The link waits for an hour, but not for that where there is another certificate.
     shop.office.give_out(another_code());
     bring_code(&shop.node, &another_code().to_string());
-    shop.hub.greet().await;
     stands(&shop.node, "enrolled", None).await;
+    shop.hub.greet().await;
     sells_and_delivers(&mut shop, "in").await;
     shop.close().await;
 }
@@ -230,25 +227,19 @@ async fn a_hub_that_was_put_back_and_knows_no_such_certificate_gives_another() {
 
 #[tokio::test]
 async fn a_clock_that_is_ahead_is_told_from_a_certificate_that_has_ended() {
-    let chain = TestChain::new(1);
-    let (mut node, mut hub) = TestNode::prepare_with_hub().await;
-    let office = Office::open(&chain, chain.hub(day(-1), day(90))).await;
-    let door = Door::open(&chain, chain.hub(day(-1), day(90)), hub.address()).await;
-    install(&mut node, &bundle(&chain, &format!("https://{}", office.address), &door.address.to_string()));
-    node.open().await;
-    hub.greet().await;
-    stands(&node, "enrolled", None).await;
-    node.clock.set(day(200));
-    hub.hang_up();
-    stands(&node, "clock_ahead", Some("clock_ahead")).await;
-    node.till().sold("ahead", &ticket("T1", &[(ESPRESSO, 1)])).await;
-    node.clock.set(day(0));
-    hub.greet().await;
-    link_is(&node, "up").await;
-    assert_eq!(said(&node).await["state"], "enrolled");
-    node.stop().await;
-    office.close().await;
-    door.close().await;
+    let mut shop = Shop::of_hub(day(-1), day(90)).await;
+    shop.node.open().await;
+    shop.hub.greet().await;
+    stands(&shop.node, "enrolled", None).await;
+    shop.node.clock.set(day(200));
+    shop.hub.hang_up();
+    stands(&shop.node, "clock_ahead", Some("clock_ahead")).await;
+    shop.node.till().sold("ahead", &ticket("T1", &[(ESPRESSO, 1)])).await;
+    shop.node.clock.set(day(0));
+    shop.hub.greet().await;
+    link_is(&shop.node, "up").await;
+    assert_eq!(said(&shop.node).await["state"], "enrolled");
+    shop.close().await;
 }
 
 #[tokio::test]

@@ -140,10 +140,15 @@ pub(crate) async fn link_is(node: &TestNode, state: &str) {
 impl Shop {
     /// A box that is installed, and not started.
     pub(crate) async fn prepare() -> Self {
+        Self::of_hub(day(-1), day(900)).await
+    }
+
+    /// As [`Shop::prepare`], with a hub whose certificates hold from one day to another.
+    pub(crate) async fn of_hub(from: i64, until: i64) -> Self {
         let chain = TestChain::new(1);
         let (mut node, hub) = TestNode::prepare_with_hub().await;
-        let office = Office::open(&chain, chain.hub(day(-1), day(900))).await;
-        let door = Door::open(&chain, chain.hub(day(-1), day(900)), hub.address()).await;
+        let office = Office::open(&chain, chain.hub(from, until)).await;
+        let door = Door::open(&chain, chain.hub(from, until), hub.address()).await;
         install(&mut node, &bundle(&chain, &format!("https://{}", office.address), &door.address.to_string()));
         Self { chain, node, office, door, hub }
     }
