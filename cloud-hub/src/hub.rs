@@ -251,7 +251,7 @@ impl Hub {
         let mqtt = broker.embedded().map(EmbeddedBroker::address);
         Endpoints::new(http, mqtt).with_https(https).write(data_dir.path()).map_err(HubError::Endpoints)?;
         let (meeting, _) = broker.access();
-        tracing::info!(http.address = %http, mqtt.address = %meeting, "the hub listens on {http}");
+        tracing::info!(http.address = %http, mqtt.address = %meeting, https.address = ?https, "the hub listens on {http}");
         Ok(Self { tasks, databases, broker, http, menu, drain, _data_dir: data_dir })
     }
 

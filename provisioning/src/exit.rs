@@ -23,6 +23,8 @@ pub enum Exit {
     NotFit,
     /// The bundle, or its code, is not taken.
     BundleRefused,
+    /// The shop sells, and head office does not know its box.
+    NotEnrolled,
     /// What belongs to the shop could not be installed or started.
     NotInstalled,
     /// Interrupted by a person before the end.
@@ -41,6 +43,7 @@ Exit codes:
   6    demo: its folder is read-only, not this user's to write, or on a disk with too little room
   7    up, preflight: this machine is not fit to sell on; each FAIL says what to do
   8    up: the bundle is not taken
+  9    up: the shop sells, and head office refuses to know its box
   10   up: what belongs to the shop could not be installed or started
   130  interrupted before the end";
 
@@ -58,6 +61,7 @@ impl Exit {
             Self::FolderUnusable => 6,
             Self::NotFit => 7,
             Self::BundleRefused => 8,
+            Self::NotEnrolled => 9,
             Self::NotInstalled => 10,
             Self::Interrupted => 130,
         }
@@ -117,6 +121,7 @@ mod tests {
             Exit::FolderUnusable,
             Exit::NotFit,
             Exit::BundleRefused,
+            Exit::NotEnrolled,
             Exit::NotInstalled,
             Exit::Interrupted,
         ];

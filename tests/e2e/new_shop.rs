@@ -38,6 +38,12 @@ async fn one_command_brings_a_new_shop_from_its_bundle_to_the_first_ticket() -> 
     let (before, after) = (files.keys().filter(same).count(), shop.files()?.keys().filter(same).count());
     ensure!(before == after && before > 4, "{before} files, then {after}");
 
+    // Another one beside it is not let in: that it takes the place of the first must be meant.
+    let beside = NewBox::new(scratch.path(), "beside");
+    let second = beside.up(&office.bundle(STORE, &[])?, &[])?;
+    ensure!(second.exit == 9 && second.says("outcome") == "ready_not_enrolled", "{second:?}");
+    ensure!(second.says("identity_code") == "key_changed" && office.devices()?.len() == 1, "{second:?}");
+
     // A box in its place shuts it out.
     let other = NewBox::new(scratch.path(), "other");
     let placed = other.up(&office.bundle(STORE, &["--replace"])?, &[])?;

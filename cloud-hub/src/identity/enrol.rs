@@ -70,10 +70,18 @@ pub(super) fn enrol(
     }
     let mut revoked = Vec::new();
     for device in node_device_list(tx, code.node)? {
-        // A new box in the place of another shuts that one out; the same box with a new code goes on.
-        if code.purpose == PurposeV1::Replace && device.public_key != key && device.state != DeviceState::Revoked {
-            device_state_set(tx, &device.serial, DeviceState::Revoked, now)?;
-            revoked.push(device);
+        // The same box with a new code goes on.
+        if device.public_key == key || device.state == DeviceState::Revoked {
+            continue;
+        }
+        match code.purpose {
+            PurposeV1::Replace => {
+                device_state_set(tx, &device.serial, DeviceState::Revoked, now)?;
+                revoked.push(device);
+            }
+            // Two boxes of one number would both sell. That one takes the place of the other must be meant.
+            PurposeV1::New if device.not_after > now => return refused(EnrolmentRefusal::KeyChanged),
+            PurposeV1::New => {}
         }
     }
     let issued = issue(tx, (code.node, code.store, key), issuer, (now, entropy))?;

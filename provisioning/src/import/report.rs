@@ -232,6 +232,7 @@ impl Report {
                 | Exit::FolderUnusable
                 | Exit::NotFit
                 | Exit::BundleRefused
+                | Exit::NotEnrolled
                 | Exit::NotInstalled
                 | Exit::Interrupted,
                 _,
@@ -261,6 +262,7 @@ fn outcome(exit: Exit) -> &'static str {
         | Exit::FolderUnusable
         | Exit::NotFit
         | Exit::BundleRefused
+        | Exit::NotEnrolled
         | Exit::NotInstalled
         | Exit::Interrupted => "failed",
     }

@@ -1,6 +1,7 @@
 //! `provision store`.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use anyhow::{Context as _, anyhow};
 use percolate_common::entropy::Entropy as _;
@@ -103,6 +104,15 @@ pub(super) async fn list(client: &Client, json: bool, screen: &mut Screen) -> Re
 }
 
 pub(super) async fn bundle(options: &StoreBundle, json: bool, screen: &mut Screen) -> Result<Exit, Failure> {
+    // A code that nobody gets to see would end the one before it for nothing.
+    let folder = options.out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let tried = tempfile::NamedTempFile::new_in(folder).map(drop);
+    let is_folder = options.out.is_dir().then(|| std::io::Error::from(std::io::ErrorKind::IsADirectory));
+    if let Some(error) = tried.err().or(is_folder) {
+        let error =
+            anyhow!(error).context(format!("{} cannot be written, and no bundle was made", options.out.display()));
+        return Err(Failure::new(Exit::Failed, error));
+    }
     let purpose = if options.replace { "replace" } else { "new" };
     let key = format!("bundle-{:016x}{:016x}", OsEntropy.next_u64(), OsEntropy.next_u64());
     let body = json!({ "purpose": purpose }).to_string().into_bytes();
@@ -134,7 +144,7 @@ pub(super) async fn bundle(options: &StoreBundle, json: bool, screen: &mut Scree
     let lines = format!(
         "Bundle {number} of shop {store} is in {out}. It holds secrets: hand it over, do not mail it.\n\n  \
          shop      {store}\n  chain     {chain}\n  code      {code}\n  until     {ends}\n\n\
-         On the box: provision up {out}\n",
+         On the box: provision up {out} --chain {chain}\n",
     );
     tell(screen, json, &object, &lines)
 }

@@ -20,6 +20,10 @@ const REACHED_MAX: std::time::Duration = std::time::Duration::from_secs(2);
 pub(super) fn port(ground: &Ground<'_>) -> Check {
     const CODE: &str = "ports";
     let address = ground.place.http;
+    if !address.ip().is_loopback() {
+        let said = format!("{address} is for other machines too, and tills there cannot show yet who they are.");
+        return Check::new(CODE, CheckOutcomeV1::Fail, said, "Say --http 127.0.0.1:8080: tills on this machine.");
+    }
     // The shop's own server may be at work there.
     let is_ours = ground.place.data.join(ENDPOINTS_FILE).exists();
     let bound = if address.port() == 0 { Ok(()) } else { TcpListener::bind(address).map(drop) };

@@ -9,6 +9,7 @@ use percolate_runtime::seal::SealError;
 
 use crate::client::ClientError;
 use crate::exit::Exit;
+use crate::preflight::Check;
 
 /// Why a shop is not brought up.
 #[derive(Debug, thiserror::Error)]
@@ -57,8 +58,13 @@ pub enum UpError {
         installed: u64,
     },
     /// The machine is not fit for it.
-    #[error("this machine is not ready to sell: {0}")]
-    Preflight(String),
+    #[error("this machine is not ready to sell: {failed}")]
+    Preflight {
+        /// What failed.
+        failed: String,
+        /// All that was found.
+        checks: Vec<Check>,
+    },
     /// Somebody else is at it.
     #[error("provision is at work here already")]
     Running,
@@ -109,7 +115,7 @@ impl UpError {
             Self::BundleOtherStore { .. } => "bundle_other_store",
             Self::BoxOtherStore { .. } => "box_other_store",
             Self::BundleOlder { .. } => "bundle_older",
-            Self::Preflight(_) => "preflight_failed",
+            Self::Preflight { .. } => "preflight_failed",
             Self::Running => "up_running",
             Self::Install(error) if is_full(error) => "disk_full",
             Self::Install(_) | Self::Folder { .. } => "install_failed",
@@ -141,11 +147,14 @@ impl UpError {
             Self::BundleOtherStore { .. } => "Take the stick of this shop.",
             Self::BoxOtherStore { .. } => "Take the stick of this box's shop, or another box for that one.",
             Self::BundleOlder { .. } => "Take the stick with the later bundle.",
-            Self::Preflight(_) => "Do what stands beside each FAIL, and run this again.",
+            Self::Preflight { .. } => "Do what stands beside each FAIL, and run this again.",
             Self::Running => "Wait for it to end.",
             Self::Install(error) if is_full(error) => "Free some space, and run this again.",
             Self::Install(_) | Self::Folder { .. } => {
                 "Run this as root, or name folders of yours with --config and --data."
+            }
+            Self::Trial(ClientError::Refused { .. }) => {
+                "Head office's plan of the shop does not go with its menu: ask for another bundle."
             }
             Self::Service(_) | Self::NotReady { .. } | Self::Trial(_) => "Look into its log, and run this again.",
             Self::Acceptance(_) => "Run this again.",
@@ -156,7 +165,7 @@ impl UpError {
     #[must_use]
     pub const fn exit(&self) -> Exit {
         match self {
-            Self::Preflight(_) => Exit::NotFit,
+            Self::Preflight { .. } => Exit::NotFit,
             Self::Unreadable { .. }
             | Self::Seal(_)
             | Self::Content(_)

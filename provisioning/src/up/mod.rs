@@ -11,6 +11,7 @@ pub mod options;
 mod service;
 mod trial;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,13 +55,16 @@ impl Way<'_> {
         let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         self.steps.push(StepV1 { name: name.to_owned(), outcome, ms });
         if !self.json {
-            let mark = match outcome {
-                StepOutcomeV1::Done => "done",
-                StepOutcomeV1::Skipped => "there",
-                StepOutcomeV1::Waiting => "later",
-            };
-            self.screen.line(&format!("  {mark:5}  {name:12}  {said}")).unwrap_or_default();
+            self.screen.line(&format!("  {:5}  {name:12}  {said}", mark(outcome))).unwrap_or_default();
         }
+    }
+}
+
+const fn mark(outcome: StepOutcomeV1) -> &'static str {
+    match outcome {
+        StepOutcomeV1::Done => "done",
+        StepOutcomeV1::Skipped => "there",
+        StepOutcomeV1::Waiting => "later",
     }
 }
 
@@ -71,7 +75,9 @@ struct Up {
     identity: Identity,
     accepted: bool,
     steps: Vec<StepV1>,
-    checks: Vec<CheckV1>,
+    checks: Vec<preflight::Check>,
+    /// When the first ticket was sold, by the monotonic clock.
+    sold_at: Duration,
 }
 
 /// Runs `provision up`.
@@ -86,14 +92,14 @@ pub async fn run(options: &UpOptions, json: bool, screen: &mut Screen) -> Result
         Ok(up) => up,
         Err(error) => return refuse(error, json, screen),
     };
-    let took = monotonic_now().saturating_sub(began);
+    let took = up.sold_at.saturating_sub(began);
     report(&up, took, json, screen).map_err(|error| Failure::new(Exit::Failed, error))?;
-    Ok(Exit::Done)
+    Ok(if refusal(&up.identity).is_some() { Exit::NotEnrolled } else { Exit::Done })
 }
 
 async fn bring_up(options: &UpOptions, clock: Arc<dyn Clock>, mut way: Way<'_>) -> Result<Up, UpError> {
-    let place = &options.place;
-    let _only_one = lock(options)?;
+    let place = &options.place.absolute()?;
+    let _only_one = lock(&place.config)?;
     way.begin("the bundle is opened");
     let verified = bundle::verify(&options.bundle, &place.config, (options.store, options.chain))?;
     let site = &verified.bundle.site;
@@ -115,7 +121,7 @@ async fn bring_up(options: &UpOptions, clock: Arc<dyn Clock>, mut way: Way<'_>) 
     let failed: Vec<_> = checks.iter().filter(|check| check.outcome == CheckOutcomeV1::Fail).collect();
     if !failed.is_empty() {
         let codes: Vec<_> = failed.iter().map(|check| check.code).collect();
-        return Err(UpError::Preflight(codes.join(", ")));
+        return Err(UpError::Preflight { failed: codes.join(", "), checks });
     }
     way.end("preflight", StepOutcomeV1::Done, "it can sell");
 
@@ -137,8 +143,9 @@ async fn bring_up(options: &UpOptions, clock: Arc<dyn Clock>, mut way: Way<'_>) 
     let ticket = trial::ticket(&node, &verified.bundle, &*clock).await?;
     let receipt = ticket.receipt.clone();
     way.end("first ticket", StepOutcomeV1::Done, &format!("{receipt}, practice: in no total"));
+    let sold_at = monotonic_now();
 
-    way.begin("head office is asked");
+    way.begin("head office is asked, for 10 s at most");
     let identity = trial::identity(&node).await?;
     let enrolled = identity.state == "enrolled";
     let outcome = if enrolled { StepOutcomeV1::Done } else { StepOutcomeV1::Waiting };
@@ -147,37 +154,47 @@ async fn bring_up(options: &UpOptions, clock: Arc<dyn Clock>, mut way: Way<'_>) 
     way.begin("all of it is signed");
     let steps = way.steps.clone();
     let kept: Vec<CheckV1> = checks.iter().map(preflight::Check::kept).collect();
-    let said = Said { steps, checks: kept.clone(), ticket, rehearsal: place.rehearsal };
+    let said = Said { steps, checks: kept, ticket, rehearsal: place.rehearsal };
     let accepted = acceptance::sign((&verified.bundle, &place.data), said, clock).await?;
     let outcome = if accepted { StepOutcomeV1::Done } else { StepOutcomeV1::Waiting };
     way.end("acceptance", outcome, if accepted { "head office has it" } else { "kept on the box" });
-    Ok(Up { bundle: verified.bundle, receipt, identity, accepted, steps: way.steps, checks: kept })
+    Ok(Up { bundle: verified.bundle, receipt, identity, accepted, steps: way.steps, checks, sold_at })
 }
 
 /// Two techs at one box would undo each other's work.
-fn lock(options: &UpOptions) -> Result<DataDir, UpError> {
-    match DataDir::open(&options.place.config.join(LOCK)) {
+fn lock(config: &Path) -> Result<DataDir, UpError> {
+    match DataDir::open(&config.join(LOCK)) {
         Ok(lock) => Ok(lock),
         Err(FileError::InUse { .. }) => Err(UpError::Running),
         Err(error) => Err(UpError::Install(error)),
     }
 }
 
+/// What head office has said, if it has refused. That it was not reached, or somebody else answered, is no refusal.
+fn refusal(identity: &Identity) -> Option<&str> {
+    identity.code.as_deref().filter(|code| identity.state != "enrolled" && !code.starts_with("hub_"))
+}
+
 fn in_words(identity: &Identity) -> String {
-    match (identity.state.as_str(), identity.code.as_deref()) {
-        ("enrolled", _) => "head office knows this box".to_owned(),
-        (_, Some(code)) => format!("head office refuses: {code}. The shop sells; call head office for a new bundle"),
-        _ => "head office does not answer yet. The shop sells; the box enrols itself when there is a line".to_owned(),
+    match refusal(identity) {
+        _ if identity.state == "enrolled" => "head office knows this box".to_owned(),
+        Some(code) => format!("head office refuses: {code}. The shop sells; call head office"),
+        None => {
+            "head office does not answer yet. The shop sells; the box enrols itself when there is a line".to_owned()
+        }
     }
 }
 
 fn report(up: &Up, took: Duration, json: bool, screen: &mut Screen) -> std::io::Result<()> {
     let site = &up.bundle.site;
     if json {
-        let steps: Vec<_> = up.steps.iter().map(|step| json!({ "step": step.name, "ms": step.ms })).collect();
-        let checks: Vec<_> = up.checks.iter().map(|it| json!({ "code": it.code, "detail": it.detail })).collect();
+        let steps =
+            up.steps.iter().map(|step| json!({ "step": step.name, "ms": step.ms, "outcome": mark(step.outcome) }));
+        let (steps, checks) =
+            (steps.collect::<Vec<_>>(), up.checks.iter().map(preflight::Check::object).collect::<Vec<_>>());
+        let outcome = if refusal(&up.identity).is_some() { "ready_not_enrolled" } else { "ready" };
         let object = json!({
-            "outcome": "ready", "store": site.store, "node": site.node, "bundle": up.bundle.number,
+            "outcome": outcome, "store": site.store, "node": site.node, "bundle": up.bundle.number,
             "receipt": up.receipt, "identity": up.identity.state, "identity_code": up.identity.code,
             "accepted": up.accepted, "took_ms": u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
             "steps": steps, "checks": checks,
@@ -185,8 +202,11 @@ fn report(up: &Up, took: Duration, json: bool, screen: &mut Screen) -> std::io::
         return screen.line(&object.to_string());
     }
     let seconds = took.as_millis() / 100;
+    let known = refusal(&up.identity).map_or_else(String::new, |code| {
+        format!("\nHead office does not know this box: {code}. What it sells waits until it does. Call head office.")
+    });
     screen.line(&format!(
-        "\nREADY: shop {}, {}, sells. First ticket {} after {}.{} s.",
+        "\nREADY: shop {}, {}, sells. First ticket {} after {}.{} s.{known}",
         site.store,
         site.name,
         up.receipt,
@@ -199,8 +219,11 @@ fn report(up: &Up, took: Duration, json: bool, screen: &mut Screen) -> std::io::
 fn refuse(error: UpError, json: bool, screen: &mut Screen) -> Result<Exit, Failure> {
     let (exit, code, fix) = (error.exit(), error.code(), error.fix());
     if json {
+        let checks = if let UpError::Preflight { checks, .. } = &error { checks.as_slice() } else { &[] };
+        let checks: Vec<_> = checks.iter().map(preflight::Check::object).collect();
         let object = json!({
             "outcome": "refused", "code": code, "sentence": error.to_string(), "fix": fix, "exit_code": exit.code(),
+            "checks": checks,
         });
         screen.line(&object.to_string()).map_err(|error| Failure::new(Exit::Failed, error))?;
         return Ok(exit);

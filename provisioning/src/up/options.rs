@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use percolate_common::identity::chain_key::Fingerprint;
 
+use super::error::UpError;
+
 /// Bring up a shop on this machine, from its bundle: one command, from a stick to the first ticket.
 ///
 /// The bundle's seal is checked before anything in it is read. Then the machine is looked at, what belongs to the shop is
@@ -55,6 +57,15 @@ pub struct PlaceOptions {
     /// This is no shop's machine: go on where it is too small or too slow, and say so in the acceptance
     #[arg(long)]
     pub rehearsal: bool,
+}
+
+impl PlaceOptions {
+    /// The same, wherever it is asked from.
+    pub(super) fn absolute(&self) -> Result<Self, UpError> {
+        let whole =
+            |path: &PathBuf| std::path::absolute(path).map_err(|source| UpError::Folder { path: path.clone(), source });
+        Ok(Self { config: whole(&self.config)?, data: whole(&self.data)?, ..self.clone() })
+    }
 }
 
 /// How a shop's server runs.

@@ -22,6 +22,8 @@ const READY_MAX: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Its log, where it runs as a process.
 const LOG_FILE: &str = "log.txt";
+/// Where systemd is at work, this is there.
+const SYSTEMD: &str = "/run/systemd/system";
 /// The unit, where systemd runs it.
 const UNIT: &str = "/etc/systemd/system/percolate-node.service";
 const UNIT_NAME: &str = "percolate-node.service";
@@ -31,7 +33,7 @@ const UNIT_TEXT: &str = include_str!("../../../deploy/systemd/percolate-node.ser
 /// How it runs if nothing is said.
 pub(super) fn kind(said: Option<ServiceKind>) -> ServiceKind {
     said.unwrap_or_else(|| {
-        let systemd = Path::new("/run/systemd/system").exists();
+        let systemd = Path::new(SYSTEMD).exists();
         if systemd { ServiceKind::Systemd } else { ServiceKind::Process }
     })
 }
@@ -50,6 +52,9 @@ pub(super) async fn start(place: &PlaceOptions, kind: ServiceKind, is_new: bool)
             spawn(place)?;
         }
         ServiceKind::Systemd => {
+            if !Path::new(SYSTEMD).exists() {
+                return Err(UpError::Service("systemd is not at work here: say --service process".to_owned()));
+            }
             let program = program()?;
             write_atomic(Path::new(UNIT), unit(place, &program).as_bytes())?;
             systemctl(&["daemon-reload"])?;

@@ -93,7 +93,10 @@ fn refused(refusal: EnrolmentRefusal) -> Problem {
         R::RenewalTooLate => {
             (StatusCode::FORBIDDEN, "The certificate ended too long ago. Ask head office for a new bundle.")
         }
-        R::KeyChanged => (StatusCode::FORBIDDEN, "The request is by another key than the certificate's."),
+        R::KeyChanged => (
+            StatusCode::FORBIDDEN,
+            "The request is by another key than that of the box which the shop has. A box in its place needs a bundle made with --replace.",
+        ),
     };
     let problem = Problem::new(status, refusal.code(), detail);
     if refusal == R::TooManyTries { problem.with_retry_after(TRY_AGAIN_S) } else { problem }

@@ -44,6 +44,7 @@ pub fn found(
     if let Some(there) = chain_file(ca)? {
         return Ok(Founding::There(there));
     }
+    refuse_other_key(ca, safe)?;
     let id = ChainId::draw(entropy);
     let (root, root_key) = Authority::new_root(id, name, at, entropy)?;
     let (issuing, issuing_key) = root.new_intermediate(1, at, entropy)?;
@@ -64,6 +65,19 @@ pub fn found(
     write_secret(&ca.join(BUNDLE_KEY_FILE), seal_key.to_text().as_bytes()).map_err(PkiError::File)?;
     write_atomic(&ca.join(CHAIN_FILE), said.as_bytes()).map_err(PkiError::File)?;
     Ok(Founding::Made(chain))
+}
+
+/// A root's key is there once in the world: it is never written over, but for that of a founding which was interrupted here.
+fn refuse_other_key(ca: &Path, safe: &Path) -> Result<(), PkiError> {
+    let path = safe.join(ROOT_KEY_FILE);
+    if !path.exists() {
+        return Ok(());
+    }
+    let root = |folder: &Path| read_text(&folder.join(ROOT_FILE)).map_err(PkiError::File);
+    match (root(ca)?, root(safe)?) {
+        (Some(here), Some(there)) if here == there => Ok(()),
+        (Some(_) | None, Some(_) | None) => Err(PkiError::SafeTaken { path }),
+    }
 }
 
 /// The chain whose CA lies in a folder, if there is one.
@@ -111,6 +125,19 @@ mod tests {
         let key = std::fs::read(ca.join(BUNDLE_KEY_FILE)).unwrap();
         assert_eq!(found("Another", (&ca, &safe), NOON, &entropy).unwrap(), Founding::There(chain));
         assert_eq!(std::fs::read(ca.join(BUNDLE_KEY_FILE)).unwrap(), key);
+    }
+
+    #[test]
+    fn another_chains_root_key_is_not_written_over() {
+        let dir = TempDir::new().unwrap();
+        let safe = dir.path().join("safe");
+        let entropy = SeededEntropy::new(1);
+        found("First", (&dir.path().join("first"), &safe), NOON, &entropy).unwrap();
+        let key = std::fs::read(safe.join(ROOT_KEY_FILE)).unwrap();
+        let refused = found("Second", (&dir.path().join("second"), &safe), NOON, &entropy);
+        assert!(matches!(refused, Err(PkiError::SafeTaken { .. })), "{refused:?}");
+        assert_eq!(std::fs::read(safe.join(ROOT_KEY_FILE)).unwrap(), key);
+        assert!(!dir.path().join("second").exists(), "nothing is left behind");
     }
 
     #[test]

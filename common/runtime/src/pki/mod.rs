@@ -97,6 +97,12 @@ pub enum PkiError {
         #[source]
         source: std::io::Error,
     },
+    /// The folder for the root's key has one already.
+    #[error("{path} is another chain's root key: take an empty stick")]
+    SafeTaken {
+        /// Where it is.
+        path: PathBuf,
+    },
     /// The key and the certificate are of two CAs.
     #[error("{path} is not the key of the certificate beside it")]
     OtherKey {
