@@ -21,6 +21,9 @@ const MQTT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOS
 /// Where boxes enrol if nothing else is said.
 const HTTPS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8444);
 
+/// Where boxes come to the broker by their certificates if nothing else is said.
+const MQTTS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8883);
+
 /// The CA's folder in the data folder, if nothing else is said.
 const CA: &str = "ca";
 
@@ -44,7 +47,8 @@ pub struct ServeArguments {
     /// Where it answers HTTP; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8081")]
     http: SocketAddr,
-    /// Where a small hub's broker listens, on this machine only; port 0 takes a free one [default: 127.0.0.1:1883]
+    /// Where a small hub's broker listens, on this machine only; with a chain's CA nobody comes in there, but by --mqtts. Port 0
+    /// takes a free one [default: 127.0.0.1:1883]
     #[arg(long, value_name = "ADDR")]
     mqtt: Option<SocketAddr>,
     /// The menu to publish, if it differs from the one published last
@@ -57,6 +61,10 @@ pub struct ServeArguments {
     /// Where boxes enrol, over HTTPS; port 0 takes a free one [default: 127.0.0.1:8444]
     #[arg(long, value_name = "ADDR")]
     https: Option<SocketAddr>,
+    /// Where boxes come to the hub's own broker with their certificates; nobody comes to --mqtt then. Port 0 takes a free one
+    /// [default: 127.0.0.1:8883]
+    #[arg(long, value_name = "ADDR")]
+    mqtts: Option<SocketAddr>,
     /// A name or an address under which boxes reach this machine; may be said several times
     #[arg(long = "name", value_name = "HOST")]
     names: Vec<SanName>,
@@ -195,14 +203,19 @@ impl ServeArguments {
     fn identity(&self) -> Result<Option<IdentitySetting>, ConfigError> {
         let own = self.data_dir.join(CA);
         let ca = self.ca.clone().or_else(|| (self.profile == ProfileName::Small && own.exists()).then_some(own));
-        let words =
-            [("--ca", self.ca.is_some()), ("--https", self.https.is_some()), ("--name", !self.names.is_empty())];
+        let words = [
+            ("--ca", self.ca.is_some()),
+            ("--https", self.https.is_some()),
+            ("--mqtts", self.mqtts.is_some()),
+            ("--name", !self.names.is_empty()),
+        ];
         let given = words.into_iter().find(|(_, given)| *given);
         match (ca, given) {
             (Some(_), Some((option, _))) if self.profile == ProfileName::Large => Err(ConfigError::OfSmall { option }),
             (None, Some((option, _))) => Err(ConfigError::NoChain { option, data_dir: self.data_dir.clone() }),
             (Some(ca), _) => {
-                Ok(Some(IdentitySetting { ca, https: self.https.unwrap_or(HTTPS), names: self.names.clone() }))
+                let (https, mqtts) = (self.https.unwrap_or(HTTPS), self.mqtts.unwrap_or(MQTTS));
+                Ok(Some(IdentitySetting { ca, https, mqtts, names: self.names.clone() }))
             }
             (None, None) => Ok(None),
         }

@@ -36,6 +36,8 @@ pub struct IdentitySetting {
     pub ca: PathBuf,
     /// Where boxes enrol, over HTTPS; port 0 takes a free one.
     pub https: SocketAddr,
+    /// Where boxes come to the hub's own broker, over TLS and by their certificates; port 0 takes a free one.
+    pub mqtts: SocketAddr,
     /// Names and addresses under which boxes reach this machine; without any, those on which it listens.
     pub names: Vec<SanName>,
 }
@@ -45,7 +47,7 @@ pub struct IdentitySetting {
 pub enum Profile {
     /// One process with files in its data folder and a broker of its own.
     Small {
-        /// Where its broker listens.
+        /// Where its broker listens. With a chain's CA it takes nobody there but those whom the door has let in.
         mqtt: SocketAddr,
     },
     /// Processes and replicas on PostgreSQL, behind a broker that somebody else runs.

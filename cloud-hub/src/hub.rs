@@ -30,6 +30,7 @@ use crate::broker::{Broker, BrokerSetting};
 use crate::catalog::app::{CatalogAppError, MenuLoaded};
 use crate::catalog::menu::{Menu, MenuError};
 use crate::config::{HubConfig, Part, Profile};
+use crate::entrance::{Entrance, EntranceAddresses};
 use crate::identity::IdentityOpenError;
 use crate::kernel::db::Db;
 use crate::kernel::duty::Duty;
@@ -41,7 +42,7 @@ use crate::kernel::projection::ProjectionError;
 use crate::kernel::{ServiceContext, ServiceParts, metrics};
 use crate::stores::Stores;
 use crate::sync::downlink::DownlinkError;
-use crate::{catalog, enrolling, identity, ingest_part, sync};
+use crate::{catalog, identity, ingest_part, sync};
 
 /// How long the parts may take to end, all together; what has not ended then is cut off.
 const STOP_TIME_MAX: Duration = Duration::from_secs(20);
@@ -207,6 +208,8 @@ impl Hub {
         stores.relay().await?;
 
         let broker = Broker::start(broker).await?;
+        let mut entrance = Entrance::open(&stores, config.identity.as_ref(), &broker).await?;
+        let entrances = entrance.as_ref().map(Entrance::addresses).unwrap_or_default();
         let server = BoundServer::bind(config.http).await?;
         let http = server.address();
         let databases = stores.databases();
@@ -214,25 +217,20 @@ impl Hub {
         let tasks = TaskGroup::new();
         let upkeep = recorder.clone();
         tasks.spawn("metrics_upkeep", |stop| metrics_upkeep(upkeep, stop));
-        if let Some(own) = broker.embedded().cloned() {
-            tasks.spawn_restarting("broker", move |stop| own.clone().run(stop));
-        }
+        start_broker(&tasks, &broker, entrance.as_mut());
         let mut watched = vec![Watched::Journal(stores.context.journal.clone())];
         let mut routers = Vec::new();
         let mut drain = Drain { time: config.profile.drain(), ..Drain::default() };
         watched.push(Watched::Stop(drain.begun.clone()));
         if parts.contains(&Part::Ingest) {
-            let (publisher, trouble) = ingest_part::start(&tasks, &stores, &broker);
+            let tls = entrance.as_ref().map(Entrance::link).transpose()?.flatten();
+            let (publisher, trouble) = ingest_part::start(&tasks, &stores, (&broker, tls));
             drain.publisher = Some(publisher.clone());
             watched.push(Watched::Ingest { broker: broker.clone(), publisher, trouble });
             routers.push(sync::http::router(stores.context.journal.clone()));
         }
         let Stores { context, catalog, reporting, identity } = stores;
-        let (mut https, mut elsewhere) = (None, None);
-        if let (Some(app), Some(setting)) = (&identity, &config.identity) {
-            let (address, description) = enrolling::start(&tasks, app, (setting, &broker), &context).await?;
-            (https, elsewhere) = (Some(address), Some(description));
-        }
+        let elsewhere = entrance.map(|entrance| entrance.start(&tasks));
         let services = catalog.map(catalog::parts).into_iter().chain(reporting).chain(identity.map(identity::parts));
         for part in services {
             if matches!(context.engine, Engine::Server(_)) {
@@ -248,10 +246,9 @@ impl Hub {
                 tracing::error!(error = &error as &dyn std::error::Error, "the HTTP server ended");
             }
         });
-        let mqtt = broker.embedded().map(EmbeddedBroker::address);
-        Endpoints::new(http, mqtt).with_https(https).write(data_dir.path()).map_err(HubError::Endpoints)?;
+        write_endpoints(&data_dir, (http, &broker), entrances)?;
         let (meeting, _) = broker.access();
-        tracing::info!(http.address = %http, mqtt.address = %meeting, https.address = ?https, "the hub listens on {http}");
+        tracing::info!(http.address = %http, mqtt.address = %meeting, "the hub listens on {http}");
         Ok(Self { tasks, databases, broker, http, menu, drain, _data_dir: data_dir })
     }
 
@@ -288,6 +285,27 @@ impl Hub {
         }
         report
     }
+}
+
+/// Starts the hub's own broker, and its door: before whatever comes in there, so that it stops after that.
+fn start_broker(tasks: &TaskGroup, broker: &Broker, entrance: Option<&mut Entrance>) {
+    if let Some(own) = broker.embedded().cloned() {
+        tasks.spawn_restarting("broker", move |stop| own.clone().run(stop));
+    }
+    if let Some(entrance) = entrance {
+        entrance.start_door(tasks);
+    }
+}
+
+/// Says in the data folder where the hub listens.
+fn write_endpoints(
+    data_dir: &DataDir,
+    (http, broker): (SocketAddr, &Broker),
+    entrances: EntranceAddresses,
+) -> Result<(), HubError> {
+    let mqtt = broker.embedded().map(EmbeddedBroker::address);
+    let endpoints = Endpoints::new(http, mqtt).with_https(entrances.https).with_mqtts(entrances.mqtts);
+    endpoints.write(data_dir.path()).map_err(HubError::Endpoints)
 }
 
 fn read_menu(path: PathBuf) -> Result<Menu, HubError> {

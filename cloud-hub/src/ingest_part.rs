@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use percolate_common::journal::{AuthorId, Service};
 use percolate_common::wire::topic::{hub_client_id, hub_subscriptions, replica_subscriptions};
-use percolate_runtime::mqtt::{KEEP_ALIVE, Link, LinkConfig, Publisher, RETRY_MAX};
+use percolate_runtime::mqtt::{KEEP_ALIVE, Link, LinkConfig, LinkTls, Publisher, RETRY_MAX};
 use percolate_runtime::tasks::TaskGroup;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -29,11 +29,12 @@ pub(crate) const SERVICES: [AuthorId; 1] = [AuthorId::service(Service::Catalog)]
 /// How often it is seen to that the journal has tables for the next quarters.
 const QUARTERS_EVERY: Duration = Duration::from_secs(6 * 60 * 60);
 
-/// Starts all of it. Gives what sends over the link, and tells why ingest cannot commit, if it cannot.
+/// Starts all of it. Gives what sends over the link, and tells why ingest cannot commit, if it cannot. Through a door the link
+/// comes like everybody else.
 pub(crate) fn start(
     tasks: &TaskGroup,
     stores: &Stores,
-    broker: &Broker,
+    (broker, tls): (&Broker, Option<LinkTls>),
 ) -> (Publisher, watch::Receiver<Option<&'static str>>) {
     let context = &stores.context;
     let (replicas, subscriptions) = match context.engine {
@@ -43,7 +44,7 @@ pub(crate) fn start(
     let (brokers, credentials) = broker.access();
     let config = LinkConfig {
         brokers,
-        tls: None,
+        tls,
         credentials,
         client_id: hub_client_id("ingest", context.entropy.next_u64()),
         subscriptions,

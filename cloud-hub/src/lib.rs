@@ -26,6 +26,7 @@ pub mod inline;
 pub mod moving;
 pub mod prepare;
 
-mod enrolling;
+mod entrance;
 mod ingest_part;
+mod own_papers;
 mod stores;

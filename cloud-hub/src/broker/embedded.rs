@@ -1,20 +1,26 @@
 //! The embedded MQTT broker: it carries frames and holds nothing of record. It may be killed and wiped at any time.
 //!
-//! Until nodes have certificates it listens on the loopback only, and a client is what it calls itself. Even so a node's
-//! name opens its own topics and no others, so that a mistake in one shop cannot speak for another.
+//! It listens on the loopback only. Behind a [`super::door`] it takes whom the door has let in, and nobody else. Where a
+//! chain has no certificates there is no door, and a client is what it calls itself. Even so a node's name opens its own
+//! topics and no others, so that a mistake in one shop cannot speak for another.
 
 use std::fmt;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use mqtt5::broker::config::{BrokerConfig, StorageBackend, StorageConfig};
 use mqtt5::broker::router::MessageRouter;
 use mqtt5::broker::{BrokerShutdownHandle, MqttBroker};
 use percolate_common::ids::NodeId;
+use percolate_runtime::tls::TlsError;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::access::Access;
+use super::peers::Peers;
+use super::rate::Rate;
 
 /// The largest packet either way, in bytes; a client that sends a larger one is cut off.
 const PACKET_BYTES_MAX: usize = 512 * 1024;
@@ -36,6 +42,15 @@ const CONNECTION_MESSAGES_MAX: usize = 1_000;
 /// Topics that keep a message: one presence for each client.
 const RETAINED_MESSAGES_MAX: usize = CLIENTS_MAX;
 
+/// The largest message that is kept, in bytes; a larger one is not, and a client with such a will is refused.
+const RETAINED_BYTES_MAX: usize = 4 * 1024;
+
+/// Filters of one client; the next one is refused. Ours have three at most.
+const SUBSCRIPTIONS_MAX: usize = 8;
+
+/// How long what waits for a client outlives its connection: not at all, whatever a client asks for. All of ours begin anew.
+const SESSION_EXPIRY: Duration = Duration::ZERO;
+
 /// Why the broker does not run.
 #[derive(Debug, thiserror::Error)]
 pub enum BrokerError {
@@ -54,6 +69,24 @@ pub enum BrokerError {
         #[source]
         source: mqtt5::MqttError,
     },
+    /// The door's address is taken or not ours.
+    #[error("nobody could be let in to the broker on {address}")]
+    Door {
+        /// The address.
+        address: SocketAddr,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// The door would be where the hub itself cannot come in.
+    #[error("the hub's own link cannot be dialled at {address}: listen on [::] or on an IPv4 address")]
+    DoorAddress {
+        /// What was asked for.
+        address: SocketAddr,
+    },
+    /// The door cannot speak TLS.
+    #[error("nobody can be let in to the broker over TLS")]
+    Tls(#[from] TlsError),
     /// It ended although nobody stopped it.
     #[error("the broker ended by itself")]
     Ended,
@@ -104,6 +137,17 @@ impl EmbeddedBroker {
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where one meets it: the door's address, if there is one.
+    #[must_use]
+    pub fn meeting(&self) -> SocketAddr {
+        self.access.door().unwrap_or(self.address)
+    }
+
+    /// From now on takes nobody but the peers that are noted here, and no more than so much of a node. There is one door.
+    pub(super) fn stand_behind(&self, door: SocketAddr, messages: Rate) -> Peers {
+        self.access.stand_behind(door, messages)
     }
 
     /// Whether it takes connections.
@@ -186,6 +230,9 @@ async fn bind(address: SocketAddr, access: &Arc<Access>) -> Result<(MqttBroker, 
         .with_max_packet_size(PACKET_BYTES_MAX)
         .with_client_channel_capacity(CONNECTION_MESSAGES_MAX)
         .with_max_retained_messages(RETAINED_MESSAGES_MAX)
+        .with_max_retained_message_size(RETAINED_BYTES_MAX)
+        .with_max_subscriptions_per_client(SUBSCRIPTIONS_MAX)
+        .with_session_expiry(SESSION_EXPIRY)
         .with_sys_topics_enabled(false)
         .with_storage(storage);
     let failed = |source| BrokerError::Bind { address, source };

@@ -1,9 +1,15 @@
 //! The broker where nodes and hub meet: the hub's own, or one that somebody else runs. Neither holds anything of record.
 
 mod access;
+mod carry;
+pub mod cuts;
+pub mod door;
 pub mod embedded;
+mod peers;
+pub mod quota;
+pub mod rate;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use percolate_runtime::broker::{BrokerAddresses, Credentials};
 use percolate_runtime::http::health::Check;
@@ -61,10 +67,10 @@ impl Broker {
         }
     }
 
-    /// Where the hub's link finds it, and as whom it comes.
+    /// Where the hub's link finds it, and as whom it comes. Through a door it comes like everybody else, by a certificate.
     pub(crate) fn access(&self) -> (BrokerAddresses, Option<Credentials>) {
         match self {
-            Self::Embedded(own) => (own.address().into(), None),
+            Self::Embedded(own) => (from_here(own.meeting()), None),
             Self::External(external) => (external.addresses.clone(), external.credentials.clone()),
         }
     }
@@ -73,7 +79,7 @@ impl Broker {
     /// having the hub's link.
     pub(crate) fn check(&self, link_is_up: bool) -> Check {
         let (ok, detail) = match self {
-            Self::Embedded(own) if own.is_running() => (true, format!("it listens on {}", own.address())),
+            Self::Embedded(own) if own.is_running() => (true, format!("it listens on {}", own.meeting())),
             Self::Embedded(_) => (false, "it is down".to_owned()),
             Self::External(ExternalBroker { addresses, .. }) if link_is_up => {
                 (true, format!("{addresses} has our link"))
@@ -81,5 +87,15 @@ impl Broker {
             Self::External(ExternalBroker { addresses, .. }) => (false, format!("{addresses} does not have our link")),
         };
         Check { name: "broker", ok, detail }
+    }
+}
+
+/// How something that listens on this machine is dialled from it.
+fn from_here(listens: SocketAddr) -> BrokerAddresses {
+    match listens.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => SocketAddr::from((Ipv4Addr::LOCALHOST, listens.port())).into(),
+        IpAddr::V4(_) => listens.into(),
+        // Over TLS an IPv6 address in digits cannot be dialled, and here it is one of this machine's in any case.
+        IpAddr::V6(_) => BrokerAddresses::localhost(listens.port()),
     }
 }

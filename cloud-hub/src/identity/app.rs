@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use percolate_common::entropy::Entropy;
 use percolate_common::identity::acceptance::AcceptanceV1;
 use percolate_common::identity::bundle::{BundleError, BundleV1, ChainV1, PurposeV1};
-use percolate_common::identity::names::Principal;
+use percolate_common::identity::names::{ChainId, Principal};
 use percolate_common::identity::site::SiteV1;
 use percolate_common::ids::{NodeId, StoreId};
 use percolate_common::journal::{AuthorId, Signature};
@@ -20,7 +20,7 @@ use percolate_runtime::tasks;
 
 use super::Addresses;
 use super::enrol::{self, Enrolled, Given};
-use super::issuer::{Issuer, OwnServer};
+use super::issuer::{Issuer, OwnPapers};
 use super::menu;
 use super::store::{
     CodeRow, SiteRow, acceptance_keep, code_by_request, code_insert, codes_of_store_end, site_bundles_set, site_fetch,
@@ -146,12 +146,28 @@ impl IdentityApp {
         &self.auth
     }
 
+    /// The chain.
+    pub(crate) fn chain(&self) -> &ChainId {
+        self.issuer.id()
+    }
+
     /// The hub's own certificate for those who connect to it, with names beside its fixed one.
     ///
     /// # Errors
     /// [`PkiError`] if it cannot be made.
-    pub fn own_server(&self, names: &[SanName]) -> Result<OwnServer, PkiError> {
+    pub fn own_server(&self, names: &[SanName]) -> Result<OwnPapers, PkiError> {
         self.issuer.own_server(names, (self.clock.now(), &*self.entropy))
+    }
+
+    /// The hub's own certificate to come to its own door with, and lets it in. The key is in memory only, so that nobody else
+    /// on the machine has it.
+    ///
+    /// # Errors
+    /// [`PkiError`] if it cannot be made.
+    pub fn own_client(&self) -> Result<OwnPapers, PkiError> {
+        let made = self.issuer.own_client((self.clock.now(), &*self.entropy))?;
+        self.auth.admit_own(made.serial.clone(), made.key.public_key());
+        Ok(made)
     }
 
     /// The root's certificate, in DER.

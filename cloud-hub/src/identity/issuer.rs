@@ -61,8 +61,8 @@ impl std::fmt::Debug for Issuer {
     }
 }
 
-/// A certificate for a server, with those that go along with it, and its key.
-pub struct OwnServer {
+/// A certificate of the hub itself, with those that go along with it, and its key.
+pub struct OwnPapers {
     /// Leaf first.
     pub certificates: Vec<CertificateDer<'static>>,
     /// Its key, in memory only.
@@ -71,9 +71,9 @@ pub struct OwnServer {
     pub serial: Serial,
 }
 
-impl std::fmt::Debug for OwnServer {
+impl std::fmt::Debug for OwnPapers {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("OwnServer").field("serial", &self.serial).finish_non_exhaustive()
+        f.debug_struct("OwnPapers").field("serial", &self.serial).finish_non_exhaustive()
     }
 }
 
@@ -166,8 +166,13 @@ impl Issuer {
         &self,
         names: &[SanName],
         (now, entropy): (UtcMillis, &dyn Entropy),
-    ) -> Result<OwnServer, PkiError> {
+    ) -> Result<OwnPapers, PkiError> {
         self.own("door", (Usage::Server, names), (now, entropy))
+    }
+
+    /// Makes the hub's own certificate, to connect to its own door with.
+    pub(crate) fn own_client(&self, (now, entropy): (UtcMillis, &dyn Entropy)) -> Result<OwnPapers, PkiError> {
+        self.own("ingest", (Usage::Client, &[]), (now, entropy))
     }
 
     fn own(
@@ -175,7 +180,7 @@ impl Issuer {
         name: &str,
         (usage, addresses): (Usage, &[SanName]),
         (now, entropy): (UtcMillis, &dyn Entropy),
-    ) -> Result<OwnServer, PkiError> {
+    ) -> Result<OwnPapers, PkiError> {
         let key = new_key(entropy)?;
         let name: HubName = name
             .parse()
@@ -190,7 +195,7 @@ impl Issuer {
             until: UtcMillis::new(now.get().saturating_add(CERTIFICATE_MS)),
             usage,
         })?;
-        Ok(OwnServer { certificates, key, serial })
+        Ok(OwnPapers { certificates, key, serial })
     }
 }
 

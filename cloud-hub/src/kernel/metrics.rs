@@ -6,6 +6,7 @@ use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 pub fn describe() {
     describe_ingest();
     describe_nodes();
+    describe_door();
     describe_down();
     describe_projections();
 }
@@ -45,6 +46,15 @@ fn describe_nodes() {
         "hub_node_moves_total",
         "Greetings from another machine with the same life: a disk moved or cloned"
     );
+}
+
+fn describe_door() {
+    describe_gauge!("hub_door_connections", "Connections to the hub's own broker that the door carries");
+    describe_counter!(
+        "hub_door_refused_total",
+        "Connections that the door let go after a handshake that was well, by cause"
+    );
+    describe_counter!("hub_door_cut_total", "Connections that were cut although they had been let in, by cause");
 }
 
 fn describe_down() {

@@ -1,19 +1,26 @@
-//! Who may do what at a broker: the same for the hub's own, for mosquitto with the list that we ship, and for a cluster of RMQTT
+//! Who may do what at a broker: the same for the hub's own, for the one behind its door, for mosquitto with the list
+//! that we ship, and for a cluster of RMQTT
 //! brokers. Each says no in its own way; what counts is what arrives.
+
+use std::time::Duration;
 
 use bytes::Bytes;
 use cloud_hub::broker::embedded::EmbeddedBroker;
+use cloud_hub::broker::quota::DoorLimits;
+use cloud_hub::broker::rate::Rate;
 use own_mosquitto::Mosquitto;
 use own_rmqtt::Cluster;
 use percolate_runtime::broker::Credentials;
 use percolate_runtime::mqtt::{DownReason, Presence};
 use percolate_runtime::tasks::TaskGroup;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
+use crate::support::chain::plain;
+use crate::support::door::DoorGround;
 use crate::support::guest::Guest;
 use crate::support::mosquitto::{self, door, door_with};
 use crate::support::node::Door;
+use crate::support::packet::{LET_IN, connect_packet, publish_packet};
 use crate::support::{DEADLINE, eventually};
 
 /// What somebody tries.
@@ -107,6 +114,7 @@ impl Words {
 /// A broker.
 enum Ground {
     Own { broker: EmbeddedBroker, _tasks: TaskGroup },
+    Door(Box<DoorGround>),
     Mosquitto(Mosquitto),
     Cluster(Cluster),
 }
@@ -121,6 +129,12 @@ impl Ground {
         Self::Own { broker, _tasks: tasks }
     }
 
+    async fn door() -> Self {
+        // In a minute n11 comes more often here than a box may.
+        let arrivals = Rate { count: 1_000, per: Duration::from_secs(1), burst: 1_000 };
+        Self::Door(Box::new(DoorGround::start_with(DoorLimits { arrivals, ..DoorLimits::default() }).await))
+    }
+
     fn mosquitto() -> Option<Self> {
         mosquitto::start().map(Self::Mosquitto)
     }
@@ -129,9 +143,10 @@ impl Ground {
         Cluster::start(&["n11", "n12"]).expect("it starts where it is built").map(Self::Cluster)
     }
 
-    /// How somebody comes: with their password, if they have one.
-    fn door(&self, who: &str) -> Door {
+    /// How somebody comes: with their certificate or their password, if they have one.
+    fn way(&self, who: &str) -> Door {
         match self {
+            Self::Door(ground) => ground.way(Some(&ground.papers(who))),
             Self::Own { broker, .. } => broker.address().port().into(),
             Self::Mosquitto(mosquitto) if ["hub", "n11", "n12"].contains(&who) => door(mosquitto, who),
             Self::Mosquitto(mosquitto) => door_with(mosquitto, Some(Credentials::new(who, "guess"))),
@@ -141,18 +156,19 @@ impl Ground {
                 Door {
                     brokers: cluster.address(0).unwrap().into(),
                     credentials: Some(Credentials::new(who, &password)),
+                    tls: None,
                 }
             }
         }
     }
 
     async fn guest(&self, who: &str, subscriptions: &[&str]) -> Result<Guest, DownReason> {
-        Guest::come(self.door(who), who, subscriptions, None).await
+        Guest::come(self.way(who), who, subscriptions, None).await
     }
 
     async fn guest_with_will(&self, who: &str, topic: &str, payload: &Bytes) -> Result<Guest, DownReason> {
         let will = Presence { topic: topic.to_owned(), payload: payload.clone() };
-        Guest::come(self.door(who), who, &[], Some(will)).await
+        Guest::come(self.way(who), who, &[], Some(will)).await
     }
 
     /// Somebody who hears everything.
@@ -197,48 +213,26 @@ impl Ground {
 
     /// Whether a packet with so large a payload is answered, or ends the connection.
     async fn takes(&self, who: &str, payload: usize) -> bool {
-        let (address, account) = match self {
-            Self::Own { broker, .. } => (broker.address(), None),
-            Self::Mosquitto(mosquitto) => (mosquitto.address(), Some(mosquitto.password(who).unwrap())),
-            Self::Cluster(cluster) => (cluster.address(0).unwrap(), Some(cluster.password(who).unwrap())),
+        let (mut stream, account) = match self {
+            Self::Own { broker, .. } => (plain(broker.address().port()).await, None),
+            Self::Door(ground) => (ground.chain.dial(&ground.papers(who), ground.port).await, None),
+            Self::Mosquitto(mosquitto) => {
+                (plain(mosquitto.address().port()).await, Some(mosquitto.password(who).unwrap()))
+            }
+            Self::Cluster(cluster) => {
+                (plain(cluster.address(0).unwrap().port()).await, Some(cluster.password(who).unwrap()))
+            }
         };
-        let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(&connect_packet(who, account.as_deref())).await.unwrap();
         let mut answer = [0; 4];
         stream.read_exact(&mut answer).await.unwrap();
-        assert_eq!(answer, [0x20, 2, 0, 0], "{who} is let in");
+        assert_eq!(answer, LET_IN, "{who} is let in");
         // The broker may hang up before it has read all of it.
         let sent = stream.write_all(&publish_packet(&format!("percolate/v1/{who}/up/sales"), payload)).await;
+        let sent = sent.and(stream.flush().await);
         let answered = tokio::time::timeout(DEADLINE, stream.read_exact(&mut answer)).await.unwrap();
         sent.is_ok() && answered.is_ok() && answer[0] == 0x40
     }
-}
-
-/// A text after its length, as MQTT has it.
-fn text(text: &str) -> Vec<u8> {
-    [&u16::try_from(text.len()).unwrap().to_be_bytes(), text.as_bytes()].concat()
-}
-
-/// A packet's first byte and its length before it.
-fn packet(kind: u8, body: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![kind];
-    let mut length = body.len();
-    while length > 127 {
-        bytes.push(u8::try_from(length % 128).unwrap() | 128);
-        length /= 128;
-    }
-    bytes.push(u8::try_from(length).unwrap());
-    [bytes.as_slice(), body].concat()
-}
-
-fn connect_packet(who: &str, password: Option<&str>) -> Vec<u8> {
-    let flags = if password.is_some() { 0b1100_0010 } else { 0b10 };
-    let account = password.map(|password| [text(who), text(password)].concat()).unwrap_or_default();
-    packet(0x10, &[text("MQTT").as_slice(), &[4, flags, 0, 30], &text(who), &account].concat())
-}
-
-fn publish_packet(topic: &str, payload: usize) -> Vec<u8> {
-    packet(0x32, &[text(topic).as_slice(), &[0, 1], &vec![7; payload]].concat())
 }
 
 async fn keeps_the_list(ground: Ground) {
@@ -255,6 +249,11 @@ async fn keeps_the_list(ground: Ground) {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_hub_s_own_broker_keeps_the_list_of_who_may_do_what() {
     keeps_the_list(Ground::own().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_door_keeps_the_list_of_who_may_do_what() {
+    keeps_the_list(Ground::door().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

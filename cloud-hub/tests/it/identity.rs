@@ -16,16 +16,20 @@ use percolate_runtime::enrolment::{
     Asking, Bytes, ENROLMENTS_PATH, EnrolmentAnswer, EnrolmentAsked, Octets, RENEWALS_PATH, RenewalAsked,
 };
 use percolate_runtime::http::caller::{Answer, CallError, Caller};
+use percolate_runtime::mqtt::DownReason;
 use percolate_runtime::pki::{new_key, request};
 use percolate_runtime::seal::{Known, open};
-use percolate_runtime::tls::{Roots, TlsClock, client_config};
+use percolate_runtime::system::monotonic_now;
+use percolate_runtime::tls::{OwnIdentity, Roots, TlsClock, client_config};
 use reqwest::{Method, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::support::events::NOON_MS;
 use crate::support::ground::lose;
+use crate::support::guest::Guest;
 use crate::support::hub::TestHub;
+use crate::support::node::{Door, Heard, TestNode};
 
 const MENU: &str = include_str!("../../../provisioning/demo/menu.json");
 
@@ -397,4 +401,46 @@ async fn without_its_database_a_hub_begins_anew_and_knows_nobody() {
     hub.open().await.unwrap();
     assert_eq!(refusal(own.renew(&hub, &issued.certificates).await), "certificate_unknown");
     assert_eq!(refusal(own.enrol(&hub, &code).await), "code_unknown");
+}
+
+/// The way in for a box with the certificate that it was given.
+fn way(hub: &TestHub, content: &BundleV1, own: &TestBox, answer: &EnrolmentAnswer) -> Door {
+    let certificates = answer.issued.certificates.iter().map(|der| der.0.clone().into()).collect();
+    let identity = Arc::new(OwnIdentity::new(certificates, &own.key).unwrap());
+    let clock = Arc::new(TlsClock::new(hub.clock.clone(), UtcMillis::new(0)));
+    let config = client_config(&Roots::from_pem(&content.chain.root).unwrap(), Some(identity), clock).unwrap();
+    Door { brokers: content.chain.mqtt[0].parse().unwrap(), credentials: None, tls: Some(config.into()) }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_box_comes_through_the_door_with_what_it_was_given_until_it_is_revoked() {
+    let hub = TestHub::start_with_chain(Some(MENU)).await;
+    // A large hub meets its boxes at somebody else's broker.
+    let Some(door) = hub.endpoints().mqtts else { return };
+    planned(&hub).await;
+    let (content, code) = bundle(&hub, "first-bundle-0001", "new").await;
+    assert_eq!(content.chain.mqtt, [door]);
+    let own = TestBox { key: TestNode::key_of(NODE), ..TestBox::new(&hub, &content, 1) };
+    let answer = own.enrol(&hub, &code).await.unwrap();
+    let mut node = TestNode::in_session(NODE, way(&hub, &content, &own, &answer)).await;
+    node.sales.write(3);
+    node.send_sales(1, 3).await;
+    node.sales_acked(3).await;
+    // Past the door there is nobody, whatever he calls himself.
+    for who in ["hub", "n421"] {
+        let outcome = Guest::come(hub.broker_port().into(), who, &[], None).await.err();
+        assert!(matches!(outcome, Some(DownReason::Refused { .. })), "{who}: {outcome:?}");
+    }
+
+    let begin = monotonic_now();
+    let path = format!("/v1/identity/devices/{NODE}/revocation");
+    let (status, body) = asked(&hub, Method::PUT, &path, &json!({"reason": "stolen"})).await;
+    let answered = monotonic_now();
+    assert_eq!(status, StatusCode::OK, "{body}");
+    node.hear("the end of the connection", |heard| (*heard == Heard::Down).then_some(())).await;
+    let (answered, gone) = (answered - begin, monotonic_now() - begin);
+    println!("revoked in {answered:?}, and its live connection was gone {gone:?} after that was asked for");
+    node.hear("a refusal", |heard| (*heard == Heard::Down).then_some(())).await;
+    // The hub's own link came in as the others do, and stays.
+    assert!(hub.get_openly("/readyz").await.status().is_success());
 }

@@ -17,6 +17,8 @@ mod broker;
 #[cfg(test)]
 mod catalog;
 #[cfg(test)]
+mod door;
+#[cfg(test)]
 mod durability;
 #[cfg(test)]
 mod giveback;

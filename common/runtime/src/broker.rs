@@ -102,6 +102,14 @@ impl FromStr for BrokerAddresses {
     }
 }
 
+impl BrokerAddresses {
+    /// A broker of this machine, by the name that stands for whichever of its loopback addresses answers.
+    #[must_use]
+    pub fn localhost(port: u16) -> Self {
+        Self { first: BrokerAddress { host: "localhost".to_owned(), port }, others: Vec::new() }
+    }
+}
+
 impl From<std::net::SocketAddr> for BrokerAddresses {
     fn from(address: std::net::SocketAddr) -> Self {
         let host = match address.ip() {
@@ -164,6 +172,7 @@ mod tests {
         assert_eq!(brokers.to_string().parse(), Ok(brokers));
         let alone: BrokerAddresses = "localhost:1883".parse().unwrap();
         assert_eq!(alone.for_try(usize::MAX).to_string(), "localhost:1883");
+        assert_eq!(BrokerAddresses::localhost(1883), alone);
     }
 
     #[test]

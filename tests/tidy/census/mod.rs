@@ -67,7 +67,6 @@ const EXPLAINED: &[Explained] = &[
     ("routes", "hub  POST /v1/identity/devices/*/acceptances", "callers", UP),
     ("routes", "hub  POST /v1/identity/enrolments", "callers", BOTH_ENDS),
     ("routes", "hub  POST /v1/identity/renewals", "callers", BOTH_ENDS),
-    (NOT_NAMED, "cloud-hub/src/kernel/auth/mod.rs admit_own", "callers", ENROLMENT),
     (NOT_NAMED, "cloud-hub/src/hub.rs http_address", "callers", IN_PROCESS),
     (NOT_NAMED, "cloud-hub/src/hub.rs ended_tasks", "callers", IN_PROCESS),
     (NOT_NAMED, "cloud-hub/src/inline.rs project", "callers", SIMULATED),

@@ -31,7 +31,7 @@ impl Guest {
     ) -> Result<Self, DownReason> {
         let config = LinkConfig {
             brokers: door.brokers,
-            tls: None,
+            tls: door.tls,
             credentials: door.credentials,
             client_id: client_id(name),
             subscriptions: subscriptions.iter().map(|filter| (*filter).to_owned()).collect(),
@@ -61,6 +61,26 @@ impl Guest {
         match self.event().await {
             LinkEvent::Message { topic, payload } => (topic, payload),
             other @ (LinkEvent::Up | LinkEvent::Down { .. }) => panic!("a message, not {other:?}"),
+        }
+    }
+
+    /// Why the connection ended; what is heard before is passed over.
+    pub(crate) async fn end(&mut self) -> DownReason {
+        loop {
+            match self.event().await {
+                LinkEvent::Down { reason } => return reason,
+                LinkEvent::Message { .. } => {}
+                LinkEvent::Up => panic!("the link came up again before it was down"),
+            }
+        }
+    }
+
+    /// Waits until the link is up, or down, again.
+    pub(crate) async fn next_try(&mut self) -> Result<(), DownReason> {
+        match self.event().await {
+            LinkEvent::Up => Ok(()),
+            LinkEvent::Down { reason } => Err(reason),
+            LinkEvent::Message { topic, .. } => panic!("{topic} came before the link was up"),
         }
     }
 

@@ -157,16 +157,20 @@ impl TestHub {
         let mut test = Self::new(BrokerSetting::Embedded(ANY_PORT), menu);
         let (ca, safe) = (test.folder.path().join("ca"), test.folder.path().join("safe"));
         found("Bytes & Brews", (&ca, &safe), UtcMillis::new(NOON_MS), &SeededEntropy::new(5)).unwrap();
-        test.config.identity = Some(IdentitySetting { ca, https: ANY_PORT, names: Vec::new() });
+        test.config.identity = Some(IdentitySetting { ca, https: ANY_PORT, mqtts: ANY_PORT, names: Vec::new() });
         test.open().await.unwrap();
         test
     }
 
+    /// Where it says that it is.
+    pub(crate) fn endpoints(&self) -> Endpoints {
+        let said = std::fs::read(self.data_dir().join(ENDPOINTS_FILE)).unwrap();
+        serde_json::from_slice(&said).unwrap()
+    }
+
     /// Where boxes enrol.
     pub(crate) fn https(&self) -> HttpsAddress {
-        let said = std::fs::read(self.data_dir().join(ENDPOINTS_FILE)).unwrap();
-        let endpoints: Endpoints = serde_json::from_slice(&said).unwrap();
-        format!("https://{}", endpoints.https.unwrap()).parse().unwrap()
+        format!("https://{}", self.endpoints().https.unwrap()).parse().unwrap()
     }
 
     /// Starts it on the same folder and ports.

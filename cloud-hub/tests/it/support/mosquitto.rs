@@ -22,5 +22,5 @@ pub(crate) fn door(mosquitto: &Mosquitto, account: &str) -> Door {
 
 /// The way in as somebody, or as nobody.
 pub(crate) fn door_with(mosquitto: &Mosquitto, credentials: Option<Credentials>) -> Door {
-    Door { brokers: mosquitto.address().into(), credentials }
+    Door { brokers: mosquitto.address().into(), credentials, tls: None }
 }

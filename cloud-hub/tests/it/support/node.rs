@@ -15,7 +15,7 @@ use percolate_common::wire::session::{
 };
 use percolate_common::wire::topic::{Topic, client_id, node_subscriptions};
 use percolate_runtime::broker::{BrokerAddresses, Credentials};
-use percolate_runtime::mqtt::{Link, LinkConfig, LinkEvent, Presence as Retained, PublishError, Publisher};
+use percolate_runtime::mqtt::{Link, LinkConfig, LinkEvent, LinkTls, Presence as Retained, PublishError, Publisher};
 use percolate_runtime::tasks::TaskGroup;
 use tokio::sync::mpsc;
 
@@ -33,12 +33,13 @@ const HELLO_RETRY: Duration = Duration::from_millis(300);
 pub(crate) struct Door {
     pub(crate) brokers: BrokerAddresses,
     pub(crate) credentials: Option<Credentials>,
+    pub(crate) tls: Option<LinkTls>,
 }
 
 impl From<u16> for Door {
     /// The hub's own broker, which asks nobody.
     fn from(port: u16) -> Self {
-        Self { brokers: SocketAddr::from(([127, 0, 0, 1], port)).into(), credentials: None }
+        Self { brokers: SocketAddr::from(([127, 0, 0, 1], port)).into(), credentials: None, tls: None }
     }
 }
 
@@ -70,6 +71,11 @@ pub(crate) struct TestNode {
 }
 
 impl TestNode {
+    /// The key that a node has.
+    pub(crate) fn key_of(number: u32) -> SigningKey {
+        SigningKey::from_random(&[u8::try_from(number % 250).unwrap() + 1; 32]).unwrap()
+    }
+
     /// Connects, without a greeting.
     pub(crate) async fn connect(number: u32, door: impl Into<Door>) -> Self {
         let node = NodeId::new(number);
@@ -80,7 +86,7 @@ impl TestNode {
         let mut test = Self {
             node,
             incarnation,
-            key: SigningKey::from_random(&[u8::try_from(number % 250).unwrap() + 1; 32]).unwrap(),
+            key: Self::key_of(number),
             sales: Written::new(journal(StreamKind::Sales)),
             ops: Written::new(journal(StreamKind::Ops)),
             positions: Vec::new(),
@@ -258,7 +264,7 @@ fn link(node: NodeId, boot: u64, door: Door) -> (Publisher, mpsc::Receiver<LinkE
     };
     let config = LinkConfig {
         brokers: door.brokers,
-        tls: None,
+        tls: door.tls,
         credentials: door.credentials,
         client_id: client_id(node),
         subscriptions: node_subscriptions(node),

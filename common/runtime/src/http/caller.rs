@@ -20,10 +20,8 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 
-use crate::tls::{TlsTrouble, trouble};
+use crate::tls::{TlsTrouble, dial, trouble};
 
 /// The largest answer that is read, in bytes, where a caller says nothing else. At the limit: [`CallError::TooLarge`].
 pub const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -202,8 +200,7 @@ impl Caller {
         host: &str,
         request: Request<Full<Bytes>>,
     ) -> Result<Answer, CallError> {
-        let stream = TcpStream::connect(host).await.map_err(broken)?;
-        let stream = TlsConnector::from(self.config.clone()).connect(at.name.clone(), stream).await.map_err(broken)?;
+        let stream = dial(self.config.clone(), at.name.clone(), host).await.map_err(broken)?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(of_hyper)?;
         let answered = async {
             let response = sender.send_request(request).await.map_err(of_hyper)?;

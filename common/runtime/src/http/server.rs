@@ -182,7 +182,10 @@ pub struct Endpoints {
     /// The HTTPS server for boxes, where the program has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub https: Option<String>,
-    /// The MQTT broker, where the program has one.
+    /// The way to the MQTT broker by certificate, where the program has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mqtts: Option<String>,
+    /// The MQTT broker, where the program has one. Behind a way by certificate it takes nobody here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mqtt: Option<String>,
     /// The process.
@@ -194,13 +197,19 @@ impl Endpoints {
     #[must_use]
     pub fn new(http: SocketAddr, mqtt: Option<SocketAddr>) -> Self {
         let mqtt = mqtt.map(|address| address.to_string());
-        Self { http: http.to_string(), https: None, mqtt, pid: process::id() }
+        Self { http: http.to_string(), https: None, mqtts: None, mqtt, pid: process::id() }
     }
 
     /// The same, with an HTTPS server beside it.
     #[must_use]
     pub fn with_https(self, https: Option<SocketAddr>) -> Self {
         Self { https: https.map(|address| address.to_string()), ..self }
+    }
+
+    /// The same, with a way to the broker by certificate.
+    #[must_use]
+    pub fn with_mqtts(self, mqtts: Option<SocketAddr>) -> Self {
+        Self { mqtts: mqtts.map(|address| address.to_string()), ..self }
     }
 
     /// Writes the file: a reader sees the old one or the whole new one.

@@ -1,6 +1,7 @@
 //! The end that connects: whom it believes, and who it says it is.
 
 use std::fmt;
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,7 +14,10 @@ use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signat
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::sign::CertifiedKey;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, SignatureScheme};
+use tokio::net::{TcpStream, ToSocketAddrs};
 use tokio::sync::watch;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use super::{Roots, TlsClock, TlsError, certified, provider};
 
@@ -185,6 +189,19 @@ fn config(
     };
     config.resumption = Resumption::disabled();
     Ok(Arc::new(config))
+}
+
+/// Connects and shakes hands. `name` is the one that was dialled.
+///
+/// # Errors
+/// If nobody is there, or either does not believe the other.
+pub async fn dial(
+    config: Arc<ClientConfig>,
+    name: ServerName<'static>,
+    to: impl ToSocketAddrs,
+) -> io::Result<TlsStream<TcpStream>> {
+    let stream = TcpStream::connect(to).await?;
+    TlsConnector::from(config).connect(name, stream).await
 }
 
 /// The certificates that somebody showed who is not proven yet.

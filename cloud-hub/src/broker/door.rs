@@ -1,0 +1,250 @@
+//! The door: the way into the hub's own broker for whoever shows a certificate of the chain.
+//!
+//! The broker shakes hands with one after the other, so that a silent one stops all, and tells its hooks nothing of
+//! certificates (mqtt5 0.49, read in its source 2026-11). So the door does that, and carries what is said on to the broker
+//! over a connection of its own, whose local address it notes before it connects. Why so: docs/adr/0028.
+
+use std::error::Error;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use metrics::{counter, gauge};
+use percolate_common::identity::certificate::Certificate;
+use percolate_common::identity::names::{ChainId, Principal};
+use percolate_runtime::system::monotonic_now;
+use percolate_runtime::tls::{
+    Accepted, Admission, Clients, Handshakes, OwnCertificate, Refusal, Roots, TlsClock, server_config,
+};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::carry::{Pace, carry};
+use super::cuts::Cuts;
+use super::embedded::{BrokerError, EmbeddedBroker};
+use super::peers::{Peer, Peers};
+use super::quota::{DoorLimits, Quotas, TooOften};
+
+/// Addresses of this machine from which the door connects to the broker, one after the other: the broker takes no more than
+/// 10,000 connections of one, and the system has 28,000 ports for one.
+const OWN_ADDRESSES: u8 = 16;
+
+/// Whom the door lets in, and how it shows who it is itself.
+#[derive(Debug, Clone)]
+pub struct DoorKeys {
+    /// What it shows.
+    pub own: Arc<OwnCertificate>,
+    /// Whom it believes.
+    pub roots: Roots,
+    /// Whose certificates it takes.
+    pub chain: ChainId,
+    /// Who is let in of those.
+    pub admission: Arc<dyn Admission>,
+    /// A number that changes whenever somebody may not be let in any more.
+    pub changes: watch::Receiver<u64>,
+    /// By which certificates are judged.
+    pub clock: Arc<TlsClock>,
+}
+
+/// The door. It listens; nobody is let in before it runs.
+#[derive(Debug)]
+pub struct Door {
+    handshakes: Handshakes,
+    address: SocketAddr,
+    broker: EmbeddedBroker,
+    peers: Peers,
+    chain: ChainId,
+    admission: Arc<dyn Admission>,
+    quotas: Quotas,
+}
+
+impl Door {
+    /// Listens in front of a broker that does not run yet, which from now on takes nobody but those whom the door lets in.
+    /// Port 0 takes a free one. Give [`Door::run`] and [`Cuts::run`] to a task group.
+    ///
+    /// # Errors
+    /// [`BrokerError::Door`] if the address is taken or not ours; [`BrokerError::DoorAddress`] if the hub's own link could not
+    /// come in there; [`BrokerError::Tls`].
+    pub async fn open(
+        at: SocketAddr,
+        broker: EmbeddedBroker,
+        keys: DoorKeys,
+        limits: DoorLimits,
+    ) -> Result<(Self, Cuts), BrokerError> {
+        let DoorKeys { own, roots, chain, admission, changes, clock } = keys;
+        let config = server_config(own, &roots, Clients::Needed(admission.clone()), clock.clone())?;
+        // The link's dialler takes no IPv6 address in digits where it speaks TLS.
+        if let IpAddr::V6(ip) = at.ip()
+            && !ip.is_unspecified()
+            && !ip.is_loopback()
+        {
+            return Err(BrokerError::DoorAddress { address: at });
+        }
+        let failed = |source| BrokerError::Door { address: at, source };
+        let listener = TcpListener::bind(at).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let handshakes = Handshakes::new("mqtts", listener, config, limits.handshakes);
+        let peers = broker.stand_behind(address, limits.messages);
+        let cuts = Cuts::new(peers.clone(), admission.clone(), changes, clock);
+        let quotas = Quotas::new(limits);
+        Ok((Self { handshakes, address, broker, peers, chain, admission, quotas }, cuts))
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Lets in whoever may come, until it is stopped. Then all connections end.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut carried = JoinSet::new();
+        let mut count: u8 = 0;
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                accepted = self.handshakes.accept() => {
+                    count = count.wrapping_add(1) % OWN_ADDRESSES;
+                    if let Some(visit) = self.receive(accepted, count) {
+                        carried.spawn(visit);
+                    }
+                }
+                // A visit that panicked has ended like any other; its connection is closed.
+                Some(_ended) = carried.join_next() => {}
+            }
+            gauge!("hub_door_connections").set(f64::from(u32::try_from(carried.len()).unwrap_or(u32::MAX)));
+        }
+    }
+
+    /// What becomes of a connection, if it does not end at once.
+    fn receive(&mut self, accepted: Accepted, count: u8) -> Option<impl Future<Output = ()> + Send + use<>> {
+        let Accepted { stream, peer: from, certificate } = accepted;
+        let (certificate, principal) = self.known(certificate)?;
+        let cut = CancellationToken::new();
+        let pace = match &principal {
+            Principal::Node(node) => match self.quotas.arrive(*node, &cut, monotonic_now()) {
+                Ok((pace, surplus)) => {
+                    counter!("hub_door_cut_total", "cause" => "surplus")
+                        .increment(surplus.try_into().unwrap_or(u64::MAX));
+                    Some(pace)
+                }
+                Err(TooOften) => {
+                    tracing::warn!(node.id = %node, "node {node} connects too often: it is not let in for a while");
+                    refuse("often");
+                    return None;
+                }
+            },
+            // The hub's own, which carries what all nodes say.
+            Principal::Hub(_) => None,
+            Principal::Broker => {
+                refuse("kind");
+                return None;
+            }
+        };
+        tracing::debug!(peer.address = %from, peer.name = principal.common_name(), "somebody was let in");
+        let visit = Visit {
+            way: Way { from: own_address(self.broker.address(), count), broker: self.broker.clone() },
+            peers: self.peers.clone(),
+            admission: self.admission.clone(),
+            peer: Peer { principal, certificate, cut },
+            pace,
+        };
+        Some(visit.take_place(stream))
+    }
+
+    fn known(&self, certificate: Option<Certificate>) -> Option<(Certificate, Principal)> {
+        let known = certificate.and_then(|shown| shown.principal(&self.chain).map(|principal| (shown, principal)));
+        if known.is_none() {
+            refuse("kind");
+        }
+        known
+    }
+}
+
+/// Somebody who was let in, from the way to the broker to the end.
+struct Visit {
+    way: Way,
+    peers: Peers,
+    admission: Arc<dyn Admission>,
+    peer: Peer,
+    pace: Option<Pace>,
+}
+
+impl Visit {
+    async fn take_place<S: AsyncRead + AsyncWrite + Send>(self, stream: S) {
+        let name = self.peer.principal.common_name();
+        if let Err(error) = self.carried(stream).await {
+            tracing::debug!(peer.name = name, error = &error as &dyn Error, "a connection of {name} has ended");
+        }
+    }
+
+    async fn carried<S: AsyncRead + AsyncWrite + Send>(self, stream: S) -> io::Result<()> {
+        let Self { way, peers, admission, peer, pace } = self;
+        let (certificate, cut) = (peer.certificate.clone(), peer.cut.clone());
+        let socket = way.bind().inspect_err(|_error| refuse("broker"))?;
+        let noted = peers.note(socket.local_addr()?, peer);
+        // A revocation that came during the handshake has not met this peer; any later one does.
+        if let Err(refusal) = admission.admits(&certificate) {
+            refuse(word(refusal));
+            return Ok(());
+        }
+        let Some(connected) = cut.run_until_cancelled(way.connect(socket)).await else { return Ok(()) };
+        let mut inner = connected.inspect_err(|_error| refuse("broker"))?;
+        let carried = cut.run_until_cancelled(carry(stream, &mut inner, pace.as_ref())).await;
+        // Nobody stands for this address any more when it is free for others.
+        drop(noted);
+        drop(inner);
+        carried.unwrap_or(Ok(()))
+    }
+}
+
+/// The door's own way to the broker.
+struct Way {
+    from: SocketAddr,
+    broker: EmbeddedBroker,
+}
+
+impl Way {
+    /// Takes an address of our own that nobody else has as long as we hold it.
+    fn bind(&self) -> io::Result<TcpSocket> {
+        let socket = if self.from.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        socket.bind(self.from)?;
+        Ok(socket)
+    }
+
+    async fn connect(&self, socket: TcpSocket) -> io::Result<TcpStream> {
+        // While it does not run, whoever listens there is not the broker.
+        if !self.broker.is_running() {
+            return Err(io::ErrorKind::NotConnected.into());
+        }
+        let stream = socket.connect(self.broker.address()).await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+}
+
+/// The address of this machine from which a connection goes to the broker; its port is any.
+fn own_address(broker: SocketAddr, count: u8) -> SocketAddr {
+    match broker.ip() {
+        IpAddr::V4(_) => SocketAddr::from((Ipv4Addr::new(127, 83, 0, count), 0)),
+        // Of these there is one.
+        IpAddr::V6(loopback) => SocketAddr::from((loopback, 0)),
+    }
+}
+
+/// Counts somebody who is not let in after a handshake that was well.
+fn refuse(cause: &'static str) {
+    counter!("hub_door_refused_total", "cause" => cause).increment(1);
+}
+
+/// A refusal's word in the metrics.
+pub(super) const fn word(refusal: Refusal) -> &'static str {
+    match refusal {
+        Refusal::Unknown => "unknown",
+        Refusal::Revoked => "revoked",
+        Refusal::NotThisKind => "kind",
+    }
+}
