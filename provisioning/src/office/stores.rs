@@ -103,16 +103,22 @@ pub(super) async fn list(client: &Client, json: bool, screen: &mut Screen) -> Re
     tell(screen, json, &shops, &lines)
 }
 
-pub(super) async fn bundle(options: &StoreBundle, json: bool, screen: &mut Screen) -> Result<Exit, Failure> {
-    // A code that nobody gets to see would end the one before it for nothing.
-    let folder = options.out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+/// A code that nobody gets to see would end the one before it for nothing. What is no file is not replaced by one.
+fn can_be_written(out: &Path) -> Result<(), Failure> {
+    let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let tried = tempfile::NamedTempFile::new_in(folder).map(drop);
-    let is_folder = options.out.is_dir().then(|| std::io::Error::from(std::io::ErrorKind::IsADirectory));
-    if let Some(error) = tried.err().or(is_folder) {
-        let error =
-            anyhow!(error).context(format!("{} cannot be written, and no bundle was made", options.out.display()));
-        return Err(Failure::new(Exit::Failed, error));
-    }
+    let other = out.exists() && !out.is_file();
+    let reason = match tried {
+        Err(error) => error.to_string(),
+        Ok(()) if other => "it is there, and no file".to_owned(),
+        Ok(()) => return Ok(()),
+    };
+    let said = anyhow!("{} cannot be written, and no bundle was made: {reason}", out.display());
+    Err(Failure::new(Exit::Failed, said))
+}
+
+pub(super) async fn bundle(options: &StoreBundle, json: bool, screen: &mut Screen) -> Result<Exit, Failure> {
+    can_be_written(&options.out)?;
     let purpose = if options.replace { "replace" } else { "new" };
     let key = format!("bundle-{:016x}{:016x}", OsEntropy.next_u64(), OsEntropy.next_u64());
     let body = json!({ "purpose": purpose }).to_string().into_bytes();
@@ -147,4 +153,21 @@ pub(super) async fn bundle(options: &StoreBundle, json: bool, screen: &mut Scree
          On the box: provision up {out} --chain {chain}\n",
     );
     tell(screen, json, &object, &lines)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bundle_is_written_where_a_file_can_be_and_nowhere_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("s.percolate");
+        assert!(can_be_written(&file).is_ok());
+        std::fs::write(&file, "an older one").unwrap();
+        assert!(can_be_written(&file).is_ok());
+        for other in [dir.path(), Path::new("/dev/null"), &dir.path().join("none/s.percolate")] {
+            assert!(can_be_written(other).is_err(), "{}", other.display());
+        }
+    }
 }
