@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use crate::client::{Client, named};
+use crate::client::{Client, ClientError, named};
 use crate::exit::{EXIT_CODES, Exit, Failure};
 use crate::import::options::NodeOption;
 use crate::screen::Screen;
@@ -154,6 +154,16 @@ fn tell(screen: &mut Screen, json: bool, object: &serde_json::Value, lines: &str
     told.map(|()| Exit::Done).map_err(|error| Failure::new(Exit::Failed, error))
 }
 
-fn refused(error: crate::client::ClientError) -> Failure {
-    Failure::new(Exit::ServerFailed, error)
+/// What the hub has refused. One without a chain knows none of these questions.
+fn refused(error: ClientError) -> Failure {
+    let is_without_chain = matches!(&error, ClientError::Refused { code, .. } if code == "not_found");
+    let error = anyhow::Error::new(error);
+    Failure::new(
+        Exit::ServerFailed,
+        if is_without_chain {
+            error.context("this hub enrols no boxes: run provision chain init, and start it again")
+        } else {
+            error
+        },
+    )
 }

@@ -59,7 +59,8 @@ pub(super) async fn create(options: &StoreCreate, json: bool, screen: &mut Scree
         let path = format!("/v1/identity/stores/{store}");
         let body = serde_json::to_vec(site).map_err(|error| Failure::new(Exit::Failed, error))?;
         let put = client.put::<Value>(&path, body).await;
-        put.map_err(|error| Failure::new(Exit::ServerFailed, anyhow!(error).context(format!("shop {store}"))))?;
+        put.map_err(refused)
+            .map_err(|failure| Failure::new(failure.exit, failure.error.context(format!("shop {store}"))))?;
         planned.push(*store);
         let name = site.get("name").and_then(Value::as_str).unwrap_or_default();
         lines.push_str(&format!("Shop {store}, {name}, is planned.\n"));
