@@ -290,8 +290,13 @@ impl IdentityApp {
             .db
             .write("revoke", move |tx| {
                 let devices = node_device_list(tx, node)?;
-                if devices.is_empty() {
+                let site = site_list(tx)?.into_iter().find(|row| row.site.node == node.get());
+                if devices.is_empty() && site.is_none() {
                     return Err(IdentityError::NodeUnknown(node));
+                }
+                // A stick that is on its way lets nobody in either.
+                if let Some(row) = site {
+                    codes_of_store_end(tx, StoreId::new(row.site.store), now)?;
                 }
                 let live: Vec<_> = devices.into_iter().filter(|it| it.state != DeviceState::Revoked).collect();
                 listed(&issuer, &live, &reason, now)?;

@@ -240,6 +240,10 @@ async fn who_was_shut_out_stays_so_whatever_the_database_was_put_back_to() {
     }
     assert_eq!(refusal(own.renew(&hub, &issued.certificates).await), "certificate_revoked");
     assert_eq!(refusal(own.enrol(&hub, &code).await), "certificate_revoked");
+    // Nor does a stick let it in that was made before.
+    let (_, open) = bundle(&hub, "third-bundle-0003", "new").await;
+    let (status, _) = asked(&hub, Method::PUT, &path, &json!({ "reason": "stolen" })).await;
+    assert_eq!((status, refusal(own.enrol(&hub, &open).await)), (StatusCode::OK, "code_expired".to_owned()));
     // The database is one of yesterday, in which the box was let in.
     hub.stop().await;
     forget_revocation(&hub).await;

@@ -18,6 +18,7 @@ use std::time::Duration;
 use percolate_common::identity::acceptance::{CheckOutcomeV1, CheckV1, StepOutcomeV1, StepV1};
 use percolate_common::identity::bundle::BundleV1;
 use percolate_common::time::Clock;
+use percolate_runtime::enrolment::EnrolmentRefusal;
 use percolate_runtime::files::{DataDir, FileError};
 use percolate_runtime::system::{clock_from_option, monotonic_now};
 use serde_json::json;
@@ -172,7 +173,8 @@ fn lock(config: &Path) -> Result<DataDir, UpError> {
 
 /// What head office has said, if it has refused. That it was not reached, or somebody else answered, is no refusal.
 fn refusal(identity: &Identity) -> Option<&str> {
-    identity.code.as_deref().filter(|code| identity.state != "enrolled" && !code.starts_with("hub_"))
+    let code = identity.code.as_deref().filter(|_| identity.state != "enrolled");
+    code.filter(|code| EnrolmentRefusal::from_code(code).is_some())
 }
 
 fn in_words(identity: &Identity) -> String {

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::error::UpError;
-use crate::client::Node;
+use crate::client::{ClientError, Node};
 
 /// Longest wait for head office. After that the box goes on by itself.
 const ENROLLED_MAX: Duration = Duration::from_secs(10);
@@ -33,18 +33,22 @@ struct State {
     identity: Identity,
 }
 
-/// Books what is there when the shop opens, once per bundle; tells whether there was something to book.
+/// Books what is there when the shop opens, once for ever; tells whether there was something to book.
 pub(super) async fn stock(node: &Node, bundle: &BundleV1) -> Result<bool, UpError> {
-    // What was there at first is booked with the first bundle: later ones are for shops that have sold.
     let lines: Vec<_> = bundle.site.stock.iter().filter(|line| line.quantity > 0).collect();
-    if lines.is_empty() || bundle.number > 1 {
+    if lines.is_empty() {
         return Ok(false);
     }
     for (part, lines) in lines.chunks(500).enumerate() {
         let lines: Vec<_> =
             lines.iter().map(|line| json!({ "stock_item": line.item, "quantity": line.quantity })).collect();
         let body = json!({ "reason": "received", "lines": lines }).to_string().into_bytes();
-        node.move_stock(&format!("up-stock-{}-{part}", bundle.site.store), body).await?;
+        match node.move_stock(&format!("up-stock-{}-{part}", bundle.site.store), body).await {
+            Ok(()) => {}
+            // It was booked from an earlier bundle that said something else: what was there at first is there once.
+            Err(ClientError::Refused { code, .. }) if code == "idempotency_key_reused" => return Ok(false),
+            Err(error) => return Err(error.into()),
+        }
     }
     Ok(true)
 }
@@ -58,7 +62,8 @@ pub(super) async fn ticket(node: &Node, bundle: &BundleV1, clock: &dyn Clock) ->
         "terminal": TILL, "currency": bundle.site.currency, "training": true,
         "lines": [{ "item": item, "quantity": 1 }], "tenders": [{ "kind": "cash", "amount_minor": due }],
     });
-    let key = format!("up-trial-{}-{}", bundle.site.store, bundle.number);
+    // At another price it is another ticket.
+    let key = format!("up-trial-{}-{}-{item}-{due}", bundle.site.store, bundle.number);
     let sold = node.sell(&key, body.to_string().into_bytes()).await?.body;
     let id = hex::decode(&sold.ticket_id.replace('-', "")).and_then(|id| <[u8; 16]>::try_from(id).ok());
     let receipt = sold.receipt.unwrap_or_default();

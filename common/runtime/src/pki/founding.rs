@@ -13,7 +13,7 @@ use rustls::pki_types::CertificateDer;
 use super::{
     Authority, CHAIN_FILE, ChainFile, ContentError, INTERMEDIATE_FILE, INTERMEDIATE_KEY_FILE, PkiError, ROOT_FILE,
 };
-use crate::files::{read_text, write_atomic, write_secret};
+use crate::files::{DataDir, read_text, write_atomic, write_secret};
 use crate::seal::SealKey;
 
 /// The key that seals bundles, in the CA's folder: for its owner alone.
@@ -45,6 +45,11 @@ pub fn found(
         return Ok(Founding::There(there));
     }
     refuse_other_key(ca, safe)?;
+    // Of two at once the second finds what the first has made.
+    let _alone = DataDir::open(ca).map_err(PkiError::File)?;
+    if let Some(there) = chain_file(ca)? {
+        return Ok(Founding::There(there));
+    }
     let id = ChainId::draw(entropy);
     let (root, root_key) = Authority::new_root(id, name, at, entropy)?;
     let (issuing, issuing_key) = root.new_intermediate(1, at, entropy)?;
