@@ -8,7 +8,7 @@ source scripts/lib.sh
 
 mkdir -p "$target_dir"
 member_dir=$(cd "$target_dir" && pwd)/rmqtt
-member=(--manifest-path tests/rmqtt/Cargo.toml --target-dir "$member_dir" --locked)
+member=(--manifest-path tests/rmqtt/Cargo.toml --target-dir "$member_dir")
 
 cargo_quietly "broker member" cargo build "${member[@]}"
 cargo test --quiet "${member[@]}"
