@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use percolate_common::entropy::Entropy;
 use percolate_common::identity::acceptance::AcceptanceV1;
 use percolate_common::identity::bundle::{BundleError, BundleV1, ChainV1, PurposeV1};
-use percolate_common::identity::names::{ChainId, Principal};
+use percolate_common::identity::names::ChainId;
 use percolate_common::identity::site::SiteV1;
 use percolate_common::ids::{NodeId, StoreId};
 use percolate_common::journal::{AuthorId, Signature};
@@ -23,8 +23,8 @@ use super::enrol::{self, Enrolled, Given};
 use super::issuer::{Issuer, OwnPapers};
 use super::menu;
 use super::store::{
-    CodeRow, SiteRow, acceptance_keep, code_by_request, code_insert, codes_of_store_end, site_bundles_set, site_fetch,
-    site_list, site_put,
+    CodeRow, SiteRow, acceptance_keep, code_by_request, code_insert, codes_of_store_end, site_bundles_set,
+    site_by_node, site_fetch, site_list, site_put,
 };
 use crate::kernel::auth::Auth;
 use crate::kernel::auth::store::{Device, DeviceState, device_list, device_state_set, node_device_list};
@@ -195,13 +195,11 @@ impl IdentityApp {
         self.db
             .write("site_put", move |tx| {
                 let (store, node) = (StoreId::new(site.store), NodeId::new(site.node));
-                let sites = site_list(tx)?;
-                if let Some(other) = sites.iter().find(|row| row.site.node == site.node && row.site.store != site.store)
-                {
+                if let Some(other) = site_by_node(tx, node)?.filter(|row| row.site.store != site.store) {
                     return Err(IdentityError::NodeTaken { node, store: StoreId::new(other.site.store) });
                 }
-                let before = sites.iter().find(|row| row.site.store == site.store);
-                if let Some(row) = before.filter(|row| row.bundles > 0 && row.site.node != site.node) {
+                let before = site_fetch(tx, store)?;
+                if let Some(row) = before.as_ref().filter(|row| row.bundles > 0 && row.site.node != site.node) {
                     return Err(IdentityError::NodeFixed { store, node: NodeId::new(row.site.node) });
                 }
                 site_put(tx, &site, now)?;
@@ -290,7 +288,7 @@ impl IdentityApp {
             .db
             .write("revoke", move |tx| {
                 let devices = node_device_list(tx, node)?;
-                let site = site_list(tx)?.into_iter().find(|row| row.site.node == node.get());
+                let site = site_by_node(tx, node)?;
                 if devices.is_empty() && site.is_none() {
                     return Err(IdentityError::NodeUnknown(node));
                 }
@@ -405,11 +403,6 @@ fn check_site(site: &SiteV1) -> Result<(), IdentityError> {
 }
 
 /// The names under which a box is reached in its shop.
-pub(super) fn lan_names(site: Option<&SiteV1>) -> Vec<SanName> {
-    site.map(|site| site.lan_names.iter().filter_map(|name| name.parse().ok()).collect()).unwrap_or_default()
-}
-
-/// Whose certificates a box has.
-pub(super) const fn principal(node: NodeId) -> Principal {
-    Principal::Node(node)
+pub(super) fn lan_names(site: &SiteV1) -> Vec<SanName> {
+    site.lan_names.iter().filter_map(|name| name.parse().ok()).collect()
 }

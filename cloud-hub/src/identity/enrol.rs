@@ -12,9 +12,9 @@ use percolate_runtime::enrolment::{EnrolmentAsked, EnrolmentRefusal, Issued, Oct
 use percolate_runtime::pki::CertificateDer;
 use percolate_runtime::storage::WriteTx;
 
-use super::app::{IdentityError, lan_names, principal};
+use super::app::{IdentityError, lan_names};
 use super::issuer::Issuer;
-use super::store::{CodeRow, Use, code_fetch, code_tried, code_used, issued_fetch, issued_insert, site_fetch};
+use super::store::{CodeRow, Use, code_fetch, code_tried, code_used, issued_fetch, issued_insert, site_by_node};
 use crate::kernel::auth::store::{
     Device, DeviceState, device_fetch, device_insert, device_state_set, node_device_list,
 };
@@ -84,7 +84,7 @@ pub(super) fn enrol(
             PurposeV1::New => {}
         }
     }
-    let issued = issue(tx, (code.node, code.store, key), issuer, (now, entropy))?;
+    let issued = issue(tx, (code.node, key), issuer, (now, entropy))?;
     let machine = asked.machine.map(|machine| machine.0);
     code_used(tx, &code.id, &Use { at: now, key, machine })?;
     Ok(Given::Issued(Enrolled { issued, key: code.key, revoked }))
@@ -133,26 +133,18 @@ pub(super) fn renew(
     if known.not_after.get().saturating_add(RENEWAL_GRACE_MS) < now.get() {
         return refused(EnrolmentRefusal::RenewalTooLate);
     }
-    let store = store_of(tx, node)?;
-    let issued = issue(tx, (node, store, key), issuer, (now, entropy))?;
-    Ok(issued)
-}
-
-fn store_of(tx: &WriteTx<'_>, node: NodeId) -> Result<StoreId, IdentityError> {
-    let sites = super::store::site_list(tx)?;
-    let store = sites.iter().find(|row| row.site.node == node.get()).map(|row| StoreId::new(row.site.store));
-    store.ok_or(IdentityError::NodeUnknown(node))
+    issue(tx, (node, key), issuer, (now, entropy))
 }
 
 fn issue(
     tx: &WriteTx<'_>,
-    (node, store, key): (NodeId, StoreId, PublicKey),
+    (node, key): (NodeId, PublicKey),
     issuer: &Issuer,
     (now, entropy): Chance<'_>,
 ) -> Result<Issued, IdentityError> {
-    let site = site_fetch(tx, store)?.map(|row| row.site);
-    let names = lan_names(site.as_ref());
-    let made = issuer.issue((&principal(node), &key), &names, (now, entropy))?;
+    let row = site_by_node(tx, node)?.ok_or(IdentityError::NodeUnknown(node))?;
+    let names = lan_names(&row.site);
+    let made = issuer.issue((&Principal::Node(node), &key), &names, (now, entropy))?;
     let octets = |list: &[CertificateDer<'static>]| list.iter().map(|der| Octets(der.to_vec())).collect();
     let issued = Issued {
         node: node.get(),

@@ -10,4 +10,4 @@ pub(super) use codes::{
     CodeRow, Use, code_by_request, code_fetch, code_insert, code_tried, code_used, codes_of_store_end,
 };
 pub(super) use issued::{issued_fetch, issued_insert};
-pub(super) use sites::{SiteRow, site_bundles_set, site_fetch, site_list, site_put};
+pub(super) use sites::{SiteRow, site_bundles_set, site_by_node, site_fetch, site_list, site_put};

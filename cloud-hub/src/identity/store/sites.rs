@@ -1,7 +1,7 @@
 //! Shops as head office planned them.
 
 use percolate_common::identity::site::SiteV1;
-use percolate_common::ids::StoreId;
+use percolate_common::ids::{NodeId, StoreId};
 use percolate_common::time::UtcMillis;
 use percolate_runtime::params;
 use percolate_runtime::storage::{ReadTx, Row, StorageError, WriteTx};
@@ -39,6 +39,11 @@ pub(crate) fn site_bundles_set(tx: &WriteTx<'_>, store: StoreId, bundles: u64) -
 
 pub(crate) fn site_fetch(tx: &ReadTx<'_>, store: StoreId) -> Result<Option<SiteRow>, StorageError> {
     tx.query_optional(&format!("SELECT {COLUMNS} FROM site WHERE store = ?1"), params![store.get()], site)
+}
+
+/// The shop that has a box.
+pub(crate) fn site_by_node(tx: &ReadTx<'_>, node: NodeId) -> Result<Option<SiteRow>, StorageError> {
+    tx.query_optional(&format!("SELECT {COLUMNS} FROM site WHERE node = ?1"), params![node.get()], site)
 }
 
 /// All shops, by number.

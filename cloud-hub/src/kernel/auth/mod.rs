@@ -6,7 +6,6 @@ pub mod store;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
 
 use percolate_common::identity::certificate::Certificate;
 use percolate_common::identity::names::{ChainId, Principal};
@@ -24,9 +23,6 @@ use store::{Device, DeviceState, device_list};
 
 /// A certificate that a later one has followed is let in so much longer: a disk that was put back to yesterday comes with it.
 const SUPERSEDED_FOR_MS: i64 = 24 * 60 * 60 * 1_000;
-
-/// Longest time without a look at the rows, should a commit go unnoticed.
-const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 /// The table in a file, to stand in identity's list of migrations under any number.
 #[must_use]
@@ -87,7 +83,6 @@ impl Auth {
             tokio::select! {
                 () = stop.cancelled() => {}
                 changed = commits.changed() => if changed.is_err() { return Ok(()) },
-                () = tokio::time::sleep(LOOK_AGAIN) => {}
             }
         }
         Ok(())
