@@ -11,12 +11,9 @@ use percolate_runtime::pki::SanName;
 use percolate_runtime::postgres::Server;
 use percolate_runtime::storage::StorageError;
 
-use crate::broker::{ExternalBroker, HUB_USER};
+use crate::broker::{BrokerAccess, ExternalBroker, HUB_USER};
 use crate::config::{HubConfig, IdentitySetting, Large, Part, Profile};
 use crate::kernel::journal;
-
-/// Where a small hub's broker listens if nothing else is said.
-const MQTT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 1883);
 
 /// Where boxes enrol if nothing else is said.
 const HTTPS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8444);
@@ -47,22 +44,17 @@ pub struct ServeArguments {
     /// Where it answers HTTP; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8081")]
     http: SocketAddr,
-    /// Where a small hub's broker listens, on this machine only; with a chain's CA nobody comes in there, but by --mqtts. Port 0
-    /// takes a free one [default: 127.0.0.1:1883]
-    #[arg(long, value_name = "ADDR")]
-    mqtt: Option<SocketAddr>,
     /// The menu to publish, if it differs from the one published last
     #[arg(long, value_name = "FILE")]
     menu: Option<PathBuf>,
-    /// The folder with the chain's CA, as `provision chain init` made it: boxes can be enrolled then
-    /// [default: DATA/ca, if it is there]
+    /// The folder with the chain's CA, as `provision chain init` made it; of a large hub for the process that does identity
+    /// [default of a small hub: DATA/ca]
     #[arg(long, value_name = "DIR")]
     ca: Option<PathBuf>,
     /// Where boxes enrol, over HTTPS; port 0 takes a free one [default: 127.0.0.1:8444]
     #[arg(long, value_name = "ADDR")]
     https: Option<SocketAddr>,
-    /// Where boxes come to the hub's own broker with their certificates; nobody comes to --mqtt then. Port 0 takes a free one
-    /// [default: 127.0.0.1:8883]
+    /// Where boxes come to the hub's own broker with their certificates; port 0 takes a free one [default: 127.0.0.1:8883]
     #[arg(long, value_name = "ADDR")]
     mqtts: Option<SocketAddr>,
     /// A name or an address under which boxes reach this machine; may be said several times
@@ -77,9 +69,17 @@ pub struct ServeArguments {
     /// Of a large hub: the chain's broker, or the members of its cluster; the next one is tried at each failure
     #[arg(long, value_name = "HOST:PORT[,HOST:PORT...]")]
     broker: Option<BrokerAddresses>,
-    /// Of a large hub: a file of one line, the password of the user `hub` at the broker; not readable by others
-    #[arg(long, value_name = "FILE")]
+    /// Of a large hub: the folder with the certificate by which it comes to the broker, as `provision chain hub-identity`
+    /// made it
+    #[arg(long, value_name = "DIR")]
+    hub_identity: Option<PathBuf>,
+    /// Of a large hub, in place of --hub-identity at a broker that asks for no certificates: a file of one line, the password
+    /// of the user `hub` there; not readable by others
+    #[arg(long, value_name = "FILE", conflicts_with = "hub_identity")]
     broker_password_file: Option<PathBuf>,
+    /// Of a large hub: where boxes are told to find the broker [default: as --broker says]
+    #[arg(long, value_name = "HOST:PORT[,HOST:PORT...]")]
+    broker_for_boxes: Option<BrokerAddresses>,
     /// Of a large hub: a file with the token of its API, the same for all its processes
     #[arg(long, value_name = "FILE")]
     token: Option<PathBuf>,
@@ -90,8 +90,8 @@ pub struct ServeArguments {
     /// does [default: 3]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(0..=DRAIN_S_MAX))]
     drain_s: Option<u64>,
-    /// Of a large hub: broker and database are reached over a network that is private, so that everything may go over it
-    /// in the clear, passwords too
+    /// Of a large hub: the database, and a broker without certificates, are reached over a network that is private, so that
+    /// everything may go over it in the clear, passwords too
     #[arg(long)]
     plain_network: bool,
     /// Another time than the machine's, for demos and tests: now = START + (wall - ANCHOR) * RATE
@@ -124,25 +124,26 @@ pub enum ConfigError {
         /// What it was given.
         option: &'static str,
     },
-    /// A large hub was given what only a small one takes so far.
-    #[error("{option} is for --profile small: boxes are enrolled by a small hub so far")]
-    OfSmall {
+    /// A large hub was told where its own broker listens.
+    #[error("a large hub has no broker of its own: leave --mqtts out and name the cluster with --broker")]
+    OwnBroker,
+    /// A process was told where boxes enrol, and enrols none.
+    #[error("{option} is for the process that does identity: leave it out here, or add identity to --only")]
+    IdentityElsewhere {
         /// What it was given.
         option: &'static str,
     },
-    /// A hub without a CA was told where boxes enrol.
+    /// There is no chain yet: nobody could come in.
     #[error(
-        "{option} needs the chain's CA: provision chain init makes one in {data_dir}, or name its folder with --ca"
+        "there is no chain in {ca}. Found it first: provision chain init --name \"Bytes & Brews\" --data {data_dir} --out DIR, \
+         where DIR is a stick for the root's key; or name the CA's folder with --ca"
     )]
     NoChain {
-        /// What it was given.
-        option: &'static str,
+        /// Where it was looked for.
+        ca: PathBuf,
         /// The data folder.
         data_dir: PathBuf,
     },
-    /// A large hub was told where its own broker listens.
-    #[error("a large hub has no broker of its own: leave --mqtt out and name the cluster with --broker")]
-    OwnBroker,
     /// A large hub was not given what it stands on.
     #[error("--profile large needs {option}, {what}")]
     Missing {
@@ -165,8 +166,7 @@ pub enum ConfigError {
     },
     /// What is said there could be read on its way.
     #[error(
-        "{option} {host} is not on this machine, and there are no certificates yet: everything would go there in the clear, \
-         passwords too. Name the end of a tunnel on this machine, or say --plain-network if the network is private"
+        "{option} {host} is not on this machine, and everything would go there in the clear, passwords too. Name the end of a tunnel on this machine, or say --plain-network if the network is private"
     )]
     OpenNetwork {
         /// The option.
@@ -195,30 +195,35 @@ impl ServeArguments {
             ProfileName::Small => self.small()?,
             ProfileName::Large => Profile::Large(Box::new(self.large()?)),
         };
-        let identity = self.identity()?;
+        let identity = self.identity(&profile)?;
         let Self { data_dir, http, menu, simulated_clock, stop_with_parent, .. } = self;
         Ok(HubConfig { data_dir, http, profile, identity, menu, simulated_clock, stop_with_parent })
     }
 
-    fn identity(&self) -> Result<Option<IdentitySetting>, ConfigError> {
-        let own = self.data_dir.join(CA);
-        let ca = self.ca.clone().or_else(|| (self.profile == ProfileName::Small && own.exists()).then_some(own));
+    fn identity(&self, profile: &Profile) -> Result<Option<IdentitySetting>, ConfigError> {
         let words = [
             ("--ca", self.ca.is_some()),
             ("--https", self.https.is_some()),
-            ("--mqtts", self.mqtts.is_some()),
             ("--name", !self.names.is_empty()),
+            ("--broker-for-boxes", self.broker_for_boxes.is_some()),
         ];
-        let given = words.into_iter().find(|(_, given)| *given);
-        match (ca, given) {
-            (Some(_), Some((option, _))) if self.profile == ProfileName::Large => Err(ConfigError::OfSmall { option }),
-            (None, Some((option, _))) => Err(ConfigError::NoChain { option, data_dir: self.data_dir.clone() }),
-            (Some(ca), _) => {
-                let (https, mqtts) = (self.https.unwrap_or(HTTPS), self.mqtts.unwrap_or(MQTTS));
-                Ok(Some(IdentitySetting { ca, https, mqtts, names: self.names.clone() }))
-            }
-            (None, None) => Ok(None),
+        if !profile.parts().contains(&Part::Identity) {
+            let given = words.into_iter().find(|(_, given)| *given);
+            return given.map_or(Ok(None), |(option, _)| Err(ConfigError::IdentityElsewhere { option }));
         }
+        let (ca, broker) = match profile {
+            Profile::Small => (self.ca.clone().unwrap_or_else(|| self.data_dir.join(CA)), Vec::new()),
+            Profile::Large(large) => {
+                let missing = ConfigError::Missing { option: "--ca DIR", what: "the chain's CA" };
+                let broker = self.broker_for_boxes.as_ref().unwrap_or(&large.broker.addresses);
+                (self.ca.clone().ok_or(missing)?, broker.to_string().split(',').map(str::to_owned).collect())
+            }
+        };
+        if !ca.is_dir() {
+            return Err(ConfigError::NoChain { ca, data_dir: self.data_dir.clone() });
+        }
+        let (https, mqtts) = (self.https.unwrap_or(HTTPS), self.mqtts.unwrap_or(MQTTS));
+        Ok(Some(IdentitySetting { ca, https, mqtts, broker, names: self.names.clone() }))
     }
 
     fn small(&self) -> Result<Profile, ConfigError> {
@@ -227,19 +232,21 @@ impl ServeArguments {
             ("--postgres", self.postgres.is_some()),
             ("--secrets", self.secrets.is_some()),
             ("--broker", self.broker.is_some()),
+            ("--hub-identity", self.hub_identity.is_some()),
             ("--broker-password-file", self.broker_password_file.is_some()),
+            ("--broker-for-boxes", self.broker_for_boxes.is_some()),
             ("--token", self.token.is_some()),
             ("--plain-network", self.plain_network),
             ("--drain-s", self.drain_s.is_some()),
         ];
         match of_large.into_iter().find(|(_, given)| *given) {
             Some((option, _)) => Err(ConfigError::OfLarge { option }),
-            None => Ok(Profile::Small { mqtt: self.mqtt.unwrap_or(MQTT) }),
+            None => Ok(Profile::Small),
         }
     }
 
     fn large(&self) -> Result<Large, ConfigError> {
-        if self.mqtt.is_some() {
+        if self.mqtts.is_some() {
             return Err(ConfigError::OwnBroker);
         }
         let missing = |option, what| ConfigError::Missing { option, what };
@@ -250,15 +257,28 @@ impl ServeArguments {
         let token = self.token.clone().ok_or(missing("--token FILE", "the token that all its processes share"))?;
         refuse_small_folder(&self.data_dir)?;
         self.refuse_open_network(&broker, &postgres)?;
-        let credentials = self.broker_password_file.as_deref().map(|path| Credentials::read(HUB_USER, path));
-        let credentials = credentials.transpose().map_err(ConfigError::BrokerPassword)?;
+        let access = self.broker_access()?;
         let parts = self.only.clone().unwrap_or_else(|| Part::value_variants().to_vec());
         if self.menu.is_some() && !parts.contains(&Part::Catalog) {
             return Err(ConfigError::MenuElsewhere);
         }
-        let broker = ExternalBroker { addresses: broker, credentials };
+        let broker = ExternalBroker { addresses: broker, access };
         let drain = Duration::from_secs(self.drain_s.unwrap_or(DRAIN_S));
         Ok(Large { postgres, secrets, broker, token, parts: parts.into_iter().collect(), drain })
+    }
+
+    fn broker_access(&self) -> Result<BrokerAccess, ConfigError> {
+        match (&self.hub_identity, &self.broker_password_file) {
+            (Some(folder), _) => Ok(BrokerAccess::Certificate(folder.clone())),
+            (None, Some(path)) => {
+                let credentials = Credentials::read(HUB_USER, path).map_err(ConfigError::BrokerPassword)?;
+                Ok(BrokerAccess::Account(credentials))
+            }
+            (None, None) => Err(ConfigError::Missing {
+                option: "--hub-identity DIR",
+                what: "the certificate that provision chain hub-identity makes",
+            }),
+        }
     }
 
     fn refuse_open_network(&self, broker: &BrokerAddresses, postgres: &str) -> Result<(), ConfigError> {
@@ -269,7 +289,7 @@ impl ServeArguments {
         if self.plain_network {
             return Ok(());
         }
-        if let Some(remote) = broker.remote() {
+        if let Some(remote) = broker.remote().filter(|_| self.hub_identity.is_none()) {
             return Err(ConfigError::OpenNetwork { option: "--broker", host: remote.to_string() });
         }
         match database.remote_host() {
@@ -302,7 +322,7 @@ mod tests {
         serve: ServeArguments,
     }
 
-    const LARGE: [&str; 10] = [
+    const LARGE: [&str; 14] = [
         "--profile",
         "large",
         "--postgres",
@@ -313,6 +333,10 @@ mod tests {
         "localhost:1883,127.0.0.1:1884",
         "--token",
         "token",
+        "--hub-identity",
+        "papers",
+        "--ca",
+        ".",
     ];
 
     fn said(data_dir: &Path, words: &[&str]) -> ServeArguments {
@@ -325,17 +349,19 @@ mod tests {
     }
 
     /// A large hub's words without an option and its value, and with others.
-    fn large(without: &str, with: &[&'static str]) -> Vec<&'static str> {
+    fn large<'w>(without: &str, with: &[&'w str]) -> Vec<&'w str> {
         let kept = LARGE.chunks(2).filter(|pair| pair[0] != without).flatten().copied();
         kept.chain(with.iter().copied()).collect()
     }
 
     #[test]
     fn a_small_hub_is_told_nothing_of_the_large_profile() {
-        let small = said(Path::new("data"), &[]).checked().unwrap();
-        assert_eq!(small.profile, Profile::Small { mqtt: MQTT });
-        let elsewhere = said(Path::new("data"), &["--mqtt", "127.0.0.1:0"]).checked().unwrap();
-        assert_eq!(elsewhere.profile, Profile::Small { mqtt: "127.0.0.1:0".parse().unwrap() });
+        let folder = TempDir::new().unwrap();
+        fs::create_dir(folder.path().join(CA)).unwrap();
+        let small = said(folder.path(), &[]).checked().unwrap();
+        assert_eq!(small.profile, Profile::Small);
+        let identity = small.identity.unwrap();
+        assert_eq!((identity.ca, identity.https, identity.mqtts), (folder.path().join(CA), HTTPS, MQTTS));
         let given: [&[&str]; 8] = [
             &["--only", "ingest"],
             &["--postgres", "dbname=percolate"],
@@ -357,33 +383,54 @@ mod tests {
     }
 
     #[test]
+    fn a_small_hub_is_told_to_found_its_chain_first() {
+        let refused = refusal(&[]);
+        assert!(
+            refused.starts_with("there is no chain in nowhere/ca. Found it first: provision chain init"),
+            "{refused}"
+        );
+        let elsewhere = refusal(&["--ca", "/nowhere/else"]);
+        assert!(elsewhere.starts_with("there is no chain in /nowhere/else."), "{elsewhere}");
+    }
+
+    #[test]
     fn a_large_hub_needs_all_that_it_stands_on_and_has_no_broker_of_its_own() {
         let needs = [
             ("--broker", "--broker HOST:PORT, the chain's MQTT cluster"),
             ("--postgres", "--postgres \"host=... dbname=...\", the chain's database"),
             ("--secrets", "--secrets DIR, the passwords of its database roles"),
             ("--token", "--token FILE, the token that all its processes share"),
+            ("--hub-identity", "--hub-identity DIR, the certificate that provision chain hub-identity makes"),
+            ("--ca", "--ca DIR, the chain's CA"),
         ];
         for (option, what) in needs {
             assert_eq!(refusal(&large(option, &[])), format!("--profile large needs {what}"));
         }
         assert_eq!(
-            refusal(&large("", &["--mqtt", "127.0.0.1:0"])),
-            "a large hub has no broker of its own: leave --mqtt out and name the cluster with --broker"
+            refusal(&large("", &["--mqtts", "127.0.0.1:0"])),
+            "a large hub has no broker of its own: leave --mqtts out and name the cluster with --broker"
         );
     }
 
     #[test]
     fn a_large_hub_does_all_of_the_work_or_what_is_named() {
-        let parts =
-            |words: &[&'static str]| match said(Path::new("nowhere"), &large("", words)).checked().unwrap().profile {
-                Profile::Large(large) => large.parts.into_iter().collect::<Vec<_>>(),
-                Profile::Small { .. } => panic!("it was told to be large"),
-            };
-        assert_eq!(parts(&[]), [Part::Ingest, Part::Catalog, Part::Reporting]);
+        let of = |without: &str, words: &[&'static str]| match said(Path::new("nowhere"), &large(without, words))
+            .checked()
+            .unwrap()
+            .profile
+        {
+            Profile::Large(large) => large.parts.into_iter().collect::<Vec<_>>(),
+            Profile::Small => panic!("it was told to be large"),
+        };
+        let parts = |words: &[&'static str]| of("--ca", words);
+        assert_eq!(of("", &[]), [Part::Ingest, Part::Catalog, Part::Reporting, Part::Identity]);
+        assert_eq!(
+            refusal(&large("", &["--only", "ingest"])),
+            "--ca is for the process that does identity: leave it out here, or add identity to --only"
+        );
         assert_eq!(parts(&["--only", "reporting,ingest,reporting"]), [Part::Ingest, Part::Reporting]);
         assert_eq!(
-            refusal(&large("", &["--only", "ingest", "--menu", "menu.json"])),
+            refusal(&large("--ca", &["--only", "ingest", "--menu", "menu.json"])),
             "--menu is for the process that does catalog: leave it out here, or add catalog to --only"
         );
         parts(&["--only", "catalog", "--menu", "menu.json"]);
@@ -411,7 +458,6 @@ mod tests {
     #[test]
     fn nothing_goes_over_a_network_in_the_clear_unless_it_is_private() {
         let remote = [
-            ("--broker", "localhost:1883,broker.example:1883", "--broker broker.example:1883 is not on this machine"),
             ("--postgres", "host=192.0.2.1 dbname=p", "--postgres 192.0.2.1 is not on this machine"),
             ("--postgres", "host=localhost,db.example dbname=p", "--postgres db.example is not on this machine"),
             ("--postgres", "host=localhost hostaddr=192.0.2.1", "--postgres 192.0.2.1 is not on this machine"),
@@ -433,11 +479,18 @@ mod tests {
         fs::write(&path, "open sesame\n").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         let file = path.to_str().unwrap();
-        let words: Vec<_> = LARGE.into_iter().chain(["--broker-password-file", file]).collect();
+        let words = large("--hub-identity", &["--broker-password-file", file]);
+        let afar = [&words[..], &["--broker", "broker.example:1883"]].concat();
+        let afar: Vec<_> = afar.chunks(2).filter(|pair| *pair != ["--broker", LARGE[7]]).flatten().copied().collect();
+        let refused = said(folder.path(), &afar).checked().unwrap_err().to_string();
+        assert!(refused.starts_with("--broker broker.example:1883 is not on this machine"), "{refused}");
+        said(folder.path(), &[&afar[..], &["--plain-network"]].concat()).checked().unwrap();
+        // Over TLS nothing goes there in the clear.
+        said(folder.path(), &large("--broker", &["--broker", "broker.example:8883"])).checked().unwrap();
         let config = said(folder.path(), &words).checked().unwrap();
         let expected = ExternalBroker {
             addresses: "localhost:1883,127.0.0.1:1884".parse().unwrap(),
-            credentials: Some(Credentials::new("hub", "open sesame")),
+            access: BrokerAccess::Account(Credentials::new("hub", "open sesame")),
         };
         assert!(!format!("{config:?}").contains("sesame"));
         assert_eq!(config.profile.broker(), crate::broker::BrokerSetting::External(expected));

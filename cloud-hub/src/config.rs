@@ -19,7 +19,8 @@ pub struct HubConfig {
     pub http: SocketAddr,
     /// On what it stands.
     pub profile: Profile,
-    /// The chain's CA and where boxes come with its certificates, if this process has it.
+    /// The chain's CA and where boxes come with its certificates: of a small hub, and of a large one's process that does
+    /// identity.
     pub identity: Option<IdentitySetting>,
     /// The menu to publish, if it differs from the one published last.
     pub menu: Option<PathBuf>,
@@ -38,6 +39,8 @@ pub struct IdentitySetting {
     pub https: SocketAddr,
     /// Where boxes come to the hub's own broker, over TLS and by their certificates; port 0 takes a free one.
     pub mqtts: SocketAddr,
+    /// Where boxes are told to find a broker of somebody else's; empty where that is the hub's own.
+    pub broker: Vec<String>,
     /// Names and addresses under which boxes reach this machine; without any, those on which it listens.
     pub names: Vec<SanName>,
 }
@@ -46,10 +49,7 @@ pub struct IdentitySetting {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Profile {
     /// One process with files in its data folder and a broker of its own.
-    Small {
-        /// Where its broker listens. With a chain's CA it takes nobody there but those whom the door has let in.
-        mqtt: SocketAddr,
-    },
+    Small,
     /// Processes and replicas on PostgreSQL, behind a broker that somebody else runs.
     Large(Box<Large>),
 }
@@ -59,7 +59,7 @@ impl Profile {
     #[must_use]
     pub fn parts(&self) -> BTreeSet<Part> {
         match self {
-            Self::Small { .. } => Part::value_variants().iter().copied().collect(),
+            Self::Small => Part::value_variants().iter().copied().collect(),
             Self::Large(large) => large.parts.clone(),
         }
     }
@@ -68,7 +68,7 @@ impl Profile {
     #[must_use]
     pub fn drain(&self) -> Duration {
         match self {
-            Self::Small { .. } => Duration::ZERO,
+            Self::Small => Duration::ZERO,
             Self::Large(large) => large.drain,
         }
     }
@@ -77,7 +77,7 @@ impl Profile {
     #[must_use]
     pub fn broker(&self) -> BrokerSetting {
         match self {
-            Self::Small { mqtt } => BrokerSetting::Embedded(*mqtt),
+            Self::Small => BrokerSetting::Embedded,
             Self::Large(large) => BrokerSetting::External(large.broker.clone()),
         }
     }
@@ -109,4 +109,6 @@ pub enum Part {
     Catalog,
     /// Sales, stock and what the reports are read from.
     Reporting,
+    /// The chain's CA: shops, their bundles, and which boxes are let in.
+    Identity,
 }

@@ -71,7 +71,11 @@ impl Entrance {
             at.mqtts = Some(opened.address());
             door = Some((opened, cuts));
         }
-        app.reached_at(addresses(&setting.names, https.address(), at.mqtts));
+        let mut told = addresses(&setting.names, https.address(), at.mqtts);
+        if broker.embedded().is_none() {
+            told.mqtt.clone_from(&setting.broker);
+        }
+        app.reached_at(told);
         let entropy = context.entropy.clone();
         Ok(Some(Self { https, door, papers, at, app: app.clone(), entropy }))
     }

@@ -25,7 +25,7 @@ use percolate_runtime::telemetry::{TelemetryError, install_metrics, metrics_upke
 use percolate_runtime::tls::TlsError;
 use tokio::sync::watch;
 
-use crate::broker::embedded::{BrokerError, EmbeddedBroker};
+use crate::broker::embedded::BrokerError;
 use crate::broker::{Broker, BrokerSetting};
 use crate::catalog::app::{CatalogAppError, MenuLoaded};
 use crate::catalog::menu::{Menu, MenuError};
@@ -42,7 +42,7 @@ use crate::kernel::projection::ProjectionError;
 use crate::kernel::{ServiceContext, ServiceParts, metrics};
 use crate::stores::Stores;
 use crate::sync::downlink::DownlinkError;
-use crate::{catalog, identity, ingest_part, sync};
+use crate::{catalog, identity, ingest_part, own_papers, sync};
 
 /// How long the parts may take to end, all together; what has not ended then is cut off.
 const STOP_TIME_MAX: Duration = Duration::from_secs(20);
@@ -104,6 +104,18 @@ pub enum HubError {
     /// Nobody can connect over TLS.
     #[error("nobody can connect over TLS")]
     Tls(#[from] TlsError),
+    /// There is no chain whose boxes the hub's own broker could let in.
+    #[error("the hub's own broker needs the chain's CA")]
+    NoChain,
+    /// The certificate by which the hub comes to the broker cannot be read.
+    #[error("the certificate in {folder} cannot be used: make it with provision chain hub-identity")]
+    BrokerCertificate {
+        /// Where it should be.
+        folder: PathBuf,
+        /// The cause.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The hub's own certificate cannot be made.
     #[error("the hub's own certificate cannot be made")]
     OwnCertificate(#[from] PkiError),
@@ -189,7 +201,7 @@ impl Hub {
         record_build("cloud-hub", env!("CARGO_PKG_VERSION"));
         let data_dir = DataDir::open(&config.data_dir).map_err(HubError::DataDir)?;
         let (engine, auth) = match &config.profile {
-            Profile::Small { .. } => (Engine::Threads, TokenAuth::open(data_dir.path(), &*entropy)?),
+            Profile::Small => (Engine::Threads, TokenAuth::open(data_dir.path(), &*entropy)?),
             Profile::Large(large) => {
                 let server = ChainServer::new(&large.postgres, Some(large.secrets.clone()));
                 (Engine::Server(Arc::new(server)), TokenAuth::shared(&large.token)?)
@@ -209,6 +221,9 @@ impl Hub {
 
         let broker = Broker::start(broker).await?;
         let mut entrance = Entrance::open(&stores, config.identity.as_ref(), &broker).await?;
+        if broker.embedded().is_some() && entrance.is_none() {
+            return Err(HubError::NoChain);
+        }
         let entrances = entrance.as_ref().map(Entrance::addresses).unwrap_or_default();
         let server = BoundServer::bind(config.http).await?;
         let http = server.address();
@@ -223,7 +238,10 @@ impl Hub {
         let mut drain = Drain { time: config.profile.drain(), ..Drain::default() };
         watched.push(Watched::Stop(drain.begun.clone()));
         if parts.contains(&Part::Ingest) {
-            let tls = entrance.as_ref().map(Entrance::link).transpose()?.flatten();
+            let tls = match broker.certificate() {
+                Some(folder) => Some(own_papers::from_folder(folder, stores.context.clock.clone())?),
+                None => entrance.as_ref().map(Entrance::link).transpose()?.flatten(),
+            };
             let (publisher, trouble) = ingest_part::start(&tasks, &stores, (&broker, tls));
             drain.publisher = Some(publisher.clone());
             watched.push(Watched::Ingest { broker: broker.clone(), publisher, trouble });
@@ -246,7 +264,7 @@ impl Hub {
                 tracing::error!(error = &error as &dyn std::error::Error, "the HTTP server ended");
             }
         });
-        write_endpoints(&data_dir, (http, &broker), entrances)?;
+        write_endpoints(&data_dir, http, entrances)?;
         let (meeting, _) = broker.access();
         tracing::info!(http.address = %http, mqtt.address = %meeting, "the hub listens on {http}");
         Ok(Self { tasks, databases, broker, http, menu, drain, _data_dir: data_dir })
@@ -298,13 +316,8 @@ fn start_broker(tasks: &TaskGroup, broker: &Broker, entrance: Option<&mut Entran
 }
 
 /// Says in the data folder where the hub listens.
-fn write_endpoints(
-    data_dir: &DataDir,
-    (http, broker): (SocketAddr, &Broker),
-    entrances: EntranceAddresses,
-) -> Result<(), HubError> {
-    let mqtt = broker.embedded().map(EmbeddedBroker::address);
-    let endpoints = Endpoints::new(http, mqtt).with_https(entrances.https).with_mqtts(entrances.mqtts);
+fn write_endpoints(data_dir: &DataDir, http: SocketAddr, entrances: EntranceAddresses) -> Result<(), HubError> {
+    let endpoints = Endpoints::new(http).with_https(entrances.https).with_mqtts(entrances.mqtts);
     endpoints.write(data_dir.path()).map_err(HubError::Endpoints)
 }
 

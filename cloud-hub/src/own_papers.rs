@@ -1,9 +1,14 @@
 //! The hub's own certificates: what it shows at its entrances, and what its link comes to the broker with.
 
+use std::error::Error;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use percolate_common::time::UtcMillis;
+use percolate_common::identity::pem::{Label, decode};
+use percolate_common::journal::SigningKey;
+use percolate_common::time::{Clock, UtcMillis};
+use percolate_runtime::files::read_secret_text;
 use percolate_runtime::mqtt::LinkTls;
 use percolate_runtime::pki::SanName;
 use percolate_runtime::tasks::TaskGroup;
@@ -18,6 +23,26 @@ const LOOK_EVERY: Duration = Duration::from_secs(60);
 
 /// They are made anew after so much of their life.
 const RENEW_AFTER_MS: i64 = CERTIFICATE_MS / 3 * 2;
+
+/// A folder's files: the chain's root, the certificate with the one that issued it, and its key.
+const ROOT_FILE: &str = "root.pem";
+const CERTIFICATE_FILE: &str = "certificate.pem";
+const KEY_FILE: &str = "key.pem";
+
+/// How a hub without a CA comes to somebody else's broker: by the certificate in a folder.
+pub(crate) fn from_folder(folder: &Path, clock: Arc<dyn Clock>) -> Result<LinkTls, HubError> {
+    let failed =
+        |source: Box<dyn Error + Send + Sync>| HubError::BrokerCertificate { folder: folder.to_owned(), source };
+    let read = || -> Result<LinkTls, Box<dyn Error + Send + Sync>> {
+        let roots = Roots::from_pem(&std::fs::read_to_string(folder.join(ROOT_FILE))?)?;
+        let certificates = decode(Label::Certificate, &std::fs::read_to_string(folder.join(CERTIFICATE_FILE))?)?;
+        let key = SigningKey::from_pem(&read_secret_text(&folder.join(KEY_FILE))?)?;
+        let own = Arc::new(OwnIdentity::new(certificates.into_iter().map(Into::into).collect(), &key)?);
+        let clock = Arc::new(TlsClock::new(clock, UtcMillis::new(0)));
+        Ok(LinkTls::of(client_config(&roots, Some(own.clone()), clock)?, own))
+    };
+    read().map_err(failed)
+}
 
 /// The certificates, whose keys are in memory only: a hub that starts makes others.
 #[derive(Clone)]

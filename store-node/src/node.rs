@@ -292,7 +292,7 @@ impl Node {
                 tracing::error!(error = &error as &dyn std::error::Error, "the HTTP server failed");
             }
         });
-        if let Err(error) = Endpoints::new(http, None).write(data.path()) {
+        if let Err(error) = Endpoints::new(http).write(data.path()) {
             // On a full disk a shop reads on, and repeats what it answered; only tools on this machine look for the file.
             tracing::warn!(error = &error as &dyn std::error::Error, "endpoints.json could not be written");
         }

@@ -85,14 +85,14 @@ impl Day {
         let clock = clock_from_option(Some(&simulated))?;
         let extra = ["--simulated-clock", simulated.as_str()];
         let hub = Hub::start_with(folder, Some(demo_menu()), &extra).await?;
-        let line = Proxy::start(&hub.mqtt).await?;
+        let line = Proxy::start(hub.mqtts()).await?;
         let mut starting = JoinSet::new();
         for store in 1..=SHOPS {
-            let address = if store == CUT_OFF { line.address() } else { hub.mqtt.clone() };
+            let door = if store == CUT_OFF { hub.door().through(&line.address()) } else { hub.door() };
             let (folder, simulated) = (folder.to_owned(), simulated.clone());
             starting.spawn(async move {
                 let extra = ["--simulated-clock", simulated.as_str()];
-                Node::start(&folder, NodeSpec::store(store), &address, &extra).await
+                Node::start(&folder, NodeSpec::store(store), &door, &extra).await
             });
         }
         let mut nodes = Vec::new();

@@ -110,11 +110,11 @@ async fn an_import_through_cuts_and_kills_comes_to_the_same_cent() -> Result<()>
     let scratch = tempfile::tempdir()?;
     let (copy, file) = known_file(&data, scratch.path())?;
     let mut hub = Hub::start(scratch.path()).await?;
-    let link = Arc::new(Proxy::start(&hub.mqtt).await?);
+    let link = Arc::new(Proxy::start(hub.mqtts()).await?);
     let mut nodes = Vec::new();
     for (at, (_theirs, ours)) in STORES.into_iter().enumerate() {
-        let address = if at == SHOP { link.address() } else { hub.mqtt.clone() };
-        nodes.push(Node::start(scratch.path(), NodeSpec::store(ours), &address, &[]).await?);
+        let door = if at == SHOP { hub.door().through(&link.address()) } else { hub.door() };
+        nodes.push(Node::start(scratch.path(), NodeSpec::store(ours), &door, &[]).await?);
     }
     let (theirs, _ours) = STORES[SHOP];
     let tickets = u64::try_from(file.by_store.get(&theirs.to_string()).context("the shop's sums")?.tickets)?;

@@ -9,7 +9,7 @@ use system_tests::books::{any_item, complete, hub_totals, list, number, store_to
 async fn a_sale_reaches_the_report_and_a_retry_does_not_double_it() -> Result<()> {
     let scratch = tempfile::tempdir()?;
     let hub = Hub::start(scratch.path()).await?;
-    let node = Node::start(scratch.path(), NodeSpec::store(1), &hub.mqtt, &[]).await?;
+    let node = Node::start(scratch.path(), NodeSpec::store(1), &hub.door(), &[]).await?;
     node.ready().await?;
     let item = any_item(&node).await?;
     let body = ticket("T1", item, 2);
@@ -30,7 +30,7 @@ async fn a_sale_reaches_the_report_and_a_retry_does_not_double_it() -> Result<()
 async fn training_is_in_no_total_at_the_store_or_the_hub() -> Result<()> {
     let scratch = tempfile::tempdir()?;
     let hub = Hub::start(scratch.path()).await?;
-    let node = Node::start(scratch.path(), NodeSpec::store(1), &hub.mqtt, &[]).await?;
+    let node = Node::start(scratch.path(), NodeSpec::store(1), &hub.door(), &[]).await?;
     node.ready().await?;
     let mut body = ticket("T1", any_item(&node).await?, 3);
     let stock_before = node.client.get("/v1/stock").await?;
@@ -51,14 +51,14 @@ async fn a_store_sells_only_from_a_received_menu_and_then_without_the_hub() -> R
     let scratch = tempfile::tempdir()?;
     let mut hub = Hub::start(scratch.path()).await?;
     let nowhere = "127.0.0.1:1";
-    let mut lonely = Node::start(scratch.path(), NodeSpec::store(2), nowhere, &[]).await?;
+    let mut lonely = Node::start_with_account(scratch.path(), NodeSpec::store(2), nowhere, &[]).await?;
     let refused = lonely.client.try_post("/v1/tickets", "key-1", &ticket("T1", 101, 1)).await?;
     assert_eq!((refused.status, refused.code().as_str()), (503, "catalog_not_received"));
     let not_ready = lonely.client.try_get("/readyz").await?;
     assert_eq!(not_ready.status, 503, "{}", not_ready.text);
     lonely.kill()?;
     drop(lonely);
-    let mut node = Node::start(scratch.path(), NodeSpec::store(1), &hub.mqtt, &[]).await?;
+    let mut node = Node::start(scratch.path(), NodeSpec::store(1), &hub.door(), &[]).await?;
     node.ready().await?;
     let item = any_item(&node).await?;
     hub.kill()?;
@@ -77,7 +77,7 @@ async fn a_store_sells_only_from_a_received_menu_and_then_without_the_hub() -> R
 async fn stock_at_the_hub_is_the_stock_at_the_store() -> Result<()> {
     let scratch = tempfile::tempdir()?;
     let hub = Hub::start(scratch.path()).await?;
-    let node = Node::start(scratch.path(), NodeSpec::store(1), &hub.mqtt, &[]).await?;
+    let node = Node::start(scratch.path(), NodeSpec::store(1), &hub.door(), &[]).await?;
     node.ready().await?;
     let catalog = node.client.get("/v1/catalog").await?;
     let items = list(&catalog, "/items")?;
@@ -103,7 +103,7 @@ async fn stock_at_the_hub_is_the_stock_at_the_store() -> Result<()> {
 async fn the_office_page_and_the_descriptions_are_served() -> Result<()> {
     let scratch = tempfile::tempdir()?;
     let hub = Hub::start(scratch.path()).await?;
-    let node = Node::start(scratch.path(), NodeSpec::store(1), &hub.mqtt, &[]).await?;
+    let node = Node::start(scratch.path(), NodeSpec::store(1), &hub.door(), &[]).await?;
     let page = hub.client.with_token("none").try_get("/").await?;
     assert_eq!((page.status, page.content_type.as_str()), (200, "text/html"));
     for (client, closed) in [(&hub.client, "/v1/reporting/stores"), (&node.client, "/v1/node")] {

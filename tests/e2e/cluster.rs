@@ -68,7 +68,9 @@ impl Cluster {
         let spec = NodeSpec::store(store);
         let password = self.folder.join(format!("mosquitto/n{}.password", spec.node));
         let broker = format!("127.0.0.1:{}", self.read("mosquitto/port")?);
-        let shop = Node::start(scratch, spec, &broker, &["--hub-password-file", &password.to_string_lossy()]).await?;
+        let shop =
+            Node::start_with_account(scratch, spec, &broker, &["--hub-password-file", &password.to_string_lossy()])
+                .await?;
         shop.ready().await?;
         Ok(shop)
     }

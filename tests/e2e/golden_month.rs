@@ -14,7 +14,7 @@ use tokio::process::Command;
 /// Chance.
 const SEED: u64 = 2_411;
 /// Hours at which the trading days of the three shops end.
-const CUTOVER_HOURS: [&str; 3] = ["4", "2", "0"];
+const CUTOVER_HOURS: [u8; 3] = [4, 2, 0];
 /// What the month adds up to: tickets, lines, units and cents. It changes only together with the month.
 const KNOWN: [i64; 4] = [3_470, 7_391, 11_482, 6_419_572];
 
@@ -95,9 +95,9 @@ async fn a_month_of_awkward_sales_is_added_up_as_by_another_hand() -> Result<()>
     ensure!(oracle.pointer("/totals") == Some(&json!(KNOWN)), "the month is another one: {}", oracle["totals"]);
     let hub = Hub::start(scratch.path()).await?;
     let mut nodes = Vec::new();
-    for ((_theirs, ours), cutover) in STORES.into_iter().zip(CUTOVER_HOURS) {
-        let extra = ["--cutover-hour", cutover];
-        nodes.push(Node::start(scratch.path(), NodeSpec::store(ours), &hub.mqtt, &extra).await?);
+    for ((_theirs, ours), cutover_hour) in STORES.into_iter().zip(CUTOVER_HOURS) {
+        let spec = NodeSpec { cutover_hour, ..NodeSpec::store(ours) };
+        nodes.push(Node::start(scratch.path(), spec, &hub.door(), &[]).await?);
     }
     let output = import(&part, &nodes)?.output().await?;
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));

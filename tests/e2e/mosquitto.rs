@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Result, ensure};
-use cloud_hub::broker::{BrokerSetting, ExternalBroker};
+use cloud_hub::broker::{BrokerAccess, BrokerSetting, ExternalBroker};
 use cloud_hub::config::{HubConfig, Profile};
 use cloud_hub::hub::Hub;
 use own_mosquitto::Mosquitto;
@@ -19,13 +19,13 @@ const KILLS: u32 = 3;
 async fn hub_behind(mosquitto: &Mosquitto, data: &Path) -> Result<Hub> {
     let external = ExternalBroker {
         addresses: mosquitto.address().into(),
-        credentials: Some(Credentials::read("hub", &mosquitto.password_file("hub"))?),
+        access: BrokerAccess::Account(Credentials::read("hub", &mosquitto.password_file("hub"))?),
     };
     let config = HubConfig {
         data_dir: data.to_owned(),
         http: ([127, 0, 0, 1], 0).into(),
         identity: None,
-        profile: Profile::Small { mqtt: ([127, 0, 0, 1], 0).into() },
+        profile: Profile::Small,
         menu: Some(demo_menu()),
         simulated_clock: None,
         stop_with_parent: false,
@@ -56,7 +56,7 @@ async fn shops_sell_through_kills_of_a_broker_that_is_not_the_hubs() -> Result<(
         let spec = NodeSpec::store(store);
         let password = mosquitto.password_file(&format!("n{}", spec.node));
         let extra = ["--hub-password-file", &password.to_string_lossy(), "--hub-retry-s-max", "1"];
-        shops.push(Node::start(scratch.path(), spec, &mosquitto.address().to_string(), &extra).await?);
+        shops.push(Node::start_with_account(scratch.path(), spec, &mosquitto.address().to_string(), &extra).await?);
     }
     for shop in &shops {
         shop.ready().await?;

@@ -1,19 +1,27 @@
 //! A chain moves from files to PostgreSQL while its shops sell; the move is killed at every step and run again.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::process::Child;
 
 use anyhow::{Result, ensure};
 use system_tests::audit::proven_at;
 use system_tests::books::{complete_at, sell_each, store_totals, totals_at};
 use system_tests::harness::large::Ground;
-use system_tests::harness::{Hub, Node};
+use system_tests::harness::{Hub, Node, NodeSpec};
 
 /// Sales of each shop at a time.
 const SALES: usize = 5;
 
-async fn shops(ground: &Ground, broker: &str) -> Result<Vec<Node>> {
-    Ok(vec![ground.shop(1, broker).await?, ground.shop(2, broker).await?])
+/// The shops, as they come to the small hub.
+async fn shops(scratch: &Path, small: &Hub) -> Result<Vec<Node>> {
+    let mut shops = Vec::new();
+    for store in [1, 2] {
+        let shop = Node::start(scratch, NodeSpec::store(store), &small.door(), &["--hub-retry-s-max", "1"]).await?;
+        shop.ready().await?;
+        shops.push(shop);
+    }
+    Ok(shops)
 }
 
 /// Sales at each shop, answered whatever happens to the hub.
@@ -39,7 +47,7 @@ async fn a_chain_is_moved_while_its_shops_sell_and_the_move_is_killed_at_every_s
     let scratch = tempfile::tempdir()?;
     let Some(ground) = Ground::new("moving", scratch.path(), &["n11", "n21"]).await? else { return Ok(()) };
     let mut small = Hub::start(scratch.path()).await?;
-    let mut before = shops(&ground, &small.mqtt).await?;
+    let mut before = shops(scratch.path(), &small).await?;
     let mut told = vec![BTreeSet::new(); before.len()];
     sell(&before, &mut told, "small").await?;
     for step in ["step 1", "step 2", "step 3", "step 4"] {
@@ -69,7 +77,8 @@ async fn a_chain_is_moved_while_its_shops_sell_and_the_move_is_killed_at_every_s
     for shop in &mut before {
         shop.stop().await?;
     }
-    let after = shops(&ground, &ground.broker.address().to_string()).await?;
+    let broker = ground.broker.address().to_string();
+    let after = vec![ground.shop(1, &broker).await?, ground.shop(2, &broker).await?];
     sell(&after, &mut told, "large").await?;
     for (shop, told) in after.iter().zip(&told) {
         complete_at(&large.client, shop).await?;

@@ -19,7 +19,7 @@ async fn three_months_of_past_sales_equal_the_file_to_the_cent() -> Result<()> {
     let hub = Hub::start(scratch.path()).await?;
     let mut nodes = Vec::new();
     for (_theirs, ours) in STORES {
-        nodes.push(Node::start(scratch.path(), NodeSpec::store(ours), &hub.mqtt, &[]).await?);
+        nodes.push(Node::start(scratch.path(), NodeSpec::store(ours), &hub.door(), &[]).await?);
     }
     let first = import(&copy, &nodes)?.output().await?;
     ensure!(first.status.success(), "{}", String::from_utf8_lossy(&first.stderr));
@@ -71,7 +71,7 @@ async fn unreadable_rows_are_set_aside_and_the_rest_loads_in_any_order() -> Resu
     let hub = Hub::start(scratch.path()).await?;
     let mut nodes = Vec::new();
     for (_theirs, ours) in STORES {
-        nodes.push(Node::start(scratch.path(), NodeSpec::store(ours), &hub.mqtt, &[]).await?);
+        nodes.push(Node::start(scratch.path(), NodeSpec::store(ours), &hub.door(), &[]).await?);
     }
     let output = import(&file, &nodes)?.output().await?;
     assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));

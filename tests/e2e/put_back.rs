@@ -29,10 +29,10 @@ impl Chain {
     async fn open() -> Result<Self> {
         let scratch = tempfile::tempdir()?;
         let mut hub = Hub::start(scratch.path()).await?;
-        let links = [Proxy::start(&hub.mqtt).await?, Proxy::start(&hub.mqtt).await?];
+        let links = [Proxy::start(hub.mqtts()).await?, Proxy::start(hub.mqtts()).await?];
         let shops = [
-            Node::start(scratch.path(), NodeSpec::store(1), &links[0].address(), &[]).await?,
-            Node::start(scratch.path(), NodeSpec::store(2), &links[1].address(), &[]).await?,
+            Node::start(scratch.path(), NodeSpec::store(1), &hub.door().through(&links[0].address()), &[]).await?,
+            Node::start(scratch.path(), NodeSpec::store(2), &hub.door().through(&links[1].address()), &[]).await?,
         ];
         hub.stop().await?;
         hub.set_menu(Some(menu_with_price(scratch.path(), PRICES[0])?));

@@ -31,7 +31,7 @@ fn changed(base: &Value, pointer: &str, value: Value) -> Result<Value> {
 async fn bad_tickets_are_refused_and_nothing_is_written() -> Result<()> {
     let scratch = tempfile::tempdir()?;
     let hub = Hub::start(scratch.path()).await?;
-    let node = Node::start(scratch.path(), NodeSpec::store(1), &hub.mqtt, &[]).await?;
+    let node = Node::start(scratch.path(), NodeSpec::store(1), &hub.door(), &[]).await?;
     node.ready().await?;
     let good = ticket("T1", any_item(&node).await?, 1);
     node.client.post("/v1/tickets", "used", &good).await?;

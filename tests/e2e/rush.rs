@@ -78,7 +78,7 @@ async fn hub_broker_and_node_killed_in_the_rush_and_all_is_delivered_once() -> R
     let mut hub = Hub::start(scratch.path()).await?;
     let mut nodes = Vec::new();
     for store in 1..=2 {
-        nodes.push(Node::start(scratch.path(), NodeSpec::store(store), &hub.mqtt, &[]).await?);
+        nodes.push(Node::start(scratch.path(), NodeSpec::store(store), &hub.door(), &[]).await?);
     }
     let (stop, sold) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
     let mut tills = JoinSet::new();
@@ -122,8 +122,8 @@ async fn hub_broker_and_node_killed_in_the_rush_and_all_is_delivered_once() -> R
 async fn a_link_that_is_cut_again_and_again_loses_and_doubles_nothing() -> Result<()> {
     let scratch = tempfile::tempdir()?;
     let hub = Hub::start(scratch.path()).await?;
-    let proxy = Proxy::start(&hub.mqtt).await?;
-    let node = Node::start(scratch.path(), NodeSpec::store(1), &proxy.address(), &[]).await?;
+    let proxy = Proxy::start(hub.mqtts()).await?;
+    let node = Node::start(scratch.path(), NodeSpec::store(1), &hub.door().through(&proxy.address()), &[]).await?;
     node.ready().await?;
     let item = any_item(&node).await?;
     let (stop, sold) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
@@ -152,7 +152,7 @@ async fn a_link_that_is_cut_again_and_again_loses_and_doubles_nothing() -> Resul
 async fn many_tills_share_the_disk_and_every_answer_is_durable() -> Result<()> {
     let scratch = tempfile::tempdir()?;
     let hub = Hub::start(scratch.path()).await?;
-    let mut node = Node::start(scratch.path(), NodeSpec::store(1), &hub.mqtt, &[]).await?;
+    let mut node = Node::start(scratch.path(), NodeSpec::store(1), &hub.door(), &[]).await?;
     node.ready().await?;
     let item = any_item(&node).await?;
     let sold = Arc::new(AtomicU32::new(0));

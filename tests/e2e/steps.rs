@@ -31,8 +31,8 @@ impl Shop {
     async fn open() -> Result<Self> {
         let scratch = tempfile::tempdir()?;
         let hub = Hub::start(scratch.path()).await?;
-        let relay = Relay::start(&hub.mqtt, Protocol::Mqtt).await?;
-        let node = Node::start(scratch.path(), NodeSpec::store(1), &relay.address(), &[]).await?;
+        let relay = Relay::start_mqtts(&hub, &scratch.path().join("n11")).await?;
+        let node = Node::start(scratch.path(), NodeSpec::store(1), &hub.door().through(&relay.address()), &[]).await?;
         node.ready().await?;
         let item = any_item(&node).await?;
         Ok(Self { hub, relay, node, item, told: Vec::new(), receipts: Vec::new(), scratch })

@@ -95,7 +95,7 @@ async fn sell(client: Client, till: usize, item: i64, stop: Arc<AtomicBool>, ans
 pub async fn run(plan: Plan, mut told: impl FnMut(Killed)) -> Result<Outcome> {
     let scratch = tempfile::tempdir()?;
     let mut hub = Hub::start(scratch.path()).await?;
-    let mut node = Node::start(scratch.path(), NodeSpec::store(1), &hub.mqtt, &[]).await?;
+    let mut node = Node::start(scratch.path(), NodeSpec::store(1), &hub.door(), &[]).await?;
     node.ready().await?;
     let item = any_item(&node).await?;
     let (stop, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));

@@ -59,7 +59,7 @@ impl Stage {
         let hub = Hub::start(scratch.path()).await?;
         let mut shops = Vec::new();
         for store in 1..=2 {
-            let shop = Node::start(scratch.path(), NodeSpec::store(store), &hub.mqtt, &[]).await?;
+            let shop = Node::start(scratch.path(), NodeSpec::store(store), &hub.door(), &[]).await?;
             shop.ready().await?;
             shops.push(shop);
         }
@@ -323,7 +323,7 @@ async fn cloned(stage: &mut Stage) -> Result<Act> {
         })
         .await?;
     stage.sell(0, 8).await?;
-    let twin = Node::start(&copy, NodeSpec::store(1), &stage.hub.mqtt, &[]).await?;
+    let twin = Node::start(&copy, NodeSpec::store(1), &stage.hub.door(), &[]).await?;
     twin.ready().await?;
     stage.shops.push(twin);
     stage.sell(2, 6).await?;

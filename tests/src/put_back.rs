@@ -34,16 +34,19 @@ impl Part {
     }
 }
 
-/// Copies a stopped hub's folder.
+/// Copies a stopped hub's folder, the chain's CA in it included.
 ///
 /// # Errors
 /// If a file cannot be copied.
 pub fn copy_folder(from: &Path, to: &Path) -> Result<()> {
     std::fs::create_dir_all(to)?;
     for entry in std::fs::read_dir(from)? {
-        let path = entry?.path();
-        if path.is_file() {
-            std::fs::copy(&path, to.join(path.file_name().context("a name")?))?;
+        let entry = entry?;
+        let copy = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_folder(&entry.path(), &copy)?;
+        } else {
+            std::fs::copy(entry.path(), copy)?;
         }
     }
     Ok(())

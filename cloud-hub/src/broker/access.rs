@@ -1,11 +1,11 @@
 //! Who may connect to the hub's own broker, and to what. A broker of somebody else's is told the same by its own list
 //! (`deploy/mosquitto`).
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::{Mutex, OnceLock, PoisonError, RwLock};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use mqtt5::broker::auth::{AuthProvider, AuthResult};
 use mqtt5::packet::connect::ConnectPacket;
@@ -18,9 +18,6 @@ use super::HUB_USER;
 use super::carry::Pace;
 use super::peers::Peers;
 use super::rate::Rate;
-
-/// Names that are remembered of one node, so that all its processes can be cut off; of more, the latest are.
-const NAMES_PER_NODE: usize = 8;
 
 /// Somebody at the broker, as it is told of each message and each subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +39,7 @@ impl User {
         if name == HUB_USER { Some(Self::Hub) } else { client_node(name).map(Self::Node) }
     }
 
-    /// Whom a client's id means, if nobody else says who it is.
+    /// Whom a client's id means.
     fn of_client(client_id: &str) -> Option<Self> {
         match client_node(client_id) {
             Some(node) => Some(Self::Node(node)),
@@ -92,17 +89,14 @@ impl Doorway {
     }
 }
 
-/// Who may connect, and to what.
+/// Who may connect, and to what. Before there is a door, nobody may.
 #[derive(Default)]
 pub(super) struct Access {
     door: OnceLock<Doorway>,
-    revoked: RwLock<BTreeSet<NodeId>>,
-    /// The names under which each node has come, the latest last.
-    names: Mutex<BTreeMap<NodeId, VecDeque<String>>>,
 }
 
 impl Access {
-    /// Refuses whoever is not brought by a door, and lets nodes say no more than `messages`.
+    /// Lets in whom a door brings, and lets nodes say no more than `messages`.
     pub(super) fn stand_behind(&self, address: SocketAddr, messages: Rate) -> Peers {
         let (peers, paces) = (Peers::default(), Mutex::default());
         self.door.get_or_init(|| Doorway { address, peers, messages, paces }).peers.clone()
@@ -113,38 +107,11 @@ impl Access {
         self.door.get().map(|door| door.address)
     }
 
-    /// Refuses a node from now on.
-    pub(super) fn shut_out(&self, node: NodeId) {
-        self.revoked.write().unwrap_or_else(PoisonError::into_inner).insert(node);
-    }
-
     /// Who it is that comes from an address and calls itself so, if it may.
     fn welcome(&self, client_id: &str, from: SocketAddr) -> Option<User> {
         let claimed = User::of_client(client_id)?;
-        if let Some(door) = self.door.get() {
-            let proven = User::of_principal(&door.peers.principal(from)?);
-            return (proven == Some(claimed)).then_some(claimed);
-        }
-        match claimed {
-            User::Node(node) if self.revoked.read().unwrap_or_else(PoisonError::into_inner).contains(&node) => None,
-            User::Node(_) | User::Hub => Some(claimed),
-        }
-    }
-
-    fn remember(&self, client_id: &str) {
-        let Some(node) = client_node(client_id) else { return };
-        let mut all = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        let names = all.entry(node).or_default();
-        if names.iter().all(|name| name != client_id) {
-            names.push_back(client_id.to_owned());
-            names.drain(..names.len().saturating_sub(NAMES_PER_NODE));
-        }
-    }
-
-    /// The names under which a node has come.
-    pub(super) fn names_of(&self, node: NodeId) -> Vec<String> {
-        let all = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        all.get(&node).into_iter().flatten().cloned().collect()
+        let proven = User::of_principal(&self.door.get()?.peers.principal(from)?);
+        (proven == Some(claimed)).then_some(claimed)
     }
 }
 
@@ -160,9 +127,6 @@ impl AuthProvider for Access {
         let will = connect.will.as_ref();
         let user = self.welcome(id, client_addr);
         let user = user.filter(|user| will.is_none_or(|will| user.may_publish(&will.topic)));
-        if user.is_some() {
-            self.remember(id);
-        }
         Box::pin(async move {
             Ok(user.map_or_else(
                 || AuthResult::fail(ReasonCode::NotAuthorized),
@@ -239,15 +203,11 @@ mod tests {
     }
 
     #[test]
-    fn without_a_door_strangers_and_the_revoked_may_not_connect() {
+    fn without_a_door_nobody_may_connect() {
         let access = Access::default();
-        let comes = |name: &str| access.welcome(name, ANYWHERE).is_some();
-        assert!(comes("n11") && comes("n11-00000000000000ab") && comes("hub-1"));
-        for name in ["", "n", "n011", "n-1", "stranger", "11", "hub"] {
-            assert!(!comes(name), "{name}");
+        for name in ["n11", "n11-00000000000000ab", "hub-1", "", "n", "stranger"] {
+            assert_eq!(access.welcome(name, ANYWHERE), None, "{name}");
         }
-        access.shut_out(NodeId::new(11));
-        assert!(!comes("n11") && !comes("n11-00000000000000ab") && comes("n12"));
     }
 
     #[tokio::test]

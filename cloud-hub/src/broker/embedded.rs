@@ -1,19 +1,16 @@
 //! The embedded MQTT broker: it carries frames and holds nothing of record. It may be killed and wiped at any time.
 //!
-//! It listens on the loopback only. Behind a [`super::door`] it takes whom the door has let in, and nobody else. Where a
-//! chain has no certificates there is no door, and a client is what it calls itself. Even so a node's name opens its own
-//! topics and no others, so that a mistake in one shop cannot speak for another.
+//! It listens on the loopback only, and takes whom its [`super::door`] has let in, and nobody else. A node's certificate opens
+//! its own topics and no others.
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use mqtt5::broker::config::{BrokerConfig, StorageBackend, StorageConfig};
-use mqtt5::broker::router::MessageRouter;
 use mqtt5::broker::{BrokerShutdownHandle, MqttBroker};
-use percolate_common::ids::NodeId;
 use percolate_runtime::tls::TlsError;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +18,9 @@ use tokio_util::sync::CancellationToken;
 use super::access::Access;
 use super::peers::Peers;
 use super::rate::Rate;
+
+/// Where it listens for its door: on a free port of this machine.
+const HERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// The largest packet either way, in bytes; a client that sends a larger one is cut off.
 const PACKET_BYTES_MAX: usize = 512 * 1024;
@@ -54,13 +54,7 @@ const SESSION_EXPIRY: Duration = Duration::ZERO;
 /// Why the broker does not run.
 #[derive(Debug, thiserror::Error)]
 pub enum BrokerError {
-    /// Without certificates nobody outside this machine may connect.
-    #[error("the broker may only listen on this machine, and {address} is open to others: use 127.0.0.1 or [::1]")]
-    NotLoopback {
-        /// What was asked for.
-        address: SocketAddr,
-    },
-    /// The address is taken or not ours.
+    /// There is no port for it, or another program has taken the one that it had.
     #[error("the broker could not listen on {address}")]
     Bind {
         /// The address.
@@ -108,7 +102,6 @@ pub struct EmbeddedBroker {
 /// Handles on a broker that runs.
 #[derive(Clone)]
 struct Running {
-    router: Arc<MessageRouter>,
     shutdown: BrokerShutdownHandle,
 }
 
@@ -119,16 +112,13 @@ impl fmt::Debug for EmbeddedBroker {
 }
 
 impl EmbeddedBroker {
-    /// Listens; port 0 takes a free one. Give [`EmbeddedBroker::run`] to a task group that makes it anew if it ends.
+    /// Listens. Give [`EmbeddedBroker::run`] to a task group that makes it anew if it ends.
     ///
     /// # Errors
-    /// [`BrokerError::NotLoopback`] for an address that others can reach; [`BrokerError::Bind`].
-    pub async fn start(address: SocketAddr) -> Result<Self, BrokerError> {
-        if !address.ip().is_loopback() {
-            return Err(BrokerError::NotLoopback { address });
-        }
+    /// [`BrokerError::Bind`].
+    pub async fn start() -> Result<Self, BrokerError> {
         let access = Arc::new(Access::default());
-        let (broker, address) = bind(address, &access).await?;
+        let (broker, address) = bind(HERE, &access).await?;
         let (running, _) = watch::channel(None);
         Ok(Self { address, access, bound: Arc::new(Mutex::new(Some(broker))), running })
     }
@@ -145,7 +135,7 @@ impl EmbeddedBroker {
         self.access.door().unwrap_or(self.address)
     }
 
-    /// From now on takes nobody but the peers that are noted here, and no more than so much of a node. There is one door.
+    /// From now on takes the peers that are noted here, and no more than so much of a node. There is one door.
     pub(super) fn stand_behind(&self, door: SocketAddr, messages: Rate) -> Peers {
         self.access.stand_behind(door, messages)
     }
@@ -167,7 +157,7 @@ impl EmbeddedBroker {
             None => bind(self.address, &self.access).await?.0,
         };
         let shutdown = broker.shutdown_handle();
-        let handles = Running { router: broker.router(), shutdown: shutdown.clone() };
+        let handles = Running { shutdown: shutdown.clone() };
         let mut ready = broker.ready_receiver();
         // However this run ends, nobody takes the broker for running afterwards.
         let _guard = NotRunning { running: &self.running };
@@ -189,17 +179,6 @@ impl EmbeddedBroker {
     pub fn stop(&self) {
         if let Some(running) = &*self.running.borrow() {
             running.shutdown.shutdown();
-        }
-    }
-
-    /// Cuts a node off, in all its processes, and refuses it from now on, until the process ends.
-    pub async fn revoke(&self, node: NodeId) {
-        self.access.shut_out(node);
-        let running = self.running.borrow().clone();
-        if let Some(running) = running {
-            for client_id in self.access.names_of(node) {
-                running.router.disconnect_client(&client_id).await;
-            }
         }
     }
 }
@@ -239,16 +218,4 @@ async fn bind(address: SocketAddr, access: &Arc<Access>) -> Result<(MqttBroker, 
     let broker = MqttBroker::with_config(config).await.map_err(failed)?;
     let bound = broker.local_addr().unwrap_or(address);
     Ok((broker.with_auth_provider(access.clone()), bound))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn an_address_that_others_can_reach_is_refused_by_name() {
-        let refused = EmbeddedBroker::start("0.0.0.0:0".parse().unwrap()).await.unwrap_err();
-        assert!(matches!(refused, BrokerError::NotLoopback { .. }));
-        assert!(refused.to_string().contains("0.0.0.0:0"));
-    }
 }

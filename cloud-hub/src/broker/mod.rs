@@ -10,6 +10,7 @@ pub mod quota;
 pub mod rate;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 
 use percolate_runtime::broker::{BrokerAddresses, Credentials};
 use percolate_runtime::http::health::Check;
@@ -22,8 +23,8 @@ pub const HUB_USER: &str = "hub";
 /// Which broker a hub is told to use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BrokerSetting {
-    /// Its own, which listens there; port 0 takes a free one.
-    Embedded(SocketAddr),
+    /// Its own, which takes whom its door lets in.
+    Embedded,
     /// One that somebody else runs.
     External(ExternalBroker),
 }
@@ -33,8 +34,17 @@ pub enum BrokerSetting {
 pub struct ExternalBroker {
     /// Where it is, or where the members of the cluster are.
     pub addresses: BrokerAddresses,
-    /// The hub's account; none where nobody is asked.
-    pub credentials: Option<Credentials>,
+    /// How the hub shows who it is.
+    pub access: BrokerAccess,
+}
+
+/// How the hub shows a broker of somebody else's who it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BrokerAccess {
+    /// By the certificate in this folder, which `provision chain hub-identity` made.
+    Certificate(PathBuf),
+    /// By an account, in the clear: at a broker that asks for no certificates.
+    Account(Credentials),
 }
 
 /// The broker of a hub that runs. A clone is the same one.
@@ -53,7 +63,7 @@ impl Broker {
     /// As [`EmbeddedBroker::start`].
     pub async fn start(setting: BrokerSetting) -> Result<Self, BrokerError> {
         match setting {
-            BrokerSetting::Embedded(address) => EmbeddedBroker::start(address).await.map(Self::Embedded),
+            BrokerSetting::Embedded => EmbeddedBroker::start().await.map(Self::Embedded),
             BrokerSetting::External(external) => Ok(Self::External(external)),
         }
     }
@@ -67,11 +77,23 @@ impl Broker {
         }
     }
 
-    /// Where the hub's link finds it, and as whom it comes. Through a door it comes like everybody else, by a certificate.
+    /// Where the hub's link finds it, and as whom it comes. At its own broker it comes through the door like everybody else,
+    /// by a certificate.
     pub(crate) fn access(&self) -> (BrokerAddresses, Option<Credentials>) {
         match self {
             Self::Embedded(own) => (from_here(own.meeting()), None),
-            Self::External(external) => (external.addresses.clone(), external.credentials.clone()),
+            Self::External(ExternalBroker { addresses, access }) => match access {
+                BrokerAccess::Certificate(_) => (addresses.clone(), None),
+                BrokerAccess::Account(credentials) => (addresses.clone(), Some(credentials.clone())),
+            },
+        }
+    }
+
+    /// The folder with the certificate by which the hub comes to somebody else's broker.
+    pub(crate) fn certificate(&self) -> Option<&Path> {
+        match self {
+            Self::External(ExternalBroker { access: BrokerAccess::Certificate(folder), .. }) => Some(folder),
+            Self::External(ExternalBroker { access: BrokerAccess::Account(_), .. }) | Self::Embedded(_) => None,
         }
     }
 

@@ -17,14 +17,14 @@ use percolate_runtime::storage::StorageError;
 
 use crate::kernel::ServiceContext;
 use crate::kernel::db::Db;
-use crate::kernel::engine::{ChainServer, Engine};
+use crate::kernel::engine::{ChainServer, Engine, Schema};
 use crate::kernel::journal::{
     Journal, StreamState, arrived_set, arriving, arriving_set, entries_copy, entry_list, moved_set, stream_copy,
     stream_list,
 };
 use crate::kernel::projection::ProjectionError;
-use crate::{catalog, reporting};
-use tables::{CATALOG, JOURNAL, Table};
+use crate::{catalog, identity, reporting};
+use tables::{CATALOG, IDENTITY, JOURNAL, Table};
 
 /// Entries of one transaction.
 const PORTION_ENTRIES: usize = 5_000;
@@ -109,6 +109,7 @@ struct Move {
     /// The services on the server.
     context: ServiceContext,
     catalog: Db,
+    identity: Db,
     chain: u64,
 }
 
@@ -152,7 +153,7 @@ pub async fn move_to_large(route: Route, time_and_chance: TimeAndChance) -> Resu
     tracing::info!("step 7: the files are sealed; no small hub starts on them any more");
     moving.arrive().await?;
     tracing::info!("step 8: the chain has been moved; start it with --profile large");
-    for db in [&large.db, &moving.catalog, moving.server.db()] {
+    for db in [&large.db, &moving.catalog, &moving.identity, moving.server.db()] {
         db.stop().await;
     }
     Ok(())
@@ -198,9 +199,12 @@ impl Move {
         let (data_dir, own) = (route.data_dir.clone(), engine.clone());
         let catalog = engine.opened(move || Db::open(&catalog::SCHEMA, &data_dir, &own)).await;
         let catalog = catalog.map_err(failed("the catalog on the server"))?;
+        let (data_dir, own) = (route.data_dir.clone(), engine.clone());
+        let identity = engine.opened(move || Db::open(&identity::SCHEMA, &data_dir, &own)).await;
+        let identity = identity.map_err(failed("identity on the server"))?;
         let data_dir = route.data_dir.clone();
         let context = ServiceContext { data_dir, engine, journal: server.clone(), clock, entropy };
-        Ok(Self { files, server, context, catalog, chain })
+        Ok(Self { files, server, context, catalog, identity, chain })
     }
 
     /// Tells whether it has ended before.
@@ -266,18 +270,28 @@ impl Move {
             JOURNAL.iter().zip(&rows).try_for_each(|(table, rows)| table.fill(tx, rows))
         });
         written.await.map_err(failed("the journal on the server"))?;
-        let files = self.catalog_file(data_dir).await?;
-        let rows = read_tables(&files, &CATALOG, true).await.map_err(failed("catalog.db"))?;
-        let written = self.catalog.write("move_tables", move |tx| {
-            CATALOG.iter().zip(&rows).try_for_each(|(table, rows)| table.fill(tx, rows))
-        });
-        written.await.map_err(failed("the catalog on the server"))
+        for (schema, server, tables, file) in self.services() {
+            let files = self.file(schema, data_dir, file).await?;
+            let rows = read_tables(&files, tables, true).await.map_err(failed(file))?;
+            let written = server.write("move_tables", move |tx| {
+                tables.iter().zip(&rows).try_for_each(|(table, rows)| table.fill(tx, rows))
+            });
+            written.await.map_err(failed("a service's tables on the server"))?;
+        }
+        Ok(())
     }
 
-    async fn catalog_file(&self, data_dir: &Path) -> Result<Db, MoveError> {
+    /// Whose tables are moved besides the journal's: what makes them, where they go, and which file has them.
+    fn services(&self) -> [(&'static Schema, &Db, &'static [Table], &'static str); 2] {
+        [
+            (&catalog::SCHEMA, &self.catalog, &CATALOG, "catalog.db"),
+            (&identity::SCHEMA, &self.identity, &IDENTITY, "identity.db"),
+        ]
+    }
+
+    async fn file(&self, schema: &'static Schema, data_dir: &Path, name: &'static str) -> Result<Db, MoveError> {
         let data_dir = data_dir.to_owned();
-        let opened = self.context.engine.opened(move || Db::open_file(&catalog::SCHEMA, &data_dir)).await;
-        opened.map_err(failed("catalog.db"))
+        self.context.engine.opened(move || Db::open_file(schema, &data_dir)).await.map_err(failed(name))
     }
 
     /// Everything of both sides, row by row.
@@ -289,7 +303,9 @@ impl Move {
             self.compare_journal(state).await?;
         }
         compare_tables((self.files.db(), "journal.db"), self.server.db(), &JOURNAL).await?;
-        compare_tables((&self.catalog_file(data_dir).await?, "catalog.db"), &self.catalog, &CATALOG).await?;
+        for (schema, server, tables, file) in self.services() {
+            compare_tables((&self.file(schema, data_dir, file).await?, file), server, tables).await?;
+        }
         self.compare_reports(data_dir, reports).await
     }
 

@@ -94,6 +94,38 @@ pub(super) const CATALOG: [Table; 2] = [
     same("outbox_said", &["stream", "incarnation", "seq", "event", "hash"], 3),
 ];
 
+/// What identity knows: shops, codes, and which boxes are let in.
+pub(super) const IDENTITY: [Table; 5] = [
+    same("site", &["store", "node", "name", "content", "bundles", "made_at_ms"], 1),
+    same(
+        "code",
+        &[
+            "id",
+            "request_key",
+            "key",
+            "salt",
+            "store",
+            "node",
+            "bundle",
+            "purpose",
+            "made_at_ms",
+            "expires_at_ms",
+            "used_at_ms",
+            "used_key",
+            "used_machine",
+            "tries",
+        ],
+        1,
+    ),
+    same("issued", &["serial", "answer", "issued_at_ms"], 1),
+    same("acceptance", &["node", "made_at_ms", "body", "signature"], 2),
+    same(
+        "auth_device",
+        &["serial", "node", "public_key", "not_before_ms", "not_after_ms", "state", "changed_at_ms"],
+        1,
+    ),
+];
+
 /// A cell of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Cell {

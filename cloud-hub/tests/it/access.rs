@@ -1,27 +1,24 @@
-//! Who may do what at a broker: the same for the hub's own, for the one behind its door, for mosquitto with the list
-//! that we ship, and for a cluster of RMQTT
-//! brokers. Each says no in its own way; what counts is what arrives.
+//! Who may do what at a broker: the same for the hub's own behind its door, for mosquitto with the list that we ship, and for a
+//! cluster of RMQTT brokers. Each says no in its own way; what counts is what arrives.
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use cloud_hub::broker::embedded::EmbeddedBroker;
 use cloud_hub::broker::quota::DoorLimits;
 use cloud_hub::broker::rate::Rate;
 use own_mosquitto::Mosquitto;
 use own_rmqtt::Cluster;
 use percolate_runtime::broker::Credentials;
 use percolate_runtime::mqtt::{DownReason, Presence};
-use percolate_runtime::tasks::TaskGroup;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use crate::support::DEADLINE;
 use crate::support::chain::plain;
 use crate::support::door::DoorGround;
 use crate::support::guest::Guest;
 use crate::support::mosquitto::{self, door, door_with};
 use crate::support::node::Door;
 use crate::support::packet::{LET_IN, connect_packet, publish_packet};
-use crate::support::{DEADLINE, eventually};
 
 /// What somebody tries.
 #[derive(Debug, Clone, Copy)]
@@ -113,22 +110,12 @@ impl Words {
 
 /// A broker.
 enum Ground {
-    Own { broker: EmbeddedBroker, _tasks: TaskGroup },
     Door(Box<DoorGround>),
     Mosquitto(Mosquitto),
     Cluster(Cluster),
 }
 
 impl Ground {
-    async fn own() -> Self {
-        let broker = EmbeddedBroker::start("127.0.0.1:0".parse().unwrap()).await.unwrap();
-        let tasks = TaskGroup::new();
-        let run = broker.clone();
-        tasks.spawn_restarting("broker", move |stop| run.clone().run(stop));
-        eventually("the broker", || async { broker.is_running().then_some(()) }).await;
-        Self::Own { broker, _tasks: tasks }
-    }
-
     async fn door() -> Self {
         // In a minute n11 comes more often here than a box may.
         let arrivals = Rate { count: 1_000, per: Duration::from_secs(1), burst: 1_000 };
@@ -147,7 +134,6 @@ impl Ground {
     fn way(&self, who: &str) -> Door {
         match self {
             Self::Door(ground) => ground.way(Some(&ground.papers(who))),
-            Self::Own { broker, .. } => broker.address().port().into(),
             Self::Mosquitto(mosquitto) if ["hub", "n11", "n12"].contains(&who) => door(mosquitto, who),
             Self::Mosquitto(mosquitto) => door_with(mosquitto, Some(Credentials::new(who, "guess"))),
             Self::Cluster(cluster) => {
@@ -214,7 +200,6 @@ impl Ground {
     /// Whether a packet with so large a payload is answered, or ends the connection.
     async fn takes(&self, who: &str, payload: usize) -> bool {
         let (mut stream, account) = match self {
-            Self::Own { broker, .. } => (plain(broker.address().port()).await, None),
             Self::Door(ground) => (ground.chain.dial(&ground.papers(who), ground.port).await, None),
             Self::Mosquitto(mosquitto) => {
                 (plain(mosquitto.address().port()).await, Some(mosquitto.password(who).unwrap()))
@@ -244,11 +229,6 @@ async fn keeps_the_list(ground: Ground) {
     }
     assert!(ground.takes("n11", 128 * 1024).await);
     assert!(!ground.takes("n11", 512 * 1024 + 1).await, "a packet over the limit ends the connection");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_hub_s_own_broker_keeps_the_list_of_who_may_do_what() {
-    keeps_the_list(Ground::own().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,7 @@ use crate::support::node::TestNode;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_journal_that_was_changed_in_the_file_does_not_come_to_its_head_any_more() {
     let mut hub = TestHub::start().await;
-    let mut node = TestNode::in_session(11, hub.broker_port()).await;
+    let mut node = TestNode::in_session(11, hub.door(11)).await;
     node.sales.write(5);
     node.send_sales(1, 10).await;
     node.sales_acked(5).await;

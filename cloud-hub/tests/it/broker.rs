@@ -1,19 +1,17 @@
 //! The broker holds nothing of record: it is killed and wiped, and everything is delivered all the same.
 
-use std::time::Duration;
-
-use cloud_hub::broker::embedded::{BrokerError, EmbeddedBroker};
-use percolate_common::ids::NodeId;
+use cloud_hub::broker::embedded::BrokerError;
 use percolate_common::wire::session::FromHub;
 
+use crate::support::door::DoorGround;
+use crate::support::eventually;
 use crate::support::hub::TestHub;
 use crate::support::node::{Heard, TestNode};
-use crate::support::{DEADLINE, eventually};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_that_is_killed_and_wiped_in_the_middle_loses_nothing() {
     let hub = TestHub::start().await;
-    let mut node = TestNode::in_session(11, hub.broker_port()).await;
+    let mut node = TestNode::in_session(11, hub.door(11)).await;
     node.sales.write(400);
     node.send(&node.sales.batch(1, 100, node.session)).await;
     node.sales_acked(100).await;
@@ -36,8 +34,8 @@ async fn a_broker_that_is_killed_and_wiped_in_the_middle_loses_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_sees_its_own_topics_only() {
     let hub = TestHub::start().await;
-    let mut node = TestNode::in_session(11, hub.broker_port()).await;
-    let mut other = TestNode::in_session(21, hub.broker_port()).await;
+    let mut node = TestNode::in_session(11, hub.door(11)).await;
+    let mut other = TestNode::in_session(21, hub.door(21)).await;
     node.sales.write(1);
     let welcome = other.hello();
     // The broker drops what n21 says as n11 or as the hub: neither the hub nor n11 hears of it.
@@ -55,25 +53,9 @@ async fn a_node_sees_its_own_topics_only() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_revoked_node_is_cut_off_and_stays_out() {
-    let hub = TestHub::start().await;
-    let mut node = TestNode::in_session(11, hub.broker_port()).await;
-    let mut other = TestNode::in_session(21, hub.broker_port()).await;
-    hub.own_broker().revoke(NodeId::new(11)).await;
-    node.hear("the end of the connection", |heard| (*heard == Heard::Down).then_some(())).await;
-    let refused = node.hear("a second refusal", |heard| (*heard == Heard::Down).then_some(()));
-    tokio::time::timeout(DEADLINE, refused).await.unwrap();
-
-    other.sales.write(1);
-    other.send_sales(1, 1).await;
-    other.sales_acked(1).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn an_address_that_is_taken_is_named() {
     let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = taken.local_addr().unwrap();
-    let refused = tokio::time::timeout(Duration::from_secs(5), EmbeddedBroker::start(address)).await.unwrap();
-    let error = refused.unwrap_err();
-    assert!(matches!(error, BrokerError::Bind { .. }) && error.to_string().contains(&address.to_string()), "{error}");
+    let error = DoorGround::open_at(address).await.err().unwrap();
+    assert!(matches!(error, BrokerError::Door { .. }) && error.to_string().contains(&address.to_string()), "{error}");
 }

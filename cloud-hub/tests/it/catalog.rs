@@ -77,7 +77,7 @@ fn changed_menu() -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_comes_late_or_after_a_restart_receives_the_menu_whole() {
     let mut hub = TestHub::start_with_menu(Some(MENU)).await;
-    let mut node = TestNode::in_session(11, hub.broker_port()).await;
+    let mut node = TestNode::in_session(11, hub.door(11)).await;
     let mut reading = Reading::new();
     reading.read_to(&mut node, 1).await;
     let menu: Value = serde_json::from_str(MENU).unwrap();
@@ -92,7 +92,7 @@ async fn a_node_that_comes_late_or_after_a_restart_receives_the_menu_whole() {
 
     hub.stop().await;
     hub.open().await.unwrap();
-    let mut late = TestNode::in_session(21, hub.broker_port()).await;
+    let mut late = TestNode::in_session(21, hub.door(21)).await;
     let mut second = Reading::new();
     second.read_to(&mut late, 1).await;
     assert_eq!((second.head, second.draft), (reading.head, reading.draft));
@@ -101,7 +101,7 @@ async fn a_node_that_comes_late_or_after_a_restart_receives_the_menu_whole() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unchanged_menu_says_nothing_and_a_changed_one_is_stated_whole_in_a_life_of_its_own() {
     let mut hub = TestHub::start_with_menu(Some(MENU)).await;
-    let mut node = TestNode::in_session(11, hub.broker_port()).await;
+    let mut node = TestNode::in_session(11, hub.door(11)).await;
     let mut reading = Reading::new();
     reading.read_to(&mut node, 1).await;
     let first = hub.stream("catalog", "catalog").await.unwrap();
@@ -136,7 +136,7 @@ async fn an_unchanged_menu_says_nothing_and_a_changed_one_is_stated_whole_in_a_l
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_asks_again_is_sent_the_journal_from_there() {
     let hub = TestHub::start_with_menu(Some(MENU)).await;
-    let mut node = TestNode::in_session(11, hub.broker_port()).await;
+    let mut node = TestNode::in_session(11, hub.door(11)).await;
     let mut reading = Reading::new();
     reading.read_to(&mut node, 1).await;
     let genesis = reading.journal.unwrap().genesis();
@@ -150,13 +150,13 @@ async fn a_node_that_asks_again_is_sent_the_journal_from_there() {
 async fn a_node_that_holds_another_past_than_the_hub_is_sent_nothing() {
     let hub = TestHub::start_with_menu(Some(MENU)).await;
     let row = hub.stream("catalog", "catalog").await.unwrap();
-    let mut witness = TestNode::in_session(21, hub.broker_port()).await;
+    let mut witness = TestNode::in_session(21, hub.door(21)).await;
     let mut reading = Reading::new();
     reading.read_to(&mut witness, 1).await;
     let id = reading.journal.unwrap();
     assert_eq!(id.stream, StreamKind::Catalog);
 
-    let mut node = TestNode::connect(11, hub.broker_port()).await;
+    let mut node = TestNode::connect(11, hub.door(11)).await;
     let beyond = row["contig"].as_u64().unwrap() + 10;
     node.positions = vec![Position::new(&id, beyond, id.genesis().hash.short())];
     node.greet().await;

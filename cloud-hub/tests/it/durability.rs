@@ -5,7 +5,6 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloud_hub::broker::embedded::EmbeddedBroker;
 use cloud_hub::kernel::journal::Journal;
 use cloud_hub::sync::downlink;
 use cloud_hub::sync::ingest::{Ingest, Replicas};
@@ -19,16 +18,17 @@ use percolate_runtime::tasks::TaskGroup;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
+use crate::support::door::DoorGround;
 use crate::support::ground::{Ground, aside};
 use crate::support::hub::StandingClock;
-use crate::support::node::TestNode;
+use crate::support::node::{Door, TestNode};
 use crate::support::{DEADLINE, eventually};
 
 /// A broker, a link and ingest around a journal, and nothing else.
 pub(crate) struct Bare {
     _folder: Ground,
     pub(crate) journal: Journal,
-    pub(crate) broker: EmbeddedBroker,
+    ground: DoorGround,
     trouble: tokio::sync::watch::Receiver<Option<&'static str>>,
     _tasks: TaskGroup,
 }
@@ -36,14 +36,12 @@ pub(crate) struct Bare {
 pub(crate) async fn bare() -> Bare {
     let folder = Ground::new();
     let journal = folder.journal();
-    let broker = EmbeddedBroker::start("127.0.0.1:0".parse().unwrap()).await.unwrap();
-    let tasks = TaskGroup::new();
-    let run = broker.clone();
-    tasks.spawn_restarting("broker", move |stop| run.clone().run(stop));
+    let ground = DoorGround::start().await;
+    let (tasks, way) = (TaskGroup::new(), ground.way(Some(&ground.hub)));
     let config = LinkConfig {
-        brokers: broker.address().into(),
-        tls: None,
-        credentials: None,
+        brokers: way.brokers,
+        tls: way.tls,
+        credentials: way.credentials,
         client_id: "hub-1".to_owned(),
         subscriptions: hub_subscriptions(),
         will: None,
@@ -58,7 +56,14 @@ pub(crate) async fn bare() -> Bare {
     let ingest = Ingest::new(journal.clone(), time_and_chance, (publisher, events), sender, Replicas::Alone);
     let trouble = ingest.trouble();
     tasks.spawn_restarting("ingest", move |stop| ingest.clone().run(stop));
-    Bare { _folder: folder, journal, broker, trouble, _tasks: tasks }
+    Bare { _folder: folder, journal, ground, trouble, _tasks: tasks }
+}
+
+impl Bare {
+    /// How node 11 comes.
+    pub(crate) fn way(&self) -> Door {
+        self.ground.way(Some(&self.ground.papers("n11")))
+    }
 }
 
 fn held(journal: &Journal, node: &TestNode) -> Head {
@@ -70,7 +75,7 @@ fn held(journal: &Journal, node: &TestNode) -> Head {
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_hears_an_acknowledgement_finds_the_entries_in_the_file() {
     let bare = bare().await;
-    let mut node = TestNode::in_session(11, bare.broker.address().port()).await;
+    let mut node = TestNode::in_session(11, bare.way()).await;
     node.sales.write(300);
     node.send_sales(1, 10).await;
     let mut acked = 0;
@@ -83,7 +88,12 @@ async fn whoever_hears_an_acknowledgement_finds_the_entries_in_the_file() {
 /// What is only about files, or about the program with files.
 #[cfg(test)]
 mod of_files {
+    use percolate_common::time::Clock as _;
+    use percolate_runtime::system::SystemClock;
+
     use super::*;
+    use crate::support::enrolled::Enrolled;
+    use crate::support::events::NOON_MS;
 
     /// Lets the database grow by so many pages at most, or without limit.
     async fn limit_growth(journal: &Journal, pages: Option<u32>) {
@@ -101,7 +111,7 @@ mod of_files {
     #[tokio::test(flavor = "multi_thread")]
     async fn what_is_not_committed_is_not_acknowledged() {
         let mut bare = bare().await;
-        let mut node = TestNode::in_session(11, bare.broker.address().port()).await;
+        let mut node = TestNode::in_session(11, bare.way()).await;
         node.sales.write(500);
         node.send(&node.sales.batch(1, 2, node.session)).await;
         node.sales_acked(2).await;
@@ -144,7 +154,7 @@ mod of_files {
     #[tokio::test(flavor = "multi_thread")]
     async fn a_commit_that_fails_after_every_statement_succeeded_is_not_acknowledged() {
         let mut bare = bare().await;
-        let mut node = TestNode::in_session(11, bare.broker.address().port()).await;
+        let mut node = TestNode::in_session(11, bare.way()).await;
         node.sales.write(40);
         node.send(&node.sales.batch(1, 2, node.session)).await;
         node.sales_acked(2).await;
@@ -179,11 +189,14 @@ mod of_files {
         }
     }
 
-    async fn serve(data: &Path, port: u16) -> Process {
+    async fn serve((data, ca): (&Path, &Path), port: u16) -> Process {
         std::fs::remove_file(data.join("endpoints.json")).unwrap_or_default();
         let child = Command::new(env!("CARGO_BIN_EXE_cloud-hub"))
-            .args(["serve", "--http", "127.0.0.1:0", "--log", "warn", "--mqtt", &format!("127.0.0.1:{port}"), "--data"])
+            .args(["serve", "--http", "127.0.0.1:0", "--https", "127.0.0.1:0", "--mqtts", &format!("127.0.0.1:{port}")])
+            .args(["--log", "warn", "--simulated-clock", &format!("{NOON_MS},{},1", SystemClock.now().get()), "--data"])
             .arg(data)
+            .arg("--ca")
+            .arg(ca)
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
@@ -191,7 +204,7 @@ mod of_files {
         process.port = eventually("the hub's endpoints", || async {
             let text = std::fs::read(data.join("endpoints.json")).ok()?;
             let endpoints: serde_json::Value = serde_json::from_slice(&text).ok()?;
-            endpoints["mqtt"].as_str()?.rsplit(':').next()?.parse().ok()
+            endpoints["mqtts"].as_str()?.rsplit(':').next()?.parse().ok()
         })
         .await;
         process
@@ -201,8 +214,10 @@ mod of_files {
     async fn a_hub_that_is_killed_at_any_time_holds_what_it_acknowledged_and_goes_on() {
         let folder = TempDir::new().unwrap();
         let data = folder.path().join("data");
-        let mut hub = serve(&data, 0).await;
-        let mut node = TestNode::in_session(11, hub.port).await;
+        let enrolled = Enrolled::found(folder.path(), Arc::default());
+        enrolled.write(&data).await;
+        let mut hub = serve((&data, &enrolled.ca), 0).await;
+        let mut node = TestNode::in_session(11, enrolled.door(11, hub.port)).await;
         let id = node.sales.id;
         let mut held_seq = 0;
         for round in 1..=3 {
@@ -212,7 +227,7 @@ mod of_files {
             let acked = node.sales_acked_beyond(held_seq + 100).await.position.seq();
             let port = hub.port;
             drop(hub);
-            hub = serve(&data, port).await;
+            hub = serve((&data, &enrolled.ca), port).await;
             node.wait_up().await;
             let welcome = node.greet().await;
             let position = welcome.positions.iter().find(|p| p.journal() == Some(id)).unwrap();

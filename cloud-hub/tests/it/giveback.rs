@@ -16,10 +16,10 @@ const MENU: &str = include_str!("../../../provisioning/demo/menu.json");
 async fn restored(hub: &TestHub) -> (Written, Process, Process) {
     let mut whole = sales_of_life(1);
     sell(&mut whole, 1..=7);
-    let mut before = Process::in_session(1, whole.clone(), hub.broker_port()).await;
+    let mut before = Process::in_session(1, whole.clone(), hub.door(11)).await;
     before.send(&whole, 1, 7).await;
     before.acked(&whole, 7).await;
-    let after = Process::in_session(2, sales_of_life(2), hub.broker_port()).await;
+    let after = Process::in_session(2, sales_of_life(2), hub.door(11)).await;
     (whole, before, after)
 }
 
@@ -75,7 +75,7 @@ async fn a_place_that_the_hub_holds_otherwise_is_contested() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_is_given_the_past_of_another_node() {
     let hub = TestHub::start().await;
-    let mut stranger = TestNode::in_session(21, hub.broker_port()).await;
+    let mut stranger = TestNode::in_session(21, hub.door(21)).await;
     stranger.sales.write(2);
     stranger.send_sales(1, 2).await;
     stranger.sales_acked(2).await;

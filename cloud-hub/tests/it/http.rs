@@ -1,10 +1,10 @@
 //! The surface: problems, health, metrics, the page, the data folder.
 
+use crate::support::ground::is_server;
 use reqwest::StatusCode;
 use serde_json::Value;
 
 use crate::support::eventually;
-use crate::support::ground::is_server;
 use crate::support::hub::TestHub;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -17,7 +17,7 @@ async fn health_and_metrics_are_open_and_say_what_is_checked() {
     })
     .await;
     let names: Vec<_> = ready["checks"].as_array().unwrap().iter().map(|check| check["name"].clone()).collect();
-    let services: &[&str] = if is_server() { &["catalog", "reporting"] } else { &[] };
+    let services: &[&str] = if is_server() { &["catalog", "reporting", "identity"] } else { &[] };
     assert_eq!(names, [&["journal_writable", "ingest", "broker"], services].concat());
     let metrics = eventually("a metric of the hub with its help", || async {
         let metrics = hub.get_openly("/metrics").await.text().await.unwrap();
@@ -78,9 +78,9 @@ async fn a_folder_is_used_by_one_hub_and_says_where_it_listens() {
     let endpoints: Value =
         serde_json::from_slice(&std::fs::read(hub.data_dir().join("endpoints.json")).unwrap()).unwrap();
     assert_eq!(endpoints["http"], hub.hub().http_address().to_string());
-    // A large hub has no broker of its own.
-    let own = hub.hub().broker().embedded().map(|broker| broker.address().to_string());
-    assert_eq!((endpoints["mqtt"].as_str(), own.is_none()), (own.as_deref(), is_server()));
+    // Where the broker listens for its door is nobody's business.
+    assert_eq!(endpoints["mqtts"], hub.own_broker().meeting().to_string());
+    assert_ne!(endpoints["mqtts"], hub.own_broker().address().to_string());
     let refused = hub.open().await.unwrap_err();
     assert!(matches!(refused, cloud_hub::hub::HubError::DataDir(_)), "{refused}");
     hub.stop().await;

@@ -87,7 +87,7 @@ impl Shelf {
 /// A hub that has published revision 2 and was put back to revision 1, not yet started; and a node that has read both.
 async fn put_back() -> (TestHub, TestNode, Shelf, JournalId) {
     let mut hub = TestHub::start_with_menu(Some(MENU)).await;
-    let mut node = TestNode::in_session(11, hub.broker_port()).await;
+    let mut node = TestNode::in_session(11, hub.door(11)).await;
     let mut shelf = Shelf::default();
     shelf.read_to(&mut node, 1).await;
     hub.stop().await;
@@ -133,7 +133,7 @@ async fn a_hub_that_was_put_back_takes_its_menu_back_from_a_node() {
     assert_eq!(price(&hub).await, 777);
 
     // Another node receives it from the hub.
-    let mut other = TestNode::in_session(21, hub.broker_port()).await;
+    let mut other = TestNode::in_session(21, hub.door(21)).await;
     assert_eq!(Shelf::default().read_to(&mut other, 2).await, lost);
     hub.stop().await;
 }

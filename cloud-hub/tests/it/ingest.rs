@@ -13,7 +13,7 @@ use crate::support::node::TestNode;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_is_held_and_acknowledged_with_the_chain_of_its_author() {
     let mut hub = TestHub::start().await;
-    let mut node = TestNode::in_session(11, hub.broker_port()).await;
+    let mut node = TestNode::in_session(11, hub.door(11)).await;
     node.sales.write(7);
     node.send_sales(1, 5).await;
 
@@ -31,7 +31,7 @@ async fn a_batch_is_held_and_acknowledged_with_the_chain_of_its_author() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repeat_is_acknowledged_again_and_changes_nothing() {
     let hub = TestHub::start().await;
-    let mut node = TestNode::in_session(11, hub.broker_port()).await;
+    let mut node = TestNode::in_session(11, hub.door(11)).await;
     node.sales.write(4);
     node.send_sales(1, 4).await;
     node.sales_acked(4).await;
@@ -45,7 +45,7 @@ async fn a_repeat_is_acknowledged_again_and_changes_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gap_is_asked_for_and_what_fills_it_is_taken() {
     let hub = TestHub::start().await;
-    let mut node = TestNode::in_session(11, hub.broker_port()).await;
+    let mut node = TestNode::in_session(11, hub.door(11)).await;
     node.sales.write(6);
     node.send(&node.sales.batch(1, 2, node.session)).await;
     node.sales_acked(2).await;
@@ -66,7 +66,7 @@ async fn a_gap_is_asked_for_and_what_fills_it_is_taken() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fork_is_refused_and_marked_and_its_life_must_greet_again() {
     let hub = TestHub::start().await;
-    let mut node = TestNode::in_session(11, hub.broker_port()).await;
+    let mut node = TestNode::in_session(11, hub.door(11)).await;
     node.sales.write(3);
     node.send_sales(1, 3).await;
     node.sales_acked(3).await;
@@ -95,10 +95,10 @@ async fn a_fork_is_refused_and_marked_and_its_life_must_greet_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn only_the_present_session_may_write() {
     let hub = TestHub::start().await;
-    let mut node = TestNode::connect(11, hub.broker_port()).await;
+    let mut node = TestNode::connect(11, hub.door(11)).await;
     node.sales.write(1);
     // A greeting by another node shows that the hub listens; this one has not greeted yet.
-    let _witness = TestNode::in_session(21, hub.broker_port()).await;
+    let _witness = TestNode::in_session(21, hub.door(21)).await;
     node.send(&node.sales.batch(1, 1, 99)).await;
     assert_eq!(node.answer().await, FromHub::Rehello { session: 99 });
 
@@ -115,7 +115,7 @@ async fn only_the_present_session_may_write() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_that_cannot_be_read_is_parked_and_the_stream_goes_on() {
     let hub = TestHub::start().await;
-    let mut node = TestNode::in_session(11, hub.broker_port()).await;
+    let mut node = TestNode::in_session(11, hub.door(11)).await;
     node.sales.write(1);
     node.sales.push(from_the_future(node.sales.id, 2));
     node.sales.push(b"no event at all".to_vec());
@@ -141,11 +141,11 @@ async fn an_event_that_cannot_be_read_is_parked_and_the_stream_goes_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_frame_that_cannot_be_read_is_a_dead_letter_once_and_stops_nobody() {
     let hub = TestHub::start().await;
-    let mut node = TestNode::in_session(11, hub.broker_port()).await;
+    let mut node = TestNode::in_session(11, hub.door(11)).await;
     for _ in 0..3 {
         node.publish_to("percolate/v1/n11/up/sales", b"nonsense").await;
     }
-    let mut impostor = TestNode::in_session(21, hub.broker_port()).await;
+    let mut impostor = TestNode::in_session(21, hub.door(21)).await;
     node.sales.write(2);
     // In the name of n11, on the topic of n21.
     let forged = node.sales.batch(1, 2, node.session).encode().unwrap();
@@ -169,7 +169,7 @@ async fn a_frame_that_cannot_be_read_is_a_dead_letter_once_and_stops_nobody() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_greeting_is_believed_only_with_the_first_key_a_true_signature_and_a_known_wire() {
     let hub = TestHub::start().await;
-    let mut node = TestNode::in_session(11, hub.broker_port()).await;
+    let mut node = TestNode::in_session(11, hub.door(11)).await;
     let session = node.session;
 
     let mut unsigned = node.hello();
@@ -196,7 +196,7 @@ async fn a_greeting_is_believed_only_with_the_first_key_a_true_signature_and_a_k
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_has_lost_entries_is_told_that_its_journal_forked() {
     let hub = TestHub::start().await;
-    let mut node = TestNode::in_session(11, hub.broker_port()).await;
+    let mut node = TestNode::in_session(11, hub.door(11)).await;
     node.sales.write(5);
     node.send_sales(1, 5).await;
     node.sales_acked(5).await;
@@ -217,7 +217,7 @@ async fn a_node_that_has_lost_entries_is_told_that_its_journal_forked() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_hub_knows_who_is_connected_and_what_they_announced() {
     let hub = TestHub::start().await;
-    let mut node = TestNode::connect(11, hub.broker_port()).await;
+    let mut node = TestNode::connect(11, hub.door(11)).await;
     node.sales.write(9);
     node.greet().await;
     let online = |expected: bool| {
@@ -242,7 +242,7 @@ async fn the_hub_knows_who_is_connected_and_what_they_announced() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_late_will_of_an_earlier_process_takes_nobody_offline() {
     let hub = TestHub::start().await;
-    let node = TestNode::in_session(11, hub.broker_port()).await;
+    let node = TestNode::in_session(11, hub.door(11)).await;
     let say = |boot, online| {
         let frame = Presence { boot, online }.encode().unwrap();
         let node = &node;

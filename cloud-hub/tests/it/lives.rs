@@ -31,11 +31,11 @@ async fn held(hub: &TestHub, life: u64) -> u64 {
 async fn a_disk_that_was_put_back_agrees_at_its_head_and_goes_on_in_another_life() {
     let hub = TestHub::start().await;
     let whole = sold(5);
-    let mut before = Process::in_session(1, whole.clone(), hub.broker_port()).await;
+    let mut before = Process::in_session(1, whole.clone(), hub.door(11)).await;
     before.send(&whole, 1, 5).await;
     before.acked(&whole, 5).await;
 
-    let mut restored = Process::start(2, image(&whole, 3), hub.broker_port()).await;
+    let mut restored = Process::start(2, image(&whole, 3), hub.door(11)).await;
     let answer = restored.introduce(None).await;
     assert_eq!((answer.verdict, answer.session), (Verdict::Forked { stream: 1 }, 0));
     let agreed = answer.agreed.unwrap();
@@ -57,11 +57,11 @@ async fn marks_find_a_common_place_that_is_true_and_no_later_than_the_fork() {
     let mut second = first.clone();
     sell(&mut first, 101..=104);
     sell(&mut second, 201..=203);
-    let mut original = Process::in_session(1, first.clone(), hub.broker_port()).await;
+    let mut original = Process::in_session(1, first.clone(), hub.door(11)).await;
     original.send(&first, 1, 10).await;
     original.acked(&first, 10).await;
 
-    let mut copy = Process::start(2, second.clone(), hub.broker_port()).await;
+    let mut copy = Process::start(2, second.clone(), hub.door(11)).await;
     let answer = copy.introduce(None).await;
     assert_eq!(answer.verdict, Verdict::Forked { stream: 1 });
     assert_eq!(
@@ -89,7 +89,7 @@ async fn two_pasts(hub: &TestHub) -> (Written, Written) {
     let mut second = first.clone();
     sell(&mut first, [101]);
     sell(&mut second, 201..=205);
-    let mut original = Process::in_session(1, first.clone(), hub.broker_port()).await;
+    let mut original = Process::in_session(1, first.clone(), hub.door(11)).await;
     original.send(&first, 1, 3).await;
     original.acked(&first, 3).await;
     (first, second)
@@ -99,7 +99,7 @@ async fn two_pasts(hub: &TestHub) -> (Written, Written) {
 async fn a_node_that_is_ahead_of_another_past_shows_it_by_its_marks() {
     let hub = TestHub::start().await;
     let (first, second) = two_pasts(&hub).await;
-    let mut copy = Process::start(2, second.clone(), hub.broker_port()).await;
+    let mut copy = Process::start(2, second.clone(), hub.door(11)).await;
     let welcome = copy.introduce(None).await;
     assert_eq!(welcome.verdict, Verdict::Welcome, "the hub cannot know yet");
     assert!(welcome.positions.contains(&place(&first, 3)), "the node can: its own entry 3 is another one");
@@ -120,7 +120,7 @@ async fn held_and_announced(hub: &TestHub) -> (u64, u64) {
 async fn a_life_that_ends_where_both_agree_owes_nothing_more() {
     let hub = TestHub::start().await;
     let (_held, second) = two_pasts(&hub).await;
-    let mut copy = Process::start(2, second.clone(), hub.broker_port()).await;
+    let mut copy = Process::start(2, second.clone(), hub.door(11)).await;
     assert_eq!(copy.introduce(None).await.verdict, Verdict::Welcome);
     assert_eq!(held_and_announced(&hub).await, (3, 7), "the hub cannot know yet that 4 to 7 will never come");
     let answer = copy.introduce(Some(vec![place(&second, 3), place(&second, 2)])).await;
@@ -128,7 +128,7 @@ async fn a_life_that_ends_where_both_agree_owes_nothing_more() {
     assert_eq!(held_and_announced(&hub).await, (3, 3));
 
     // The same of an earlier life, which is contested while the present one is welcome.
-    let mut ahead = Process::start(3, second.clone(), hub.broker_port()).await;
+    let mut ahead = Process::start(3, second.clone(), hub.door(11)).await;
     assert_eq!(ahead.introduce(None).await.verdict, Verdict::Welcome);
     assert_eq!(held_and_announced(&hub).await, (3, 7));
     ahead.sales = sales_of_life(2);
@@ -141,10 +141,10 @@ async fn a_life_that_ends_where_both_agree_owes_nothing_more() {
 async fn an_older_process_that_speaks_again_is_fenced_and_both_go_on() {
     let hub = TestHub::start().await;
     let common = sold(2);
-    let mut older = Process::in_session(1, common.clone(), hub.broker_port()).await;
+    let mut older = Process::in_session(1, common.clone(), hub.door(11)).await;
     older.send(&common, 1, 2).await;
     older.acked(&common, 2).await;
-    let mut newer = Process::in_session(2, common.clone(), hub.broker_port()).await;
+    let mut newer = Process::in_session(2, common.clone(), hub.door(11)).await;
 
     // What the older one sells goes nowhere in its dead session.
     sell(&mut older.sales, [101]);
@@ -187,12 +187,12 @@ async fn an_older_process_that_speaks_again_is_fenced_and_both_go_on() {
 async fn a_process_is_told_when_a_copy_of_its_disk_begins_a_journal() {
     let hub = TestHub::start().await;
     let sales = sold(1);
-    let mut original = Process::in_session(1, sales.clone(), hub.broker_port()).await;
+    let mut original = Process::in_session(1, sales.clone(), hub.door(11)).await;
     original.send(&sales, 1, 1).await;
     original.acked(&sales, 1).await;
     let mut copied = sales_of_life(2);
     sell(&mut copied, [201]);
-    let mut copy = Process::in_session(2, copied.clone(), hub.broker_port()).await;
+    let mut copy = Process::in_session(2, copied.clone(), hub.door(11)).await;
     copy.send(&copied, 1, 1).await;
     copy.acked(&copied, 1).await;
     assert_eq!(original.answer().await, FromHub::Rehello { session: original.session });
@@ -213,7 +213,7 @@ async fn a_process_is_told_when_a_copy_of_its_disk_begins_a_journal() {
 async fn a_late_or_doubled_greeting_changes_nothing() {
     let hub = TestHub::start().await;
     let sales = sold(3);
-    let mut process = Process::start(1, image(&sales, 1), hub.broker_port()).await;
+    let mut process = Process::start(1, image(&sales, 1), hub.door(11)).await;
     let early = process.next_hello(None);
     process.sales = sales.clone();
     process.greet().await;
@@ -231,7 +231,7 @@ async fn a_late_or_doubled_greeting_changes_nothing() {
     assert_eq!(hub.stream("n11", "sales").await.unwrap()["forked_at_seq"], serde_json::json!(null));
 
     // A greeting of an earlier process, long under way, takes nothing from the one that has followed.
-    let mut next = Process::in_session(2, sales.clone(), hub.broker_port()).await;
+    let mut next = Process::in_session(2, sales.clone(), hub.door(11)).await;
     assert_eq!(process.introduce(None).await.verdict, Verdict::Fenced);
     next.send(&sales, 3, 3).await;
     next.acked(&sales, 3).await;
@@ -241,8 +241,8 @@ async fn a_late_or_doubled_greeting_changes_nothing() {
 async fn a_program_that_does_not_number_its_greetings_is_not_fenced() {
     let hub = TestHub::start().await;
     let sales = sold(1);
-    let mut older = Process::in_session(1, sales.clone(), hub.broker_port()).await;
-    let _newer = Process::in_session(2, sales.clone(), hub.broker_port()).await;
+    let mut older = Process::in_session(1, sales.clone(), hub.door(11)).await;
+    let _newer = Process::in_session(2, sales.clone(), hub.door(11)).await;
     let mut hello = older.next_hello(None);
     hello.number = None;
     older.say(&FromNode::Hello(hello)).await;
@@ -256,11 +256,11 @@ async fn a_program_that_does_not_number_its_greetings_is_not_fenced() {
 async fn what_an_earlier_life_had_not_sent_is_taken_in_the_present_session() {
     let hub = TestHub::start().await;
     let earlier = sold(4);
-    let mut process = Process::in_session(1, earlier.clone(), hub.broker_port()).await;
+    let mut process = Process::in_session(1, earlier.clone(), hub.door(11)).await;
     process.send(&earlier, 1, 2).await;
     process.acked(&earlier, 2).await;
 
-    let mut moved = Process::in_session(2, sales_of_life(2), hub.broker_port()).await;
+    let mut moved = Process::in_session(2, sales_of_life(2), hub.door(11)).await;
     moved.send(&earlier, 3, 4).await;
     moved.acked(&earlier, 4).await;
     assert_eq!(held(&hub, 1).await, 4);
@@ -270,7 +270,7 @@ async fn what_an_earlier_life_had_not_sent_is_taken_in_the_present_session() {
 async fn a_batch_that_contradicts_closes_the_session_and_writes_nothing() {
     let hub = TestHub::start().await;
     let sales = sold(3);
-    let mut process = Process::in_session(1, sales.clone(), hub.broker_port()).await;
+    let mut process = Process::in_session(1, sales.clone(), hub.door(11)).await;
     process.send(&sales, 1, 3).await;
     process.acked(&sales, 3).await;
 
@@ -293,13 +293,13 @@ async fn a_batch_that_contradicts_closes_the_session_and_writes_nothing() {
 async fn a_batch_of_an_earlier_life_that_contradicts_is_contested_and_the_session_goes_on() {
     let hub = TestHub::start().await;
     let earlier = sold(3);
-    let mut process = Process::in_session(1, earlier.clone(), hub.broker_port()).await;
+    let mut process = Process::in_session(1, earlier.clone(), hub.door(11)).await;
     process.send(&earlier, 1, 3).await;
     process.acked(&earlier, 3).await;
 
     let mut later = sales_of_life(2);
     sell(&mut later, [301]);
-    let mut moved = Process::in_session(2, later.clone(), hub.broker_port()).await;
+    let mut moved = Process::in_session(2, later.clone(), hub.door(11)).await;
     let mut other = image(&earlier, 2);
     sell(&mut other, [101]);
     moved.send(&other, 3, 3).await;
@@ -317,7 +317,7 @@ async fn a_batch_of_an_earlier_life_that_contradicts_is_contested_and_the_sessio
 async fn what_a_node_has_vouched_for_is_kept() {
     let mut hub = TestHub::start().await;
     let sales = sold(3);
-    let process = Process::in_session(1, sales.clone(), hub.broker_port()).await;
+    let process = Process::in_session(1, sales.clone(), hub.door(11)).await;
     drop(process);
     hub.stop().await;
     let data_dir = hub.data_dir().to_owned();

@@ -15,8 +15,8 @@ async fn an_author_that_is_locked_for_long_holds_up_nobody_else() {
         return;
     }
     let hub = TestHub::start().await;
-    let mut locked = TestNode::in_session(11, hub.broker_port()).await;
-    let mut other = TestNode::in_session(21, hub.broker_port()).await;
+    let mut locked = TestNode::in_session(11, hub.door(11)).await;
+    let mut other = TestNode::in_session(21, hub.door(21)).await;
     let (release, released) = mpsc::channel::<()>();
     let (tell, told) = tokio::sync::oneshot::channel();
     let connection = connection_at(hub.data_dir());

@@ -44,7 +44,7 @@ async fn stock_is_compared_where_both_sides_stand_at_the_same_entries() {
     let hub = TestHub::start().await;
     let mut sales = sales_of_life(1);
     sell(&mut sales, 1..=5);
-    let mut node = Process::in_session(1, sales.clone(), hub.broker_port()).await;
+    let mut node = Process::in_session(1, sales.clone(), hub.door(11)).await;
     node.send(&sales, 1, 5).await;
     node.acked(&sales, 5).await;
     assert_eq!(compared(&hub).await, (Value::Null, false.into()));

@@ -1,6 +1,6 @@
 //! A hub behind a broker that is not its own: mosquitto, as `deploy/mosquitto` sets it up.
 
-use cloud_hub::broker::{BrokerSetting, ExternalBroker};
+use cloud_hub::broker::{BrokerAccess, BrokerSetting, ExternalBroker};
 use own_mosquitto::Mosquitto;
 use percolate_common::wire::session::Presence;
 use percolate_runtime::broker::Credentials;
@@ -21,7 +21,7 @@ const SALES: u64 = 200;
 
 async fn hub_behind(mosquitto: &Mosquitto) -> TestHub {
     let door = door(mosquitto, "hub");
-    let external = ExternalBroker { addresses: door.brokers, credentials: door.credentials };
+    let external = ExternalBroker { addresses: door.brokers, access: BrokerAccess::Account(door.credentials.unwrap()) };
     TestHub::start_behind(BrokerSetting::External(external), None).await
 }
 
@@ -154,8 +154,10 @@ async fn a_node_whose_account_is_taken_away_is_cut_off_and_stays_out() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hub_that_the_broker_refuses_serves_and_says_that_it_is_not_ready() {
     let Some(mosquitto) = start() else { return };
-    let external =
-        ExternalBroker { addresses: mosquitto.address().into(), credentials: Some(Credentials::new("hub", "guess")) };
+    let external = ExternalBroker {
+        addresses: mosquitto.address().into(),
+        access: BrokerAccess::Account(Credentials::new("hub", "guess")),
+    };
     let mut hub = TestHub::start_behind(BrokerSetting::External(external), None).await;
     assert_eq!(broker_check_is(&hub, false).await, format!("{} does not have our link", mosquitto.address()));
     hub.rows("/v1/sync/streams").await;

@@ -18,7 +18,7 @@ use crate::support::node::TestNode;
 /// Three sales, and then one that no program can read; all in the reports, as far as they can be. The hub is stopped.
 async fn three_sales_and_a_riddle() -> TestHub {
     let mut hub = TestHub::start().await;
-    let mut node = TestNode::in_session(11, hub.broker_port()).await;
+    let mut node = TestNode::in_session(11, hub.door(11)).await;
     node.sales.write(3);
     node.sales.push(from_the_future(node.sales.id, 4));
     node.send_sales(1, 10).await;
@@ -82,7 +82,7 @@ async fn what_a_newer_ingest_could_read_and_reporting_cannot_holds_up_nothing() 
     reporting::rebuild(hub.data_dir(), &engine_at(hub.data_dir())).await.unwrap();
     hub.open().await.unwrap();
     reports_have(&hub, (3, 1)).await;
-    let mut node = TestNode::in_session(12, hub.broker_port()).await;
+    let mut node = TestNode::in_session(12, hub.door(12)).await;
     node.sales.write(1);
     node.send_sales(1, 10).await;
     node.sales_acked(1).await;

@@ -335,7 +335,7 @@ async fn a_projection_that_always_panics_holds_up_no_acknowledgement() {
     let runner = bench.runner.clone();
     tasks.spawn_restarting("counting", move |stop| runner.clone().run(stop));
 
-    let mut node = TestNode::in_session(11, bare.broker.address().port()).await;
+    let mut node = TestNode::in_session(11, bare.way()).await;
     node.sales.write(60);
     for lo in (1..=60).step_by(20) {
         node.send(&node.sales.batch(lo, lo + 19, node.session)).await;

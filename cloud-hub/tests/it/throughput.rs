@@ -13,7 +13,7 @@ async fn a_quarter_of_three_shops_is_ingested() {
     let hub = TestHub::start().await;
     let mut nodes = Vec::new();
     for number in [11, 21, 31] {
-        let mut node = TestNode::in_session(number, hub.broker_port()).await;
+        let mut node = TestNode::in_session(number, hub.door(number)).await;
         node.sales.write(EVENTS_PER_NODE);
         nodes.push(node);
     }

@@ -100,6 +100,12 @@ impl LinkTls {
     pub fn of(config: Arc<ClientConfig>, own: Arc<OwnIdentity>) -> Self {
         Self { config, own: Some(own) }
     }
+
+    /// What speaks TLS.
+    #[must_use]
+    pub fn config(&self) -> Arc<ClientConfig> {
+        self.config.clone()
+    }
 }
 
 impl From<Arc<ClientConfig>> for LinkTls {

@@ -1,7 +1,7 @@
 //! A copy of a shop's disk, as somebody makes who clones the box.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use percolate_runtime::tasks;
 
@@ -35,12 +35,17 @@ pub async fn copy_disk(from: &Path, to: &Path) -> io::Result<()> {
     tasks::blocking(move || copy_files(&from, &to)).await.unwrap_or_else(|panicked| Err(io::Error::other(panicked)))
 }
 
-fn copy_files(from: &PathBuf, to: &PathBuf) -> io::Result<()> {
+fn copy_files(from: &Path, to: &Path) -> io::Result<()> {
     std::fs::create_dir(to)?;
     for entry in std::fs::read_dir(from)? {
         let entry = entry?;
         let name = entry.file_name();
-        if entry.file_type()?.is_file() && !OF_THE_PROCESS.iter().any(|not| name == **not) {
+        if OF_THE_PROCESS.iter().any(|not| name == **not) {
+            continue;
+        }
+        if entry.file_type()?.is_dir() {
+            copy_files(&entry.path(), &to.join(name))?;
+        } else {
             std::fs::copy(entry.path(), to.join(name))?;
         }
     }
@@ -63,12 +68,15 @@ mod tests {
         for name in files {
             std::fs::write(from.join(name), name).unwrap();
         }
+        std::fs::create_dir(from.join("identity")).unwrap();
+        std::fs::write(from.join("identity/current.pem"), "a certificate").unwrap();
         copy_files(&from, &to).unwrap();
         let copied: BTreeSet<String> = std::fs::read_dir(&to)
             .unwrap()
             .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
             .collect();
-        assert_eq!(copied, ["node.db", "node.db-wal", "node-key.pem", "token"].map(str::to_owned).into());
+        assert_eq!(copied, ["identity", "node.db", "node.db-wal", "node-key.pem", "token"].map(str::to_owned).into());
+        assert!(to.join("identity/current.pem").is_file());
         assert!(copy_files(&from, &to).is_err(), "a folder that is there already is not written over");
     }
 }

@@ -1,5 +1,5 @@
-//! A shop's line to the head office, which can be cut and mended: a relay on the loopback that the shop's box is told to
-//! take for the head office's broker.
+//! A shop's line to the head office, which can be cut and mended: relays on the loopback that the shop's box is told to take
+//! for the head office's broker, and for where it enrols.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -23,34 +23,47 @@ struct Condition {
 /// What cuts and mends a line. Clones are for the same line.
 #[derive(Debug, Clone)]
 pub struct Link {
-    address: SocketAddr,
+    mqtts: SocketAddr,
+    https: SocketAddr,
     condition: Arc<watch::Sender<Condition>>,
 }
 
 /// The line itself, to be run.
 #[derive(Debug)]
-pub struct Relay {
+pub struct Relays {
+    mqtts: Relay,
+    https: Relay,
+}
+
+#[derive(Debug)]
+struct Relay {
     listener: TcpListener,
     target: String,
     condition: watch::Receiver<Condition>,
 }
 
 impl Link {
-    /// Lays a line to `target`.
+    /// Lays a line to a broker's door, and to where boxes enrol.
     ///
     /// # Errors
     /// If no port can be had.
-    pub async fn lay(target: &str) -> std::io::Result<(Self, Relay)> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let address = listener.local_addr()?;
+    pub async fn lay(mqtts: &str, https: &str) -> std::io::Result<(Self, Relays)> {
         let (sender, condition) = watch::channel(Condition { is_up: true, ends: 0 });
-        Ok((Self { address, condition: Arc::new(sender) }, Relay { listener, target: target.to_owned(), condition }))
+        let (mqtts, https) = (Relay::to(mqtts, &condition).await?, Relay::to(https, &condition).await?);
+        let at = (mqtts.listener.local_addr()?, https.listener.local_addr()?);
+        Ok((Self { mqtts: at.0, https: at.1, condition: Arc::new(sender) }, Relays { mqtts, https }))
     }
 
-    /// Where the box connects to.
+    /// Where the box takes the broker to be.
     #[must_use]
-    pub fn address(&self) -> String {
-        self.address.to_string()
+    pub fn mqtts(&self) -> String {
+        self.mqtts.to_string()
+    }
+
+    /// Where the box enrols.
+    #[must_use]
+    pub fn https(&self) -> String {
+        format!("https://{}", self.https)
     }
 
     /// Ends all connections, and every new one at once.
@@ -75,10 +88,17 @@ impl Link {
     }
 }
 
-impl Relay {
+impl Relays {
     /// Carries connections until told to stop.
     pub async fn run(self, stop: CancellationToken) {
-        stop.run_until_cancelled(self.carry()).await;
+        stop.run_until_cancelled(async { tokio::join!(self.mqtts.carry(), self.https.carry()) }).await;
+    }
+}
+
+impl Relay {
+    async fn to(target: &str, condition: &watch::Receiver<Condition>) -> std::io::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        Ok(Self { listener, target: target.to_owned(), condition: condition.clone() })
     }
 
     async fn carry(self) {
@@ -122,7 +142,8 @@ mod tests {
     #[tokio::test]
     async fn a_line_carries_until_it_is_cut_and_again_once_it_is_mended() {
         let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (link, relay) = Link::lay(&server.local_addr().unwrap().to_string()).await.unwrap();
+        let target = server.local_addr().unwrap().to_string();
+        let (link, relays) = Link::lay(&target, &target).await.unwrap();
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             let mut echoing = JoinSet::new();
@@ -133,19 +154,21 @@ mod tests {
                 });
             }
         });
-        tasks.spawn(relay.run(CancellationToken::new()));
-        let mut before = TcpStream::connect(link.address()).await.unwrap();
+        tasks.spawn(relays.run(CancellationToken::new()));
+        let mut before = TcpStream::connect(link.mqtts()).await.unwrap();
         assert!(echoes(&mut before).await);
         link.cut();
         assert!(!echoes(&mut before).await, "a connection of before is cut");
-        let mut during = TcpStream::connect(link.address()).await.unwrap();
+        let mut during = TcpStream::connect(link.mqtts()).await.unwrap();
         assert!(!link.is_up() && !echoes(&mut during).await, "no new one comes through");
         link.mend();
-        let mut after = TcpStream::connect(link.address()).await.unwrap();
+        let mut after = TcpStream::connect(link.mqtts()).await.unwrap();
         assert!(link.is_up() && echoes(&mut after).await);
+        let mut enrolling = TcpStream::connect(link.https().trim_start_matches("https://")).await.unwrap();
+        assert!(echoes(&mut enrolling).await);
         link.blink();
         assert!(!echoes(&mut after).await, "a line that blinks lets go of what it carried");
-        let mut again = TcpStream::connect(link.address()).await.unwrap();
+        let mut again = TcpStream::connect(link.mqtts()).await.unwrap();
         assert!(link.is_up() && echoes(&mut again).await);
     }
 }

@@ -1,6 +1,6 @@
 //! `provision demo`: one bad morning of a whole chain on this machine, and the proof that its books agree.
 //!
-//! [`options`] → [`folder`], [`chain`], [`clock`] → [`opening`]: [`servers`], [`crew`], [`link`], [`shops`] → [`rush`] →
+//! [`options`] → [`folder`], [`chain`], [`clock`] → [`opening`]: [`servers`], [`crew`], [`link`], [`shops`], [`enrolling`] → [`rush`] →
 //! [`play`]: on the [`floor`] each [`till`] sells and keeps a [`tally`], while each [`act`] of the planned [`morning`] is
 //! done, with a [`copy`] of a box, the [`delivery`] of what waited, and what it is to [`cost`]; [`live`] shows [`pulse`] and
 //! [`diary`] on the [`board`] → [`settle`] → [`books`] → [`report`] → [`prompt`]. All is planned before it begins; the rules
@@ -16,6 +16,7 @@ pub mod cost;
 pub mod crew;
 pub mod delivery;
 pub mod diary;
+pub mod enrolling;
 pub mod floor;
 pub mod folder;
 pub mod link;

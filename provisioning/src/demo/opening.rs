@@ -14,6 +14,7 @@ use super::chain::DemoChain;
 use super::clock::{DemoClock, lead};
 use super::crew::Crew;
 use super::diary::{Diary, WallClock};
+use super::enrolling;
 use super::link::Link;
 use super::options::DemoOptions;
 use super::rush;
@@ -56,7 +57,7 @@ pub async fn open(options: &DemoOptions, folder: &Path, tasks: &TaskGroup, scree
     screen.progress.say(&format!("  The office page, live:\n  {}", office.page()));
     screen.progress.say_without_bars("opening the shops");
     let links = lay_lines(&office, chain.stores.len(), tasks).await.map_err(failed)?;
-    let opened = shops::open_shops(folder, &chain, &links, &clock, screen).await.map_err(failed)?;
+    let opened = enrolling::open_shops((folder, &office), &chain, &links, &clock, screen).await.map_err(failed)?;
     let (servers, shops): (Vec<_>, Vec<_>) = opened.into_iter().unzip();
     let diary = Arc::new(Diary::new(wall.clone(), screen.progress.clone()));
     let first = shops.first().context("a chain without shops").map_err(|error| Failure::new(Exit::Usage, error))?;
@@ -79,11 +80,12 @@ pub async fn open(options: &DemoOptions, folder: &Path, tasks: &TaskGroup, scree
 
 /// A line for each shop.
 async fn lay_lines(office: &Office, count: usize, tasks: &TaskGroup) -> Result<Vec<Link>, ShopsError> {
-    let target = office.endpoints.mqtt.clone().unwrap_or_default();
+    let at = |address: &Option<String>| address.clone().unwrap_or_default();
+    let (mqtts, https) = (at(&office.endpoints.mqtts), at(&office.endpoints.https));
     let mut links = Vec::new();
     for _shop in 0..count {
-        let (link, relay) = Link::lay(&target).await.map_err(ShopsError::Line)?;
-        tasks.spawn("line", move |stop| relay.run(stop));
+        let (link, relays) = Link::lay(&mqtts, &https).await.map_err(ShopsError::Line)?;
+        tasks.spawn("line", move |stop| relays.run(stop));
         links.push(link);
     }
     Ok(links)
@@ -106,7 +108,10 @@ fn begin(chain: &DemoChain, options: &DemoOptions) -> anyhow::Result<(BusinessDa
 /// How the program ends when the chain cannot be used.
 pub(super) fn failed(error: ShopsError) -> Failure {
     let exit = match &error {
-        ShopsError::Server(_) | ShopsError::Client { .. } => Exit::ServerFailed,
+        ShopsError::Server(_) | ShopsError::Client { .. } | ShopsError::Up { .. } | ShopsError::NotEnrolled { .. } => {
+            Exit::ServerFailed
+        }
+        ShopsError::Chain(_) | ShopsError::Clock(_) => Exit::Failed,
         ShopsError::File { .. } | ShopsError::Line(_) => Exit::Failed,
     };
     Failure::new(exit, error)

@@ -81,8 +81,10 @@ pub enum ServerError {
 pub struct Endpoints {
     /// Host and port of its API.
     pub http: String,
-    /// Host and port of its broker, if it has one.
-    pub mqtt: Option<String>,
+    /// Host and port of the way to its broker, if it has one.
+    pub mqtts: Option<String>,
+    /// Host and port at which boxes enrol, if they do there.
+    pub https: Option<String>,
     /// Number of its process.
     pub pid: u32,
 }
@@ -112,8 +114,10 @@ pub enum Argument {
     Data,
     /// Where it shall answer HTTP.
     Http,
-    /// Where its broker shall listen.
-    Mqtt,
+    /// Where boxes shall come to its broker.
+    Mqtts,
+    /// Where boxes shall enrol.
+    Https,
 }
 
 /// Arguments that are words as they are.
@@ -136,8 +140,10 @@ pub struct ServerSpec {
     pub data: PathBuf,
     /// Where it shall answer HTTP.
     pub http: String,
-    /// Where its broker shall listen.
-    pub mqtt: String,
+    /// Where boxes shall come to its broker.
+    pub mqtts: String,
+    /// Where boxes shall enrol.
+    pub https: String,
 }
 
 impl ServerSpec {
@@ -146,7 +152,8 @@ impl ServerSpec {
             Argument::Word(word) => word.as_ref(),
             Argument::Data => self.data.as_os_str(),
             Argument::Http => self.http.as_ref(),
-            Argument::Mqtt => self.mqtt.as_ref(),
+            Argument::Mqtts => self.mqtts.as_ref(),
+            Argument::Https => self.https.as_ref(),
         })
     }
 }
@@ -172,8 +179,9 @@ impl Server {
         let mut child = spawn(&spec)?;
         let endpoints = listening(&spec, &mut child).await?;
         spec.http.clone_from(&endpoints.http);
-        if let Some(mqtt) = &endpoints.mqtt {
-            spec.mqtt.clone_from(mqtt);
+        if let (Some(mqtts), Some(https)) = (&endpoints.mqtts, &endpoints.https) {
+            spec.mqtts.clone_from(mqtts);
+            spec.https.clone_from(https);
         }
         Ok(Self { spec, child, started, early_ends: 0, endpoints })
     }
@@ -300,13 +308,20 @@ mod tests {
             who: Who::Office,
             name: "the head office".to_owned(),
             program: "cloud-hub",
-            arguments: [words(&["--menu", "{http}/{data}"]), vec![Argument::Data, Argument::Http, Argument::Mqtt]]
-                .concat(),
-            data: PathBuf::from("{http}/{mqtt}/{data}"),
+            arguments: [
+                words(&["--menu", "{http}/{data}"]),
+                vec![Argument::Data, Argument::Http, Argument::Mqtts, Argument::Https],
+            ]
+            .concat(),
+            data: PathBuf::from("{http}/{mqtts}/{data}"),
             http: "127.0.0.1:1".to_owned(),
-            mqtt: "127.0.0.1:2".to_owned(),
+            mqtts: "127.0.0.1:2".to_owned(),
+            https: "127.0.0.1:3".to_owned(),
         };
         let arguments: Vec<&OsStr> = spec.arguments().collect();
-        assert_eq!(arguments, ["--menu", "{http}/{data}", "{http}/{mqtt}/{data}", "127.0.0.1:1", "127.0.0.1:2"]);
+        assert_eq!(
+            arguments,
+            ["--menu", "{http}/{data}", "{http}/{mqtts}/{data}", "127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"]
+        );
     }
 }

@@ -4,29 +4,30 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use percolate_common::domain::catalog::Catalog;
-use percolate_runtime::system::monotonic_now;
+use percolate_runtime::pki::{PkiError, found};
+use percolate_runtime::system::{OsEntropy, SimulatedClockError, clock_from_option, monotonic_now};
 use serde_json::json;
-use tokio::task::JoinSet;
 
 use super::books::{StoreBooks, compare_stock, pair_journals};
-use super::chain::{DemoChain, DemoStore, MENU};
+use super::chain::{DemoStore, MENU};
 use super::clock::DemoClock;
-use super::link::Link;
 use super::options::DemoOptions;
 use super::rush::PlannedTicket;
 use super::servers::{Argument, Endpoints, Server, ServerError, ServerSpec, Who, words};
 use super::till::{TillBooks, stock_needed};
 use crate::client::{Client, ClientError, DayBooks, Hub, Measures, Node, retry};
-use crate::screen::Screen;
+use crate::up::UpError;
 
 /// How long a server may be busy or out of reach before the demo gives up on it, in milliseconds.
 pub const PATIENCE_MS: u64 = 60_000;
+/// What the chain is called in its certificates.
+const CHAIN: &str = "Bytes & Brews";
 /// Pause between two looks at how far it has got, in milliseconds.
 const LOOK_EVERY_MS: u64 = 50;
 /// A free port of the loopback.
-const ANY_PORT: &str = "127.0.0.1:0";
-/// The longest wait of a box between two tries to reach the head office, in seconds: a person looks on.
-const HUB_RETRY_S_MAX: &str = "2";
+pub(super) const ANY_PORT: &str = "127.0.0.1:0";
+/// Practice tickets that are sold when a box is brought up, before a till is.
+const PRACTICE_TICKETS: i64 = 1;
 /// How much more than the day needs is delivered: a tenth.
 const SPARE_DIVISOR: i64 = 10;
 
@@ -53,6 +54,27 @@ pub enum ShopsError {
         /// Why.
         #[source]
         source: std::io::Error,
+    },
+    /// The chain cannot be founded.
+    #[error("the chain cannot be founded")]
+    Chain(#[from] PkiError),
+    /// The demo's clock cannot be used.
+    #[error("the demo's clock cannot be used")]
+    Clock(#[from] SimulatedClockError),
+    /// A shop cannot be brought up.
+    #[error("{name} cannot be brought up")]
+    Up {
+        /// Which shop.
+        name: String,
+        /// Why.
+        #[source]
+        source: Box<UpError>,
+    },
+    /// The head office does not know a box.
+    #[error("the head office does not know the box of {name}")]
+    NotEnrolled {
+        /// Which shop.
+        name: String,
     },
     /// A line to the head office cannot be laid.
     #[error("could not lay a line to the head office")]
@@ -104,7 +126,7 @@ fn token(data: &Path) -> Result<String, ShopsError> {
     }
 }
 
-/// Starts the hub with the demo's menu.
+/// Founds the chain, and starts its hub with the demo's menu.
 ///
 /// # Errors
 /// [`ShopsError`].
@@ -117,16 +139,20 @@ pub async fn open_office(
     let menu = folder.join("menu.json");
     std::fs::write(&menu, MENU).map_err(|source| ShopsError::File { path: menu.clone(), source })?;
     let (menu_text, clock) = (menu.to_string_lossy(), clock.argument());
+    let founded_at = clock_from_option(Some(&clock))?.now();
+    found(CHAIN, (&data.join("ca"), &folder.join("safe")), founded_at, &OsEntropy)?;
     let serve = words(&["serve", "--menu", &menu_text, "--simulated-clock", &clock, "--data"]);
-    let [http, mqtt] = ["--http", "--mqtt"].map(|name| words(&[name]));
+    let [http, mqtts, https] = ["--http", "--mqtts", "--https"].map(|name| words(&[name]));
+    let boxes = [mqtts, vec![Argument::Mqtts], https, vec![Argument::Https]].concat();
     let spec = ServerSpec {
         who: Who::Office,
         name: "the head office".to_owned(),
         program: "cloud-hub",
-        arguments: [serve, vec![Argument::Data], http, vec![Argument::Http], mqtt, vec![Argument::Mqtt]].concat(),
+        arguments: [serve, vec![Argument::Data], http, vec![Argument::Http], boxes].concat(),
         data: data.clone(),
         http: format!("127.0.0.1:{}", options.office_port),
-        mqtt: ANY_PORT.to_owned(),
+        mqtts: ANY_PORT.to_owned(),
+        https: ANY_PORT.to_owned(),
     };
     let server = Server::start(spec).await?;
     let (endpoints, token) = (server.endpoints.clone(), token(&data)?);
@@ -134,56 +160,7 @@ pub async fn open_office(
     Ok((server, Office { hub: Hub::new(client), endpoints, data, token }))
 }
 
-/// Starts the shops, all at once, and waits until each can sell.
-///
-/// # Errors
-/// The first [`ShopsError`].
-pub async fn open_shops(
-    folder: &Path,
-    chain: &DemoChain,
-    lines: &[Link],
-    clock: &DemoClock,
-    screen: &Screen,
-) -> Result<Vec<(Server, Shop)>, ShopsError> {
-    let bar = screen.progress.bar("opening the shops", chain.stores.len() as u64);
-    let mut opening = JoinSet::new();
-    for (store, line) in chain.stores.iter().zip(lines) {
-        let spec = shop_spec(folder, store, &line.address(), clock);
-        opening.spawn(open_shop(spec, store.clone()));
-    }
-    let mut shops = Vec::new();
-    while let Some(opened) = opening.join_next().await {
-        // A panic is not swallowed: it goes on here.
-        let opened = opened.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
-        shops.push(opened?);
-        bar.at(shops.len() as u64);
-        bar.message(&format!("{} of {}", shops.len(), chain.stores.len()));
-    }
-    shops.sort_by_key(|(_, shop)| shop.store.id);
-    Ok(shops)
-}
-
-fn shop_spec(folder: &Path, store: &DemoStore, hub_mqtt: &str, clock: &DemoClock) -> ServerSpec {
-    let data = folder.join(format!("store-{:02}", store.id));
-    let (id, node, cutover) = (store.id.to_string(), store.node.to_string(), store.cutover_hour.to_string());
-    let clock = clock.argument();
-    let who = ["serve", "--store", &id, "--node", &node, "--name", &store.name];
-    let place = ["--zone", &store.zone, "--currency", &store.currency, "--cutover-hour", &cutover];
-    let links = ["--hub-mqtt", hub_mqtt, "--hub-retry-s-max", HUB_RETRY_S_MAX, "--simulated-clock", &clock];
-    let [data_name, http_name] = ["--data", "--http"].map(|name| words(&[name]));
-    let fixed = words(&[&who[..], &place[..], &links[..]].concat());
-    ServerSpec {
-        who: Who::Shop(store.id),
-        name: store.name.clone(),
-        program: "store-node",
-        arguments: [fixed, data_name, vec![Argument::Data], http_name, vec![Argument::Http]].concat(),
-        data,
-        http: ANY_PORT.to_owned(),
-        mqtt: String::new(),
-    }
-}
-
-async fn open_shop(spec: ServerSpec, store: DemoStore) -> Result<(Server, Shop), ShopsError> {
+pub(super) async fn open_shop(spec: ServerSpec, store: DemoStore) -> Result<(Server, Shop), ShopsError> {
     let data = spec.data.clone();
     let server = Server::start(spec).await?;
     let endpoints = server.endpoints.clone();
@@ -284,7 +261,7 @@ pub async fn compare(office: &Office, shops: &[(Shop, TillBooks)], day: &str) ->
             tills: tills.sales,
             at_store: measures(&kept),
             at_hub: sales.rows.iter().find(|row| row.key == key).map(|row| row.sums),
-            training: (tills.training, kept.training_tickets),
+            training: (tills.training + PRACTICE_TICKETS, kept.training_tickets),
             journals: pair_journals(&state, &journals, &sales.completeness),
             stock_items: at_store.rows.len(),
             stock_differences: compare_stock(shop.store.id, &at_store.rows, &stock.rows),

@@ -2,11 +2,13 @@
 
 mod chain;
 mod nodes;
+mod papers;
 mod stores;
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use percolate_runtime::pki::SanName;
 
 use crate::client::{Client, ClientError, named};
 use crate::exit::{EXIT_CODES, Exit, Failure};
@@ -34,6 +36,33 @@ pub enum ChainCommand {
     /// years. The rest goes to the hub, which enrols boxes from its next start on. Run again, it says what is there
     #[command(after_help = EXIT_CODES)]
     Init(ChainInit),
+    /// Make the certificate by which a large hub comes to the chain's broker. It holds for a year; made again, it is another
+    #[command(after_help = EXIT_CODES)]
+    HubIdentity(Papers),
+    /// Make the certificate that a broker of yours shows: boxes and hub believe no other. It holds for a year
+    #[command(after_help = EXIT_CODES)]
+    BrokerIdentity(BrokerPapers),
+}
+
+/// The arguments of `provision chain hub-identity`.
+#[derive(Debug, Args)]
+pub struct Papers {
+    /// The folder of the chain's CA, as `provision chain init` made it: HUB_DATA/ca
+    #[arg(long, value_name = "DIR")]
+    pub ca: PathBuf,
+    /// Where root.pem, certificate.pem and key.pem go; the key is readable by its owner alone
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+}
+
+/// The arguments of `provision chain broker-identity`.
+#[derive(Debug, Args)]
+pub struct BrokerPapers {
+    #[command(flatten)]
+    pub(crate) papers: Papers,
+    /// A name or an address of the broker, for programs of others; may be said several times. Boxes and hub need none
+    #[arg(long = "name", value_name = "HOST")]
+    pub names: Vec<SanName>,
 }
 
 /// The arguments of `provision chain init`.
@@ -122,6 +151,8 @@ pub struct NodeRevoke {
 pub fn chain(command: &ChainCommand, json: bool, screen: &mut Screen) -> Result<Exit, Failure> {
     match command {
         ChainCommand::Init(options) => chain::init(options, json, screen),
+        ChainCommand::HubIdentity(options) => papers::hub(options, json, screen),
+        ChainCommand::BrokerIdentity(options) => papers::broker(options, json, screen),
     }
 }
 

@@ -11,6 +11,7 @@ pub mod options;
 mod service;
 mod trial;
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +26,7 @@ use serde_json::json;
 
 pub use error::UpError;
 use options::{PreflightOptions, UpOptions};
+pub use service::Start;
 
 use crate::exit::{Exit, Failure};
 use crate::preflight::{self, Ground};
@@ -89,7 +91,7 @@ pub async fn run(options: &UpOptions, json: bool, screen: &mut Screen) -> Result
     let began = monotonic_now();
     let clock = clock_from_option(None).map_err(|error| Failure::new(Exit::Failed, error))?;
     let way = Way { screen, json, steps: Vec::new(), began };
-    let up = match bring_up(options, clock, way).await {
+    let up = match bring_up(options, clock, service::kind(options.service), way).await {
         Ok(up) => up,
         Err(error) => return refuse(error, json, screen),
     };
@@ -98,7 +100,33 @@ pub async fn run(options: &UpOptions, json: bool, screen: &mut Screen) -> Result
     Ok(if refusal(&up.identity).is_some() { Exit::NotEnrolled } else { Exit::Done })
 }
 
-async fn bring_up(options: &UpOptions, clock: Arc<dyn Clock>, mut way: Way<'_>) -> Result<Up, UpError> {
+/// What a bundle puts on a box, and nothing that runs: for whoever starts the box's server by himself.
+///
+/// # Errors
+/// [`UpError`] if the bundle is not taken, or cannot be put there.
+pub fn put_on_box(bundle: &Path, (config, data): (&Path, &Path)) -> Result<(), UpError> {
+    let verified = bundle::verify(bundle, config, (None, None))?;
+    install::install(&verified, (config, data)).map(drop)
+}
+
+/// Brings a shop up as the command does, without a word, with a server that the caller starts. Tells whether head office knows
+/// the box.
+///
+/// # Errors
+/// [`UpError`].
+pub async fn quietly(options: &UpOptions, clock: Arc<dyn Clock>, start: impl Start) -> Result<bool, UpError> {
+    let mut nobody = Screen::plain(Box::new(io::sink()), Box::new(io::sink()));
+    let way = Way { screen: &mut nobody, json: true, steps: Vec::new(), began: monotonic_now() };
+    let up = bring_up(options, clock, start, way).await?;
+    Ok(up.identity.state == "enrolled" && up.accepted)
+}
+
+async fn bring_up(
+    options: &UpOptions,
+    clock: Arc<dyn Clock>,
+    start: impl Start,
+    mut way: Way<'_>,
+) -> Result<Up, UpError> {
     let place = &options.place.absolute()?;
     let _only_one = lock(&place.config)?;
     way.begin("the bundle is opened");
@@ -132,7 +160,7 @@ async fn bring_up(options: &UpOptions, clock: Arc<dyn Clock>, mut way: Way<'_>) 
     way.end("files", outcome, &format!("{} and {}", place.config.display(), place.data.display()));
 
     way.begin("its server starts");
-    let (node, started) = service::start(place, service::kind(options.service), is_new).await?;
+    let (node, started) = start.start(place, is_new).await?;
     let outcome = if started { StepOutcomeV1::Done } else { StepOutcomeV1::Skipped };
     way.end("server", outcome, &format!("answers at {}", node.client().address()));
 

@@ -30,6 +30,18 @@ const UNIT_NAME: &str = "percolate-node.service";
 /// The unit's text; the program, the description, the data folder and the address are filled in.
 const UNIT_TEXT: &str = include_str!("../../../deploy/systemd/percolate-node.service");
 
+/// Whoever starts the server of a shop whose files are in place.
+pub trait Start: Send {
+    /// Starts it unless it runs as it should, and waits until it is ready. Tells whether it was started.
+    fn start(self, place: &PlaceOptions, is_new: bool) -> impl Future<Output = Result<(Node, bool), UpError>> + Send;
+}
+
+impl Start for ServiceKind {
+    async fn start(self, place: &PlaceOptions, is_new: bool) -> Result<(Node, bool), UpError> {
+        start(place, self, is_new).await
+    }
+}
+
 /// How it runs if nothing is said.
 pub(super) fn kind(said: Option<ServiceKind>) -> ServiceKind {
     said.unwrap_or_else(|| {
@@ -39,7 +51,7 @@ pub(super) fn kind(said: Option<ServiceKind>) -> ServiceKind {
 }
 
 /// Starts it unless it runs, and waits until it is ready. Tells whether it was started.
-pub(super) async fn start(place: &PlaceOptions, kind: ServiceKind, is_new: bool) -> Result<(Node, bool), UpError> {
+async fn start(place: &PlaceOptions, kind: ServiceKind, is_new: bool) -> Result<(Node, bool), UpError> {
     let running = running(&place.data).await;
     if let (Some(node), false) = (&running, is_new) {
         return Ok((node.clone(), false));

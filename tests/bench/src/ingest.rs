@@ -8,7 +8,7 @@ use percolate_runtime::system::monotonic_now;
 use slow_line::{Line, Slowness};
 use system_tests::books::{complete_at, list, number, totals_at};
 use system_tests::harness::large::Ground;
-use system_tests::harness::{Client, NodeSpec};
+use system_tests::harness::{Client, Node, NodeSpec};
 
 use crate::Bench;
 use crate::figures::{median, micros, ms, thousands};
@@ -159,7 +159,8 @@ async fn large_run(bench: &Bench, replicas: u32, delay: Option<Duration>) -> Res
     for (store, name) in (1..=STORES).zip(&names) {
         let password = ground.broker.password_file(name);
         let words = ["--hub-password-file", &password.to_string_lossy()];
-        shops.push(Shop::open_in(folder.path(), &line.address(), (AS_IT_SHIPS, &words), store).await?);
+        let spec = NodeSpec::store(store);
+        shops.push(Shop::of(Node::start_with_account(folder.path(), spec, &line.address(), &words).await?).await?);
     }
     one_run(bench, shops, (&line, &office.client, &pids)).await.map(Some)
 }

@@ -39,7 +39,7 @@ impl Office {
     pub(crate) async fn open(scratch: &Path, slowness: Slowness) -> Result<Self> {
         let folder = tempfile::tempdir_in(scratch)?;
         let hub = Hub::start(folder.path()).await?;
-        let line = Line::start(&hub.mqtt, slowness).await?;
+        let line = Line::start(hub.mqtts(), slowness).await?;
         Ok(Self { hub, line, folder })
     }
 }
@@ -54,17 +54,12 @@ pub(crate) struct Shop {
 impl Shop {
     /// Starts a store that has its menu, and whose hub has heard all of it.
     pub(crate) async fn open(office: &Office, program: &'static [&'static str], store: u32) -> Result<Self> {
-        Self::open_in(office.folder.path(), &office.line.address(), (program, &[]), store).await
+        let door = office.hub.door().through(&office.line.address());
+        Self::of(Node::start_by(program, office.folder.path(), NodeSpec::store(store), &door, &[]).await?).await
     }
 
-    /// As [`Shop::open`], with a folder, a broker, and more words for the program.
-    pub(crate) async fn open_in(
-        folder: &Path,
-        mqtt: &str,
-        (program, words): (&'static [&'static str], &[&str]),
-        store: u32,
-    ) -> Result<Self> {
-        let node = Node::start_by(program, folder, NodeSpec::store(store), mqtt, words).await?;
+    /// The same of a store that has started.
+    pub(crate) async fn of(node: Node) -> Result<Self> {
         node.ready().await?;
         node.all_acked().await?;
         let door = door(&node).await?;

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use percolate_runtime::system::monotonic_now;
 use rusqlite::{Connection, OpenFlags};
 use slow_line::Slowness;
-use system_tests::harness::Node;
+use system_tests::harness::{Node, NodeSpec};
 
 use crate::Bench;
 use crate::figures::{micros, ms, percentile, thousands};
@@ -92,7 +92,8 @@ async fn seed(bench: &Bench, count: u64) -> Result<(Seeded, String)> {
         std::fs::remove_dir_all(&folder)?;
     }
     if fresh {
-        let shop = Shop::open_in(&folder, &office.line.address(), (AS_IT_SHIPS, &[]), 1).await?;
+        let door = office.hub.door().through(&office.line.address());
+        let shop = Shop::of(Node::start_by(AS_IT_SHIPS, &folder, NodeSpec::store(1), &door, &[]).await?).await?;
         office.line.cut();
         let tickets = sell_count(&shop.door, SEED_TERMINALS, count, 1).await?;
         let took = monotonic_now().saturating_sub(seeding).as_secs();
@@ -103,8 +104,8 @@ async fn seed(bench: &Bench, count: u64) -> Result<(Seeded, String)> {
     let how = std::fs::read_to_string(&done)?;
     // The hub of an earlier run is gone: this one is not told of the million.
     office.line.cut();
-    let spec = system_tests::harness::NodeSpec::store(1);
-    let node = Node::start_by(AS_IT_SHIPS, &folder, spec, &office.line.address(), &[]).await?;
+    let door = office.hub.door().through(&office.line.address());
+    let node = Node::start_by(AS_IT_SHIPS, &folder, NodeSpec::store(1), &door, &[]).await?;
     node.ready().await?;
     let door = crate::shop::door(&node).await?;
     let bytes = std::fs::metadata(database(&node))?.len();

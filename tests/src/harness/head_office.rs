@@ -50,9 +50,7 @@ impl HeadOffice {
         let words = ["chain", "init", "--name", "Bytes & Brews", "--data", &path(&data), "--out", &path(&safe)];
         let founded = provision(&words)?;
         ensure!(founded.exit == 0 && founded.says("outcome") == "founded", "{founded:?}");
-        let hub =
-            Hub::start_with(scratch, Some(super::demo_menu()), &["--https", "127.0.0.1:0", "--mqtts", "127.0.0.1:0"])
-                .await?;
+        let hub = Hub::start(scratch).await?;
         Ok(Self { scratch: scratch.to_owned(), hub })
     }
 

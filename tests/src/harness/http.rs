@@ -100,6 +100,19 @@ impl Client {
         Ok(Answer { status, content_type, text: response.text().await? })
     }
 
+    /// Asks for a file, under an idempotency key.
+    ///
+    /// # Errors
+    /// On any status but 200 and 201.
+    pub async fn file(&self, path: &str, key: &str, body: &Value) -> Result<Vec<u8>> {
+        let request = self.http.post(format!("{}{path}", self.base)).bearer_auth(&self.token);
+        let response = request.header("idempotency-key", key).json(body).send().await?;
+        let status = response.status();
+        let bytes = response.bytes().await?;
+        ensure!(status.is_success(), "POST {path}: {status} {}", String::from_utf8_lossy(&bytes));
+        Ok(bytes.into())
+    }
+
     /// Asks for a feed, which may go on for ever.
     ///
     /// # Errors
@@ -134,6 +147,17 @@ impl Client {
     pub async fn try_post(&self, path: &str, key: &str, body: &Value) -> Result<Answer> {
         let headers = [("content-type", "application/json"), ("idempotency-key", key)];
         self.send(Method::POST, path, &headers, body.to_string().into_bytes()).await
+    }
+
+    /// Puts JSON and takes any success.
+    ///
+    /// # Errors
+    /// On any status but 200 and 201.
+    pub async fn put(&self, path: &str, body: &Value) -> Result<Value> {
+        let headers = [("content-type", "application/json")];
+        let answer = self.send(Method::PUT, path, &headers, body.to_string().into_bytes()).await?;
+        ensure!(matches!(answer.status, 200 | 201), "PUT {path}: {} {}", answer.status, answer.text);
+        answer.json()
     }
 
     /// Posts JSON and takes any success.

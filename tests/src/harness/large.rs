@@ -133,7 +133,7 @@ impl<B: Broker> Ground<B> {
         let spec = NodeSpec::store(store);
         let password = path(&self.broker.password_file(&format!("n{}", spec.node)));
         let extra = ["--hub-password-file", &password, "--hub-retry-s-max", "1"];
-        let shop = Node::start(&self.scratch, spec, broker, &extra).await?;
+        let shop = Node::start_with_account(&self.scratch, spec, broker, &extra).await?;
         shop.ready().await?;
         Ok(shop)
     }

@@ -1,6 +1,7 @@
 //! The chain under test: a hub, its stores, and ways to hurt them.
 
 mod balancer;
+mod enrol;
 mod feed;
 pub mod head_office;
 mod http;
@@ -8,9 +9,11 @@ pub mod large;
 mod process;
 mod proxy;
 mod relay;
+mod relay_ends;
 mod terminal;
 
 pub use balancer::Balancer;
+pub use enrol::Door;
 pub use feed::{Feed, Told};
 pub use http::{Answer, Client};
 pub use process::{Hub, Node, NodeSpec};

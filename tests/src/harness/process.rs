@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 
+use super::enrol::{Door, found_chain};
 use super::{Client, demo_menu, eventually, program};
 
 /// A process that does not outlive its owner.
@@ -103,20 +104,23 @@ pub(super) fn text(value: &Value, field: &str) -> Result<String> {
     Ok(value.get(field).and_then(Value::as_str).with_context(|| format!("{field} in {value}"))?.to_owned())
 }
 
+/// A free port of this machine.
+const ANY_PORT: &str = "127.0.0.1:0";
+
 /// The hub with its broker.
 #[derive(Debug)]
 pub struct Hub {
     server: Server,
     /// Asks it over HTTP.
     pub client: Client,
-    /// Address and port of its broker.
-    pub mqtt: String,
+    /// Where boxes come to its broker, and where they enrol.
+    doors: (String, String),
     menu: Option<PathBuf>,
     extra: Vec<String>,
 }
 
 impl Hub {
-    /// Starts a hub on free ports, with the demo's menu, in `<scratch>/hub`.
+    /// Founds a chain and starts its hub on free ports, with the demo's menu, in `<scratch>/hub`.
     ///
     /// # Errors
     /// If it does not come up.
@@ -131,16 +135,24 @@ impl Hub {
     pub async fn start_with(scratch: &Path, menu: Option<PathBuf>, extra: &[&str]) -> Result<Self> {
         let data = scratch.join("hub");
         let extra: Vec<String> = extra.iter().map(|word| (*word).to_owned()).collect();
-        let mut server = Self::serve(&data, ("127.0.0.1:0", "127.0.0.1:0"), menu.as_deref(), &extra)?;
+        let mut simulated = extra.iter().skip_while(|word| *word != "--simulated-clock").skip(1);
+        found_chain(&data, simulated.next().map(String::as_str))?;
+        let any = (ANY_PORT, (ANY_PORT, ANY_PORT));
+        let mut server = Self::serve(&data, any, menu.as_deref(), &extra)?;
         let endpoints = server.endpoints().await?;
-        let (http, mqtt) = (text(&endpoints, "http")?, text(&endpoints, "mqtt")?);
-        let client = Client::new(&http, &data)?;
-        Ok(Self { server, client, mqtt, menu, extra })
+        let doors = (text(&endpoints, "mqtts")?, text(&endpoints, "https")?);
+        let client = Client::new(&text(&endpoints, "http")?, &data)?;
+        Ok(Self { server, client, doors, menu, extra })
     }
 
-    fn serve(data: &Path, (http, mqtt): (&str, &str), menu: Option<&Path>, extra: &[String]) -> Result<Server> {
+    fn serve(
+        data: &Path,
+        (http, (mqtts, https)): (&str, (&str, &str)),
+        menu: Option<&Path>,
+        extra: &[String],
+    ) -> Result<Server> {
         let data_text = data.to_string_lossy();
-        let mut words = vec!["serve", "--data", &data_text, "--http", http, "--mqtt", mqtt];
+        let mut words = vec!["serve", "--data", &data_text, "--http", http, "--mqtts", mqtts, "--https", https];
         let menu = menu.map(Path::to_string_lossy);
         if let Some(menu) = &menu {
             words.extend(["--menu", menu]);
@@ -148,6 +160,18 @@ impl Hub {
         let mut arguments: Vec<String> = words.into_iter().map(str::to_owned).collect();
         arguments.extend_from_slice(extra);
         Server::start(&["cloud-hub"], data, &arguments)
+    }
+
+    /// Where boxes come to its broker.
+    #[must_use]
+    pub fn mqtts(&self) -> &str {
+        &self.doors.0
+    }
+
+    /// How boxes come to it.
+    #[must_use]
+    pub fn door(&self) -> Door {
+        Door { hub: self.client.clone(), mqtts: self.mqtts().to_owned() }
     }
 
     /// The menu file that it is started with from now; none lets the published menu stand.
@@ -176,7 +200,7 @@ impl Hub {
     /// # Errors
     /// If it does not come up.
     pub async fn restart(&mut self) -> Result<()> {
-        let addresses = (self.client.address(), self.mqtt.as_str());
+        let addresses = (self.client.address(), (self.mqtts(), self.doors.1.as_str()));
         self.server = Self::serve(&self.server.data, addresses, self.menu.as_deref(), &self.extra)?;
         self.server.endpoints().await.map(drop)
     }
@@ -186,7 +210,7 @@ impl Hub {
     /// # Errors
     /// If it ends well. If it serves, this waits for ever.
     pub async fn refused(&self) -> Result<String> {
-        Self::serve(&self.server.data, ("127.0.0.1:0", "127.0.0.1:0"), None, &self.extra)?.refused().await
+        Self::serve(&self.server.data, (ANY_PORT, (ANY_PORT, ANY_PORT)), None, &self.extra)?.refused().await
     }
 
     /// Its data folder.
@@ -213,13 +237,15 @@ pub struct NodeSpec {
     pub node: u32,
     /// Store name.
     pub name: String,
+    /// The hour at which its day ends.
+    pub cutover_hour: u8,
 }
 
 impl NodeSpec {
     /// Store `n` with its first box.
     #[must_use]
     pub fn store(n: u32) -> Self {
-        Self { store: n, node: n * 10 + 1, name: format!("Store {n}") }
+        Self { store: n, node: n * 10 + 1, name: format!("Store {n}"), cutover_hour: 4 }
     }
 }
 
@@ -239,12 +265,12 @@ pub struct Node {
 const NODE: &[&str] = &["store-node"];
 
 impl Node {
-    /// Starts a store on a free port in `<scratch>/n<node>`, with `extra` arguments.
+    /// Starts a store of the hub's chain on a free port in `<scratch>/n<node>`, with `extra` arguments. It enrols itself.
     ///
     /// # Errors
     /// If it does not come up.
-    pub async fn start(scratch: &Path, spec: NodeSpec, hub_mqtt: &str, extra: &[&str]) -> Result<Self> {
-        Self::start_by(NODE, scratch, spec, hub_mqtt, extra).await
+    pub async fn start(scratch: &Path, spec: NodeSpec, hub: &Door, extra: &[&str]) -> Result<Self> {
+        Self::start_by(NODE, scratch, spec, hub, extra).await
     }
 
     /// As [`Node::start`], by another program that takes the same arguments after its own.
@@ -255,16 +281,35 @@ impl Node {
         program: &'static [&'static str],
         scratch: &Path,
         spec: NodeSpec,
-        hub_mqtt: &str,
+        hub: &Door,
         extra: &[&str],
     ) -> Result<Self> {
         let data = scratch.join(format!("n{}", spec.node));
+        let site = hub.equip(&spec, &data).await?;
+        let fixed = ["--site", &site.to_string_lossy(), "--hub-mqtt", &hub.mqtts];
+        Self::serve(program, (data, spec), &[&fixed, extra].concat()).await
+    }
+
+    /// Starts a store that comes with an account to a broker that asks for no certificate, or to none at all.
+    ///
+    /// # Errors
+    /// If it does not come up.
+    pub async fn start_with_account(scratch: &Path, spec: NodeSpec, broker: &str, extra: &[&str]) -> Result<Self> {
+        let data = scratch.join(format!("n{}", spec.node));
+        let (store, node, name) = (spec.store.to_string(), spec.node.to_string(), spec.name.clone());
+        let who = ["--store", &store, "--node", &node, "--name", &name];
+        let place = ["--zone", "America/New_York", "--currency", "USD", "--hub-mqtt", broker];
+        Self::serve(NODE, (data, spec), &[&who[..], &place, extra].concat()).await
+    }
+
+    async fn serve(
+        program: &'static [&'static str],
+        (data, spec): (PathBuf, NodeSpec),
+        words: &[&str],
+    ) -> Result<Self> {
         let arguments = |http: &str| {
-            let (store, node) = (spec.store.to_string(), spec.node.to_string());
-            let fixed =
-                ["serve", "--data", &data.to_string_lossy(), "--store", &store, "--node", &node, "--name", &spec.name];
-            let place = ["--zone", "America/New_York", "--currency", "USD", "--http", http, "--hub-mqtt", hub_mqtt];
-            fixed.iter().chain(&place).chain(extra).map(|word| (*word).to_owned()).collect::<Vec<_>>()
+            let fixed = ["serve", "--data", &data.to_string_lossy(), "--http", http].map(str::to_owned);
+            fixed.into_iter().chain(words.iter().map(|word| (*word).to_owned())).collect::<Vec<_>>()
         };
         let mut server = Server::start(program, &data, &arguments("127.0.0.1:0"))?;
         let http = text(&server.endpoints().await?, "http")?;

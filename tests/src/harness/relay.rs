@@ -4,16 +4,17 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, Result, anyhow};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, split};
+use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
-use super::PATIENCE;
+use super::relay_ends::{Ends, Stream};
+use super::{Hub, PATIENCE};
 
 /// The type of an MQTT packet that carries a message, in the upper half of its first byte.
 const PUBLISH: u8 = 3;
@@ -110,21 +111,37 @@ impl fmt::Debug for Relay {
 }
 
 impl Relay {
-    /// Relays to `target`.
+    /// Relays what is said in the clear to `target`.
     ///
     /// # Errors
     /// If no port can be had.
     pub async fn start(target: &str, protocol: Protocol) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let address = listener.local_addr()?;
+        Self::between(listener.local_addr()?, Ends::plain(listener, target), protocol)
+    }
+
+    /// Relays what the box with this data folder says to its hub's broker: to the box it is the hub, to the hub it is the box.
+    ///
+    /// # Errors
+    /// If no port can be had, or the chain's CA cannot be used.
+    pub async fn start_mqtts(hub: &Hub, data: &Path) -> Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        Self::between(listener.local_addr()?, Ends::of_chain(listener, hub, data)?, Protocol::Mqtt)
+    }
+
+    fn between(address: SocketAddr, mut ends: Ends, protocol: Protocol) -> Result<Self> {
         let (cuts, cut) = watch::channel(0);
         let awaiting = Awaiting::default();
-        let (target, traps) = (target.to_owned(), awaiting.clone());
+        let traps = awaiting.clone();
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             let mut links = JoinSet::new();
-            while let Ok((client, _peer)) = listener.accept().await {
-                links.spawn(relay(client, target.clone(), protocol, traps.clone(), cut.clone()));
+            while let Ok((client, server)) = ends.accept().await {
+                let (traps, cut) = (traps.clone(), cut.clone());
+                links.spawn(async move {
+                    let Ok(server) = server.await else { return };
+                    relay(client, server, protocol, traps, cut).await;
+                });
             }
         });
         Ok(Self { address, awaiting, cuts, _tasks: tasks })
@@ -153,17 +170,10 @@ impl Relay {
 /// The connection was lost with the frame that was held.
 struct Lost;
 
-async fn relay(
-    client: TcpStream,
-    target: String,
-    protocol: Protocol,
-    awaiting: Awaiting,
-    mut cut: watch::Receiver<u32>,
-) {
+async fn relay(client: Stream, server: Stream, protocol: Protocol, awaiting: Awaiting, mut cut: watch::Receiver<u32>) {
     cut.mark_unchanged();
-    let Ok(server) = TcpStream::connect(target).await else { return };
-    let (from_client, to_client) = client.into_split();
-    let (from_server, to_server) = server.into_split();
+    let (from_client, to_client) = split(client);
+    let (from_server, to_server) = split(server);
     let up = carry(from_client, to_server, Way::Up, protocol, &awaiting);
     let down = carry(from_server, to_client, Way::Down, protocol, &awaiting);
     tokio::select! {
@@ -174,8 +184,8 @@ async fn relay(
 
 /// Carries one way, to the end of either side. The other way may live longer: what is held there can still arrive.
 async fn carry(
-    mut from: OwnedReadHalf,
-    mut to: OwnedWriteHalf,
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
     way: Way,
     protocol: Protocol,
     awaiting: &Awaiting,
@@ -188,7 +198,7 @@ async fn carry(
             if let Some(go_on) = held {
                 go_on.await.map_err(|_dropped| Lost)?;
             }
-            if to.write_all(&bytes).await.is_err() {
+            if to.write_all(&bytes).await.is_err() || to.flush().await.is_err() {
                 return Ok(());
             }
         }

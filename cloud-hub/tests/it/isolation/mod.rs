@@ -38,7 +38,7 @@ impl Shop {
     /// A shop that has sold while all was well, with everything in the reports.
     async fn open(number: u32) -> Self {
         let hub = TestHub::start().await;
-        let node = TestNode::in_session(number, hub.broker_port()).await;
+        let node = TestNode::in_session(number, hub.door(number)).await;
         let witness = Witness::of(&node.sales.id);
         let mut shop = Self { hub, node, witness, well: Vec::new(), hurt: Vec::new() };
         for _ in 0..SALES {

@@ -59,7 +59,7 @@ async fn the_feed_tells_each_sale_as_it_is_counted_and_a_shop_that_goes_away() {
     let mut second = Feed::open(&hub).await;
     assert_eq!(feed.until(0).await["stores"], json!([]));
 
-    let mut node = TestNode::in_session(11, hub.broker_port()).await;
+    let mut node = TestNode::in_session(11, hub.door(11)).await;
     node.ops.write(1);
     node.send(&node.ops.batch(1, 1, node.session)).await;
     node.sales.write(5);

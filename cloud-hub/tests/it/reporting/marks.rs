@@ -32,7 +32,7 @@ fn assert_through(mark: &Value, node: &TestNode, seq: u64) {
 async fn a_projection_that_stands_still_shows_how_far_it_is_behind() {
     let bare = bare().await;
     let desk = Desk::over(bare.journal.clone(), Ground::new()).await;
-    let mut node = TestNode::connect(11, bare.broker.address().port()).await;
+    let mut node = TestNode::connect(11, bare.way()).await;
     node.sales.write(10);
     node.greet().await;
     // Nothing has come yet, but the node has said in its greeting how much there is.
@@ -69,7 +69,7 @@ async fn a_projection_that_stands_still_shows_how_far_it_is_behind() {
 async fn an_event_that_cannot_be_read_is_in_the_marks_and_in_no_figure() {
     let bare = bare().await;
     let desk = Desk::over(bare.journal.clone(), Ground::new()).await;
-    let mut node = TestNode::connect(11, bare.broker.address().port()).await;
+    let mut node = TestNode::connect(11, bare.way()).await;
     // The first of all entries, so that nothing else tells whose journal it is.
     node.sales.push(from_the_future(node.sales.id, 1));
     node.sales.write(3);
@@ -99,8 +99,8 @@ async fn an_event_that_cannot_be_read_is_in_the_marks_and_in_no_figure() {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_nodes_of_one_store_are_added_up_and_each_has_its_own_mark() {
     let hub = TestHub::start().await;
-    let mut first = TestNode::connect(11, hub.broker_port()).await;
-    let mut second = TestNode::connect(12, hub.broker_port()).await;
+    let mut first = TestNode::connect(11, hub.door(11)).await;
+    let mut second = TestNode::connect(12, hub.door(12)).await;
     first.sales.write(4);
     second.sales.write(9);
     for node in [&mut first, &mut second] {
@@ -142,7 +142,7 @@ async fn while_sales_come_in_the_figures_are_what_the_marks_promise() {
     let hub = TestHub::start().await;
     let mut nodes = Vec::new();
     for number in [11, 21] {
-        let mut node = TestNode::connect(number, hub.broker_port()).await;
+        let mut node = TestNode::connect(number, hub.door(number)).await;
         for _ in 0..SALES / 20 {
             node.sales.write(19);
             node.sales.push(from_the_future(node.sales.id, node.sales.head().seq + 1));

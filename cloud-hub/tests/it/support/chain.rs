@@ -1,13 +1,16 @@
 //! A chain for one test: its CA, a list of those who are let in, and a clock.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use cloud_hub::kernel::auth::store::{Device, DeviceState};
 use percolate_common::entropy::SeededEntropy;
 use percolate_common::identity::certificate::Certificate;
 use percolate_common::identity::names::{ChainId, Principal};
 use percolate_common::identity::serial::Serial;
 use percolate_common::ids::NodeId;
+use percolate_common::journal::{PublicKey, SigningKey};
 use percolate_common::time::UtcMillis;
 use percolate_runtime::mqtt::LinkTls;
 use percolate_runtime::pki::{Authority, Usage, Wanted, new_key};
@@ -67,7 +70,25 @@ impl Admission for GuestList {
 /// A certificate with its key, as its holder has it.
 pub(crate) struct Papers {
     pub(crate) serial: Serial,
+    public_key: PublicKey,
+    life: (UtcMillis, UtcMillis),
     identity: Arc<OwnIdentity>,
+}
+
+impl Papers {
+    /// As the hub knows a box that is let in with them.
+    pub(crate) fn device(&self, number: u32) -> Device {
+        let (not_before, not_after) = self.life;
+        Device {
+            serial: self.serial.clone(),
+            node: NodeId::new(number),
+            public_key: self.public_key,
+            not_before,
+            not_after,
+            state: DeviceState::Allowed,
+            changed_at: not_before,
+        }
+    }
 }
 
 pub(crate) struct TestChain {
@@ -94,11 +115,19 @@ pub(crate) fn day(days: i64) -> UtcMillis {
 impl TestChain {
     pub(crate) fn new(seed: u64) -> Self {
         let entropy = SeededEntropy::new(seed);
-        let id = ChainId::draw(&entropy);
-        let (root, _) = Authority::new_root(id, "Maven Coffee", day(-1), &entropy).unwrap();
+        let (root, _) = Authority::new_root(ChainId::draw(&entropy), "Maven Coffee", day(-1), &entropy).unwrap();
         let (authority, _) = root.new_intermediate(1, day(-1), &entropy).unwrap();
+        Self::of(authority, Arc::default(), entropy)
+    }
+
+    /// The chain of a CA's folder.
+    pub(crate) fn open(ca: &Path, clock: Arc<MovedClock>) -> Self {
+        Self::of(Authority::open(ca).unwrap(), clock, SeededEntropy::new(3))
+    }
+
+    fn of(authority: Authority, clock: Arc<MovedClock>, entropy: SeededEntropy) -> Self {
         let list = GuestList { by_serial: Mutex::default(), changes: watch::Sender::new(0) };
-        Self { id, list: Arc::new(list), clock: Arc::default(), authority, entropy }
+        Self { id: *authority.chain(), list: Arc::new(list), clock, authority, entropy }
     }
 
     pub(crate) fn roots(&self) -> Roots {
@@ -114,6 +143,11 @@ impl TestChain {
         self.issue(principal, Usage::Client, (day(-1), day(90)))
     }
 
+    /// As [`TestChain::papers`], of somebody who has this key.
+    pub(crate) fn papers_of(&self, principal: &Principal, key: &SigningKey) -> Papers {
+        self.made(principal, key, Usage::Client, (day(-1), day(90)))
+    }
+
     /// As [`TestChain::papers`], for some use and time.
     pub(crate) fn issue(&self, principal: &Principal, usage: Usage, life: (UtcMillis, UtcMillis)) -> Papers {
         let papers = self.issue_unlisted(principal, usage, life);
@@ -122,17 +156,16 @@ impl TestChain {
     }
 
     /// What is lawful and nobody knows of.
-    pub(crate) fn issue_unlisted(
-        &self,
-        principal: &Principal,
-        usage: Usage,
-        (from, until): (UtcMillis, UtcMillis),
-    ) -> Papers {
-        let (key, serial) = (new_key(&self.entropy).unwrap(), Serial::draw(&self.entropy));
-        let public_key = &key.public_key();
-        let wanted = Wanted { principal, public_key, addresses: &[], serial: &serial, from, until, usage };
+    pub(crate) fn issue_unlisted(&self, principal: &Principal, usage: Usage, life: (UtcMillis, UtcMillis)) -> Papers {
+        self.made(principal, &new_key(&self.entropy).unwrap(), usage, life)
+    }
+
+    fn made(&self, principal: &Principal, key: &SigningKey, usage: Usage, life: (UtcMillis, UtcMillis)) -> Papers {
+        let (serial, public_key, (from, until)) = (Serial::draw(&self.entropy), key.public_key(), life);
+        let wanted = Wanted { principal, public_key: &public_key, addresses: &[], serial: &serial, from, until, usage };
         let certificates = self.authority.issue(&wanted).unwrap();
-        Papers { serial, identity: Arc::new(OwnIdentity::new(certificates, &key).unwrap()) }
+        let identity = Arc::new(OwnIdentity::new(certificates, key).unwrap());
+        Papers { serial, public_key, life, identity }
     }
 
     /// What the door shows.

@@ -1,7 +1,10 @@
 //! The hub's own broker behind its door, with a chain of its own.
 
+use std::net::SocketAddr;
+
+use cloud_hub::broker::cuts::Cuts;
 use cloud_hub::broker::door::{Door, DoorKeys};
-use cloud_hub::broker::embedded::EmbeddedBroker;
+use cloud_hub::broker::embedded::{BrokerError, EmbeddedBroker};
 use cloud_hub::broker::quota::DoorLimits;
 use percolate_common::identity::names::Principal;
 use percolate_runtime::tasks::TaskGroup;
@@ -25,17 +28,8 @@ impl DoorGround {
     }
 
     pub(crate) async fn start_with(limits: DoorLimits) -> Self {
-        let (chain, any) = (TestChain::new(1), "127.0.0.1:0".parse().unwrap());
-        let broker = EmbeddedBroker::start(any).await.unwrap();
-        let keys = DoorKeys {
-            own: chain.door_certificate(),
-            roots: chain.roots(),
-            chain: chain.id,
-            admission: chain.list.clone(),
-            changes: chain.list.changes(),
-            clock: chain.tls_clock(),
-        };
-        let (door, cuts) = Door::open(any, broker.clone(), keys, limits).await.unwrap();
+        let chain = TestChain::new(1);
+        let (broker, door, cuts) = Self::opened(&chain, "127.0.0.1:0".parse().unwrap(), limits).await.unwrap();
         let port = door.address().port();
         let (tasks, run) = (TaskGroup::new(), broker.clone());
         tasks.spawn_restarting("broker", move |stop| run.clone().run(stop));
@@ -44,6 +38,29 @@ impl DoorGround {
         eventually("the broker", || async { broker.is_running().then_some(()) }).await;
         let hub = chain.papers(&hub());
         Self { chain, broker, hub, port, _tasks: tasks }
+    }
+
+    /// Opens a door there, and nobody comes in.
+    pub(crate) async fn open_at(address: SocketAddr) -> Result<(), BrokerError> {
+        Self::opened(&TestChain::new(1), address, DoorLimits::default()).await.map(drop)
+    }
+
+    async fn opened(
+        chain: &TestChain,
+        address: SocketAddr,
+        limits: DoorLimits,
+    ) -> Result<(EmbeddedBroker, Door, Cuts), BrokerError> {
+        let broker = EmbeddedBroker::start().await?;
+        let keys = DoorKeys {
+            own: chain.door_certificate(),
+            roots: chain.roots(),
+            chain: chain.id,
+            admission: chain.list.clone(),
+            changes: chain.list.changes(),
+            clock: chain.tls_clock(),
+        };
+        let (door, cuts) = Door::open(address, broker.clone(), keys, limits).await?;
+        Ok((broker, door, cuts))
     }
 
     /// The way in with these papers, or with none.

@@ -1,13 +1,12 @@
 //! Where a test's databases are: files in a scratch folder, or, where `PERCOLATE_TEST_ENGINE` is `postgres`, a database of
 //! its own on the tests' server. The same tests run on both.
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
-use cloud_hub::broker::ExternalBroker;
+use cloud_hub::broker::{BrokerAccess, ExternalBroker};
 use cloud_hub::config::{Large, Part, Profile};
 use cloud_hub::kernel::ServiceContext;
 use cloud_hub::kernel::db::Db;
@@ -17,6 +16,7 @@ use cloud_hub::prepare::{Passwords, prepare};
 use cloud_hub::{catalog, identity, reporting};
 use percolate_common::entropy::SeededEntropy;
 use percolate_common::time::UtcMillis;
+use percolate_runtime::broker::{BrokerAddresses, Credentials};
 use percolate_runtime::postgres::Admin;
 use percolate_runtime::storage::StorageError;
 use tempfile::TempDir;
@@ -72,8 +72,8 @@ impl Ground {
         engine_at(self.path())
     }
 
-    /// On what a hub stands that has its databases on the server and meets its nodes at this broker.
-    pub(crate) fn large(&self, broker: SocketAddr, token: &Path) -> Profile {
+    /// On what a hub stands that has its databases on the server. Which broker it uses it is told beside.
+    pub(crate) fn large(&self, token: &Path) -> Profile {
         let name = self.database.as_ref().unwrap();
         let secrets = self.path().join("secrets");
         std::fs::create_dir_all(&secrets).unwrap();
@@ -83,7 +83,8 @@ impl Ground {
         }
         std::fs::create_dir_all(token.parent().unwrap()).unwrap();
         std::fs::write(token, "a token that all processes share").unwrap();
-        let broker = ExternalBroker { addresses: broker.into(), credentials: None };
+        let access = BrokerAccess::Account(Credentials::new("hub", "nothing"));
+        let broker = ExternalBroker { addresses: BrokerAddresses::localhost(1), access };
         let parts = [Part::Ingest, Part::Catalog, Part::Reporting].into();
         Profile::Large(Box::new(Large {
             postgres: connection(name),

@@ -14,14 +14,14 @@ use percolate_common::entropy::SeededEntropy;
 use percolate_common::time::{Clock, UtcMillis};
 use percolate_runtime::http::caller::HttpsAddress;
 use percolate_runtime::http::server::{ENDPOINTS_FILE, Endpoints};
-use percolate_runtime::pki::found;
-use percolate_runtime::tasks::TaskGroup;
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
+use super::enrolled::Enrolled;
 use super::events::NOON_MS;
+use super::eventually;
 use super::ground::{Ground, is_server};
-use super::{DEADLINE, eventually};
+use super::node::Door;
 
 /// A free port of this machine.
 const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
@@ -104,8 +104,7 @@ pub(crate) struct TestHub {
     folder: Ground,
     config: HubConfig,
     broker: BrokerSetting,
-    /// Where the databases are on a server, the broker is somebody else's: ours, beside the hub. It stops and starts with it.
-    beside: Option<(EmbeddedBroker, TaskGroup)>,
+    enrolled: Enrolled,
     /// How often it was started: no two runs draw the same random numbers.
     starts: u64,
     asker: Option<Asker>,
@@ -120,7 +119,7 @@ impl TestHub {
 
     /// Starts a hub with the text of a menu.
     pub(crate) async fn start_with_menu(menu: Option<&str>) -> Self {
-        Self::start_behind(BrokerSetting::Embedded(ANY_PORT), menu).await
+        Self::start_behind(BrokerSetting::Embedded, menu).await
     }
 
     /// Starts a hub that meets its nodes at this broker.
@@ -132,34 +131,41 @@ impl TestHub {
 
     fn new(broker: BrokerSetting, menu: Option<&str>) -> Self {
         let folder = Ground::new();
+        let clock = Arc::<MovedClock>::default();
+        let enrolled = Enrolled::found(folder.path(), clock.clone());
+        let ca = enrolled.ca.clone();
+        let data_dir = folder.path().join("data");
+        let profile = if is_server() { folder.large(&data_dir.join("token")) } else { Profile::Small };
         Self {
             hub: None,
+            enrolled,
             config: HubConfig {
-                data_dir: folder.path().join("data"),
+                data_dir,
                 http: ANY_PORT,
-                profile: Profile::Small { mqtt: ANY_PORT },
-                identity: None,
+                profile,
+                identity: Some(IdentitySetting {
+                    ca,
+                    https: ANY_PORT,
+                    mqtts: ANY_PORT,
+                    broker: Vec::new(),
+                    names: Vec::new(),
+                }),
                 menu: menu.map(|text| written_menu(folder.path(), text)),
                 simulated_clock: None,
                 stop_with_parent: false,
             },
             folder,
             broker,
-            beside: None,
             starts: 0,
             asker: None,
-            clock: Arc::default(),
+            clock,
         }
     }
 
-    /// Starts a hub with a menu and the CA of a chain of its own.
-    pub(crate) async fn start_with_chain(menu: Option<&str>) -> Self {
-        let mut test = Self::new(BrokerSetting::Embedded(ANY_PORT), menu);
-        let (ca, safe) = (test.folder.path().join("ca"), test.folder.path().join("safe"));
-        found("Bytes & Brews", (&ca, &safe), UtcMillis::new(NOON_MS), &SeededEntropy::new(5)).unwrap();
-        test.config.identity = Some(IdentitySetting { ca, https: ANY_PORT, mqtts: ANY_PORT, names: Vec::new() });
-        test.open().await.unwrap();
-        test
+    /// How an enrolled box comes to the broker.
+    pub(crate) fn door(&self, number: u32) -> Door {
+        let address: SocketAddr = self.endpoints().mqtts.unwrap().parse().unwrap();
+        self.enrolled.door(number, address.port())
     }
 
     /// Where it says that it is.
@@ -175,38 +181,22 @@ impl TestHub {
 
     /// Starts it on the same folder and ports.
     pub(crate) async fn open(&mut self) -> Result<(), HubError> {
+        if self.starts == 0 {
+            self.enrolled.write(self.data_dir()).await;
+        }
         self.starts += 1;
         let entropy = Arc::new(SeededEntropy::new(6 + self.starts));
-        let broker = self.broker_of_this_run().await;
-        let config = self.config.clone();
+        let (broker, config) = (self.broker.clone(), self.config.clone());
         let hub = Hub::start_behind(broker, config, self.clock.clone(), entropy).await?;
         self.config.http = hub.http_address();
-        if let Some(own) = hub.broker().embedded() {
-            self.broker = BrokerSetting::Embedded(own.address());
+        let said = self.endpoints();
+        if let Some(setting) = &mut self.config.identity {
+            let at = |address: Option<String>| address.map_or(ANY_PORT, |address| address.parse().unwrap());
+            (setting.https, setting.mqtts) = (at(said.https), at(said.mqtts));
         }
         self.asker = Some(Asker::new(self.config.http, &self.config.data_dir));
         self.hub = Some(hub);
         Ok(())
-    }
-
-    /// A large hub has none of its own.
-    async fn broker_of_this_run(&mut self) -> BrokerSetting {
-        let (BrokerSetting::Embedded(address), true) = (self.broker.clone(), is_server()) else {
-            return self.broker.clone();
-        };
-        if self.beside.is_some() {
-            return self.config.profile.broker();
-        }
-        let beside = EmbeddedBroker::start(address).await.unwrap();
-        self.broker = BrokerSetting::Embedded(beside.address());
-        let (tasks, run) = (TaskGroup::new(), beside.clone());
-        tasks.spawn_restarting("broker_beside", move |stop| run.clone().run(stop));
-        let token = self.config.data_dir.join("token");
-        let large = self.folder.large(beside.address(), &token);
-        self.beside = Some((beside, tasks));
-        let broker = large.broker();
-        self.config.profile = large;
-        broker
     }
 
     /// Stops it in order.
@@ -215,9 +205,6 @@ impl TestHub {
         assert_eq!(hub.ended_tasks(), Vec::<&str>::new(), "tasks ended by themselves");
         let report = hub.stop().await;
         assert!(report.is_clean(), "not stopped in time: {:?}", report.unfinished);
-        if let Some((_, tasks)) = self.beside.take() {
-            assert!(tasks.stop(DEADLINE).await.is_clean());
-        }
     }
 
     /// Stops and starts it with another menu.
@@ -238,12 +225,7 @@ impl TestHub {
     }
 
     pub(crate) fn own_broker(&self) -> &EmbeddedBroker {
-        let beside = self.beside.as_ref().map(|(broker, _)| broker);
-        beside.or_else(|| self.hub().broker().embedded()).unwrap()
-    }
-
-    pub(crate) fn broker_port(&self) -> u16 {
-        self.own_broker().address().port()
+        self.hub().broker().embedded().unwrap()
     }
 
     pub(crate) fn data_dir(&self) -> &Path {

@@ -7,6 +7,7 @@ pub(crate) mod chain;
 pub(crate) mod copies;
 pub(crate) mod desk;
 pub(crate) mod door;
+pub(crate) mod enrolled;
 pub(crate) mod events;
 pub(crate) mod ground;
 pub(crate) mod guest;

@@ -1,6 +1,5 @@
 //! One process of node 11 that numbers its greetings, as nodes do that may have been copied: several may be connected.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +18,7 @@ use tokio::sync::mpsc;
 
 use super::DEADLINE;
 use super::events::{NOON_MS, Written};
+use super::node::Door;
 
 /// Which node all of them are.
 const NODE: NodeId = NodeId::new(11);
@@ -56,8 +56,8 @@ pub(crate) struct Process {
 
 impl Process {
     /// Connects on a disk that holds these sales, without a greeting.
-    pub(crate) async fn start(boot: u64, sales: Written, broker_port: u16) -> Self {
-        let (publisher, events, tasks) = link(boot, broker_port);
+    pub(crate) async fn start(boot: u64, sales: Written, door: Door) -> Self {
+        let (publisher, events, tasks) = link(boot, door);
         let key = SigningKey::from_random(&KEY).unwrap();
         let mut process = Self { boot, sales, session: 0, number: 0, key, publisher, events, _tasks: tasks };
         process.hear("the link", |heard| matches!(heard, Heard::Up).then_some(())).await;
@@ -65,8 +65,8 @@ impl Process {
     }
 
     /// Connects and is welcomed.
-    pub(crate) async fn in_session(boot: u64, sales: Written, broker_port: u16) -> Self {
-        let mut process = Self::start(boot, sales, broker_port).await;
+    pub(crate) async fn in_session(boot: u64, sales: Written, door: Door) -> Self {
+        let mut process = Self::start(boot, sales, door).await;
         process.greet().await;
         process
     }
@@ -228,15 +228,15 @@ enum Heard {
     Other,
 }
 
-fn link(boot: u64, port: u16) -> (Publisher, mpsc::Receiver<LinkEvent>, TaskGroup) {
+fn link(boot: u64, door: Door) -> (Publisher, mpsc::Receiver<LinkEvent>, TaskGroup) {
     let presence = |online| Retained {
         topic: Topic::Presence(NODE).to_string(),
         payload: Bytes::from(Presence { boot, online }.encode().unwrap()),
     };
     let config = LinkConfig {
-        brokers: SocketAddr::from(([127, 0, 0, 1], port)).into(),
-        tls: None,
-        credentials: None,
+        brokers: door.brokers,
+        tls: door.tls,
+        credentials: door.credentials,
         client_id: process_client_id(NODE, boot),
         subscriptions: node_subscriptions(NODE),
         will: Some(presence(false)),

@@ -16,8 +16,24 @@ impl Schemas {
         Self { named: named.clone().into_iter().collect(), met: BTreeSet::new() }
     }
 
-    pub(crate) fn names(&self) -> BTreeSet<String> {
-        self.named.keys().cloned().collect()
+    /// The schemas that these descriptions name, and those that they name.
+    pub(crate) fn named_by<'d>(&self, described: impl Iterator<Item = &'d Value>) -> BTreeSet<String> {
+        let mut found = BTreeSet::new();
+        let mut open: Vec<&Value> = described.collect();
+        while let Some(value) = open.pop() {
+            match value {
+                Value::Object(fields) => open.extend(fields.values()),
+                Value::Array(items) => open.extend(items),
+                Value::String(text) => {
+                    let name = text.strip_prefix("#/components/schemas/");
+                    if let Some(name) = name.filter(|name| found.insert((*name).to_owned())) {
+                        open.push(&self.named[name]);
+                    }
+                }
+                Value::Null | Value::Bool(_) | Value::Number(_) => {}
+            }
+        }
+        found
     }
 
     /// Panics with the place where `value` is not what `schema` says.

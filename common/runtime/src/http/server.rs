@@ -182,12 +182,9 @@ pub struct Endpoints {
     /// The HTTPS server for boxes, where the program has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub https: Option<String>,
-    /// The way to the MQTT broker by certificate, where the program has one.
+    /// The way to its MQTT broker, by certificate, where the program has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mqtts: Option<String>,
-    /// The MQTT broker, where the program has one. Behind a way by certificate it takes nobody here.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub mqtt: Option<String>,
     /// The process.
     pub pid: u32,
 }
@@ -195,9 +192,8 @@ pub struct Endpoints {
 impl Endpoints {
     /// Of this process.
     #[must_use]
-    pub fn new(http: SocketAddr, mqtt: Option<SocketAddr>) -> Self {
-        let mqtt = mqtt.map(|address| address.to_string());
-        Self { http: http.to_string(), https: None, mqtts: None, mqtt, pid: process::id() }
+    pub fn new(http: SocketAddr) -> Self {
+        Self { http: http.to_string(), https: None, mqtts: None, pid: process::id() }
     }
 
     /// The same, with an HTTPS server beside it.

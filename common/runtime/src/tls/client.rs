@@ -200,7 +200,18 @@ pub async fn dial(
     name: ServerName<'static>,
     to: impl ToSocketAddrs,
 ) -> io::Result<TlsStream<TcpStream>> {
-    let stream = TcpStream::connect(to).await?;
+    greet(config, name, TcpStream::connect(to).await?).await
+}
+
+/// Shakes hands on a connection that there is. `name` is the one that was dialled.
+///
+/// # Errors
+/// If either does not believe the other.
+pub async fn greet(
+    config: Arc<ClientConfig>,
+    name: ServerName<'static>,
+    stream: TcpStream,
+) -> io::Result<TlsStream<TcpStream>> {
     TlsConnector::from(config).connect(name, stream).await
 }
 

@@ -318,9 +318,9 @@ async fn a_server_takes_a_free_port_tells_it_serves_and_ends_when_told() {
     assert_ne!(address.port(), 0);
     assert!(BoundServer::bind(address).await.is_err(), "it is taken");
     let dir = TempDir::new().unwrap();
-    Endpoints::new(address, None).write(dir.path()).unwrap();
+    Endpoints::new(address).write(dir.path()).unwrap();
     let written: Endpoints = serde_json::from_slice(&fs::read(dir.path().join("endpoints.json")).unwrap()).unwrap();
-    assert_eq!((written.http, written.mqtt, written.pid), (address.to_string(), None, std::process::id()));
+    assert_eq!((written.http, written.mqtts, written.pid), (address.to_string(), None, std::process::id()));
 
     let stop = CancellationToken::new();
     let client = async {

@@ -8,13 +8,14 @@ use std::time::Duration;
 use anyhow::Result;
 use percolate_common::entropy::{Entropy as _, SeededEntropy};
 use percolate_runtime::backoff::jittered_delay;
-use percolate_runtime::mqtt::RETRY_MAX;
+use percolate_runtime::mqtt::{LinkTls, RETRY_MAX};
 use percolate_runtime::system::monotonic_now;
 use percolate_runtime::tasks::TaskGroup;
 use tokio::sync::watch;
 
 use super::board::{Board, add, read};
 use super::link::Link;
+use super::papers::Papers;
 use super::store::Store;
 use crate::shop::until;
 
@@ -49,15 +50,16 @@ pub(super) struct Orders {
 pub(super) struct Crowd {
     pub(super) board: Arc<Board>,
     broker: SocketAddr,
+    papers: Papers,
     orders: watch::Sender<Orders>,
     tasks: TaskGroup,
     size: usize,
 }
 
 impl Crowd {
-    pub(super) fn new(broker: SocketAddr) -> Self {
+    pub(super) fn new(broker: SocketAddr, papers: Papers) -> Self {
         let orders = watch::Sender::default();
-        Self { board: Arc::default(), broker, orders, tasks: TaskGroup::new(), size: 0 }
+        Self { board: Arc::default(), broker, papers, orders, tasks: TaskGroup::new(), size: 0 }
     }
 
     pub(super) const fn size(&self) -> usize {
@@ -69,7 +71,7 @@ impl Crowd {
         while self.size < size {
             for _ in 0..GATHER.min(size - self.size) {
                 let store = Store::new(self.size, self.board.clone())?;
-                let (broker, orders) = (self.broker, self.orders.subscribe());
+                let (broker, orders) = ((self.broker, self.papers.of(self.size)?), self.orders.subscribe());
                 self.tasks.spawn("simulated_store", |stop| async move {
                     stop.run_until_cancelled(live(store, broker, orders)).await;
                 });
@@ -149,13 +151,13 @@ impl Till {
     }
 }
 
-async fn live(mut store: Store, broker: SocketAddr, mut orders: watch::Receiver<Orders>) {
+async fn live(mut store: Store, broker: (SocketAddr, LinkTls), mut orders: watch::Receiver<Orders>) {
     let mut till = Till { chance: SeededEntropy::new(store.boot), next: None, backlog: 0 };
     let board = store.board().clone();
     let mut failures = 0;
     loop {
         let mut welcomed = false;
-        let ended = connected(&mut store, &mut till, broker, (&mut orders, &mut welcomed)).await;
+        let ended = connected(&mut store, &mut till, &broker, (&mut orders, &mut welcomed)).await;
         store.disconnected();
         if welcomed {
             failures = 0;
@@ -193,11 +195,11 @@ async fn live(mut store: Store, broker: SocketAddr, mut orders: watch::Receiver<
 async fn connected(
     store: &mut Store,
     till: &mut Till,
-    broker: SocketAddr,
+    (broker, tls): &(SocketAddr, LinkTls),
     (orders, welcomed): (&mut watch::Receiver<Orders>, &mut bool),
 ) -> Result<()> {
     let host = u8::try_from(2 + store.place / STORES_PER_ADDRESS)?;
-    let mut link = Link::open(Ipv4Addr::new(127, 0, 0, host), broker, store.node(), store.boot).await?;
+    let mut link = Link::open((Ipv4Addr::new(127, 0, 0, host), *broker), tls, store.node(), store.boot).await?;
     store.connected(monotonic_now());
     let mut ping_at = monotonic_now() + PING_EVERY;
     loop {

@@ -7,25 +7,33 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use anyhow::{Context as _, Result, bail};
 use bytes::{Bytes, BytesMut};
+use percolate_common::identity::names::HUB_DNS_NAME;
 use percolate_common::ids::NodeId;
 use percolate_common::wire::session::Presence;
 use percolate_common::wire::topic::{Topic, node_subscriptions, process_client_id};
+use percolate_runtime::mqtt::LinkTls;
+use percolate_runtime::tls::greet;
 use rumqttc::mqttbytes::v4::{
     Connect, LastWill, Packet, PingReq, PubAck, Publish, Subscribe, SubscribeFilter, SubscribeReasonCode,
 };
 use rumqttc::mqttbytes::{Error, QoS};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::TcpSocket;
 
 const PACKET_BYTES_MAX: usize = 512 * 1024;
 
 /// As nodes do: how often a quiet link shows that it lives.
 const KEEP_ALIVE_S: u16 = 30;
 
+/// What is said and heard on a connection.
+trait Said: AsyncRead + AsyncWrite + Unpin + Send + std::fmt::Debug {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send + std::fmt::Debug> Said for T {}
+
 /// A connection to a broker, subscribed, with a will.
 #[derive(Debug)]
 pub(super) struct Link {
-    stream: TcpStream,
+    stream: Box<dyn Said>,
     incoming: BytesMut,
     outgoing: BytesMut,
     packet: u16,
@@ -33,11 +41,17 @@ pub(super) struct Link {
 
 impl Link {
     /// Connects as a process of a node, subscribes, and says that it is there.
-    pub(super) async fn open(source: Ipv4Addr, broker: SocketAddr, node: NodeId, boot: u64) -> Result<Self> {
+    pub(super) async fn open(
+        (source, door): (Ipv4Addr, SocketAddr),
+        tls: &LinkTls,
+        node: NodeId,
+        boot: u64,
+    ) -> Result<Self> {
         let socket = TcpSocket::new_v4()?;
         socket.bind((source, 0).into())?;
-        let stream = socket.connect(broker).await?;
+        let stream = socket.connect(door).await?;
         stream.set_nodelay(true)?;
+        let stream = Box::new(greet(tls.config(), HUB_DNS_NAME.try_into()?, stream).await?);
         let mut link = Self { stream, incoming: BytesMut::new(), outgoing: BytesMut::new(), packet: 0 };
         let presence = Topic::Presence(node).to_string();
         let mut connect = Connect::new(process_client_id(node, boot));
@@ -80,6 +94,7 @@ impl Link {
 
     pub(super) async fn flush(&mut self) -> Result<()> {
         self.stream.write_all(&self.outgoing).await?;
+        self.stream.flush().await?;
         self.outgoing.clear();
         Ok(())
     }

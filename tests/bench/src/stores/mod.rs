@@ -6,6 +6,7 @@ mod chain;
 mod crowd;
 mod limits;
 mod link;
+mod papers;
 mod rows;
 mod store;
 mod watch;
@@ -22,6 +23,7 @@ use crate::machine::{cpu_us, memory_kib};
 use crate::report::Section;
 use board::read;
 use crowd::{Crowd, Pace};
+use papers::Papers;
 use watch::Watch;
 
 /// A busy store at its peak sells so often: 1,500 tickets a day, 15 % of them in one hour, and twice that in its worst
@@ -67,9 +69,12 @@ struct Return {
 pub(crate) async fn run(bench: &Bench) -> Result<Vec<Section>> {
     let descriptors = limits::share_cores()?;
     let folder = tempfile::tempdir_in(&bench.scratch)?;
+    let steps: &[usize] = if bench.quick { &[500, 1_000, 2_000] } else { &[500, 1_000, 2_000, 5_000, 9_900] };
+    let largest = steps.iter().max().copied().unwrap_or(RUSH_STORES);
+    let papers = Papers::enrol(&folder.path().join("hub"), largest).await?;
     let mut hub = Hub::start(folder.path()).await?;
     limits::limit_memory(hub.pid()?)?;
-    let mut crowd = Crowd::new(hub.mqtt.parse().context("the broker's address")?);
+    let mut crowd = Crowd::new(hub.mqtts().parse().context("the door's address")?, papers);
 
     let time = Duration::from_secs(if bench.quick { 4 } else { 20 });
     crowd.grow(RUSH_STORES).await?;
@@ -77,7 +82,6 @@ pub(crate) async fn run(bench: &Bench) -> Result<Vec<Section>> {
     let rush = phase(&hub, &crowd, Some(RUSH_EVERY), time).await?;
     let rush = rows::rush(&quiet, &rush);
 
-    let steps: &[usize] = if bench.quick { &[500, 1_000, 2_000] } else { &[500, 1_000, 2_000, 5_000, 9_900] };
     let mut curve = Vec::new();
     for stores in steps {
         crowd.grow(*stores).await?;

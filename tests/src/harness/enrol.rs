@@ -1,0 +1,65 @@
+//! How a shop of a test comes to be one of its chain: planned and given a bundle by the hub, which is put on its box. The box
+//! enrols itself when it starts.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use percolate_runtime::pki::found;
+use percolate_runtime::system::{OsEntropy, clock_from_option};
+use provisioning::up::put_on_box;
+use serde_json::json;
+
+use super::{Client, NodeSpec};
+
+/// Where a box meets its hub.
+#[derive(Debug, Clone)]
+pub struct Door {
+    /// Asks the hub that plans the shops.
+    pub(super) hub: Client,
+    /// Where its broker's door is, or a line that leads there.
+    pub(super) mqtts: String,
+}
+
+impl Door {
+    /// The same hub, reached by another address: of a line, or of a place where nobody is.
+    #[must_use]
+    pub fn through(&self, address: &str) -> Self {
+        Self { mqtts: address.to_owned(), ..self.clone() }
+    }
+
+    /// Puts a bundle of the shop on its box, unless it has one. Tells where the shop's description is.
+    pub(super) async fn equip(&self, spec: &NodeSpec, data: &Path) -> Result<PathBuf> {
+        let config = data.join("etc");
+        let site = config.join("site.json");
+        if site.exists() {
+            return Ok(site);
+        }
+        let plan = json!({
+            "node": spec.node, "name": spec.name, "zone": "America/New_York", "currency": "USD",
+            "cutover_hour": spec.cutover_hour,
+        });
+        let store = spec.store;
+        self.hub.put(&format!("/v1/identity/stores/{store}"), &plan).await?;
+        let file = self
+            .hub
+            .file(
+                &format!("/v1/identity/stores/{store}/bundles"),
+                &format!("bundle-of-shop-{store}"),
+                &json!({"purpose": "new"}),
+            )
+            .await?;
+        let mut bundle = tempfile::NamedTempFile::new()?;
+        bundle.write_all(&file)?;
+        put_on_box(bundle.path(), (&config, data)).context("the bundle")?;
+        Ok(site)
+    }
+}
+
+/// Founds a chain for a hub's data folder, unless it has one.
+pub(super) fn found_chain(hub: &Path, simulated_clock: Option<&str>) -> Result<()> {
+    std::fs::create_dir_all(hub)?;
+    let at = clock_from_option(simulated_clock)?.now();
+    found("Bytes & Brews", (&hub.join("ca"), &hub.with_file_name("safe")), at, &OsEntropy)?;
+    Ok(())
+}
