@@ -127,7 +127,7 @@ async fn bring_up(options: &UpOptions, clock: Arc<dyn Clock>, mut way: Way<'_>) 
     way.end("preflight", StepOutcomeV1::Done, "it can sell");
 
     way.begin("the shop is installed");
-    let is_new = install::install(&verified, (&place.config, &place.data))?;
+    let is_new = install::install(&verified, place)?;
     let outcome = if is_new { StepOutcomeV1::Done } else { StepOutcomeV1::Skipped };
     way.end("files", outcome, &format!("{} and {}", place.config.display(), place.data.display()));
 

@@ -40,3 +40,5 @@ mod renewal;
 mod selling;
 #[cfg(test)]
 mod surface;
+#[cfg(test)]
+mod terminals;
