@@ -1,6 +1,8 @@
 //! The tills and screens of a shop: paired with its box, listed, and revoked. Run on the box itself, whose token it shows.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueEnum};
@@ -8,8 +10,10 @@ use console::Style;
 use percolate_common::domain::tickets::receipt::TerminalName;
 use percolate_common::entropy::Entropy as _;
 use percolate_common::time::UtcMillis;
+use percolate_runtime::http::caller::{ANSWER_BYTES_MAX, CallError, Caller, HttpsAddress};
 use percolate_runtime::http::server::{ENDPOINTS_FILE, Endpoints};
-use percolate_runtime::system::OsEntropy;
+use percolate_runtime::system::{OsEntropy, clock_from_option};
+use percolate_runtime::tls::{Roots, TlsClock, terminal_config};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -19,6 +23,9 @@ use crate::import::options::NodeOption;
 use crate::qr::Qr;
 use crate::screen::Screen;
 use crate::table::{Cell, Side, Table, Tone};
+
+/// Longest look whether a terminal would find the box.
+const REACH_TIME_MAX: Duration = Duration::from_secs(3);
 
 /// Where the box is asked, and by what token, are files of this folder.
 #[derive(Debug, Clone, Args)]
@@ -81,6 +88,7 @@ struct Pairing {
     terminal: String,
     kind: String,
     expires_at_ms: i64,
+    https: Vec<String>,
     link: Option<String>,
     root_sha256: Option<String>,
 }
@@ -134,18 +142,36 @@ async fn pair(options: &TerminalPair, json: bool, screen: &mut Screen) -> Result
     };
     let body = json!({ "name": options.name.to_string(), "kind": kind }).to_string().into_bytes();
     let key = format!("pair-{:016x}{:016x}", OsEntropy.next_u64(), OsEntropy.next_u64());
-    let said: Value = options.node.client()?.post("/v1/terminals/pairings", &key, body).await.map_err(refused)?.body;
+    let client = options.node.client()?;
+    let said: Value = client.post("/v1/terminals/pairings", &key, body).await.map_err(refused)?.body;
     if json {
         return tell(screen, &said.to_string());
     }
     let pairing: Pairing = read(&said)?;
-    let words = in_words(&pairing, screen)?;
+    let mut words = in_words(&pairing, screen)?;
+    if let Some(Err(trouble)) = reach(&client, &pairing).await {
+        let warning = format!(
+            "\n\nNo terminal will find it there yet: {trouble}. See to it that this name leads to the box in the shop's network, \
+             and that the box is enrolled."
+        );
+        words.push_str(&screen.paint.tone(&warning, Tone::Bad));
+    }
     tell(screen, &words)
+}
+
+/// Whether a terminal that opens the link comes to this box, and believes it; nothing where there is no link.
+async fn reach(client: &Client, pairing: &Pairing) -> Option<Result<(), CallError>> {
+    let address: HttpsAddress = pairing.https.first()?.parse().ok()?;
+    let root = client.file("/root.pem").await.ok()?;
+    let clock = Arc::new(TlsClock::new(clock_from_option(None).ok()?, UtcMillis::new(0)));
+    let believed = terminal_config(&Roots::from_pem(&String::from_utf8(root).ok()?).ok()?, clock).ok()?;
+    let caller = Caller::new(believed).with_limits(REACH_TIME_MAX, ANSWER_BYTES_MAX);
+    Some(caller.get(&address, "/livez").await.map(drop))
 }
 
 /// What a person needs, in the order of the terminal's two steps.
 fn in_words(pairing: &Pairing, screen: &Screen) -> Result<String, Failure> {
-    let Pairing { code, terminal, kind, expires_at_ms, link, root_sha256 } = pairing;
+    let Pairing { code, terminal, kind, expires_at_ms, link, root_sha256, https: _ } = pairing;
     let code = screen.paint.tone(code, Tone::Strong);
     let until = UtcMillis::new(*expires_at_ms);
     let mut words = format!("Pair {kind} {terminal} by the code  {code}  until {until}.\n\n");

@@ -11,13 +11,23 @@ use crate::app::Lan;
 use crate::config::Config;
 use crate::identity::Desk;
 use crate::site::Shop;
-use crate::start_error::{Part as _, Result};
+use crate::start_error::{Part as _, Result, config_error};
 
 /// Listens, if the box is told to, and tells where. It listens at once, and lets nobody in before there is a certificate.
 ///
 /// An address of the command line that is taken keeps the node from starting, as any other does. One that the site's file
 /// says does not: the shop sells on what is on the box, and the log and `/v1/node` say it.
-pub(crate) async fn listen(config: &Config, shop: &Shop, desk: &Desk) -> Result<(Option<BoundServer>, Lan)> {
+pub(crate) async fn listen(
+    config: &Config,
+    shop: &Shop,
+    desk: Option<&Desk>,
+) -> Result<(Option<BoundServer>, Option<Lan>)> {
+    let Some(desk) = desk else {
+        let told = config
+            .https
+            .map(|_| config_error("--https needs --site: only a box that a bundle made gets a certificate"));
+        return told.map_or(Ok((None, None)), Err);
+    };
     let mut lan = Lan {
         urls: Vec::new(),
         address: None,
@@ -25,7 +35,7 @@ pub(crate) async fn listen(config: &Config, shop: &Shop, desk: &Desk) -> Result<
         root: desk.root_pem().part("writing the chain's root")?,
         root_sha256: fingerprint(desk.root()),
     };
-    let Some(address) = config.https.or(shop.https) else { return Ok((None, lan)) };
+    let Some(address) = config.https.or(shop.https) else { return Ok((None, Some(lan))) };
     let server = server_config(desk.lan(), desk.roots(), Clients::None, desk.clock()).part("setting up HTTPS")?;
     let bound = match BoundServer::bind_tls(address, server, HttpsLimits::default()).await {
         Err(error) if config.https.is_none() => {
@@ -34,13 +44,13 @@ pub(crate) async fn listen(config: &Config, shop: &Shop, desk: &Desk) -> Result<
                 "no terminal can come from the shop's network: {error}"
             );
             lan.is_taken = true;
-            return Ok((None, lan));
+            return Ok((None, Some(lan)));
         }
         bound => bound.part("listening for HTTPS")?,
     };
     lan.address = Some(bound.address());
     lan.urls = urls(&shop.lan_names, bound.address());
-    Ok((Some(bound), lan))
+    Ok((Some(bound), Some(lan)))
 }
 
 /// Where terminals are told to come: at the names of the box, or else at the one address at which it listens.

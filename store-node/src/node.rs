@@ -263,10 +263,7 @@ impl Node {
         let desk = whom.map(|whom| Desk::open(whom, data.path(), clock.clone(), entropy.clone())).transpose();
         let desk = desk.part("opening the node's certificate")?;
         let link_config = link_config(config, &shop, machine.boot, desk.as_ref().map(Desk::link_tls))?;
-        let (https, lan) = match &desk {
-            Some(desk) => lan::listen(config, &shop, desk).await.map(|(https, lan)| (https, Some(lan)))?,
-            None => (None, None),
-        };
+        let (https, lan) = lan::listen(config, &shop, desk.as_ref()).await?;
         let (data, app) =
             opened(config, shop, data, (machine.key.clone(), fingerprint), (clock, entropy.clone())).await?;
 

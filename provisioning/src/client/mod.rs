@@ -131,6 +131,15 @@ impl Client {
         self.read(path, response).await.map(|answer| answer.body)
     }
 
+    /// Gets a file.
+    ///
+    /// # Errors
+    /// [`ClientError`] if there is no answer, or a refusal.
+    pub async fn file(&self, path: &str) -> Result<Vec<u8>, ClientError> {
+        let response = self.send(Method::GET, path, None).await?;
+        self.read_bytes(path, response).await
+    }
+
     /// Posts JSON under an idempotency key, and is given a file, with what its headers say.
     ///
     /// # Errors

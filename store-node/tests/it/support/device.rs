@@ -4,7 +4,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use percolate_runtime::tls::{dial, terminal_config};
+use percolate_common::identity::certificate::Certificate;
+use percolate_runtime::tls::{Seen, dial, terminal_config, unproven_config};
 use serde_json::{Value, json};
 
 use super::chain::{LAN_NAME, TestChain};
@@ -41,6 +42,14 @@ impl Device {
         let config = terminal_config(&self.chain.roots(), self.chain.tls_clock()).unwrap();
         let stream = in_time("a handshake", dial(config, name.try_into().unwrap(), self.address)).await?;
         Ok(Box::new(stream))
+    }
+
+    /// The certificate that the box shows now.
+    pub(crate) async fn shown(&self) -> Certificate {
+        let seen = Arc::new(Seen::default());
+        let config = unproven_config(seen.clone(), self.chain.tls_clock()).unwrap();
+        let _stream = in_time("a handshake", dial(config, LAN_NAME.try_into().unwrap(), self.address)).await.unwrap();
+        Certificate::read(&seen.certificates()[0]).unwrap()
     }
 
     pub(crate) async fn send(&self, request: Request) -> Answer {

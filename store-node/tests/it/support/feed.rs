@@ -78,7 +78,11 @@ impl Listener {
         loop {
             // The sizes of chunks stand on lines of their own, and look like no line of an event.
             let line = self.line().await?;
-            self.ended_well |= line == "0";
+            if line == "0" {
+                // The last one: the connection itself may stay for another request.
+                self.ended_well = true;
+                return None;
+            }
             if let Some(event) = line.strip_prefix("event: ") {
                 event.clone_into(&mut name);
             } else if let Some(data) = line.strip_prefix("data: ") {
