@@ -72,7 +72,7 @@ impl Tablet {
 
     async fn sell(&self, terminal: &str, key: &str) -> Result<(u16, Value)> {
         let sale = json!({
-            "terminal": terminal, "currency": "USD", "lines": [{"item": 1, "quantity": 1}],
+            "terminal": terminal, "currency": "USD", "lines": [{"item": 101, "quantity": 1}],
             "tenders": [{"kind": "cash", "amount_minor": 100_000}],
         });
         self.ask("POST /v1/tickets", key, &sale.to_string()).await
