@@ -126,9 +126,9 @@ mod tests {
                 assert_eq!(seen, row, "row {y} of the finder at {left}, {top}");
             }
         }
-        for at in 0..side {
+        for (at, row) in modules.iter().enumerate().take(side) {
             for edge in (0..quiet).chain(side - quiet..side) {
-                assert!(!modules[edge][at] && !modules[at][edge], "dark at the edge {edge}, {at}");
+                assert!(!modules[edge][at] && !row[edge], "dark at the edge {edge}, {at}");
             }
         }
     }

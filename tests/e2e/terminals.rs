@@ -28,17 +28,26 @@ fn provision(words: &[&str]) -> Result<(i32, Value)> {
 }
 
 /// A shop whose box has a name in its network.
-fn plan(office: &HeadOffice, scratch: &Path) -> Result<()> {
+fn plan(office: &HeadOffice, scratch: &Path, name: &str) -> Result<()> {
     let file = scratch.join("shop.json");
     let shop = json!({
         "store": STORE, "node": 421, "name": "Harbour", "zone": "America/New_York", "currency": "USD", "cutover_hour": 4,
-        "lan_names": [NAME],
+        "lan_names": [name],
     });
     std::fs::write(&file, shop.to_string())?;
     let hub = format!("http://{},{}", office.hub.client.address(), scratch.join("hub/token").display());
     let (exit, said) = provision(&["store", "create", &file.to_string_lossy(), "--hub", &hub])?;
     ensure!(exit == 0, "{said}");
     Ok(())
+}
+
+/// What a person reads who pairs a terminal on the box.
+fn shown_on_the_box(data: &str) -> Result<String> {
+    let words = ["terminal", "pair", "--name", "T3", "--data", data];
+    let done = Command::new(program("provision")?).args(words).stdin(Stdio::null()).output()?;
+    let said = String::from_utf8(done.stdout)?;
+    ensure!(done.status.success() && said.contains("/pair#") && said.contains('█'), "{said}");
+    Ok(said)
 }
 
 /// A tablet in the shop. It believes the chain's root and the box's name, and nothing else.
@@ -83,7 +92,7 @@ impl Tablet {
 async fn a_terminal_is_paired_with_a_new_shop_sells_by_its_name_and_is_revoked() -> Result<()> {
     let scratch = tempfile::tempdir()?;
     let office = HeadOffice::open(scratch.path()).await?;
-    plan(&office, scratch.path())?;
+    plan(&office, scratch.path(), NAME)?;
     let bundle = office.bundle(STORE, &[])?;
     let shop = NewBox::new(scratch.path(), "box");
     let up = shop.up(&bundle, &["--https", "127.0.0.1:0"])?;
@@ -119,5 +128,15 @@ async fn a_terminal_is_paired_with_a_new_shop_sells_by_its_name_and_is_revoked()
     ensure!(exit == 0 && text(&revoked, "/state")? == "revoked", "{revoked}");
     let (status, refused) = tablet.sell("T1", "second").await?;
     ensure!((status, text(&refused, "/code")?.as_str()) == (401, "terminal_revoked"), "{refused}");
+
+    // Whoever pairs one is told if the box's name leads nowhere.
+    let warns = |said: &str| said.contains("No terminal will find it there yet");
+    let said = shown_on_the_box(&data)?;
+    ensure!(!warns(&said), "{said}");
+    plan(&office, scratch.path(), "nowhere.invalid")?;
+    let up = shop.up(&office.bundle(STORE, &[])?, &["--https", "127.0.0.1:0"])?;
+    ensure!(up.exit == 0, "{up:?}");
+    let said = shown_on_the_box(&data)?;
+    ensure!(warns(&said) && said.contains("https://nowhere.invalid:"), "{said}");
     Ok(())
 }

@@ -124,7 +124,7 @@ fn waiting(app: &App, row: &PairingRow) -> PairingAnswer {
 
 /// Takes the terminals that are known into memory.
 pub(crate) fn load(app: &App) -> Result<(), AppError> {
-    let rows = app.readers.read(|tx| store::terminal_list(tx))?;
+    let rows = app.readers.read(store::terminal_list)?;
     app.terminals.load(&rows);
     Ok(())
 }
