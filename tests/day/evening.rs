@@ -19,6 +19,8 @@ use crate::ledger::{Entry, Sums};
 const PAST_DAYS: i64 = 5;
 /// Baskets of each.
 const PAST_BASKETS: i64 = 12;
+/// The till of each shop that is paired with its box.
+const PAIRED: &str = "T2";
 /// Tickets of each till in the last hours.
 const LAST_TICKETS: u32 = 4;
 
@@ -74,14 +76,14 @@ pub(crate) async fn past_sales_are_brought_in(day: &mut Day) -> Result<String> {
 /// name.
 pub(crate) async fn tills_are_paired(day: &mut Day) -> Result<String> {
     for shop in &mut day.shops {
-        let (client, till) = (shop.node.client.clone(), shop.tills.last_mut().context("a till")?);
-        till.pair(&client).await?;
+        let client = shop.node.client.clone();
+        shop.till(PAIRED)?.pair(&client).await?;
     }
     let shop = day.shop(WATCHED)?;
     let (client, menu) = (shop.node.client.clone(), shop.menu.clone());
-    let till = shop.tills.last_mut().context("a till")?;
+    let till = shop.till(PAIRED)?;
     till.sell(&menu).await?;
-    let revoked = client.send(Method::DELETE, "/v1/terminals/T2", &[], Vec::new()).await?;
+    let revoked = client.send(Method::DELETE, &format!("/v1/terminals/{PAIRED}"), &[], Vec::new()).await?;
     ensure!(revoked.status == 200, "{revoked:?}");
     till.is_shut_out().await?;
     till.pair(&client).await?;
@@ -89,7 +91,7 @@ pub(crate) async fn tills_are_paired(day: &mut Day) -> Result<String> {
     let listed = list(&client.get("/v1/terminals").await?, "/rows")?;
     let states =
         listed.iter().map(|row| Ok((text(row, "/name")?, text(row, "/state")?))).collect::<Result<Vec<_>>>()?;
-    ensure!(states == [("T2".to_owned(), "paired".to_owned())], "{states:?}");
+    ensure!(states == [(PAIRED.to_owned(), "paired".to_owned())], "{states:?}");
     Ok(format!("{} tills, one lost and replaced", day.shops.len()))
 }
 

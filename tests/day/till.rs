@@ -85,6 +85,10 @@ impl Till {
         Ok(())
     }
 
+    pub(crate) fn is_called(&self, name: &str) -> bool {
+        self.terminal == name
+    }
+
     fn below(&self, end: i64) -> i64 {
         i64::try_from(self.dice.next_u64() >> 1).unwrap_or(0) % end.max(1)
     }
