@@ -12,6 +12,7 @@ use provisioning::import;
 use provisioning::import::options::ImportOptions;
 use provisioning::office::{self, ChainCommand, NodeCommand, StoreCommand};
 use provisioning::screen::Screen;
+use provisioning::terminal::{self, TerminalCommand};
 use provisioning::up;
 use provisioning::up::options::{PreflightOptions, UpOptions};
 
@@ -44,6 +45,8 @@ enum Command {
     Store(StoreCommand),
     #[command(subcommand)]
     Node(NodeCommand),
+    #[command(subcommand)]
+    Terminal(TerminalCommand),
 }
 
 fn main() -> ExitCode {
@@ -71,6 +74,7 @@ fn run(cli: &Cli, screen: &mut Screen) -> Result<Exit, Failure> {
         Command::Chain(command) => office::chain(command, cli.json, screen),
         Command::Store(command) => runtime.block_on(office::store(command, cli.json, screen)),
         Command::Node(command) => runtime.block_on(office::node(command, cli.json, screen)),
+        Command::Terminal(command) => runtime.block_on(terminal::run(command, cli.json, screen)),
     }
 }
 

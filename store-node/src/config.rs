@@ -73,9 +73,13 @@ pub struct Config {
     /// Hour at which the trading day ends, 0 to 12.
     #[arg(long, default_value_t = 4, conflicts_with = "site")]
     pub cutover_hour: u8,
-    /// Where to serve the tills; loopback only until there are certificates. Port 0 takes a free one.
+    /// Where to serve the tills of this machine; a loopback address. Port 0 takes a free one.
     #[arg(long, default_value = "127.0.0.1:8080")]
     pub http: SocketAddr,
+    /// Where to serve the terminals of the shop's network over HTTPS, as 0.0.0.0:8443; they are let in once they are paired, and
+    /// once the box has its certificate. If absent: as the file of --site says, or else nowhere.
+    #[arg(long, value_name = "ADDR", requires = "site")]
+    pub https: Option<SocketAddr>,
     /// The hub's broker, as HOST:PORT; of a cluster several of its members, with commas: the next one is tried at each
     /// failure. If absent: as the file of --site says, or without one 127.0.0.1:1883.
     #[arg(long, value_name = "HOST:PORT[,HOST:PORT...]")]

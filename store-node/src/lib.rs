@@ -14,6 +14,7 @@ mod guard;
 mod http;
 mod identity;
 pub mod inline;
+mod lan;
 mod node;
 pub mod program;
 mod site;

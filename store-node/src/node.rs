@@ -25,11 +25,12 @@ use percolate_runtime::telemetry::{install_metrics, metrics_upkeep, record_build
 use percolate_runtime::writer::{Writer, WriterOptions};
 
 use crate::app::life::{self, Told};
-use crate::app::{App, Identity, Present, bundle, catalog, describe};
+use crate::app::{App, Identity, Present, Terminals, bundle, catalog, describe, terminals};
 use crate::config::Config;
 use crate::guard::{self, Guard};
-use crate::http;
+use crate::http::{self, Way};
 use crate::identity::{Desk, Keeper};
+use crate::lan;
 use crate::site::Shop;
 use crate::start_error::{Part as _, Result, config_error};
 use crate::store::MIGRATIONS;
@@ -146,6 +147,7 @@ pub(crate) fn open(
         readers: storage.readers,
         writer: storage.writer,
         present: Arc::new(Present::default()),
+        terminals: Arc::new(Terminals::default()),
         data_dir: Arc::new(data.path().to_owned()),
         disk_reserve_bytes: config.disk_reserve_bytes,
         key,
@@ -166,6 +168,7 @@ pub(crate) fn open(
         bundle::take_in(&app, menu);
     }
     catalog::refresh(&app).part("reading the menu")?;
+    terminals::load(&app).part("reading the terminals")?;
     app.check_files().part("looking for the database")?;
     Ok(app)
 }
@@ -246,7 +249,7 @@ impl Node {
     pub async fn start_with(config: &Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Self> {
         if !config.http.ip().is_loopback() {
             return Err(config_error(format!(
-                "--http {} is not a loopback address: until there are certificates, nothing else is served",
+                "--http {} is not a loopback address: in the clear nothing else is served; --https is for the shop's network",
                 config.http
             )));
         }
@@ -260,15 +263,20 @@ impl Node {
         let desk = whom.map(|whom| Desk::open(whom, data.path(), clock.clone(), entropy.clone())).transpose();
         let desk = desk.part("opening the node's certificate")?;
         let link_config = link_config(config, &shop, machine.boot, desk.as_ref().map(Desk::link_tls))?;
+        let (https, lan) = lan::listen(config, &shop, desk.as_ref()).await?;
         let (data, app) =
             opened(config, shop, data, (machine.key.clone(), fingerprint), (clock, entropy.clone())).await?;
 
+        if let Some(lan) = lan {
+            app.present.set_lan(lan);
+        }
         let feed = http::Feed::open(app.clone()).await.part("reading the journal")?;
         let server = BoundServer::bind(config.http).await.part("listening")?;
         let http = server.address();
         let ready = app.clone();
         let health = Health { checks: Arc::new(move || checks(&ready)), metrics: metrics.clone() };
-        let router = http::router(app.clone(), auth, health, entropy.clone());
+        let gate = http::Gate::new(auth, &app);
+        let router = |way| http::router((app.clone(), gate.clone()), way, health.clone(), entropy.clone());
 
         let tasks = TaskGroup::new();
         tasks.spawn("metrics", |stop| metrics_upkeep(metrics, stop));
@@ -277,7 +285,7 @@ impl Node {
             let keeper = Keeper::new(desk, app.clone(), link_config.clone());
             tasks.spawn("identity", |stop| keeper.run(stop));
         }
-        let (link, publisher, events) = Link::new(link_config, entropy);
+        let (link, publisher, events) = Link::new(link_config, entropy.clone());
         let sync = SyncTask::new(app.clone(), machine, publisher);
         if let Some(path) = &config.guard {
             let guard = Guard::new(app.clone(), path.clone());
@@ -287,12 +295,13 @@ impl Node {
         }
         tasks.spawn("sync", |stop| sync.run(events, stop));
         tasks.spawn("link", |stop| link.run(stop));
-        tasks.spawn("http", |stop| async move {
-            if let Err(error) = server.serve(router, stop).await {
-                tracing::error!(error = &error as &dyn std::error::Error, "the HTTP server failed");
-            }
+        http::serve(&tasks, "http", server, router(Way::Loopback));
+        let https = https.map(|server| {
+            let address = server.address();
+            http::serve(&tasks, "https", server, router(Way::Network));
+            address
         });
-        if let Err(error) = Endpoints::new(http).write(data.path()) {
+        if let Err(error) = Endpoints::new(http).with_https(https).write(data.path()) {
             // On a full disk a shop reads on, and repeats what it answered; only tools on this machine look for the file.
             tracing::warn!(error = &error as &dyn std::error::Error, "endpoints.json could not be written");
         }
@@ -317,6 +326,9 @@ impl Node {
     pub async fn stop(self) -> StopReport {
         self.app.present.close();
         let report = self.tasks.stop(STOP_TIME_MAX).await;
+        if let Err(error) = terminals::note_seen(&self.app).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "when terminals were seen is not written");
+        }
         self.app.writer.stop().await;
         report
     }

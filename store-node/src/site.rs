@@ -1,6 +1,7 @@
 //! What shop this is: as the command line says, or as the file that was installed on the box.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::Path;
 
 use percolate_common::domain::event::StoreDescribed;
@@ -14,6 +15,7 @@ use percolate_common::wire::topic::client_id;
 use percolate_runtime::broker::{BrokerAddresses, Credentials};
 use percolate_runtime::files::read_secret_text;
 use percolate_runtime::http::caller::HttpsAddress;
+use percolate_runtime::pki::SanName;
 use percolate_runtime::tls::Roots;
 
 use crate::config::Config;
@@ -44,6 +46,10 @@ pub(crate) struct Shop {
     pub(crate) described: StoreDescribed,
     pub(crate) calendar: StoreCalendar,
     pub(crate) brokers: BrokerAddresses,
+    /// Where terminals come in from the shop's network, where the site's file says it.
+    pub(crate) https: Option<SocketAddr>,
+    /// Under which names they come.
+    pub(crate) lan_names: Vec<SanName>,
     /// Frames with the menu that came with the shop, in their order.
     pub(crate) menu: Option<Vec<Vec<u8>>>,
     /// None on a box that no bundle has made.
@@ -121,7 +127,7 @@ fn told(config: &Config) -> Result<Shop> {
     let (described, calendar) = described(&Said { words, name, zone, currency, cutover_hour: config.cutover_hour })?;
     let brokers = config.hub_mqtt.clone().map_or_else(|| BROKER_HERE.parse(), Ok).part("reading --hub-mqtt")?;
     let (store, node) = (StoreId::new(store), NodeId::new(node));
-    Ok(Shop { store, node, described, calendar, brokers, menu: None, chain: None })
+    Ok(Shop { store, node, described, calendar, brokers, https: None, lan_names: Vec::new(), menu: None, chain: None })
 }
 
 /// The shop of the file that was installed.
@@ -152,6 +158,9 @@ fn installed(config: &Config, path: &Path) -> Result<Shop> {
         described,
         calendar,
         brokers,
+        https: file.https.as_deref().map(str::parse).transpose().part("reading the address in the file of --site")?,
+        // The hub has certified only those that it could read.
+        lan_names: site.lan_names.iter().filter_map(|name| name.parse().ok()).collect(),
         menu: menu(path, &file),
         chain: Some(chain(config, &file)?),
     })

@@ -49,6 +49,11 @@ impl Shop {
         self.node.spec.store
     }
 
+    /// One of its tills; they stand in no order.
+    pub(crate) fn till(&mut self, name: &str) -> Result<&mut Till> {
+        self.tills.iter_mut().find(|till| till.is_called(name)).with_context(|| format!("till {name}"))
+    }
+
     /// All that the script has booked for it.
     pub(crate) fn books(&self) -> Ledger {
         let mut books = self.back_office.clone();

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::process::Stdio;
 
 use anyhow::{Context as _, Result, ensure};
+use reqwest::Method;
 use serde_json::{Value, json};
 use system_tests::audit::proven;
 use system_tests::books::{complete, list, number, text};
@@ -18,6 +19,8 @@ use crate::ledger::{Entry, Sums};
 const PAST_DAYS: i64 = 5;
 /// Baskets of each.
 const PAST_BASKETS: i64 = 12;
+/// The till of each shop that is paired with its box.
+const PAIRED: &str = "T2";
 /// Tickets of each till in the last hours.
 const LAST_TICKETS: u32 = 4;
 
@@ -67,6 +70,29 @@ pub(crate) async fn past_sales_are_brought_in(day: &mut Day) -> Result<String> {
         ensure!(created == fresh, "the {attempt} import brought {created} tickets: {report}");
     }
     Ok(format!("{row} rows of shop {WITH_A_PAST}, brought in twice, {} tickets", PAST_DAYS * PAST_BASKETS))
+}
+
+/// Every second till is paired with its box, and sells by a token of its own. One is lost, revoked, and another one takes its
+/// name.
+pub(crate) async fn tills_are_paired(day: &mut Day) -> Result<String> {
+    for shop in &mut day.shops {
+        let client = shop.node.client.clone();
+        shop.till(PAIRED)?.pair(&client).await?;
+    }
+    let shop = day.shop(WATCHED)?;
+    let (client, menu) = (shop.node.client.clone(), shop.menu.clone());
+    let till = shop.till(PAIRED)?;
+    till.sell(&menu).await?;
+    let revoked = client.send(Method::DELETE, &format!("/v1/terminals/{PAIRED}"), &[], Vec::new()).await?;
+    ensure!(revoked.status == 200, "{revoked:?}");
+    till.is_shut_out().await?;
+    till.pair(&client).await?;
+    till.sell(&menu).await?;
+    let listed = list(&client.get("/v1/terminals").await?, "/rows")?;
+    let states =
+        listed.iter().map(|row| Ok((text(row, "/name")?, text(row, "/state")?))).collect::<Result<Vec<_>>>()?;
+    ensure!(states == [(PAIRED.to_owned(), "paired".to_owned())], "{states:?}");
+    Ok(format!("{} tills, one lost and replaced", day.shops.len()))
 }
 
 /// Milk is spilt, and a count finds more and less than the books say.

@@ -52,6 +52,43 @@ impl Till {
         Self { client, clock, shop, terminal, dice, sold, count: 0, books, retries: 0 }
     }
 
+    /// Is paired with its box, and asks by a token of its own from then on. The day's clock may run faster than a code is carried
+    /// to a till: then another one is given out.
+    pub(crate) async fn pair(&mut self, shop: &Client) -> Result<()> {
+        let (mut tries, name) = (0_u32, json!({"name": self.terminal}));
+        let nobody = shop.with_token("");
+        let (name, nobody) = (&name, &nobody);
+        let paired = eventually("a till to be paired", || {
+            tries += 1;
+            let (key, by) =
+                (format!("pair-{}-{tries}", self.dice.next_u64()), format!("{:032x}", self.dice.next_u64()));
+            async move {
+                let given = shop.post("/v1/terminals/pairings", &key, name).await?;
+                let shown = json!({"code": text(&given, "/code")?, "device": "a tablet"});
+                nobody.post("/v1/pairings/redemptions", &by, &shown).await
+            }
+        })
+        .await?;
+        ensure!(text(&paired, "/terminal")? == self.terminal, "{paired}");
+        self.client = shop.with_token(&text(&paired, "/token")?);
+        Ok(())
+    }
+
+    /// Its token lets it in no more: it is asked for everything, and refused.
+    pub(crate) async fn is_shut_out(&self) -> Result<()> {
+        let answers =
+            [self.client.try_get("/v1/catalog").await?, self.client.try_post("/v1/tickets", "lost", &json!({})).await?];
+        for answer in answers {
+            let said = (answer.status, text(&answer.json()?, "/code")?);
+            ensure!(said == (401, "terminal_revoked".to_owned()), "{said:?}");
+        }
+        Ok(())
+    }
+
+    pub(crate) fn is_called(&self, name: &str) -> bool {
+        self.terminal == name
+    }
+
     fn below(&self, end: i64) -> i64 {
         i64::try_from(self.dice.next_u64() >> 1).unwrap_or(0) % end.max(1)
     }

@@ -20,3 +20,4 @@ mod replicas;
 mod rmqtt;
 mod rush;
 mod steps;
+mod terminals;

@@ -5,4 +5,5 @@ pub mod catalog;
 pub mod event;
 pub mod imports;
 pub mod stock;
+pub mod terminals;
 pub mod tickets;

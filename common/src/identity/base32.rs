@@ -23,6 +23,18 @@ pub(super) fn value_typed(digit: char) -> Option<u8> {
     }
 }
 
+/// The digit that is written after the others: `Σ aⁱ⁺¹·cᵢ` in GF(32). With itself as the digit before the first, up to 31 of
+/// them have different factors other than zero: a single wrong digit changes the sum, and so do any two that are swapped.
+pub(super) fn check_digit(digits: &[u8]) -> u8 {
+    digits.iter().rev().fold(0, |sum, digit| times_a(sum ^ digit))
+}
+
+/// Multiplies by `a`, the root of x⁵ + x² + 1, whose powers are all 31 elements other than zero.
+const fn times_a(element: u8) -> u8 {
+    let shifted = element << 1;
+    if shifted & 0b10_0000 == 0 { shifted } else { shifted ^ 0b10_0101 }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{digit, value, value_typed};

@@ -3,7 +3,7 @@
 use core::fmt;
 use core::str::FromStr;
 
-use super::base32::{digit, value_typed};
+use super::base32::{check_digit, digit, value_typed};
 use crate::entropy::Entropy;
 
 /// Digits of chance, 5 bits each: 75 bits cannot be tried through, not even by whoever has recorded a proof.
@@ -62,18 +62,6 @@ impl Code {
         blake3::Hasher::new_derive_key(ID_CONTEXT).update(&self.0).finalize_xof().fill(&mut id);
         id
     }
-
-    /// `Σ aⁱ⁺¹·cᵢ` in GF(32). With itself as the digit before the first, all 16 have different factors other than zero: a
-    /// single wrong digit changes the sum, and so do any two that are swapped.
-    fn check_digit(&self) -> u8 {
-        self.0.iter().rev().fold(0, |sum, digit| times_a(sum ^ digit))
-    }
-}
-
-/// Multiplies by `a`, the root of x⁵ + x² + 1, whose powers are all 31 elements other than zero.
-const fn times_a(element: u8) -> u8 {
-    let shifted = element << 1;
-    if shifted & 0b10_0000 == 0 { shifted } else { shifted ^ 0b10_0101 }
 }
 
 impl FromStr for Code {
@@ -92,13 +80,13 @@ impl FromStr for Code {
         }
         let [digits @ .., check] = values;
         let code = Self(digits);
-        if code.check_digit() == check { Ok(code) } else { Err(CodeError::Checksum) }
+        if check_digit(&code.0) == check { Ok(code) } else { Err(CodeError::Checksum) }
     }
 }
 
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, value) in self.0.iter().chain([&self.check_digit()]).enumerate() {
+        for (at, value) in self.0.iter().chain([&check_digit(&self.0)]).enumerate() {
             if at > 0 && at % GROUP_DIGITS == 0 {
                 f.write_str("-")?;
             }

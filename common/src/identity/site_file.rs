@@ -15,6 +15,9 @@ pub const SITE_FILE: &str = "site.json";
 /// The name of the file with the menu, in the folder of [`SITE_FILE`].
 pub const MENU_FILE: &str = "menu.batches";
 
+/// Where a box that has a name in its shop serves its terminals: at all of its addresses.
+const LAN_HTTPS: &str = "0.0.0.0:8443";
+
 /// Bytes of a description that are read.
 pub const SITE_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
@@ -31,6 +34,9 @@ pub struct SiteFileV1 {
     pub site: SiteV1,
     /// Hash (BLAKE3) of the file with the menu, 64 small hexadecimal digits.
     pub menu: String,
+    /// Where the box serves its terminals in the shop's network, as `HOST:PORT`; nowhere if it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub https: Option<String>,
 }
 
 /// The file with the menu: the catalog's journals as the frames that the hub would send, in their order.
@@ -55,6 +61,7 @@ impl SiteFileV1 {
             chain: bundle.chain.clone(),
             site: bundle.site.clone(),
             menu: hash(&content),
+            https: (!bundle.site.lan_names.is_empty()).then(|| LAN_HTTPS.to_owned()),
         };
         file.check()?;
         Ok((file, content))

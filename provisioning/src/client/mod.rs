@@ -122,6 +122,24 @@ impl Client {
         self.read(path, response).await
     }
 
+    /// Deletes, or ends: the same again changes nothing.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        let response = self.send(Method::DELETE, path, None).await?;
+        self.read(path, response).await.map(|answer| answer.body)
+    }
+
+    /// Gets a file.
+    ///
+    /// # Errors
+    /// [`ClientError`] if there is no answer, or a refusal.
+    pub async fn file(&self, path: &str) -> Result<Vec<u8>, ClientError> {
+        let response = self.send(Method::GET, path, None).await?;
+        self.read_bytes(path, response).await
+    }
+
     /// Posts JSON under an idempotency key, and is given a file, with what its headers say.
     ///
     /// # Errors

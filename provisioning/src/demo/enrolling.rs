@@ -85,6 +85,7 @@ async fn bring_up(
             config: config.clone(),
             data: data.clone(),
             http: ([127, 0, 0, 1], 0).into(),
+            https: None,
             rehearsal: true,
         },
         service: None,

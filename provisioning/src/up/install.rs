@@ -10,6 +10,7 @@ use percolate_runtime::files::{read_text, write_atomic, write_secret};
 
 use super::bundle::{CHAIN_KEY_FILE, Verified, installed};
 use super::error::UpError;
+use super::options::PlaceOptions;
 
 /// The folder of certificates and codes, in the data folder.
 const IDENTITY: &str = "identity";
@@ -19,8 +20,10 @@ const CODE: &str = "code";
 const CURRENT: &str = "current.pem";
 
 /// Writes it; tells whether there was anything to do.
-pub(super) fn install(verified: &Verified, (config, data): (&Path, &Path)) -> Result<bool, UpError> {
+pub(super) fn install(verified: &Verified, place: &PlaceOptions) -> Result<bool, UpError> {
+    let (config, data) = (&place.config, &place.data);
     let (file, menu) = SiteFileV1::of(&verified.bundle)?;
+    let file = SiteFileV1 { https: place.https.map(|address| address.to_string()).or(file.https), ..file };
     let identity = data.join(IDENTITY);
     folder(config, 0o755)?;
     folder(data, 0o700)?;

@@ -25,7 +25,7 @@ use percolate_runtime::system::{clock_from_option, monotonic_now};
 use serde_json::json;
 
 pub use error::UpError;
-use options::{PreflightOptions, UpOptions};
+use options::{PlaceOptions, PreflightOptions, UpOptions};
 pub use service::Start;
 
 use crate::exit::{Exit, Failure};
@@ -104,9 +104,9 @@ pub async fn run(options: &UpOptions, json: bool, screen: &mut Screen) -> Result
 ///
 /// # Errors
 /// [`UpError`] if the bundle is not taken, or cannot be put there.
-pub fn put_on_box(bundle: &Path, (config, data): (&Path, &Path)) -> Result<(), UpError> {
-    let verified = bundle::verify(bundle, config, (None, None))?;
-    install::install(&verified, (config, data)).map(drop)
+pub fn put_on_box(bundle: &Path, place: &PlaceOptions) -> Result<(), UpError> {
+    let verified = bundle::verify(bundle, &place.config, (None, None))?;
+    install::install(&verified, place).map(drop)
 }
 
 /// Brings a shop up as the command does, without a word, with a server that the caller starts. Tells whether head office knows
@@ -155,7 +155,7 @@ async fn bring_up(
     way.end("preflight", StepOutcomeV1::Done, "it can sell");
 
     way.begin("the shop is installed");
-    let is_new = install::install(&verified, (&place.config, &place.data))?;
+    let is_new = install::install(&verified, place)?;
     let outcome = if is_new { StepOutcomeV1::Done } else { StepOutcomeV1::Skipped };
     way.end("files", outcome, &format!("{} and {}", place.config.display(), place.data.display()));
 

@@ -54,6 +54,10 @@ pub struct PlaceOptions {
     /// Where its tills find it; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     pub http: SocketAddr,
+    /// Where the terminals of the shop's network find it; port 0 takes a free one [default: 0.0.0.0:8443 where head office has
+    /// given the box a name in its shop, or else nowhere]
+    #[arg(long, value_name = "ADDR")]
+    pub https: Option<SocketAddr>,
     /// This is no shop's machine: go on where it is too small or too slow, and say so in the acceptance
     #[arg(long)]
     pub rehearsal: bool,

@@ -40,6 +40,9 @@ pub(crate) enum AppError {
     /// Nothing can be sold before a menu has come.
     #[error("no menu has been received yet")]
     NoCatalog,
+    /// So many codes wait for their terminals that no other one is given out.
+    #[error("too many pairings are open")]
+    PairingsFull,
     /// Only the reserve is left on the disk.
     #[error("{free} bytes are left on the disk")]
     DiskReserve {

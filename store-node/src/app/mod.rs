@@ -13,6 +13,8 @@ pub(crate) mod present;
 pub(crate) mod repair;
 pub(crate) mod reports;
 pub(crate) mod take_back;
+pub(crate) mod terminal_list;
+pub(crate) mod terminals;
 pub(crate) mod tickets;
 
 use std::path::PathBuf;
@@ -33,7 +35,8 @@ use crate::store::journal;
 use crate::store::lives::{self, Life};
 pub(crate) use enrolment::Enrolment;
 use error::AppError;
-pub(crate) use present::{FOLLOW_EVERY, FileIdentity, Halted, LinkState, Notice, Present};
+pub(crate) use present::{FOLLOW_EVERY, FileIdentity, Halted, Lan, LinkState, Notice, Present};
+pub(crate) use terminal_list::Terminals;
 
 /// A wall clock this far behind what was already written is not believed, in milliseconds.
 const BEHIND_MS_MAX: i64 = 2_000;
@@ -60,6 +63,7 @@ pub(crate) struct App {
     pub(crate) writer: NodeWriter,
     pub(crate) readers: NodeReaders,
     pub(crate) present: Arc<Present>,
+    pub(crate) terminals: Arc<Terminals>,
     pub(crate) data_dir: Arc<PathBuf>,
     pub(crate) disk_reserve_bytes: u64,
     /// What its heads are signed with.

@@ -1,6 +1,7 @@
 //! What is known while the node runs and is not in its database.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
@@ -74,6 +75,21 @@ impl FileIdentity {
     }
 }
 
+/// Where terminals come in from the shop's network. Who is the box's own chain stands in it whether or not anybody can come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Lan {
+    /// As `https://NAME:PORT`, the first name first; none where nothing is served there.
+    pub(crate) urls: Vec<String>,
+    /// Where it listens; none if it does not.
+    pub(crate) address: Option<SocketAddr>,
+    /// Whether it was told an address that cannot be listened at.
+    pub(crate) is_taken: bool,
+    /// The root's certificate, PEM.
+    pub(crate) root: String,
+    /// The SHA-256 of it, as a person compares it.
+    pub(crate) root_sha256: String,
+}
+
 /// Why the node has stopped sending; it goes on selling.
 #[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
 pub(crate) struct Halted {
@@ -101,6 +117,10 @@ pub(crate) struct Present {
     guard: RwLock<Option<GuardState>>,
     /// Absent on a box that no bundle has made.
     enrolment: RwLock<Option<Enrolment>>,
+    /// Absent on a box that no bundle has made.
+    lan: RwLock<Option<Arc<Lan>>>,
+    /// The last instant of the certificate that terminals are shown, UTC milliseconds; 0 without one.
+    lan_until_ms: AtomicI64,
     /// What the link was last told of a certificate, until it is up.
     trouble: watch::Sender<Option<TlsTrouble>>,
     /// The hub's time when the two clocks last agreed; 0 before.
@@ -126,6 +146,8 @@ impl Default for Present {
             halted: RwLock::default(),
             guard: RwLock::default(),
             enrolment: RwLock::default(),
+            lan: RwLock::default(),
+            lan_until_ms: AtomicI64::new(0),
             trouble: watch::Sender::default(),
             agreed_ms: AtomicI64::new(0),
             link: AtomicU8::new(LinkState::Down as u8),
@@ -222,6 +244,24 @@ impl Present {
     /// Keeps how it stands with the certificate, and gives back how it stood before.
     pub(crate) fn set_enrolment(&self, enrolment: Enrolment) -> Option<Enrolment> {
         self.enrolment.write().unwrap_or_else(PoisonError::into_inner).replace(enrolment)
+    }
+
+    /// Where terminals come in; none on a box that no bundle has made.
+    pub(crate) fn lan(&self) -> Option<Arc<Lan>> {
+        self.lan.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_lan(&self, lan: Lan) {
+        *self.lan.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(lan));
+    }
+
+    /// Until when the certificate holds that terminals are shown; none without one.
+    pub(crate) fn lan_until(&self) -> Option<UtcMillis> {
+        Some(self.lan_until_ms.load(Ordering::Relaxed)).filter(|until| *until != 0).map(UtcMillis::new)
+    }
+
+    pub(crate) fn set_lan_until(&self, until: UtcMillis) {
+        self.lan_until_ms.store(until.get(), Ordering::Relaxed);
     }
 
     /// What the link is told of certificates, and when that changes.

@@ -153,6 +153,7 @@ pub(crate) fn sell(
     let id = TicketId::sold(stamp.at.get(), app.author().number(), &key.text);
     let sold = decided.numbered(id, receipt);
     let answer = book(app, tx, &stamp, catalog, sold, key)?;
+    app.terminals.note(tx, stamp.at)?;
     Ok(Answer { json: json(&answer), replayed: false })
 }
 

@@ -2,6 +2,7 @@
 
 use axum::http::StatusCode;
 use percolate_common::domain::stock::MovementRejection;
+use percolate_common::domain::terminals::PairingRejection;
 use percolate_common::domain::tickets::decide::TicketRejection;
 use percolate_common::domain::tickets::pricing::PricingRejection;
 use percolate_common::wire::WireError;
@@ -93,6 +94,17 @@ fn event(error: &WireError) -> Problem {
     }
 }
 
+/// Why a code pairs nobody.
+pub(super) fn pairing(rejection: PairingRejection) -> Problem {
+    let detail = sentence(&rejection.to_string());
+    match rejection {
+        PairingRejection::Unknown => Problem::new(StatusCode::NOT_FOUND, "pairing_unknown", detail),
+        PairingRejection::TriedTooOften => Problem::new(StatusCode::GONE, "pairing_tried_too_often", detail),
+        PairingRejection::Expired => Problem::new(StatusCode::GONE, "pairing_expired", detail),
+        PairingRejection::Used => Problem::new(StatusCode::CONFLICT, "pairing_used", detail),
+    }
+}
+
 impl From<AppError> for Problem {
     fn from(error: AppError) -> Self {
         match error {
@@ -112,6 +124,11 @@ impl From<AppError> for Problem {
                 "This store has not received a menu yet, and sells nothing until it has. Check the link to the hub.",
             )
             .with_retry_after(CATALOG_RETRY_S),
+            AppError::PairingsFull => Self::new(
+                StatusCode::CONFLICT,
+                "pairings_full",
+                "So many pairing codes were given out within the hour that there is none left. Wait some minutes.",
+            ),
             AppError::FilesGone { .. } => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "storage_gone",

@@ -1,7 +1,10 @@
 //! What happens in the shop, as it happens: server-sent events.
 
 use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
+use axum::Extension;
 use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use percolate_runtime::http::auth::Actor;
@@ -9,8 +12,9 @@ use percolate_runtime::http::problem::Problem;
 use percolate_runtime::sqlite::ReadTx;
 use tokio_stream::wrappers::BroadcastStream;
 use tokio_stream::{Stream, StreamExt as _};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
+use super::gate::UntilRevoked;
 use crate::app::error::AppError;
 use crate::app::reports::{self, Told};
 use crate::app::{App, FOLLOW_EVERY, Notice};
@@ -28,7 +32,25 @@ fn event(notice: Notice) -> Event {
     }
 }
 
-/// Events named `ticket`, `catalog`, `link`, and `missed` for a listener that was too slow.
+/// Events until whoever hears them may hear no more.
+struct Until<S> {
+    events: S,
+    ended: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+}
+
+impl<S: Stream + Unpin> Stream for Until<S> {
+    type Item = S::Item;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<S::Item>> {
+        if self.ended.as_mut().is_some_and(|ended| ended.as_mut().poll(context).is_ready()) {
+            return Poll::Ready(None);
+        }
+        Pin::new(&mut self.events).poll_next(context)
+    }
+}
+
+/// Events named `ticket`, `catalog`, `link`, and `missed` for a listener that was too slow. They end when the terminal that listens
+/// is revoked.
 #[utoipa::path(get, path = "/v1/events", tag = "node", responses(
     (status = 200, description = "Server-sent events", content_type = "text/event-stream", body = String),
     (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json"),
@@ -36,13 +58,15 @@ fn event(notice: Notice) -> Event {
 pub(super) async fn events(
     State(app): State<App>,
     _actor: Actor,
+    until: Option<Extension<UntilRevoked>>,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let notices = BroadcastStream::new(app.present.listen());
     let events = notices.map(|notice| {
         let missed = |_too_slow| Event::default().event("missed").data("{}");
         Ok(notice.map_or_else(missed, event))
     });
-    Sse::new(events).keep_alive(KeepAlive::default())
+    let ended = until.map(|Extension(UntilRevoked(ended))| Box::pin(ended.cancelled_owned()));
+    Sse::new(Until { events, ended }).keep_alive(KeepAlive::default())
 }
 
 /// Tells the screens of each ticket once it is in the journal, whether or not the till that sold it still listens.

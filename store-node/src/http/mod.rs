@@ -3,11 +3,18 @@
 mod direct;
 mod error;
 mod feed;
+mod gate;
 mod open;
+mod pair;
 mod reads;
 mod router;
+mod table;
+mod terminals;
+mod tries;
 mod writes;
 
 pub(crate) use direct::{Direct, DirectRequest};
 pub(crate) use feed::Feed;
-pub(crate) use router::router;
+pub(crate) use gate::Gate;
+pub(crate) use router::{router, serve};
+pub(crate) use table::Way;

@@ -5,7 +5,7 @@ use axum::extract::State;
 use percolate_common::domain::catalog::Catalog;
 use percolate_common::ids::TicketId;
 use percolate_common::journal::{JournalId, StreamKind};
-use percolate_common::time::BusinessDay;
+use percolate_common::time::{BusinessDay, UtcMillis};
 use percolate_runtime::http::auth::Actor;
 use percolate_runtime::http::extract::{PathParams, QueryParams};
 use percolate_runtime::http::problem::Problem;
@@ -70,6 +70,39 @@ pub(super) struct NodeAnswer {
     guard: Option<GuardState>,
     /// The certificate by which head office knows it; null on a box that no bundle has made. It sells on in any case.
     identity: Option<Enrolment>,
+    /// Where terminals of the shop's network are served; null where they are not. It sells on the box in any case.
+    https: Option<HttpsAnswer>,
+}
+
+/// How it stands with the server for the shop's network.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct HttpsAnswer {
+    /// `serves`, `waits_for_certificate`, `expired`, or `address_taken` where it could not listen.
+    #[schema(value_type = String)]
+    state: &'static str,
+    /// Where it listens, as HOST:PORT.
+    address: Option<String>,
+    /// Where terminals are told to come, the first name first.
+    urls: Vec<String>,
+    /// The last instant at which the certificate holds that terminals are shown, UTC milliseconds; null without one.
+    not_after_ms: Option<i64>,
+}
+
+fn https(app: &App) -> Option<HttpsAnswer> {
+    let lan = app.present.lan().filter(|lan| lan.is_taken || lan.address.is_some())?;
+    let until = app.present.lan_until();
+    let state = match until {
+        _ if lan.is_taken => "address_taken",
+        None => "waits_for_certificate",
+        Some(until) if until < app.clock.now() => "expired",
+        Some(_) => "serves",
+    };
+    Some(HttpsAnswer {
+        state,
+        address: lan.address.map(|address| address.to_string()),
+        urls: lan.urls.clone(),
+        not_after_ms: until.map(UtcMillis::get),
+    })
 }
 
 /// A life of the node's database: another one begins where two boxes might otherwise write the same journal.
@@ -198,6 +231,7 @@ pub(super) async fn node(State(app): State<App>, _actor: Actor) -> Result<Json<N
         halted: app.present.halted(),
         guard: app.present.guard(),
         identity: app.present.enrolment(),
+        https: https(&app),
     }))
 }
 

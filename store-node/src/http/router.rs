@@ -6,16 +6,18 @@ use axum::extract::DefaultBodyLimit;
 use axum::routing::get;
 use axum::{Json, Router};
 use percolate_common::entropy::Entropy;
-use percolate_runtime::http::auth::{TokenAuth, require_token};
 use percolate_runtime::http::health::{self, Health};
-use percolate_runtime::http::server::harden;
+use percolate_runtime::http::server::{BoundServer, harden};
+use percolate_runtime::tasks::TaskGroup;
 use utoipa::OpenApi;
 use utoipa::openapi::OpenApi as OpenApiDocument;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{feed, open, reads, writes};
+use super::gate::Gate;
+use super::table::Way;
+use super::{feed, open, pair, reads, terminals, writes};
 use crate::app::App;
 
 /// Largest body of an import, in bytes.
@@ -28,25 +30,36 @@ const TOKEN_SCHEME: &str = "token";
 #[openapi(
     info(
         title = "Percolate store-node",
-        description = "One shop. Send `Authorization: Bearer` with the token of the data folder, and with writes an \
-            `Idempotency-Key`. Every error is a problem document (RFC 9457) with a `code`.",
+        description = "One shop. Send `Authorization: Bearer` with the token that the terminal was given when it was paired, or \
+            on the box itself with the token of the data folder; and with writes an `Idempotency-Key`. Every error is a problem \
+            document (RFC 9457) with a `code`.",
     ),
     paths(open::livez, open::readyz, open::metrics, open::openapi),
     security(("token" = []))
 )]
 struct Description;
 
-/// Everything that the node serves.
-pub(crate) fn router(app: App, auth: TokenAuth, health: Health, entropy: Arc<dyn Entropy>) -> Router {
+/// Everything that the node serves to those who come by one way.
+pub(crate) fn router((app, gate): (App, Gate), way: Way, health: Health, entropy: Arc<dyn Entropy>) -> Router {
     let (api, mut document) = routes();
     let scheme = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
     document.components.get_or_insert_default().add_security_scheme(TOKEN_SCHEME, scheme);
     let document = Arc::new(document);
     let description = Router::new().route("/openapi.json", get(move || async move { Json((*document).clone()) }));
-    harden(require_token(api.with_state(app), auth).merge(description).merge(health::router(health)), entropy)
+    let all = api.with_state(app).merge(description).merge(health::router(health));
+    harden(gate.before(all, way), entropy)
 }
 
-/// What needs somebody who asks, and its description.
+/// Serves until the node stops.
+pub(crate) fn serve(tasks: &TaskGroup, name: &'static str, server: BoundServer, router: Router) {
+    tasks.spawn(name, |stop| async move {
+        if let Err(error) = server.serve(router, stop).await {
+            tracing::error!(error = &error as &dyn std::error::Error, "the {name} server failed");
+        }
+    });
+}
+
+/// What the shop may be asked, and its description.
 pub(super) fn routes() -> (Router<App>, OpenApiDocument) {
     let imports = OpenApiRouter::new()
         .routes(routes!(writes::import_baskets))
@@ -63,6 +76,12 @@ pub(super) fn routes() -> (Router<App>, OpenApiDocument) {
         .routes(routes!(reads::any_business_day))
         .routes(routes!(reads::audit))
         .routes(routes!(feed::events))
+        .routes(routes!(terminals::pair))
+        .routes(routes!(terminals::redeem))
+        .routes(routes!(terminals::terminals))
+        .routes(routes!(terminals::revoke))
+        .routes(routes!(pair::page))
+        .routes(routes!(pair::root))
         .merge(imports)
         .split_for_parts()
 }

@@ -14,7 +14,7 @@ use percolate_common::domain::tickets::tender::{Tender, TenderKind};
 use percolate_common::ids::{ItemId, StockItemId};
 use percolate_common::money::Minor;
 use percolate_common::quantity::Quantity;
-use percolate_runtime::http::auth::Actor;
+use percolate_runtime::http::auth::{Actor, ActorKind};
 use percolate_runtime::http::extract::{IdempotencyKey, JsonBody};
 use percolate_runtime::http::problem::Problem;
 use serde::{Deserialize, Serialize};
@@ -79,7 +79,13 @@ pub(super) enum TenderWord {
     CardExternal,
 }
 
-fn request_key<T>(key: &IdempotencyKey, body: &JsonBody<T>) -> RequestKey {
+/// A till sells under its own name: nobody writes on another's receipts.
+fn not_yours(actor: &Actor) -> Problem {
+    let detail = format!("This terminal was paired as {actor}, and sells under that name only.");
+    Problem::new(StatusCode::FORBIDDEN, "terminal_not_yours", detail)
+}
+
+pub(super) fn request_key<T>(key: &IdempotencyKey, body: &JsonBody<T>) -> RequestKey {
     let half = |hash: &[u8; 32]| {
         let mut half = [0_u8; 16];
         half.copy_from_slice(hash.split_at(16).0);
@@ -147,12 +153,15 @@ fn answered(answer: Answer, fresh: StatusCode) -> Response {
     ))]
 pub(super) async fn sell_ticket(
     State(app): State<App>,
-    _actor: Actor,
+    actor: Actor,
     key: IdempotencyKey,
     body: JsonBody<TicketRequest>,
 ) -> Result<Response, Problem> {
     let key = request_key(&key, &body);
     let (terminal, command) = command(body.value)?;
+    if actor.kind == ActorKind::Terminal && actor.name != terminal.to_string() {
+        return Err(not_yours(&actor));
+    }
     let catalog = app.present.catalog().ok_or(AppError::NoCatalog)?;
     let selling = app.clone();
     let answer = app.writer.run("sell", move |tx| sell(&selling, tx, &catalog, &terminal, &command, &key)).await?;

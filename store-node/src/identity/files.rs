@@ -83,6 +83,11 @@ impl Files {
         self.read(NEW)
     }
 
+    /// The one that terminals are shown.
+    pub(super) fn lan(&self) -> Result<Option<Vec<Vec<u8>>>, FilesError> {
+        self.read(LAN)
+    }
+
     pub(super) fn put_current(&self, certificates: &[Vec<u8>]) -> Result<(), FilesError> {
         self.write(CURRENT, certificates)
     }

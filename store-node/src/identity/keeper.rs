@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use percolate_common::entropy::Entropy;
+use percolate_common::identity::certificate::Certificate;
+use percolate_common::identity::pem::{Label, PemError, encode};
 use percolate_common::time::{Clock, UtcMillis};
 use percolate_runtime::backoff::jittered_delay;
 use percolate_runtime::http::caller::Caller;
 use percolate_runtime::mqtt::{LinkConfig, LinkTls};
 use percolate_runtime::tasks::blocking;
-use percolate_runtime::tls::{OwnIdentity, TlsClock, TlsError, TlsTrouble, client_config};
+use percolate_runtime::tls::{OwnCertificate, OwnIdentity, Roots, TlsClock, TlsError, TlsTrouble, client_config};
 use tokio_util::sync::CancellationToken;
 
 use super::enrol::enrol;
@@ -49,6 +51,10 @@ pub(crate) struct Desk {
     clock: Arc<TlsClock>,
     entropy: Arc<dyn Entropy>,
     own: Arc<OwnIdentity>,
+    /// What terminals are shown.
+    lan: Arc<OwnCertificate>,
+    /// Until when that holds.
+    lan_until: Option<UtcMillis>,
     link_tls: LinkTls,
     hub: Hub,
     held: Option<Held>,
@@ -81,11 +87,55 @@ impl Desk {
         let newer = |new: &Held| held.as_ref().is_none_or(|held| new.leaf.not_before >= held.leaf.not_before);
         let new = new.filter(newer);
         let link_tls = LinkTls::of(tls, own.clone());
-        let desk = Self { member, files, clock, entropy, own, link_tls, hub, held, new, floor };
+        let (lan, lan_until) = (Arc::new(OwnCertificate::none()), None);
+        let mut desk = Self { member, files, clock, entropy, own, lan, lan_until, link_tls, hub, held, new, floor };
         if let Some(held) = &desk.held {
             desk.show(held)?;
         }
+        if let Some(shown) = usable_lan(&desk.member, desk.files.lan()) {
+            desk.show_lan(&shown);
+        }
         Ok(desk)
+    }
+
+    /// What terminals are shown, as soon as there is a certificate for them.
+    pub(crate) fn lan(&self) -> Arc<OwnCertificate> {
+        self.lan.clone()
+    }
+
+    /// Whom the box believes.
+    pub(crate) fn roots(&self) -> &Roots {
+        &self.member.roots
+    }
+
+    /// The root's certificate in DER.
+    pub(crate) fn root(&self) -> &[u8] {
+        &self.member.root
+    }
+
+    /// The root's certificate in PEM.
+    pub(crate) fn root_pem(&self) -> Result<String, PemError> {
+        encode(Label::Certificate, &self.member.root)
+    }
+
+    /// What time certificates are judged by.
+    pub(crate) fn clock(&self) -> Arc<TlsClock> {
+        self.clock.clone()
+    }
+
+    /// Terminals are shown this certificate from the next handshake on. One that is of no use is told of, and the one before
+    /// stays.
+    fn show_lan(&mut self, certificates: &[Vec<u8>]) {
+        let leaf = certificates.first().and_then(|leaf| Certificate::read(leaf).ok());
+        match self.lan.replace(certificates.iter().cloned().map(Into::into).collect(), &self.member.key) {
+            Ok(()) => self.lan_until = leaf.map(|leaf| leaf.not_after),
+            Err(error) => {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "terminals are not shown the certificate: {error}"
+                );
+            }
+        }
     }
 
     /// How the link speaks, as soon as there is a certificate.
@@ -108,6 +158,15 @@ fn usable(member: &Member, read: Result<Option<Vec<Vec<u8>>>, FilesError>) -> Op
     };
     let certificates = read.map_err(|error| told(&error)).ok()??;
     member.own(certificates).map_err(|error| told(&error)).ok()
+}
+
+/// As [`usable`], of the certificate for terminals.
+fn usable_lan(member: &Member, read: Result<Option<Vec<Vec<u8>>>, FilesError>) -> Option<Vec<Vec<u8>>> {
+    let told = |error: &dyn std::error::Error| {
+        tracing::error!(error = %error, "the certificate for terminals is of no use: {error}");
+    };
+    let certificates = read.map_err(|error| told(&error)).ok()??;
+    member.own_lan(certificates).map_err(|error| told(&error)).ok()?
 }
 
 /// Keeps the certificate.
@@ -135,6 +194,7 @@ impl Keeper {
         if keeper.desk.held.is_none() {
             keeper.app.present.set_link(LinkState::NotEnrolled);
         }
+        keeper.shown_lan(None);
         keeper.note();
         keeper.tell(keeper.desk.clock.now());
         keeper
@@ -225,13 +285,14 @@ impl Keeper {
         let files = self.desk.files.clone();
         match asked {
             Ok(Given { held, lan }) => {
-                let certificates = held.certificates.clone();
+                let (certificates, kept) = (held.certificates.clone(), lan.clone());
                 blocking(move || {
-                    lan.map_or(Ok(()), |lan| files.put_lan(&lan))?;
+                    kept.map_or(Ok(()), |lan| files.put_lan(&lan))?;
                     // The code goes last: whoever is stopped before asks again, and is given the same.
                     files.put_current(&certificates).and_then(|()| files.remove_code())
                 })
                 .await??;
+                self.shown_lan(lan.as_deref());
                 self.shown(held)
             }
             Err(failure) if self.known.code_is_spent(failure.refusal(), now) => {
@@ -245,12 +306,13 @@ impl Keeper {
     async fn renew(&mut self) -> Result<(), Failure> {
         let Some(held) = &self.desk.held else { return Ok(()) };
         let Given { held: new, lan } = renew(&self.desk.hub, &self.desk.member, held).await?;
-        let (files, certificates) = (self.desk.files.clone(), new.certificates.clone());
+        let (files, certificates, kept) = (self.desk.files.clone(), new.certificates.clone(), lan.clone());
         blocking(move || {
-            lan.map_or(Ok(()), |lan| files.put_lan(&lan))?;
+            kept.map_or(Ok(()), |lan| files.put_lan(&lan))?;
             files.put_new(&certificates)
         })
         .await??;
+        self.shown_lan(lan.as_deref());
         self.desk.new = Some(new);
         Ok(())
     }
@@ -262,6 +324,16 @@ impl Keeper {
         let files = desk.files.clone();
         blocking(move || files.promote()).await??;
         self.shown(new)
+    }
+
+    /// Terminals are shown another certificate, if there is one. It needs no trial: they would say so.
+    fn shown_lan(&mut self, lan: Option<&[Vec<u8>]>) {
+        if let Some(lan) = lan {
+            self.desk.show_lan(lan);
+        }
+        if let Some(until) = self.desk.lan_until {
+            self.app.present.set_lan_until(until);
+        }
     }
 
     /// Another certificate is in force.

@@ -11,6 +11,7 @@ pub(crate) mod lives;
 pub(crate) mod repair;
 pub(crate) mod sales;
 pub(crate) mod stock;
+pub(crate) mod terminals;
 
 use percolate_runtime::migrate::Migration;
 
@@ -20,6 +21,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration::new(2, "lives", include_str!("../../migrations/0002_lives.sql")),
     Migration::new(3, "returned_movements", include_str!("../../migrations/0003_returned_movements.sql")),
     Migration::new(4, "one_row_a_sale", include_str!("../../migrations/0004_one_row_a_sale.sql")),
+    Migration::new(5, "terminals", include_str!("../../migrations/0005_terminals.sql")),
 ];
 
 /// Rows of any list that has no limit of its own.

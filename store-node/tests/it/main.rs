@@ -31,6 +31,8 @@ mod lives;
 #[cfg(test)]
 mod marks;
 #[cfg(test)]
+mod matrix;
+#[cfg(test)]
 mod menu;
 #[cfg(test)]
 mod openapi;
@@ -40,3 +42,5 @@ mod renewal;
 mod selling;
 #[cfg(test)]
 mod surface;
+#[cfg(test)]
+mod terminals;

@@ -18,7 +18,7 @@ async fn description(till: &Till) -> Description {
 
 /// A real path for a described one.
 fn real(path: &str, ticket: &Value) -> String {
-    path.replace("{id}", ticket["ticket_id"].as_str().unwrap()).replace("{day}", "2026-11-23")
+    path.replace("{id}", ticket["ticket_id"].as_str().unwrap()).replace("{day}", "2026-11-23").replace("{name}", "T1")
 }
 
 /// What every refusal must be, whatever refuses.
@@ -32,7 +32,8 @@ fn check_problem(answer: &Answer) {
     let detail = problem["detail"].as_str().unwrap();
     assert!(detail.contains(' ') && detail.ends_with('.'), "a sentence: {at}");
     assert_eq!(problem["request_id"].as_str().unwrap(), answer.headers["x-request-id"], "{at}");
-    assert_eq!(answer.headers.contains_key("retry-after"), answer.status >= 503, "{at}");
+    let is_passing = answer.status >= 503 || answer.status == 429;
+    assert_eq!(answer.headers.contains_key("retry-after"), is_passing, "{at}");
 }
 
 #[tokio::test]
@@ -51,6 +52,13 @@ async fn what_is_described_is_served_and_by_no_other_method() {
             let openly = Request::new(method, &address).send(till.address).await;
             match described {
                 // A feed has no end; that it is served is tested where it is read.
+                // Open, and asked in the wrong way; or of a box that is of no chain.
+                Some(operation) if operation.open && method == "POST" => {
+                    assert_eq!(openly.refusal(), (400, "idempotency_key_missing".to_owned()), "{method} {address}");
+                }
+                Some(operation) if operation.open && path == "/root.pem" => {
+                    assert_eq!(openly.refusal(), (404, "not_found".to_owned()), "{method} {address}");
+                }
                 Some(operation) if operation.open => assert_eq!(openly.status, 200, "{method} {address}"),
                 Some(operation) => {
                     assert_eq!(openly.refusal(), (401, "unauthorized".to_owned()), "{method} {address}");
@@ -125,7 +133,7 @@ impl Checker {
         for path in ["/v1/node", "/v1/catalog", "/v1/tickets", "/v1/stock", "/v1/business-day", "/v1/audit"] {
             assert_eq!(self.get(path, path).await.status, 200, "{path}");
         }
-        for path in ["/livez", "/metrics", "/readyz", "/openapi.json"] {
+        for path in ["/livez", "/metrics", "/readyz", "/openapi.json", "/pair"] {
             assert_eq!(self.get(path, path).await.status, 200, "{path}");
         }
         for path in ["/v1/tickets?day=2026-11-23&limit=1", "/v1/tickets?after=1"] {
@@ -144,6 +152,7 @@ impl Checker {
             ("/v1/tickets", sale, 201),
             ("/v1/stock/movements", &movement, 201),
             ("/v1/imports/baskets", &import, 200),
+            ("/v1/terminals/pairings", &json!({"name": "T1"}), 201),
         ];
         for (number, (path, body, fresh)) in writes.into_iter().enumerate() {
             let first = self.post(path, &format!("write-{number}"), body).await;
@@ -152,6 +161,30 @@ impl Checker {
         }
         let quote = json!({"lines": [{"item": ESPRESSO, "quantity": 1}]});
         assert_eq!(self.post("/v1/quotes", "no key is needed", &quote).await.status, 200);
+    }
+
+    /// A terminal's whole life.
+    async fn terminals(&mut self) {
+        let pairing =
+            self.post("/v1/terminals/pairings", "another one", &json!({"name": "K1", "kind": "kitchen"})).await;
+        assert_eq!(pairing.refusal(), (400, "idempotency_key_invalid".to_owned()));
+        let pairing =
+            self.post("/v1/terminals/pairings", "another-one", &json!({"name": "K1", "kind": "kitchen"})).await;
+        let body = json!({"code": pairing.ok()["code"], "device": "screen"});
+        let (path, key) = ("/v1/pairings/redemptions", "k".repeat(40));
+        let first = self.post(path, &key, &body).await;
+        let again = self.post(path, &key, &body).await;
+        assert_eq!((first.status, again.status, &first.text), (201, 200, &again.text));
+        assert_eq!(self.post(path, "short", &body).await.refusal(), (422, "pairing_key_short".to_owned()));
+        let unsound = json!({"code": body["code"], "device": "x".repeat(81)});
+        assert_eq!(self.post(path, &key, &unsound).await.refusal(), (422, "device_invalid".to_owned()));
+        let rows = self.get("/v1/terminals", "/v1/terminals").await.ok()["rows"].clone();
+        assert_eq!(rows.as_array().unwrap().len(), 1, "{rows}");
+        for (name, status) in [("K1", 200), ("K2", 404), ("k", 422)] {
+            let path = format!("/v1/terminals/{name}");
+            let answer = self.ask("DELETE", "/v1/terminals/{name}", &path, Request::new("DELETE", &path)).await;
+            assert_eq!(answer.status, status, "{name}");
+        }
     }
 
     async fn refusals(&mut self, sale: &Value) {
@@ -185,6 +218,8 @@ impl Checker {
             ("/v1/stock/movements", json!({"reason": "lost", "lines": []}), 422, "invalid_body"),
             ("/v1/imports/baskets", json!({"source": "", "baskets": []}), 422, "source_invalid"),
             ("/v1/imports/baskets", json!({"source": "a", "baskets": []}), 422, "basket_count"),
+            ("/v1/terminals/pairings", json!({"name": "till one"}), 422, "terminal_name_invalid"),
+            ("/v1/terminals/pairings", json!({"name": "T1", "kind": "bar"}), 422, "invalid_body"),
         ] {
             assert_eq!(self.post(path, "refused", &body).await.refusal(), (status, code.to_owned()), "{path} {body}");
         }
@@ -240,6 +275,7 @@ async fn every_answer_is_as_it_is_described() {
     for ticket in tickets {
         checker.read_all(ticket["ticket_id"].as_str().unwrap()).await;
     }
+    checker.terminals().await;
     checker.refusals(&sale).await;
     checker.malformed(&sale).await;
 
@@ -249,6 +285,8 @@ async fn every_answer_is_as_it_is_described() {
     };
     let mut described: BTreeSet<_> = checker.description.operations().into_iter().flat_map(successes).collect();
     described.remove(&("/v1/events".to_owned(), "GET".to_owned(), 200));
+    // Of a box that is of a chain; tested where that is.
+    described.remove(&("/root.pem".to_owned(), "GET".to_owned(), 200));
     assert_eq!(described, checker.seen, "each described success was seen");
     node.stop().await;
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use percolate_runtime::pki::found;
 use percolate_runtime::system::{OsEntropy, clock_from_option};
+use provisioning::up::options::PlaceOptions;
 use provisioning::up::put_on_box;
 use serde_json::json;
 
@@ -51,7 +52,9 @@ impl Door {
             .await?;
         let mut bundle = tempfile::NamedTempFile::new()?;
         bundle.write_all(&file)?;
-        put_on_box(bundle.path(), (&config, data)).context("the bundle")?;
+        let here = ([127, 0, 0, 1], 0).into();
+        let place = PlaceOptions { config, data: data.to_owned(), http: here, https: None, rehearsal: true };
+        put_on_box(bundle.path(), &place).context("the bundle")?;
         Ok(site)
     }
 }

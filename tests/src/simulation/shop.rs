@@ -90,6 +90,7 @@ impl ShopBox {
             cutover_hour: 4,
             http: ([127, 0, 0, 1], 0).into(),
             hub_mqtt: None,
+            https: None,
             hub_https: Vec::new(),
             hub_password_file: None,
             plain_network: false,

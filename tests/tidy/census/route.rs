@@ -19,7 +19,11 @@ const SERVERS: &[(&str, &str)] =
 
 pub(super) fn rows(tree: &[Source]) -> Vec<Row> {
     let commands = callers(tree, |path| path.starts_with("provisioning/src/"), product_text);
-    let page = callers(tree, |path| path.starts_with("cloud-hub/web/"), |source| source.text.clone());
+    let page = callers(
+        tree,
+        |path| ["cloud-hub/web/", "store-node/web/"].iter().any(|place| path.starts_with(place)),
+        |source| source.text.clone(),
+    );
     let in_day = |path: &str| {
         ["tests/day/", "tests/src/harness/", "tests/src/books.rs", "tests/src/audit.rs"]
             .iter()

@@ -36,6 +36,8 @@ pub struct Actor {
 pub enum ActorKind {
     /// By the token in the data folder.
     LocalToken,
+    /// By the token that a terminal was given when it was paired; its name is the actor's.
+    Terminal,
 }
 
 impl fmt::Display for Actor {
@@ -119,12 +121,20 @@ impl TokenAuth {
         Ok(Self { hash: blake3::hash(token.as_bytes()) })
     }
 
-    fn actor(&self, headers: &HeaderMap) -> Option<Actor> {
-        let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    /// Who shows the token, if they do.
+    #[must_use]
+    pub fn actor(&self, headers: &HeaderMap) -> Option<Actor> {
         // Hashes are compared in constant time: the wait says nothing of the token.
-        let right = scheme.eq_ignore_ascii_case("bearer") && blake3::hash(token.trim().as_bytes()) == self.hash;
+        let right = blake3::hash(bearer(headers)?.as_bytes()) == self.hash;
         right.then(|| Actor { kind: ActorKind::LocalToken, name: "local".to_owned() })
     }
+}
+
+/// The token that a request shows.
+#[must_use]
+pub fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 /// Puts every route of `router` behind the token. Merge the open ones beside it.
@@ -133,17 +143,22 @@ pub fn require_token(router: Router, auth: TokenAuth) -> Router {
 }
 
 async fn check_token(State(auth): State<Arc<TokenAuth>>, mut request: Request, next: Next) -> Response {
-    let Some(actor) = auth.actor(request.headers()) else { return refusal() };
+    let Some(actor) = auth.actor(request.headers()) else { return unauthorized() };
     request.extensions_mut().insert(actor);
     next.run(request).await
 }
 
-fn refusal() -> Response {
-    let problem = Problem::new(
+fn unauthorized() -> Response {
+    unknown_asker(Problem::new(
         StatusCode::UNAUTHORIZED,
         "unauthorized",
         "Send the header Authorization: Bearer with the token from the file \"token\" in the server's data folder.",
-    );
+    ))
+}
+
+/// A refusal of status 401, with the scheme by which somebody may say who they are.
+#[must_use]
+pub fn unknown_asker(problem: Problem) -> Response {
     let mut response = problem.into_response();
     response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     response

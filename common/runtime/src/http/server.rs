@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::connect_info::Connected;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
@@ -18,12 +19,12 @@ use axum::http::header::{
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::serve::{Listener, ListenerExt};
+use axum::serve::{IncomingStream, Listener};
 use metrics::{counter, histogram};
 use percolate_common::entropy::Entropy;
 use rustls::ServerConfig;
 use serde::{Deserialize, Serialize};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument;
@@ -56,6 +57,44 @@ const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id");
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestId(pub String);
 
+/// Where a request comes from; with [`axum::extract::ConnectInfo`] in its extensions. Not there without a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer(pub SocketAddr);
+
+impl Connected<IncomingStream<'_, PlainListener>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, PlainListener>) -> Self {
+        Self(*stream.remote_addr())
+    }
+}
+
+impl Connected<IncomingStream<'_, TlsListener>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, TlsListener>) -> Self {
+        Self(*stream.remote_addr())
+    }
+}
+
+/// Connections as they come.
+#[derive(Debug)]
+struct PlainListener(TcpListener);
+
+impl Listener for PlainListener {
+    type Io = TcpStream;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (TcpStream, SocketAddr) {
+        let (connection, peer) = Listener::accept(&mut self.0).await;
+        // Answers are small: waiting for more of them to fill a packet would be felt at the till.
+        if let Err(error) = connection.set_nodelay(true) {
+            tracing::debug!(error = &error as &dyn Error, "could not set TCP_NODELAY");
+        }
+        (connection, peer)
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+}
+
 /// The server could not listen or serve.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
@@ -83,7 +122,7 @@ pub struct BoundServer {
 /// What comes in: as it is, or after a handshake.
 #[derive(Debug)]
 enum Listening {
-    Plain(TcpListener),
+    Plain(PlainListener),
     Tls(Box<TlsListener>),
 }
 
@@ -94,7 +133,7 @@ impl BoundServer {
     /// [`ServerError::Bind`].
     pub async fn bind(address: SocketAddr) -> Result<Self, ServerError> {
         let (listener, address) = listen(address).await?;
-        Ok(Self { listening: Listening::Plain(listener), address })
+        Ok(Self { listening: Listening::Plain(PlainListener(listener)), address })
     }
 
     /// Listens for HTTPS. Nobody is served, or counted as a request, before the handshake is done.
@@ -123,15 +162,7 @@ impl BoundServer {
     /// [`ServerError::Serve`].
     pub async fn serve(self, router: Router, stop: CancellationToken) -> Result<(), ServerError> {
         match self.listening {
-            Listening::Plain(listener) => {
-                let listener = listener.tap_io(|connection| {
-                    // Answers are small: waiting for more of them to fill a packet would be felt at the till.
-                    if let Err(error) = connection.set_nodelay(true) {
-                        tracing::debug!(error = &error as &dyn Error, "could not set TCP_NODELAY");
-                    }
-                });
-                serve_on(listener, router, stop).await
-            }
+            Listening::Plain(listener) => serve_on(listener, router, stop).await,
             Listening::Tls(listener) => serve_on(*listener, router, stop).await,
         }
     }
@@ -147,8 +178,10 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Server
 async fn serve_on<L>(listener: L, router: Router, stop: CancellationToken) -> Result<(), ServerError>
 where
     L: Listener<Addr: Debug>,
+    Peer: for<'a> Connected<IncomingStream<'a, L>>,
 {
-    let serving = axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
+    let service = router.into_make_service_with_connect_info::<Peer>();
+    let serving = axum::serve(listener, service).with_graceful_shutdown(stop.clone().cancelled_owned());
     let cut = async {
         stop.cancelled().await;
         tokio::time::sleep(GRACE).await;

@@ -5,6 +5,7 @@
 //! `percolate_common::identity`, never here.
 
 mod authority;
+mod fingerprint;
 mod founding;
 mod parts;
 
@@ -18,6 +19,7 @@ use percolate_common::journal::{SigningKey, SigningKeyError};
 pub use authority::{
     Authority, CHAIN_FILE, ChainFile, INTERMEDIATE_FILE, INTERMEDIATE_KEY_FILE, ROOT_FILE, Usage, Wanted,
 };
+pub use fingerprint::fingerprint;
 pub use founding::{BUNDLE_KEY_FILE, Founding, ROOT_KEY_FILE, chain_file, found};
 pub use parts::SanName;
 pub use rustls::pki_types::CertificateDer;

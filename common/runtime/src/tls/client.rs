@@ -173,6 +173,17 @@ pub fn client_config(
     config(Arc::new(OfThisChain { inner, name }), own, clock)
 }
 
+/// How a terminal speaks TLS to the box of its shop: it believes the root, and the name that it dials, as browsers do.
+///
+/// # Errors
+/// [`TlsError::Root`] if there is no root to believe the box by; [`TlsError::Setting`].
+pub fn terminal_config(roots: &Roots, clock: Arc<TlsClock>) -> Result<Arc<ClientConfig>, TlsError> {
+    let verifier = WebPkiServerVerifier::builder_with_provider(roots.0.clone(), provider())
+        .build()
+        .map_err(|error| TlsError::Root(error.into()))?;
+    config(verifier, None, clock)
+}
+
 fn config(
     verifier: Arc<dyn ServerCertVerifier>,
     own: Option<Arc<OwnIdentity>>,

@@ -22,7 +22,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::sign::CertifiedKey;
 
 pub(crate) use client::Changes;
-pub use client::{OwnIdentity, Seen, client_config, dial, greet, unproven_config};
+pub use client::{OwnIdentity, Seen, client_config, dial, greet, terminal_config, unproven_config};
 pub use clock::TlsClock;
 pub use handshakes::{Accepted, HandshakeLimits, Handshakes};
 pub use server::{Admission, Clients, OwnCertificate, Refusal, server_config};

@@ -101,8 +101,8 @@ impl ClientCertVerifier for AllowedClients {
     }
 }
 
-/// The certificate that a server shows. It can be replaced while the server runs.
-pub struct OwnCertificate(RwLock<Arc<CertifiedKey>>);
+/// The certificate that a server shows, once it has one. It can be replaced while the server runs.
+pub struct OwnCertificate(RwLock<Option<Arc<CertifiedKey>>>);
 
 impl fmt::Debug for OwnCertificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -116,7 +116,13 @@ impl OwnCertificate {
     /// # Errors
     /// [`TlsError::Key`], [`TlsError::Setting`] if the two do not go together.
     pub fn new(certificates: Vec<CertificateDer<'static>>, key: &SigningKey) -> Result<Self, TlsError> {
-        Ok(Self(RwLock::new(certified(certificates, key)?)))
+        Ok(Self(RwLock::new(Some(certified(certificates, key)?))))
+    }
+
+    /// None yet: every handshake fails before there is one.
+    #[must_use]
+    pub fn none() -> Self {
+        Self(RwLock::new(None))
     }
 
     /// Shows another certificate from the next handshake on.
@@ -125,14 +131,14 @@ impl OwnCertificate {
     /// As [`OwnCertificate::new`]; the one before stays then.
     pub fn replace(&self, certificates: Vec<CertificateDer<'static>>, key: &SigningKey) -> Result<(), TlsError> {
         let replacement = certified(certificates, key)?;
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = replacement;
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(replacement);
         Ok(())
     }
 }
 
 impl ResolvesServerCert for OwnCertificate {
     fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.0.read().unwrap_or_else(PoisonError::into_inner).clone())
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

@@ -151,6 +151,7 @@ impl Shop {
             readers: NodeReaders(ReadPool::open_inline(&path.into()).unwrap()),
             writer: NodeWriter(Writer::inline("node", database, hook.clone())),
             present: Arc::new(Present::default()),
+            terminals: Arc::default(),
             data_dir: Arc::new(folder.path().to_owned()),
             disk_reserve_bytes: 0,
             entropy: entropy.clone(),

@@ -9,10 +9,13 @@ use percolate_common::identity::serial::Serial;
 use percolate_common::ids::NodeId;
 use percolate_common::journal::PublicKey;
 use percolate_common::time::UtcMillis;
-use percolate_runtime::pki::{Authority, Usage, Wanted, new_key};
+use percolate_runtime::pki::{Authority, SanName, Usage, Wanted, new_key};
 use percolate_runtime::tls::{OwnCertificate, Roots, TlsClock};
 
 use super::node::{NODE, NOON_MS, TestClock};
+
+/// The name of the box in its shop.
+pub(crate) const LAN_NAME: &str = "shop.lan";
 
 pub(crate) const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 
@@ -69,7 +72,10 @@ impl TestChain {
     ) -> Vec<Vec<u8>> {
         let serial = Serial::draw(&self.entropy);
         let (from, until) = (UtcMillis::new(from), UtcMillis::new(until));
-        let wanted = Wanted { principal, public_key, addresses: &[], serial: &serial, from, until, usage };
+        let names = [LAN_NAME.parse().unwrap()];
+        let addresses: &[SanName] =
+            if matches!(principal, Principal::Node(_)) && usage == Usage::Server { &names } else { &[] };
+        let wanted = Wanted { principal, public_key, addresses, serial: &serial, from, until, usage };
         self.issuing.issue(&wanted).unwrap().into_iter().map(|der| der.to_vec()).collect()
     }
 

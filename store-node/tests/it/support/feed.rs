@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, BufReader};
 use tokio::net::{TcpSocket, TcpStream};
 
 use super::http::Request;
@@ -19,9 +19,14 @@ pub(crate) struct Told {
     pub(crate) value: Value,
 }
 
+/// Whatever carries a feed.
+pub(crate) trait Carrier: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Carrier for T {}
+
 /// A listener that has been answered, and reads only when it is asked to.
 pub(crate) struct Listener {
-    lines: BufReader<TcpStream>,
+    lines: BufReader<Box<dyn Carrier>>,
     /// What the answer's head said.
     pub(crate) head: String,
     /// Whether the last chunk has come.
@@ -31,19 +36,20 @@ pub(crate) struct Listener {
 impl Listener {
     /// Listens from now on.
     pub(crate) async fn open(address: SocketAddr, token: &str) -> Self {
-        Self::answered(TcpStream::connect(address).await.unwrap(), token).await
+        Self::answered(address, Box::new(TcpStream::connect(address).await.unwrap()), token).await
     }
 
     /// As [`Listener::open`], with hardly any room for what it does not read at once.
     pub(crate) async fn open_slow(address: SocketAddr, token: &str) -> Self {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(SLOW_BUFFER_BYTES).unwrap();
-        Self::answered(socket.connect(address).await.unwrap(), token).await
+        Self::answered(address, Box::new(socket.connect(address).await.unwrap()), token).await
     }
 
-    async fn answered(mut stream: TcpStream, token: &str) -> Self {
+    /// Listens over a connection that was made for it.
+    pub(crate) async fn answered(address: SocketAddr, mut stream: Box<dyn Carrier>, token: &str) -> Self {
         let request = Request::new("GET", "/v1/events").header("authorization", &format!("Bearer {token}"));
-        request.send_on(&mut stream).await;
+        request.send_to(address, &mut stream).await;
         let mut listener = Self { lines: BufReader::new(stream), head: String::new(), ended_well: false };
         // The head is sent once the listener is subscribed: from here on it misses nothing.
         loop {
@@ -72,7 +78,11 @@ impl Listener {
         loop {
             // The sizes of chunks stand on lines of their own, and look like no line of an event.
             let line = self.line().await?;
-            self.ended_well |= line == "0";
+            if line == "0" {
+                // The last one: the connection itself may stay for another request.
+                self.ended_well = true;
+                return None;
+            }
             if let Some(event) = line.strip_prefix("event: ") {
                 event.clone_into(&mut name);
             } else if let Some(data) = line.strip_prefix("data: ") {

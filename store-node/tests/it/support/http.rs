@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::in_time;
@@ -89,9 +89,34 @@ impl Request {
 
     /// Sends it on a connection that stays open, and reads nothing yet.
     pub(crate) async fn send_on(&self, stream: &mut TcpStream) {
-        let head = self.head(stream.peer_addr().unwrap(), "keep-alive");
+        let address = stream.peer_addr().unwrap();
+        self.send_to(address, stream).await;
+    }
+
+    /// As [`Request::send_on`], whatever carries it there.
+    pub(crate) async fn send_to(&self, address: SocketAddr, stream: &mut (impl AsyncWrite + Unpin)) {
+        let head = self.head(address, "keep-alive");
         stream.write_all(head.as_bytes()).await.unwrap();
         stream.write_all(&self.body).await.unwrap();
+        stream.flush().await.unwrap();
+    }
+
+    /// Sends it over a connection that was made for it, and waits for the answer.
+    pub(crate) async fn send_over(
+        &self,
+        address: SocketAddr,
+        mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    ) -> Answer {
+        let what = format!("{} {}", self.method, self.path);
+        stream.write_all(self.head(address, "close").as_bytes()).await.unwrap();
+        let _sent = in_time(&what, async {
+            stream.write_all(&self.body).await?;
+            stream.flush().await
+        })
+        .await;
+        let mut bytes = Vec::new();
+        let ended = in_time(&what, stream.read_to_end(&mut bytes)).await;
+        parse(&bytes).unwrap_or_else(|| panic!("no answer to {what}: {ended:?}"))
     }
 
     /// Sends it, and does not wait for the answer.

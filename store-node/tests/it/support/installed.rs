@@ -15,7 +15,8 @@ use percolate_runtime::files::{write_atomic, write_secret};
 use percolate_runtime::tls::Refusal;
 use serde_json::Value;
 
-use super::chain::{TestChain, day};
+use super::chain::{LAN_NAME, TestChain, day};
+use super::device::Device;
 use super::door::Door;
 use super::eventually;
 use super::hub::TestHub;
@@ -141,6 +142,31 @@ impl Shop {
     /// A box that is installed, and not started.
     pub(crate) async fn prepare() -> Self {
         Self::of_hub(day(-1), day(900)).await
+    }
+
+    /// A box that serves terminals in its shop, is enrolled and in session.
+    pub(crate) async fn serving() -> Self {
+        let mut shop = Self::prepare_serving().await;
+        shop.node.open().await;
+        shop.hub.greet().await;
+        stands(&shop.node, "enrolled", None).await;
+        shop
+    }
+
+    /// As [`Shop::serving`], before its start.
+    pub(crate) async fn prepare_serving() -> Self {
+        let mut shop = Self::prepare().await;
+        let (office, door) = (shop.office.address, shop.door.address);
+        let mut bundle = bundle(&shop.chain, &format!("https://{office}"), &door.to_string());
+        bundle.site.lan_names = vec![LAN_NAME.to_owned()];
+        install(&mut shop.node, &bundle);
+        shop.node.config.https = Some("127.0.0.1:0".parse().unwrap());
+        shop
+    }
+
+    /// A device in the shop, which shows this token.
+    pub(crate) fn device(&self, token: &str) -> Device {
+        Device::of(&self.chain, &self.node, token)
     }
 
     /// As [`Shop::prepare`], with a hub whose certificates hold from one day to another.

@@ -3,6 +3,7 @@
 //! a deadline.
 
 pub(crate) mod chain;
+pub(crate) mod device;
 pub(crate) mod disk;
 pub(crate) mod door;
 pub(crate) mod feed;

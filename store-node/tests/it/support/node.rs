@@ -175,6 +175,7 @@ pub(crate) fn config(data: &Path, hub_mqtt: &str) -> Config {
         cutover_hour: 4,
         http: "127.0.0.1:0".parse().unwrap(),
         hub_mqtt: Some(hub_mqtt.parse().unwrap()),
+        https: None,
         hub_https: Vec::new(),
         hub_password_file: None,
         plain_network: false,

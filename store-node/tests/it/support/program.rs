@@ -22,6 +22,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration::new(2, "lives", include_str!("../../../migrations/0002_lives.sql")),
     Migration::new(3, "returned_movements", include_str!("../../../migrations/0003_returned_movements.sql")),
     Migration::new(4, "one_row_a_sale", include_str!("../../../migrations/0004_one_row_a_sale.sql")),
+    Migration::new(5, "terminals", include_str!("../../../migrations/0005_terminals.sql")),
 ];
 
 /// The schema of the program before it.
@@ -33,7 +34,8 @@ const NEWER_MIGRATIONS: &[Migration] = &[
     MIGRATIONS[1],
     MIGRATIONS[2],
     MIGRATIONS[3],
-    Migration::new(5, "later", "CREATE TABLE later (number INTEGER NOT NULL) STRICT"),
+    MIGRATIONS[4],
+    Migration::new(6, "later", "CREATE TABLE later (number INTEGER NOT NULL) STRICT"),
 ];
 
 /// Opens a node's database as a later program does, and leaves it so.
