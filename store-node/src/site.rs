@@ -6,7 +6,7 @@ use std::path::Path;
 use percolate_common::domain::event::StoreDescribed;
 use percolate_common::identity::names::{ChainId, Principal};
 use percolate_common::identity::pem::{Label, decode};
-use percolate_common::identity::site_file::{MENU_FILE, SITE_FILE_BYTES_MAX, SiteFileV1};
+use percolate_common::identity::site_file::{MENU_FILE, SITE_FILE_BYTES_MAX, SiteFileV1, plan_of};
 use percolate_common::ids::{NodeId, StoreId};
 use percolate_common::journal::SigningKey;
 use percolate_common::time::{StoreCalendar, UtcMillis};
@@ -46,6 +46,8 @@ pub(crate) struct Shop {
     pub(crate) brokers: BrokerAddresses,
     /// Frames with the menu that came with the shop, in their order.
     pub(crate) menu: Option<Vec<Vec<u8>>>,
+    /// The hash of the file that says all this, where there is one.
+    pub(crate) plan: Option<String>,
     /// None on a box that no bundle has made.
     chain: Option<Chain>,
 }
@@ -121,7 +123,7 @@ fn told(config: &Config) -> Result<Shop> {
     let (described, calendar) = described(&Said { words, name, zone, currency, cutover_hour: config.cutover_hour })?;
     let brokers = config.hub_mqtt.clone().map_or_else(|| BROKER_HERE.parse(), Ok).part("reading --hub-mqtt")?;
     let (store, node) = (StoreId::new(store), NodeId::new(node));
-    Ok(Shop { store, node, described, calendar, brokers, menu: None, chain: None })
+    Ok(Shop { store, node, described, calendar, brokers, menu: None, plan: None, chain: None })
 }
 
 /// The shop of the file that was installed.
@@ -153,6 +155,7 @@ fn installed(config: &Config, path: &Path) -> Result<Shop> {
         calendar,
         brokers,
         menu: menu(path, &file),
+        plan: Some(plan_of(text.as_bytes())),
         chain: Some(chain(config, &file)?),
     })
 }

@@ -5,9 +5,11 @@ mod feed;
 pub mod head_office;
 mod http;
 pub mod large;
+pub mod netns;
 mod process;
 mod proxy;
 mod relay;
+pub mod tech;
 mod terminal;
 
 pub use balancer::Balancer;
