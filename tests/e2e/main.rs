@@ -15,6 +15,7 @@ mod mosquitto;
 mod moving;
 mod new_shop;
 mod past_sales;
+mod printing;
 mod prove;
 mod put_back;
 mod refusals;

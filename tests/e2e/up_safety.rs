@@ -130,7 +130,12 @@ async fn what_is_damaged_or_too_open_on_a_box_is_mended_or_named() -> Result<()>
     ensure!(shop.up(&bundle, &[])?.exit == 0, "it is up");
     let (config, data) = (shop.folder.join("etc"), shop.folder.join("data"));
     let modes = || -> Result<[u32; 4]> {
-        Ok([mode(&data)?, mode(&data.join("node.db"))?, mode(&data.join("node-key.pem"))?, mode(&config.join("site.json"))?])
+        Ok([
+            mode(&data)?,
+            mode(&data.join("node.db"))?,
+            mode(&data.join("node-key.pem"))?,
+            mode(&config.join("site.json"))?,
+        ])
     };
     ensure!(modes()? == [0o700, 0o600, 0o600, 0o600], "{:?}", modes()?);
 
@@ -176,7 +181,8 @@ async fn a_clock_that_was_never_set_or_is_far_ahead_keeps_a_shop_from_selling() 
     let shop = NewBox::new(scratch.path(), "box");
     let now = SystemClock.now().get();
     let at = |ms: i64| format!("{ms},{now},1");
-    for (ms, code) in [(0, "clock_before_bundle"), (now - 2 * DAY_MS, "clock_before_bundle"), (now + 400 * DAY_MS, "clock_far_ahead")]
+    for (ms, code) in
+        [(0, "clock_before_bundle"), (now - 2 * DAY_MS, "clock_before_bundle"), (now + 400 * DAY_MS, "clock_far_ahead")]
     {
         let refused = shop.up(&bundle, &["--simulated-clock", &at(ms)])?;
         ensure!(refused.exit == 7 && refused.says("code") == "preflight_failed", "{refused:?}");

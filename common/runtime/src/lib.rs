@@ -19,8 +19,8 @@
 pub mod system;
 
 pub mod files;
-pub mod leftovers;
 pub mod follower;
+pub mod leftovers;
 
 pub mod backoff;
 pub mod tasks;

@@ -69,7 +69,8 @@ pub(super) fn firewall() -> Check {
 }
 
 pub(super) fn encryption(ground: &Ground) -> Check {
-    const FIX: &str = "Put the data folder on an encrypted disk: who takes this one can read the shop's sales and keys.";
+    const FIX: &str =
+        "Put the data folder on an encrypted disk: who takes this one can read the shop's sales and keys.";
     let there = ground.place.data.ancestors().find(|path| path.is_dir()).unwrap_or(std::path::Path::new("/"));
     let text = |said: std::process::Output| String::from_utf8_lossy(&said.stdout).trim().to_owned();
     let source = asked("findmnt", &["-n", "-o", "SOURCE", "-T", &there.to_string_lossy()]).map(text);
@@ -87,7 +88,8 @@ pub(super) fn encryption(ground: &Ground) -> Check {
 }
 
 pub(super) fn ups() -> Check {
-    const FIX: &str = "Put the machine behind a battery. Without one nothing is lost at a power cut, but the shop stands still.";
+    const FIX: &str =
+        "Put the machine behind a battery. Without one nothing is lost at a power cut, but the shop stands still.";
     let supplies = fs::read_dir("/sys/class/power_supply").into_iter().flatten().flatten();
     let mut kinds = supplies.filter_map(|supply| fs::read_to_string(supply.path().join("type")).ok());
     if kinds.any(|kind| matches!(kind.trim(), "Battery" | "UPS")) {

@@ -70,7 +70,8 @@ pub(super) fn clock_rtc(ground: &Ground) -> Check {
 }
 
 fn rtc(told_ms: Option<i64>, now_ms: i64) -> Check {
-    const FIX: &str = "Replace the machine's battery. Without it the clock is wrong after each power cut until there is a line.";
+    const FIX: &str =
+        "Replace the machine's battery. Without it the clock is wrong after each power cut until there is a line.";
     match told_ms {
         None => Check::warn(Code::ClockRtc, "The machine has no clock that goes on without power.", FIX),
         Some(told) if (told - now_ms).abs() > RTC_APART_MS_MAX => {
@@ -127,7 +128,8 @@ mod tests {
     #[test]
     fn a_battery_that_is_empty_or_not_there_is_told() {
         let now = 1_796_000_000_000;
-        let outcomes = [None, Some(0), Some(now - RTC_APART_MS_MAX - 1), Some(now + 60_000)].map(|told| rtc(told, now).outcome);
+        let outcomes =
+            [None, Some(0), Some(now - RTC_APART_MS_MAX - 1), Some(now + 60_000)].map(|told| rtc(told, now).outcome);
         let [warn, pass] = [CheckOutcomeV1::Warn, CheckOutcomeV1::Pass];
         assert_eq!(outcomes, [warn, warn, warn, pass]);
     }

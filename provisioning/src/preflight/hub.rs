@@ -55,7 +55,8 @@ fn name_in(place: &str) -> Option<&str> {
 }
 
 async fn names(bundle: &BundleV1) -> Check {
-    const FIX: &str = "Look at the router's name service: the machine asks who stands in /etc/resolv.conf. The shop sells meanwhile.";
+    const FIX: &str =
+        "Look at the router's name service: the machine asks who stands in /etc/resolv.conf. The shop sells meanwhile.";
     let places = bundle.chain.https.iter().filter_map(|url| url.strip_prefix("https://"));
     let places = places.map(|place| place.trim_end_matches('/')).chain(bundle.chain.mqtt.iter().map(String::as_str));
     let mut names: Vec<String> = places.filter_map(name_in).map(str::to_owned).collect();
@@ -177,7 +178,8 @@ async fn way_out() -> Option<u64> {
 
 /// What comes through of that which is sent.
 fn line(reached: &Reached, long: Option<&Option<Duration>>, way_out: Option<u64>) -> (Check, Check) {
-    const SMALL: &str = "Set the router's MTU, or its MSS clamping, to what the line carries. The shop sells meanwhile.";
+    const SMALL: &str =
+        "Set the router's MTU, or its MSS clamping, to what the line carries. The shop sells meanwhile.";
     const SLOW: &str = "Ask who runs the line. The shop sells meanwhile, and what it sold arrives late.";
     let lost = || {
         let said = "Small packets come through, and large ones do not.";
@@ -193,7 +195,11 @@ fn line(reached: &Reached, long: Option<&Option<Duration>>, way_out: Option<u64>
                 None => Check::pass(Code::Mtu, "Large packets come through."),
             };
             let said = format!("The line carries {kbits} kbit/s or more; {KBITS_FINE} are enough.");
-            let outcome = if kbits >= KBITS_FINE { Check::pass(Code::Bandwidth, said) } else { Check::warn(Code::Bandwidth, said, SLOW) };
+            let outcome = if kbits >= KBITS_FINE {
+                Check::pass(Code::Bandwidth, said)
+            } else {
+                Check::warn(Code::Bandwidth, said, SLOW)
+            };
             (carried, outcome)
         }
         (_, Some(None)) => (lost(), unknown),

@@ -48,7 +48,8 @@ fn addresses() -> Option<Vec<Address>> {
 fn read(json: &[u8]) -> Option<Vec<Address>> {
     let interfaces: Vec<Interface> = serde_json::from_slice(json).ok()?;
     let of = |interface: Interface| {
-        let is_asked = interface.flags.iter().all(|flag| !matches!(flag.as_str(), "LOOPBACK" | "NOARP" | "POINTOPOINT"));
+        let is_asked =
+            interface.flags.iter().all(|flag| !matches!(flag.as_str(), "LOOPBACK" | "NOARP" | "POINTOPOINT"));
         let name = interface.ifname;
         let global = interface.addr_info.into_iter().filter(|info| info.scope == "global");
         global.filter_map(move |Info { local, dynamic, .. }| {

@@ -59,7 +59,10 @@ fn judged(named: &SoftwareV1, found: Option<[u8; 32]>) -> Check {
 pub(super) fn certificate(ground: &Ground) -> Check {
     let path = ground.place.data.join("identity/current.pem");
     let Ok(text) = std::fs::read_to_string(path) else {
-        return Check::pass(Code::Certificate, "The box has no certificate yet: it comes with the line to head office.");
+        return Check::pass(
+            Code::Certificate,
+            "The box has no certificate yet: it comes with the line to head office.",
+        );
     };
     let read = decode(Label::Certificate, &text).ok();
     let first = read.and_then(|documents| Certificate::read(documents.first()?).ok());
@@ -67,7 +70,8 @@ pub(super) fn certificate(ground: &Ground) -> Check {
 }
 
 fn held(until: Option<UtcMillis>, now: UtcMillis) -> Check {
-    const FIX: &str = "The box renews it by itself when there is a line. Look whether head office answers. The shop sells meanwhile.";
+    const FIX: &str =
+        "The box renews it by itself when there is a line. Look whether head office answers. The shop sells meanwhile.";
     match until {
         None => {
             let fix = "Ask head office for a new bundle.";
@@ -91,7 +95,8 @@ mod tests {
 
     #[test]
     fn another_program_of_the_same_version_is_not_taken() {
-        let named = |version: &str| SoftwareV1 { target: target(), version: version.to_owned(), blake3: [7; 32].into() };
+        let named =
+            |version: &str| SoftwareV1 { target: target(), version: version.to_owned(), blake3: [7; 32].into() };
         let own = env!("CARGO_PKG_VERSION");
         let outcomes = [
             judged(&named(own), Some([7; 32])),

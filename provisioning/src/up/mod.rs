@@ -104,7 +104,7 @@ pub async fn run(options: &UpOptions, json: bool, screen: &mut Screen) -> Result
     let way = Way { screen, json, steps: Vec::new(), said: Vec::new(), began };
     let up = match bring_up(options, clock, way).await {
         Ok(up) => up,
-        Err(error) => return refuse(error, json, screen),
+        Err(error) => return refuse(of_the_disk(error, &options.place.data), json, screen),
     };
     let took = up.sold_at.saturating_sub(began);
     report(&up, took, json, screen).map_err(|error| Failure::new(Exit::Failed, error))?;
@@ -190,7 +190,16 @@ async fn bring_up(options: &UpOptions, clock: Arc<dyn Clock>, mut way: Way<'_>) 
     let accepted = acceptance::sign((&verified.bundle, &place.data), said, enrolled, clock).await?;
     let outcome = if accepted { StepOutcomeV1::Done } else { StepOutcomeV1::Waiting };
     way.end("acceptance", outcome, if accepted { "head office has it" } else { "kept on the box" });
-    Ok(Up { bundle: verified.bundle, receipt, identity, link, accepted, steps: way.steps.into_iter().zip(way.said).collect(), checks, sold_at })
+    Ok(Up {
+        bundle: verified.bundle,
+        receipt,
+        identity,
+        link,
+        accepted,
+        steps: way.steps.into_iter().zip(way.said).collect(),
+        checks,
+        sold_at,
+    })
 }
 
 /// The packet filter, as far as it is wanted.
@@ -226,7 +235,8 @@ async fn paper(
     }
     let Printed { now, before, silent } = print::print((bundle, &place.data), receipt, now).await?;
     if !silent.is_empty() {
-        let said = format!("WARN: no page from {}. The shop sells; run this again when it is mended", silent.join("; "));
+        let said =
+            format!("WARN: no page from {}. The shop sells; run this again when it is mended", silent.join("; "));
         return Ok((StepOutcomeV1::Waiting, said));
     }
     Ok(match (now.as_slice(), before.as_slice()) {
@@ -234,6 +244,15 @@ async fn paper(
         ([], before) => (StepOutcomeV1::Skipped, format!("printed before by {}", before.join(", "))),
         (now, _) => (StepOutcomeV1::Done, format!("printed by {}: look at it", now.join(", "))),
     })
+}
+
+/// What goes wrong on a full disk goes wrong because of it, whatever it is.
+fn of_the_disk(error: UpError, data: &Path) -> UpError {
+    let may_be_so = matches!(error.exit(), Exit::NotInstalled | Exit::ServerFailed);
+    match service::room(data) {
+        Err(full) if may_be_so && !matches!(error, UpError::Running { .. }) => full,
+        Ok(()) | Err(_) => error,
+    }
 }
 
 /// Two techs at one box would undo each other's work.
@@ -246,7 +265,11 @@ fn lock(folder: &Path) -> Result<DataDir, UpError> {
 }
 
 fn line_in_words(link: &str) -> &'static str {
-    if link == trial::LINKED { "linked: what is sold goes to head office" } else { "no line yet: what is sold is kept, and goes later" }
+    if link == trial::LINKED {
+        "linked: what is sold goes to head office"
+    } else {
+        "no line yet: what is sold is kept, and goes later"
+    }
 }
 
 /// What head office has said, if it has refused. That it was not reached, or somebody else answered, is no refusal.
@@ -268,8 +291,9 @@ fn in_words(identity: &Identity) -> String {
 fn report(up: &Up, took: Duration, json: bool, screen: &mut Screen) -> std::io::Result<()> {
     let site = &up.bundle.site;
     if json {
-        let steps =
-            up.steps.iter().map(|(step, said)| json!({ "step": step.name, "ms": step.ms, "outcome": mark(step.outcome), "sentence": said }));
+        let steps = up.steps.iter().map(
+            |(step, said)| json!({ "step": step.name, "ms": step.ms, "outcome": mark(step.outcome), "sentence": said }),
+        );
         let (steps, checks) =
             (steps.collect::<Vec<_>>(), up.checks.iter().map(preflight::Check::object).collect::<Vec<_>>());
         let outcome = if refusal(&up.identity).is_some() { "ready_not_enrolled" } else { "ready" };

@@ -38,7 +38,12 @@ impl Page<'_> {
         lines("This printer works.", LINE_CHARS, &mut page);
         page.push(b'\n');
         page.extend_from_slice(TO_THE_LEFT);
-        for (name, text) in [("Printer", self.printer), ("Practice ticket", self.receipt), ("Printed", self.local_time), ("Zone", self.zone)] {
+        for (name, text) in [
+            ("Printer", self.printer),
+            ("Practice ticket", self.receipt),
+            ("Printed", self.local_time),
+            ("Zone", self.zone),
+        ] {
             lines(&format!("{name}: {text}"), LINE_CHARS, &mut page);
         }
         page.extend_from_slice(END);
@@ -91,7 +96,8 @@ mod tests {
 
     #[test]
     fn the_page_is_as_it_was_agreed_with_the_printer() {
-        let expected = b"\x1b@\x1bR\x00\x1bt\x00\x1ba\x01\x1d!\x11Cafe Harbour\n\x1d!\x00This printer works.\n\n\x1ba\x00\
+        let expected =
+            b"\x1b@\x1bR\x00\x1bt\x00\x1ba\x01\x1d!\x11Cafe Harbour\n\x1d!\x00This printer works.\n\n\x1ba\x00\
             Printer: Bar\nPractice ticket: T1-TRN-1\nPrinted: 2026-11-29 12:42:00\nZone: America/New_York\n\
             \x1bd\x04\x1dVB\x00";
         assert_eq!(page("Caf\u{e9} Harbour"), expected);

@@ -49,7 +49,8 @@ pub(super) async fn print(
     let line = |printer: &PrinterV1| format!("{} {}", printer.address, printer.name.replace('\n', " "));
     let (before, wanted): (Vec<_>, Vec<_>) =
         takes_pages(&site.printers).partition(|printer| had.contains(&line(printer).as_str()));
-    let mut printed = Printed { before: before.iter().map(|printer| printer.name.clone()).collect(), ..Printed::default() };
+    let mut printed =
+        Printed { before: before.iter().map(|printer| printer.name.clone()).collect(), ..Printed::default() };
     let calendar = StoreCalendar::new(&site.zone, site.cutover_hour).ok();
     let local_time = calendar.map_or_else(|| now.to_string(), |calendar| calendar.local_text(now));
     let pages: Vec<_> = wanted

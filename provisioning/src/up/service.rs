@@ -281,7 +281,8 @@ mod tests {
         assert_eq!(analyzed(&["verify", "--man=no"], FILTER_UNIT_NAME, &filter).unwrap().1, "");
         let wrong = text.replace("UMask", "UMusk");
         assert_ne!(analyzed(&["verify", "--man=no"], UNIT_NAME, &wrong).unwrap().1, "");
-        let open: String = text.lines().filter(|line| !line.starts_with("SystemCall")).fold(String::new(), |a, b| a + b + "\n");
+        let open: String =
+            text.lines().filter(|line| !line.starts_with("SystemCall")).fold(String::new(), |a, b| a + b + "\n");
         let open = open.replace("User=percolate", "User=root").replace("CapabilityBoundingSet=", "");
         assert!(!analyzed(&words, UNIT_NAME, &open).unwrap().0);
     }

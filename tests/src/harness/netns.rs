@@ -45,6 +45,7 @@ impl Lab {
             skipped(test, &format!("there is no {name} (apt-get install {package})"));
             return None;
         }
+        sweep();
         let prefix = format!("pc{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let mut lab = Self { prefix, machines: Vec::new() };
         if let Err(error) = lab.machine("probe") {
@@ -169,7 +170,8 @@ impl Lab {
             Scan::Packets => &["-sS"],
             Scan::Sockets => &["-sT", "--unprivileged"],
         };
-        let fixed = ["nmap", "-Pn", "-n", "-T4", "--max-retries", "2", "--min-rate", "2000", "-oG", "-", "-p", ports, address];
+        let fixed =
+            ["nmap", "-Pn", "-n", "-T4", "--max-retries", "1", "--min-rate", "20000", "-oG", "-", "-p", ports, address];
         let said = self.run(name, &[&fixed[..], six, kind].concat())?;
         ensure!(said.contains("# Nmap done"), "{said}");
         let mut open = Vec::new();
@@ -197,16 +199,31 @@ pub enum Scan {
 impl Drop for Lab {
     fn drop(&mut self) {
         for namespace in &self.machines {
-            // What was started there ends there.
-            let pids = run("ip", &["netns", "pids", namespace]).unwrap_or_default();
-            for pid in pids.split_whitespace().filter_map(|pid| pid.parse().ok().and_then(Pid::from_raw)) {
-                kill_process(pid, Signal::KILL).unwrap_or_default();
-            }
-            run("ip", &["netns", "del", namespace]).unwrap_or_default();
-            fs::remove_dir_all(Path::new(SETTINGS).join(namespace)).unwrap_or_default();
+            remove(namespace);
         }
         // Only if nobody else has something in it.
         fs::remove_dir(SETTINGS).unwrap_or_default();
+    }
+}
+
+/// Takes a machine away. What was started there ends there.
+fn remove(namespace: &str) {
+    let pids = run("ip", &["netns", "pids", namespace]).unwrap_or_default();
+    for pid in pids.split_whitespace().filter_map(|pid| pid.parse().ok().and_then(Pid::from_raw)) {
+        kill_process(pid, Signal::KILL).unwrap_or_default();
+    }
+    run("ip", &["netns", "del", namespace]).unwrap_or_default();
+    fs::remove_dir_all(Path::new(SETTINGS).join(namespace)).unwrap_or_default();
+}
+
+/// Takes away what tests have left that were killed, by the numbers of their processes.
+fn sweep() {
+    for entry in fs::read_dir(NAMESPACES).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let author = name.strip_prefix("pc").and_then(|rest| rest.split_once('-')?.0.parse::<u32>().ok());
+        if author.is_some_and(|pid| !Path::new("/proc").join(pid.to_string()).exists()) {
+            remove(&name);
+        }
     }
 }
 
@@ -241,19 +258,15 @@ impl SmallDisk {
         run("mount", &["-o", &size, &self.0.to_string_lossy()]).map(drop)
     }
 
-    /// Writes until nothing more fits; tells where it lies.
+    /// Makes it as small as what is on it: from now on nothing more fits.
     ///
     /// # Errors
-    /// If it cannot be filled.
-    pub fn fill(&self) -> Result<PathBuf> {
-        use std::io::Write as _;
-        let path = self.0.join("filler");
-        let mut file = File::create(&path)?;
-        let block = vec![0; 1 << 16];
-        while file.write_all(&block).is_ok() {}
-        // What is left of a block.
-        while file.write_all(&[0; 64]).is_ok() {}
-        Ok(path)
+    /// If that is refused.
+    pub fn fill(&self) -> Result<()> {
+        let state = rustix::fs::statvfs(&self.0)?;
+        let used = state.f_blocks.saturating_sub(state.f_bfree).saturating_mul(state.f_frsize);
+        let size = format!("remount,size={used}");
+        run("mount", &["-o", &size, &self.0.to_string_lossy()]).map(drop)
     }
 }
 
