@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Sees to it that this machine can build and test Percolate: the toolchain is new enough, and Debian packages that are missing
 # are installed when that is allowed (root, or sudo without a password), else named in one line. Exit code 2: something is missing.
-# setup.sh --servers: also the servers that some tests run against, and what looks at networks for them. Nothing of theirs is started, now or when the machine
-# starts, and no settings are left changed. Without them those tests say that they are skipped.
+# setup.sh --servers: also the servers that some tests run against, and what looks at networks for them. Nothing of theirs is
+# started, now or when the machine starts, and no settings are left changed. Without them those tests say that they are skipped.
 # setup.sh --rmqtt: the same, and what the member of a broker cluster is built with; without that, exit code 2.
 set -euo pipefail
 cd "$(dirname "$0")/.."

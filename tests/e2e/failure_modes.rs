@@ -39,8 +39,9 @@ async fn a_disk_that_is_full_or_becomes_so_is_told_and_the_same_command_goes_on(
     let scratch = tempfile::tempdir()?;
     let (mut office, bundle) = office(scratch.path()).await?;
     office.hub.kill()?;
+    // The disk outlives the shop, whose server ends with it.
+    let Some(disk) = SmallDisk::mount(TEST, &scratch.path().join("small"), 8)? else { return Ok(()) };
     let shop = NewBox::new(scratch.path(), "small");
-    let Some(disk) = SmallDisk::mount(TEST, &shop.folder, 8)? else { return Ok(()) };
     // Too small for a shop: in a shop the machine is not fit, in a rehearsal there is no room for the server.
     let real = Tech { rehearsal: false, ..Tech::at(&shop.folder)? }.up(&bundle, &[])?;
     ensure!(refused(&real, 7, "preflight_failed") && real.found("disk_free", "FAIL"), "{real:?}");
@@ -181,7 +182,7 @@ async fn who_reads_the_line_by_another_certificate_is_found_and_hears_no_code() 
     proxy.args(["s_server", "-accept", &port, "-key", &key, "-cert", &certificate, "-trace"]).stdin(Stdio::piped());
     proxy.stdout(fs::File::create(&heard)?).stderr(Stdio::null());
     let proxy = Impostor { child: Some(proxy.spawn()?), address, heard };
-    eventually("the proxy to listen", || async { Ok(drop(TcpStream::connect(proxy.address)?)) }).await?;
+    eventually("the proxy to listen", || async { Ok(TcpStream::connect(proxy.address).map(drop)?) }).await?;
 
     let mut code = String::new();
     let bundle = changed(&bundle, office.hub.data(), |bundle| {

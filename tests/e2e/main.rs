@@ -23,4 +23,5 @@ mod replicas;
 mod rmqtt;
 mod rush;
 mod steps;
+mod under_systemd;
 mod up_safety;

@@ -176,11 +176,19 @@ async fn a_clock_that_was_never_set_or_is_far_ahead_keeps_a_shop_from_selling() 
     let scratch = tempfile::tempdir()?;
     let mut office = HeadOffice::open(scratch.path()).await?;
     office.plan(STORE, "Harbour")?;
-    let bundle = office.bundle(STORE, &[])?;
-    office.hub.kill()?;
-    let shop = NewBox::new(scratch.path(), "box");
+    office.plan(43, "Station")?;
+    let (bundle, other_bundle) = (office.bundle(STORE, &[])?, office.bundle(43, &[])?);
     let now = SystemClock.now().get();
     let at = |ms: i64| format!("{ms},{now},1");
+    // Where head office can be asked it says what the time is.
+    let other = NewBox::new(scratch.path(), "other");
+    let apart = other.up(&other_bundle, &["--simulated-clock", &at(now + 10 * 60 * 1_000)])?;
+    ensure!(apart.exit == 0 && apart.found("clock", "WARN"), "{apart:?}");
+    ensure!(apart.check("clock").is_some_and(|[_, sentence, _]| sentence.contains("Head office")), "{apart:?}");
+    let right = other.up(&other_bundle, &["--simulated-clock", &at(now + 60 * 1_000)])?;
+    ensure!(right.exit == 0 && right.found("clock", "PASS"), "{right:?}");
+    office.hub.kill()?;
+    let shop = NewBox::new(scratch.path(), "box");
     for (ms, code) in
         [(0, "clock_before_bundle"), (now - 2 * DAY_MS, "clock_before_bundle"), (now + 400 * DAY_MS, "clock_far_ahead")]
     {

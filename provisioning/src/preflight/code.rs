@@ -133,7 +133,7 @@ mod tests {
         let words: BTreeSet<&str> = Code::ALL.map(Code::as_str).into();
         // One word for each arm above: none is left out of the list.
         let arms = include_str!("code.rs").lines().filter(|line| line.contains(" => \"")).count();
-        assert_eq!((words.len(), arms - 1), (Code::ALL.len(), Code::ALL.len()));
+        assert_eq!((words.len(), arms), (Code::ALL.len(), Code::ALL.len()));
         let page = include_str!("../../../docs/preflight.md");
         let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
         let documented: BTreeSet<&str> = rows.map(|(word, _)| word).collect();

@@ -40,7 +40,7 @@ pub(super) fn install(verified: &Verified, place: &PlaceOptions) -> Result<Insta
     let (file, menu) = SiteFileV1::of(&verified.bundle)?;
     let identity = data.join(IDENTITY);
     let mut mended = Vec::new();
-    for (path, mode) in [(config, 0o755), (data, 0o700), (&identity, 0o700)] {
+    for (path, mode) in [(config, modes::PUBLIC), (data, modes::PRIVATE), (&identity, modes::PRIVATE)] {
         if modes::folder(path, mode)? {
             mended.push(format!("{} was open to others", path.display()));
         }

@@ -34,6 +34,7 @@ use firewall::Loaded;
 use options::{PlaceOptions, PreflightOptions, ServiceKind, UpOptions};
 use print::Printed;
 
+use crate::client::Node;
 use crate::exit::{Exit, Failure};
 use crate::preflight::{self, Ground};
 use crate::screen::Screen;
@@ -43,6 +44,8 @@ use trial::Identity;
 
 /// The lock of whoever brings the shop up, a folder in the shop's configuration.
 const LOCK: &str = "up";
+/// What the server says of its certificate once head office has given it one.
+const ENROLLED: &str = "enrolled";
 
 /// How it goes, step by step.
 struct Way<'s> {
@@ -113,6 +116,7 @@ pub async fn run(options: &UpOptions, json: bool, screen: &mut Screen) -> Result
 
 async fn bring_up(options: &UpOptions, clock: Arc<dyn Clock>, mut way: Way<'_>) -> Result<Up, UpError> {
     let place = &options.place.absolute()?;
+    modes::folder(&place.config, modes::PUBLIC)?;
     let _only_one = lock(&place.config.join(LOCK))?;
     way.begin("the bundle is opened");
     belongs::check(place, options.chain)?;
@@ -127,18 +131,7 @@ async fn bring_up(options: &UpOptions, clock: Arc<dyn Clock>, mut way: Way<'_>) 
     );
     way.end("bundle", StepOutcomeV1::Done, &said);
 
-    way.begin("this machine is looked at");
-    let ground = Ground { place: place.clone(), bundle: Some(verified.bundle.clone()), now: clock.now() };
-    let checks = preflight::checks(ground).await;
-    if !way.json {
-        preflight::show(&checks, way.screen).unwrap_or_default();
-    }
-    let failed: Vec<_> = checks.iter().filter(|check| check.outcome == CheckOutcomeV1::Fail).collect();
-    if !failed.is_empty() {
-        let codes: Vec<_> = failed.iter().map(|check| check.code.as_str()).collect();
-        return Err(UpError::Preflight { failed: codes.join(", "), checks });
-    }
-    way.end("preflight", StepOutcomeV1::Done, "it can sell");
+    let checks = fit(&mut way, place, &verified.bundle, clock.now()).await?;
 
     way.begin("the shop is installed");
     service::room(&place.data)?;
@@ -172,16 +165,8 @@ async fn bring_up(options: &UpOptions, clock: Arc<dyn Clock>, mut way: Way<'_>) 
     let (outcome, said) = paper(options, (&verified.bundle, place), &receipt, clock.now()).await?;
     way.end("test page", outcome, &said);
 
-    way.begin("head office is asked, for 10 s at most");
-    let identity = trial::identity(&node).await?;
-    let enrolled = identity.state == "enrolled";
-    let outcome = if enrolled { StepOutcomeV1::Done } else { StepOutcomeV1::Waiting };
-    way.end("enrolment", outcome, &in_words(&identity));
-
-    way.begin("the line to head office is awaited, for 5 s at most");
-    let link = trial::link(&node, enrolled).await?;
-    let outcome = if link == trial::LINKED { StepOutcomeV1::Done } else { StepOutcomeV1::Waiting };
-    way.end("line", outcome, line_in_words(&link));
+    let (identity, link) = head_office(&mut way, &node).await?;
+    let enrolled = identity.state == ENROLLED;
 
     way.begin("all of it is signed");
     let steps = way.steps.clone();
@@ -200,6 +185,42 @@ async fn bring_up(options: &UpOptions, clock: Arc<dyn Clock>, mut way: Way<'_>) 
         checks,
         sold_at,
     })
+}
+
+/// Whether a shop can sell on this machine.
+async fn fit(
+    way: &mut Way<'_>,
+    place: &PlaceOptions,
+    bundle: &BundleV1,
+    now: UtcMillis,
+) -> Result<Vec<preflight::Check>, UpError> {
+    way.begin("this machine is looked at");
+    let checks = preflight::checks(Ground { place: place.clone(), bundle: Some(bundle.clone()), now }).await;
+    if !way.json {
+        preflight::show(&checks, way.screen).unwrap_or_default();
+    }
+    let failed: Vec<_> = checks.iter().filter(|check| check.outcome == CheckOutcomeV1::Fail).collect();
+    if !failed.is_empty() {
+        let codes: Vec<_> = failed.iter().map(|check| check.code.as_str()).collect();
+        return Err(UpError::Preflight { failed: codes.join(", "), checks });
+    }
+    way.end("preflight", StepOutcomeV1::Done, "it can sell");
+    Ok(checks)
+}
+
+/// Whether head office knows the box, and whether there is a line to it.
+async fn head_office(way: &mut Way<'_>, node: &Node) -> Result<(Identity, String), UpError> {
+    way.begin("head office is asked, for 10 s at most");
+    let identity = trial::identity(node).await?;
+    let enrolled = identity.state == ENROLLED;
+    let outcome = if enrolled { StepOutcomeV1::Done } else { StepOutcomeV1::Waiting };
+    way.end("enrolment", outcome, &in_words(&identity));
+
+    way.begin("the line to head office is awaited, for 5 s at most");
+    let link = trial::link(node, enrolled).await?;
+    let outcome = if link == trial::LINKED { StepOutcomeV1::Done } else { StepOutcomeV1::Waiting };
+    way.end("line", outcome, line_in_words(&link));
+    Ok((identity, link))
 }
 
 /// The packet filter, as far as it is wanted.
@@ -274,13 +295,13 @@ fn line_in_words(link: &str) -> &'static str {
 
 /// What head office has said, if it has refused. That it was not reached, or somebody else answered, is no refusal.
 fn refusal(identity: &Identity) -> Option<&str> {
-    let code = identity.code.as_deref().filter(|_| identity.state != "enrolled");
+    let code = identity.code.as_deref().filter(|_| identity.state != ENROLLED);
     code.filter(|code| EnrolmentRefusal::from_code(code).is_some())
 }
 
 fn in_words(identity: &Identity) -> String {
     match refusal(identity) {
-        _ if identity.state == "enrolled" => "head office knows this box".to_owned(),
+        _ if identity.state == ENROLLED => "head office knows this box".to_owned(),
         Some(code) => format!("head office refuses: {code}. The shop sells; call head office"),
         None => {
             "head office does not answer yet. The shop sells; the box enrols itself when there is a line".to_owned()

@@ -6,7 +6,7 @@ use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _, lchown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use percolate_common::identity::site_file::SITE_FILE;
+use percolate_common::identity::site_file::{MENU_FILE, SITE_FILE};
 use percolate_runtime::http::server::ENDPOINTS_FILE;
 
 use super::error::UpError;
@@ -14,6 +14,12 @@ use super::error::UpError;
 /// Whose server it is, where systemd runs it.
 pub(super) const USER: &str = "percolate";
 
+/// The owner writes, everybody looks in.
+pub(super) const PUBLIC: u32 = 0o755;
+/// The owner alone.
+pub(super) const PRIVATE: u32 = 0o700;
+/// A file that everybody reads.
+const MODE_READ: u32 = 0o644;
 /// All that others may do.
 const OF_OTHERS: u32 = 0o077;
 
@@ -21,7 +27,13 @@ const OF_OTHERS: u32 = 0o077;
 /// followed: what it leads to is not the shop's. Tells whether something had to be mended.
 pub(super) fn folder(path: &Path, mode: u32) -> Result<bool, UpError> {
     let failed = |source| UpError::Folder { path: path.to_owned(), source };
-    DirBuilder::new().recursive(true).mode(mode).create(path).map_err(failed)?;
+    // Those above it are passed through by whoever owns something in it.
+    let above = path.parent().unwrap_or(path);
+    DirBuilder::new().recursive(true).mode(PUBLIC).create(above).map_err(failed)?;
+    match DirBuilder::new().mode(mode).create(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(failed(error)),
+        Ok(()) | Err(_) => {}
+    }
     let found = fs::symlink_metadata(path).map_err(failed)?;
     if !found.is_dir() {
         return Err(failed(Error::from(ErrorKind::NotADirectory)));
@@ -83,6 +95,11 @@ pub(super) fn give(config: &Path, data: &Path) -> Result<(), UpError> {
         lchown(path, Some(user), Some(group)).map_err(|source| UpError::Folder { path: path.to_owned(), source })
     };
     give(&config.join(SITE_FILE))?;
+    // Whatever root's files are like on this machine: these two the user must come to.
+    for (path, mode) in [(config.to_owned(), PUBLIC), (config.join(MENU_FILE), MODE_READ)] {
+        let opened = fs::set_permissions(&path, Permissions::from_mode(mode));
+        opened.map_err(|source| UpError::Folder { path, source })?;
+    }
     let mut folders = vec![data.to_owned()];
     while let Some(folder) = folders.pop() {
         give(&folder)?;

@@ -78,7 +78,11 @@ impl Tech {
         Ok(command)
     }
 
-    fn run(&self, words: &[&str]) -> Result<Said> {
+    /// Runs `provision` with these words and the box's folders.
+    ///
+    /// # Errors
+    /// If the program cannot be run, or says nothing.
+    pub fn run(&self, words: &[&str]) -> Result<Said> {
         let done = self.command(words)?.output()?;
         let text = String::from_utf8(done.stdout)?;
         let last = text.lines().last().unwrap_or("null");
