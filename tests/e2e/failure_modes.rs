@@ -373,6 +373,8 @@ async fn a_name_service_that_is_dead_holds_up_nobody() -> Result<()> {
     let up = tech.up(&bundle, &[])?;
     ensure!(up.exit == 0 && up.says("outcome") == "ready" && up.says("link") == "no_line_yet", "{up:?}");
     ensure!(up.found("dns", "WARN") && up.found("hub_https", "WARN") && up.found("hub_mqtt", "WARN"), "{up:?}");
+    // It was not waited until the machine itself gives up.
+    ensure!(up.check("dns").is_some_and(|[_, sentence, _]| sentence.contains("does not answer")), "{up:?}");
     println!("without names: {} ms to READY", up.says("took_ms"));
     Ok(())
 }
