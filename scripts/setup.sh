@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Sees to it that this machine can build and test Percolate: the toolchain is new enough, and Debian packages that are missing
 # are installed when that is allowed (root, or sudo without a password), else named in one line. Exit code 2: something is missing.
-# setup.sh --servers: also the servers that some tests run against. Nothing of theirs is started, now or when the machine
-# starts, and no settings are left changed. Without them those tests say that they are skipped.
+# setup.sh --servers: also the servers that some tests run against, and what looks at networks for them. Nothing of theirs is
+# started, now or when the machine starts, and no settings are left changed. Without them those tests say that they are skipped.
 # setup.sh --rmqtt: the same, and what the member of a broker cluster is built with; without that, exit code 2.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -27,6 +27,9 @@ servers=(
   "postgresql-15|has_postgres"
   "mosquitto|has_mosquitto"
   "haproxy|has_haproxy"
+  "nftables|has_program nft"
+  "nmap|has_program nmap"
+  "iputils-arping|has_program arping"
 )
 
 compiles_c() {
@@ -44,6 +47,10 @@ has_mosquitto() {
 
 has_haproxy() {
   command -v haproxy || [ -x /usr/sbin/haproxy ]
+}
+
+has_program() {
+  command -v "$1" || [ -x "/usr/sbin/$1" ]
 }
 
 check_rust() {
@@ -135,8 +142,11 @@ install_servers() {
           echo 'create_main_cluster = false' | as_root tee -a "$cluster_settings" >/dev/null &&
           apt_install postgresql-15
         ;;
-      mosquitto | haproxy)
+      mosquitto | haproxy | nftables)
         apt_install "$package" && never_at_boot "$package"
+        ;;
+      nmap | iputils-arping)
+        apt_install "$package"
         ;;
     esac || return
   done

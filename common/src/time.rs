@@ -27,6 +27,20 @@ impl UtcMillis {
         self.0
     }
 
+    /// What a server says in its header `date`, to the second.
+    ///
+    /// ```
+    /// use percolate_common::time::UtcMillis;
+    /// let said = UtcMillis::from_http_date("Sun, 06 Nov 1994 08:49:37 GMT");
+    /// assert_eq!(said, Some(UtcMillis::new(784_111_777_000)));
+    /// assert_eq!(UtcMillis::from_http_date("yesterday"), None);
+    /// ```
+    #[must_use]
+    pub fn from_http_date(text: &str) -> Option<Self> {
+        let said = jiff::fmt::rfc2822::parse(text).ok()?;
+        Some(Self(said.timestamp().as_millisecond()))
+    }
+
     /// The quarter of its year in UTC: 4 × year + 0 to 3, so that they are counted without a gap.
     ///
     /// ```

@@ -65,7 +65,7 @@ fn main() -> ExitCode {
 fn run(cli: &Cli, screen: &mut Screen) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(Exit::Failed, error))?;
-    match &cli.command {
+    let exit = match &cli.command {
         Command::Audit(options) => runtime.block_on(audit::run(options, cli.json, screen)),
         Command::Demo(options) => runtime.block_on(demo::run(options, cli.json, screen)),
         Command::Import(options) => runtime.block_on(import::run(options, cli.json, screen)),
@@ -75,7 +75,10 @@ fn run(cli: &Cli, screen: &mut Screen) -> Result<Exit, Failure> {
         Command::Store(command) => runtime.block_on(office::store(command, cli.json, screen)),
         Command::Node(command) => runtime.block_on(office::node(command, cli.json, screen)),
         Command::Terminal(command) => runtime.block_on(terminal::run(command, cli.json, screen)),
-    }
+    };
+    // A name service that hangs is not waited for.
+    runtime.shutdown_background();
+    exit
 }
 
 /// Tells what went wrong to the person, and to the program if one listens.

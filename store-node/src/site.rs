@@ -7,7 +7,7 @@ use std::path::Path;
 use percolate_common::domain::event::StoreDescribed;
 use percolate_common::identity::names::{ChainId, Principal};
 use percolate_common::identity::pem::{Label, decode};
-use percolate_common::identity::site_file::{MENU_FILE, SITE_FILE_BYTES_MAX, SiteFileV1};
+use percolate_common::identity::site_file::{MENU_FILE, SITE_FILE_BYTES_MAX, SiteFileV1, plan_of};
 use percolate_common::ids::{NodeId, StoreId};
 use percolate_common::journal::SigningKey;
 use percolate_common::time::{StoreCalendar, UtcMillis};
@@ -52,6 +52,8 @@ pub(crate) struct Shop {
     pub(crate) lan_names: Vec<SanName>,
     /// Frames with the menu that came with the shop, in their order.
     pub(crate) menu: Option<Vec<Vec<u8>>>,
+    /// The hash of the file that says all this, where there is one.
+    pub(crate) plan: Option<String>,
     /// None on a box that no bundle has made.
     chain: Option<Chain>,
 }
@@ -127,7 +129,18 @@ fn told(config: &Config) -> Result<Shop> {
     let (described, calendar) = described(&Said { words, name, zone, currency, cutover_hour: config.cutover_hour })?;
     let brokers = config.hub_mqtt.clone().map_or_else(|| BROKER_HERE.parse(), Ok).part("reading --hub-mqtt")?;
     let (store, node) = (StoreId::new(store), NodeId::new(node));
-    Ok(Shop { store, node, described, calendar, brokers, https: None, lan_names: Vec::new(), menu: None, chain: None })
+    Ok(Shop {
+        store,
+        node,
+        described,
+        calendar,
+        brokers,
+        https: None,
+        lan_names: Vec::new(),
+        menu: None,
+        plan: None,
+        chain: None,
+    })
 }
 
 /// The shop of the file that was installed.
@@ -162,6 +175,7 @@ fn installed(config: &Config, path: &Path) -> Result<Shop> {
         // The hub has certified only those that it could read.
         lan_names: site.lan_names.iter().filter_map(|name| name.parse().ok()).collect(),
         menu: menu(path, &file),
+        plan: Some(plan_of(text.as_bytes())),
         chain: Some(chain(config, &file)?),
     })
 }

@@ -12,7 +12,7 @@ const STORE: u32 = 42;
 const NODE: u64 = 421;
 
 /// Steps of `provision up`, as it says them.
-const STEPS: usize = 8;
+const STEPS: usize = 11;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_command_brings_a_new_shop_from_its_bundle_to_the_first_ticket() -> Result<()> {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process;
 
 /// The name of the lock in a data folder.
-const LOCK_FILE: &str = "lock";
+pub(crate) const LOCK_FILE: &str = "lock";
 
 /// Only the owner reads and writes.
 const MODE_SECRET: u32 = 0o600;

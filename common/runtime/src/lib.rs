@@ -2,6 +2,7 @@
 //!
 //! - [`system`]: clocks, randomness, the machine's identity. The only reader of the wall clock.
 //! - [`files`]: atomic writes, secrets, the data folder and its lock.
+//! - [`leftovers`]: who holds such a lock, and what was never finished.
 //! - [`backoff`]: how long to wait before trying again.
 //! - [`tasks`]: tasks by name, ordered stop, blocking work. The only place that starts a task.
 //! - [`telemetry`]: logs and metrics.
@@ -19,6 +20,7 @@ pub mod system;
 
 pub mod files;
 pub mod follower;
+pub mod leftovers;
 
 pub mod backoff;
 pub mod tasks;

@@ -93,6 +93,12 @@ impl SiteFileV1 {
 
 const WHAT: &str = "menu";
 
+/// The hash by which a server says which description it has read: of the file as it lies there.
+#[must_use]
+pub fn plan_of(site_file: &[u8]) -> String {
+    hash(site_file)
+}
+
 fn hash(content: &[u8]) -> String {
     hex::encode(blake3::hash(content).as_bytes())
 }

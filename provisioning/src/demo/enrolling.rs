@@ -14,7 +14,7 @@ use super::servers::{Argument, Server, ServerSpec, Who, words};
 use super::shops::{ANY_PORT, Office, Shop, ShopsError, client_error, open_shop};
 use crate::client::{Client, Node};
 use crate::screen::Screen;
-use crate::up::options::{PlaceOptions, UpOptions};
+use crate::up::options::{PlaceOptions, ServiceKind, UpOptions};
 use crate::up::{Start, UpError, quietly};
 
 /// The longest wait of a box between two tries to reach the head office, in seconds: a person looks on.
@@ -28,7 +28,7 @@ struct Opening {
 }
 
 impl Start for &mut Opening {
-    async fn start(self, _place: &PlaceOptions, _is_new: bool) -> Result<(Node, bool), UpError> {
+    async fn start(self, _place: &PlaceOptions) -> Result<(Node, bool), UpError> {
         let opened = open_shop(self.spec.clone(), self.store.clone()).await;
         let outcome = match &opened {
             Ok((_, shop)) => Ok((shop.node.clone(), true)),
@@ -88,7 +88,12 @@ async fn bring_up(
             https: None,
             rehearsal: true,
         },
-        service: None,
+        service: Some(ServiceKind::Process),
+        firewall: false,
+        no_firewall: true,
+        ssh_from: Vec::new(),
+        no_print: true,
+        simulated_clock: Some(clock.argument()),
     };
     let spec = spec((data, &config.join("site.json")), &store, &line, &clock);
     let machine = clock_from_option(Some(&clock.argument()))?;

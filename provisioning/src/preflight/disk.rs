@@ -9,7 +9,7 @@ use percolate_common::identity::acceptance::CheckOutcomeV1;
 use percolate_runtime::files::disk_free_bytes;
 use percolate_runtime::system::monotonic_now;
 
-use super::{Check, Ground, from_below};
+use super::{Check, Code, Ground, from_below};
 
 const GIB: u64 = 1 << 30;
 /// Room for years, and for as long as a shop is likely to stay without a line.
@@ -32,8 +32,8 @@ fn there(path: &Path) -> PathBuf {
     path.ancestors().find(|path| path.is_dir()).unwrap_or(Path::new("/")).to_owned()
 }
 
-pub(super) fn free(ground: &Ground<'_>) -> Check {
-    const CODE: &str = "disk_free";
+pub(super) fn free(ground: &Ground) -> Check {
+    const CODE: Code = Code::DiskFree;
     const FIX: &str = "Free some space, or take a larger disk.";
     let folder = there(&ground.place.data);
     match disk_free_bytes(&folder) {
@@ -45,8 +45,8 @@ pub(super) fn free(ground: &Ground<'_>) -> Check {
     }
 }
 
-pub(super) fn flush(ground: &Ground<'_>) -> Check {
-    const CODE: &str = "disk_flush";
+pub(super) fn flush(ground: &Ground) -> Check {
+    const CODE: Code = Code::DiskFlush;
     let folder = there(&ground.place.data);
     let path = folder.join(format!(".percolate-preflight-{}", std::process::id()));
     let measured = flushes(&path);

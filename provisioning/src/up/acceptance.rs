@@ -15,9 +15,8 @@ use percolate_runtime::tls::{Roots, TlsClock, client_config};
 use serde_json::json;
 
 use super::error::UpError;
+use super::install::KEY_FILE;
 
-/// The key of the box, in its data folder.
-const KEY_FILE: &str = "node-key.pem";
 /// What was signed, beside it.
 const ACCEPTANCE_FILE: &str = "acceptance.cbor";
 
@@ -29,10 +28,11 @@ pub(super) struct Said {
     pub(super) rehearsal: bool,
 }
 
-/// Signs it, keeps it on the box, and gives it to head office if that can be reached. Tells whether head office has it.
+/// Signs it, keeps it on the box, and gives it to head office if that knows the box. Tells whether head office has it.
 pub(super) async fn sign(
     (bundle, data): (&BundleV1, &Path),
     said: Said,
+    enrolled: bool,
     clock: Arc<dyn Clock>,
 ) -> Result<bool, UpError> {
     let failed = |error: &dyn std::error::Error| UpError::Acceptance(error.to_string());
@@ -54,6 +54,9 @@ pub(super) async fn sign(
     };
     let (body, signature) = acceptance.sign(&key).map_err(|error| failed(&error))?;
     write_atomic(&data.join(ACCEPTANCE_FILE), &[&signature.as_bytes()[..], &body].concat())?;
+    if !enrolled {
+        return Ok(false);
+    }
     let roots = Roots::from_pem(&bundle.chain.root).map_err(|error| failed(&error))?;
     let tls = Arc::new(TlsClock::new(clock, UtcMillis::new(bundle.made_at_ms)));
     let caller = Caller::new(client_config(&roots, None, tls).map_err(|error| failed(&error))?);

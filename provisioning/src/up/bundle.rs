@@ -6,7 +6,7 @@ use percolate_common::identity::bundle::BundleV1;
 use percolate_common::identity::chain_key::{ChainKey, Fingerprint};
 use percolate_common::identity::hex;
 use percolate_common::identity::site_file::{SITE_FILE, SiteFileV1};
-use percolate_runtime::files::{FileError, read_text};
+use percolate_runtime::files::read_text;
 use percolate_runtime::seal::{Known, open};
 
 use super::error::UpError;
@@ -64,18 +64,15 @@ pub(super) fn installed(config: &Path) -> Result<Option<SiteFileV1>, UpError> {
     let Some(text) = read_text(&path)? else { return Ok(None) };
     let read = serde_json::from_str(&text);
     // What a program that died has left half is written whole again: files are replaced, never torn, so it is somebody's hand.
-    read.map(Some).map_err(|error| {
-        let source = std::io::Error::other(error.to_string());
-        UpError::Install(FileError::Read { path, source })
-    })
+    read.map(Some).map_err(|error| UpError::Damaged { path, reason: error.to_string() })
 }
 
 /// The key of the chain whose box this is.
-fn known_key(config: &Path) -> Result<Option<ChainKey>, UpError> {
+pub(super) fn known_key(config: &Path) -> Result<Option<ChainKey>, UpError> {
     let path: PathBuf = config.join(CHAIN_KEY_FILE);
     let Some(text) = read_text(&path)? else { return Ok(None) };
     let bytes = hex::decode(text.trim()).and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
-    let source = || std::io::Error::other("it is no key of 64 hexadecimal digits");
-    let key = bytes.ok_or_else(|| UpError::Install(FileError::Read { path, source: source() }))?;
+    let reason = || "it is no key of 64 hexadecimal digits".to_owned();
+    let key = bytes.ok_or_else(|| UpError::Damaged { path, reason: reason() })?;
     Ok(Some(ChainKey::from_bytes(key)))
 }

@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use percolate_common::identity::bundle::BundleError;
+use percolate_common::identity::chain_key::Fingerprint;
 use percolate_runtime::files::FileError;
 use percolate_runtime::seal::SealError;
 
@@ -66,8 +67,59 @@ pub enum UpError {
         checks: Vec<Check>,
     },
     /// Somebody else is at it.
-    #[error("provision is at work here already")]
-    Running,
+    #[error("provision is at work here already (process {pid})")]
+    Running {
+        /// Its process, or "unknown".
+        pid: String,
+    },
+    /// The box is another chain's.
+    #[error("this box is of chain {installed}, and chain {told} was named")]
+    BoxOtherChain {
+        /// Whose box it is.
+        installed: Fingerprint,
+        /// Which was named.
+        told: Fingerprint,
+    },
+    /// The folders belong to another installation.
+    #[error("{mark} says that these belong together with {found}, and not with {wanted}")]
+    OtherFolders {
+        /// Where it stands.
+        mark: PathBuf,
+        /// The folder that it names.
+        found: PathBuf,
+        /// The folder that was named here.
+        wanted: PathBuf,
+    },
+    /// A file of the box is not what provision has written.
+    #[error("{path} is damaged: {reason}")]
+    Damaged {
+        /// Which one.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The key of the box cannot be used.
+    #[error("{path}, by which this box is known, cannot be used: {reason}")]
+    Key {
+        /// Where it is.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Another program is at work in the data folder.
+    #[error("process {pid} holds {path}, and is no server of this shop")]
+    Occupied {
+        /// The folder.
+        path: PathBuf,
+        /// The process.
+        pid: u32,
+    },
+    /// There is no room for a shop.
+    #[error("{free_mb} MB of the disk are free: with less than 64 a shop's server sells nothing")]
+    DiskFull {
+        /// What is free, in mebibytes.
+        free_mb: u64,
+    },
     /// A file cannot be written.
     #[error("what belongs to the shop cannot be written")]
     Install(#[from] FileError),
@@ -116,7 +168,13 @@ impl UpError {
             Self::BoxOtherStore { .. } => "box_other_store",
             Self::BundleOlder { .. } => "bundle_older",
             Self::Preflight { .. } => "preflight_failed",
-            Self::Running => "up_running",
+            Self::Running { .. } => "up_running",
+            Self::BoxOtherChain { .. } => "box_other_chain",
+            Self::OtherFolders { .. } => "box_other_folders",
+            Self::Damaged { .. } => "box_damaged",
+            Self::Key { .. } => "key_damaged",
+            Self::Occupied { .. } => "data_in_use",
+            Self::DiskFull { .. } => "disk_full",
             Self::Install(error) if is_full(error) => "disk_full",
             Self::Install(_) | Self::Folder { .. } => "install_failed",
             Self::Service(_) => "service_failed",
@@ -148,7 +206,20 @@ impl UpError {
             Self::BoxOtherStore { .. } => "Take the stick of this box's shop, or another box for that one.",
             Self::BundleOlder { .. } => "Take the stick with the later bundle.",
             Self::Preflight { .. } => "Do what stands beside each FAIL, and run this again.",
-            Self::Running => "Wait for it to end.",
+            Self::Running { .. } => "Wait for it to end.",
+            Self::BoxOtherChain { .. } => {
+                "Compare it with the sheet. If that is right, this is another chain's box: take another one, or call head office."
+            }
+            Self::OtherFolders { .. } => {
+                "Name the folders that belong together with --config and --data. If they were moved, remove that file."
+            }
+            Self::Damaged { .. } => "Move that file away, and run this again: it is written anew from the bundle.",
+            Self::Key { .. } => {
+                "Give it back to its owner with mode 600. If it is lost, move it away, and ask head office for a bundle made with \
+                 --replace."
+            }
+            Self::Occupied { .. } => "Stop that process, or name another folder with --data.",
+            Self::DiskFull { .. } => "Free some space, and run this again.",
             Self::Install(error) if is_full(error) => "Free some space, and run this again.",
             Self::Install(_) | Self::Folder { .. } => {
                 "Run this as root, or name folders of yours with --config and --data."
@@ -171,11 +242,19 @@ impl UpError {
             | Self::Content(_)
             | Self::BundleOtherStore { .. }
             | Self::BoxOtherStore { .. }
+            | Self::BoxOtherChain { .. }
             | Self::BundleOlder { .. } => Exit::BundleRefused,
             Self::Trial(_) | Self::NotReady { .. } => Exit::ServerFailed,
-            Self::Running | Self::Install(_) | Self::Folder { .. } | Self::Service(_) | Self::Acceptance(_) => {
-                Exit::NotInstalled
-            }
+            Self::Running { .. }
+            | Self::OtherFolders { .. }
+            | Self::Damaged { .. }
+            | Self::Key { .. }
+            | Self::Occupied { .. }
+            | Self::DiskFull { .. }
+            | Self::Install(_)
+            | Self::Folder { .. }
+            | Self::Service(_)
+            | Self::Acceptance(_) => Exit::NotInstalled,
         }
     }
 }

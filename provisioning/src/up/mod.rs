@@ -4,10 +4,16 @@
 //! again, it comes to the same.
 
 mod acceptance;
+mod belongs;
 mod bundle;
 mod error;
+pub mod firewall;
 mod install;
+mod modes;
 pub mod options;
+mod page;
+mod print;
+pub(crate) mod running;
 mod service;
 mod trial;
 
@@ -18,30 +24,38 @@ use std::time::Duration;
 
 use percolate_common::identity::acceptance::{CheckOutcomeV1, CheckV1, StepOutcomeV1, StepV1};
 use percolate_common::identity::bundle::BundleV1;
-use percolate_common::time::Clock;
+use percolate_common::time::{Clock, UtcMillis};
 use percolate_runtime::enrolment::EnrolmentRefusal;
 use percolate_runtime::files::{DataDir, FileError};
 use percolate_runtime::system::{clock_from_option, monotonic_now};
 use serde_json::json;
 
 pub use error::UpError;
-use options::{PlaceOptions, PreflightOptions, UpOptions};
+use firewall::Loaded;
+use options::{PlaceOptions, PreflightOptions, ServiceKind, UpOptions};
+use print::Printed;
 pub use service::Start;
 
+use crate::client::Node;
 use crate::exit::{Exit, Failure};
 use crate::preflight::{self, Ground};
 use crate::screen::Screen;
 use acceptance::Said;
+use install::Installed;
 use trial::Identity;
 
 /// The lock of whoever brings the shop up, a folder in the shop's configuration.
 const LOCK: &str = "up";
+/// What the server says of its certificate once head office has given it one.
+const ENROLLED: &str = "enrolled";
 
 /// How it goes, step by step.
 struct Way<'s> {
     screen: &'s mut Screen,
     json: bool,
     steps: Vec<StepV1>,
+    /// What was said of each.
+    said: Vec<String>,
     began: Duration,
 }
 
@@ -57,6 +71,7 @@ impl Way<'_> {
         let took = monotonic_now().saturating_sub(self.began);
         let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         self.steps.push(StepV1 { name: name.to_owned(), outcome, ms });
+        self.said.push(said.to_owned());
         if !self.json {
             self.screen.line(&format!("  {:5}  {name:12}  {said}", mark(outcome))).unwrap_or_default();
         }
@@ -76,8 +91,9 @@ struct Up {
     bundle: BundleV1,
     receipt: String,
     identity: Identity,
+    link: String,
     accepted: bool,
-    steps: Vec<StepV1>,
+    steps: Vec<(StepV1, String)>,
     checks: Vec<preflight::Check>,
     /// When the first ticket was sold, by the monotonic clock.
     sold_at: Duration,
@@ -89,11 +105,12 @@ struct Up {
 /// [`Failure`] says what was not done, and what to do.
 pub async fn run(options: &UpOptions, json: bool, screen: &mut Screen) -> Result<Exit, Failure> {
     let began = monotonic_now();
-    let clock = clock_from_option(None).map_err(|error| Failure::new(Exit::Failed, error))?;
-    let way = Way { screen, json, steps: Vec::new(), began };
-    let up = match bring_up(options, clock, service::kind(options.service), way).await {
+    let clock = clock_from_option(options.simulated_clock.as_deref()).map_err(Failure::usage)?;
+    let way = Way { screen, json, steps: Vec::new(), said: Vec::new(), began };
+    let start = service::Own { kind: service::kind(options.service), clock: options.simulated_clock.clone() };
+    let up = match bring_up(options, clock, start, way).await {
         Ok(up) => up,
-        Err(error) => return refuse(error, json, screen),
+        Err(error) => return refuse(of_the_disk(error, &options.place.data), json, screen),
     };
     let took = up.sold_at.saturating_sub(began);
     report(&up, took, json, screen).map_err(|error| Failure::new(Exit::Failed, error))?;
@@ -116,9 +133,9 @@ pub fn put_on_box(bundle: &Path, place: &PlaceOptions) -> Result<(), UpError> {
 /// [`UpError`].
 pub async fn quietly(options: &UpOptions, clock: Arc<dyn Clock>, start: impl Start) -> Result<bool, UpError> {
     let mut nobody = Screen::plain(Box::new(io::sink()), Box::new(io::sink()));
-    let way = Way { screen: &mut nobody, json: true, steps: Vec::new(), began: monotonic_now() };
+    let way = Way { screen: &mut nobody, json: true, steps: Vec::new(), said: Vec::new(), began: monotonic_now() };
     let up = bring_up(options, clock, start, way).await?;
-    Ok(up.identity.state == "enrolled" && up.accepted)
+    Ok(up.identity.state == ENROLLED && up.accepted)
 }
 
 async fn bring_up(
@@ -128,8 +145,10 @@ async fn bring_up(
     mut way: Way<'_>,
 ) -> Result<Up, UpError> {
     let place = &options.place.absolute()?;
-    let _only_one = lock(&place.config)?;
+    modes::folder(&place.config, modes::PUBLIC)?;
+    let _only_one = lock(&place.config.join(LOCK))?;
     way.begin("the bundle is opened");
+    belongs::check(place, options.chain)?;
     let verified = bundle::verify(&options.bundle, &place.config, (options.store, options.chain))?;
     let site = &verified.bundle.site;
     let said = format!(
@@ -141,26 +160,22 @@ async fn bring_up(
     );
     way.end("bundle", StepOutcomeV1::Done, &said);
 
-    way.begin("this machine is looked at");
-    let ground = Ground { place, bundle: Some(&verified.bundle), now: clock.now() };
-    let checks = preflight::checks(&ground).await;
-    if !way.json {
-        preflight::show(&checks, way.screen).unwrap_or_default();
-    }
-    let failed: Vec<_> = checks.iter().filter(|check| check.outcome == CheckOutcomeV1::Fail).collect();
-    if !failed.is_empty() {
-        let codes: Vec<_> = failed.iter().map(|check| check.code).collect();
-        return Err(UpError::Preflight { failed: codes.join(", "), checks });
-    }
-    way.end("preflight", StepOutcomeV1::Done, "it can sell");
+    let checks = fit(&mut way, place, &verified.bundle, clock.now()).await?;
 
     way.begin("the shop is installed");
-    let is_new = install::install(&verified, place)?;
-    let outcome = if is_new { StepOutcomeV1::Done } else { StepOutcomeV1::Skipped };
-    way.end("files", outcome, &format!("{} and {}", place.config.display(), place.data.display()));
+    service::room(&place.data)?;
+    let Installed { is_new, mended, lock: _held } = install::install(&verified, place)?;
+    let outcome = if is_new || !mended.is_empty() { StepOutcomeV1::Done } else { StepOutcomeV1::Skipped };
+    let said = format!("{} and {}", place.config.display(), place.data.display());
+    way.end("files", outcome, &[vec![said], mended].concat().join("; mended: "));
+
+    way.begin("the packet filter is loaded");
+    let kind = service::kind(options.service);
+    let (outcome, said) = filter(options, (&verified.bundle, place), kind)?;
+    way.end("firewall", outcome, &said);
 
     way.begin("its server starts");
-    let (node, started) = start.start(place, is_new).await?;
+    let (node, started) = start.start(place).await?;
     let outcome = if started { StepOutcomeV1::Done } else { StepOutcomeV1::Skipped };
     way.end("server", outcome, &format!("answers at {}", node.client().address()));
 
@@ -174,40 +189,147 @@ async fn bring_up(
     way.end("first ticket", StepOutcomeV1::Done, &format!("{receipt}, practice: in no total"));
     let sold_at = monotonic_now();
 
-    way.begin("head office is asked, for 10 s at most");
-    let identity = trial::identity(&node).await?;
-    let enrolled = identity.state == "enrolled";
-    let outcome = if enrolled { StepOutcomeV1::Done } else { StepOutcomeV1::Waiting };
-    way.end("enrolment", outcome, &in_words(&identity));
+    way.begin("a page is printed");
+    let (outcome, said) = paper(options, (&verified.bundle, place), &receipt, clock.now()).await?;
+    way.end("test page", outcome, &said);
+
+    let (identity, link) = head_office(&mut way, &node).await?;
+    let enrolled = identity.state == ENROLLED;
 
     way.begin("all of it is signed");
     let steps = way.steps.clone();
     let kept: Vec<CheckV1> = checks.iter().map(preflight::Check::kept).collect();
     let said = Said { steps, checks: kept, ticket, rehearsal: place.rehearsal };
-    let accepted = acceptance::sign((&verified.bundle, &place.data), said, clock).await?;
+    let accepted = acceptance::sign((&verified.bundle, &place.data), said, enrolled, clock).await?;
     let outcome = if accepted { StepOutcomeV1::Done } else { StepOutcomeV1::Waiting };
     way.end("acceptance", outcome, if accepted { "head office has it" } else { "kept on the box" });
-    Ok(Up { bundle: verified.bundle, receipt, identity, accepted, steps: way.steps, checks, sold_at })
+    Ok(Up {
+        bundle: verified.bundle,
+        receipt,
+        identity,
+        link,
+        accepted,
+        steps: way.steps.into_iter().zip(way.said).collect(),
+        checks,
+        sold_at,
+    })
+}
+
+/// Whether a shop can sell on this machine.
+async fn fit(
+    way: &mut Way<'_>,
+    place: &PlaceOptions,
+    bundle: &BundleV1,
+    now: UtcMillis,
+) -> Result<Vec<preflight::Check>, UpError> {
+    way.begin("this machine is looked at");
+    let checks = preflight::checks(Ground { place: place.clone(), bundle: Some(bundle.clone()), now }).await;
+    if !way.json {
+        preflight::show(&checks, way.screen).unwrap_or_default();
+    }
+    let failed: Vec<_> = checks.iter().filter(|check| check.outcome == CheckOutcomeV1::Fail).collect();
+    if !failed.is_empty() {
+        let codes: Vec<_> = failed.iter().map(|check| check.code.as_str()).collect();
+        return Err(UpError::Preflight { failed: codes.join(", "), checks });
+    }
+    way.end("preflight", StepOutcomeV1::Done, "it can sell");
+    Ok(checks)
+}
+
+/// Whether head office knows the box, and whether there is a line to it.
+async fn head_office(way: &mut Way<'_>, node: &Node) -> Result<(Identity, String), UpError> {
+    way.begin("head office is asked, for 10 s at most");
+    let identity = trial::identity(node).await?;
+    let enrolled = identity.state == ENROLLED;
+    let outcome = if enrolled { StepOutcomeV1::Done } else { StepOutcomeV1::Waiting };
+    way.end("enrolment", outcome, &in_words(&identity));
+
+    way.begin("the line to head office is awaited, for 5 s at most");
+    let link = trial::link(node, enrolled).await?;
+    let outcome = if link == trial::LINKED { StepOutcomeV1::Done } else { StepOutcomeV1::Waiting };
+    way.end("line", outcome, line_in_words(&link));
+    Ok((identity, link))
+}
+
+/// The packet filter, as far as it is wanted.
+fn filter(
+    options: &UpOptions,
+    (bundle, place): (&BundleV1, &PlaceOptions),
+    kind: ServiceKind,
+) -> Result<(StepOutcomeV1, String), UpError> {
+    if options.no_firewall || (kind == ServiceKind::Process && !options.firewall) {
+        return Ok((StepOutcomeV1::Skipped, "left as it is".to_owned()));
+    }
+    let loaded = firewall::load(&bundle.chain, &options.ssh_from, &place.config)?;
+    if kind == ServiceKind::Systemd && !matches!(loaded, Loaded::Not(_)) {
+        service::filter_at_each_start(&place.config.join(firewall::FILE))?;
+    }
+    let ssh = if options.ssh_from.is_empty() { "; nobody may sign in over the network (--ssh-from)" } else { "" };
+    Ok(match loaded {
+        Loaded::Not(why) => (StepOutcomeV1::Waiting, format!("not loaded: {why}")),
+        Loaded::There => (StepOutcomeV1::Skipped, format!("loaded{ssh}")),
+        Loaded::New => (StepOutcomeV1::Done, format!("loaded{ssh}")),
+    })
+}
+
+/// The page of each printer, as far as it is wanted.
+async fn paper(
+    options: &UpOptions,
+    (bundle, place): (&BundleV1, &PlaceOptions),
+    receipt: &str,
+    now: UtcMillis,
+) -> Result<(StepOutcomeV1, String), UpError> {
+    if options.no_print {
+        return Ok((StepOutcomeV1::Skipped, "not wanted".to_owned()));
+    }
+    let Printed { now, before, silent } = print::print((bundle, &place.data), receipt, now).await?;
+    if !silent.is_empty() {
+        let said =
+            format!("WARN: no page from {}. The shop sells; run this again when it is mended", silent.join("; "));
+        return Ok((StepOutcomeV1::Waiting, said));
+    }
+    Ok(match (now.as_slice(), before.as_slice()) {
+        ([], []) => (StepOutcomeV1::Skipped, "the shop has no printer that takes it".to_owned()),
+        ([], before) => (StepOutcomeV1::Skipped, format!("printed before by {}", before.join(", "))),
+        (now, _) => (StepOutcomeV1::Done, format!("printed by {}: look at it", now.join(", "))),
+    })
+}
+
+/// What goes wrong on a full disk goes wrong because of it, whatever it is.
+fn of_the_disk(error: UpError, data: &Path) -> UpError {
+    let may_be_so = matches!(error.exit(), Exit::NotInstalled | Exit::ServerFailed);
+    match service::room(data) {
+        Err(full) if may_be_so && !matches!(error, UpError::Running { .. }) => full,
+        Ok(()) | Err(_) => error,
+    }
 }
 
 /// Two techs at one box would undo each other's work.
-fn lock(config: &Path) -> Result<DataDir, UpError> {
-    match DataDir::open(&config.join(LOCK)) {
+fn lock(folder: &Path) -> Result<DataDir, UpError> {
+    match DataDir::open(folder) {
         Ok(lock) => Ok(lock),
-        Err(FileError::InUse { .. }) => Err(UpError::Running),
+        Err(FileError::InUse { pid, .. }) => Err(UpError::Running { pid }),
         Err(error) => Err(UpError::Install(error)),
+    }
+}
+
+fn line_in_words(link: &str) -> &'static str {
+    if link == trial::LINKED {
+        "linked: what is sold goes to head office"
+    } else {
+        "no line yet: what is sold is kept, and goes later"
     }
 }
 
 /// What head office has said, if it has refused. That it was not reached, or somebody else answered, is no refusal.
 fn refusal(identity: &Identity) -> Option<&str> {
-    let code = identity.code.as_deref().filter(|_| identity.state != "enrolled");
+    let code = identity.code.as_deref().filter(|_| identity.state != ENROLLED);
     code.filter(|code| EnrolmentRefusal::from_code(code).is_some())
 }
 
 fn in_words(identity: &Identity) -> String {
     match refusal(identity) {
-        _ if identity.state == "enrolled" => "head office knows this box".to_owned(),
+        _ if identity.state == ENROLLED => "head office knows this box".to_owned(),
         Some(code) => format!("head office refuses: {code}. The shop sells; call head office"),
         None => {
             "head office does not answer yet. The shop sells; the box enrols itself when there is a line".to_owned()
@@ -218,14 +340,16 @@ fn in_words(identity: &Identity) -> String {
 fn report(up: &Up, took: Duration, json: bool, screen: &mut Screen) -> std::io::Result<()> {
     let site = &up.bundle.site;
     if json {
-        let steps =
-            up.steps.iter().map(|step| json!({ "step": step.name, "ms": step.ms, "outcome": mark(step.outcome) }));
+        let steps = up.steps.iter().map(
+            |(step, said)| json!({ "step": step.name, "ms": step.ms, "outcome": mark(step.outcome), "sentence": said }),
+        );
         let (steps, checks) =
             (steps.collect::<Vec<_>>(), up.checks.iter().map(preflight::Check::object).collect::<Vec<_>>());
         let outcome = if refusal(&up.identity).is_some() { "ready_not_enrolled" } else { "ready" };
         let object = json!({
             "outcome": outcome, "store": site.store, "node": site.node, "bundle": up.bundle.number,
             "receipt": up.receipt, "identity": up.identity.state, "identity_code": up.identity.code,
+            "link": if up.link == trial::LINKED { "linked" } else { "no_line_yet" },
             "accepted": up.accepted, "took_ms": u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
             "steps": steps, "checks": checks,
         });
@@ -267,8 +391,8 @@ fn refuse(error: UpError, json: bool, screen: &mut Screen) -> Result<Exit, Failu
 /// [`Failure`] if nothing can be written; what is found is told by the exit code.
 pub async fn preflight(options: &PreflightOptions, json: bool, screen: &mut Screen) -> Result<Exit, Failure> {
     let clock = clock_from_option(None).map_err(|error| Failure::new(Exit::Failed, error))?;
-    let ground = Ground { place: &options.place, bundle: None, now: clock.now() };
-    let checks = preflight::checks(&ground).await;
+    let ground = Ground { place: options.place.clone(), bundle: None, now: clock.now() };
+    let checks = preflight::checks(ground).await;
     let shown = if json {
         let rows: Vec<_> = checks.iter().map(preflight::Check::object).collect();
         screen.line(&json!({ "checks": rows }).to_string())

@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use percolate_common::identity::chain_key::Fingerprint;
 
 use super::error::UpError;
+use super::firewall::Network;
 
 /// Bring up a shop on this machine, from its bundle: one command, from a stick to the first ticket.
 ///
@@ -32,6 +33,22 @@ pub struct UpOptions {
     /// [default: systemd where that is at work]
     #[arg(long, value_enum)]
     pub service: Option<ServiceKind>,
+    /// Load the packet filter also where the server runs as a process; it is gone when the machine stops
+    #[arg(long, conflicts_with = "no_firewall")]
+    pub firewall: bool,
+    /// Leave the machine's packet filter as it is
+    #[arg(long)]
+    pub no_firewall: bool,
+    /// Who may sign in over the network: an address, or a network as in 192.168.7.0/24; may be said several times. Without it
+    /// nobody may
+    #[arg(long, value_name = "NET")]
+    pub ssh_from: Vec<Network>,
+    /// Send no page to the shop's printers
+    #[arg(long)]
+    pub no_print: bool,
+    /// `START_MS,ANCHOR_MS,RATE[,UNTIL_MS]`: a clock for tests, for this program and the server that it starts.
+    #[arg(long, hide = true)]
+    pub simulated_clock: Option<String>,
 }
 
 /// Look at this machine, and say whether a shop can sell on it.

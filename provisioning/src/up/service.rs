@@ -1,44 +1,65 @@
 //! The shop's server: started under systemd, or as a process of its own.
 
 use std::fs::OpenOptions;
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use percolate_common::identity::site_file::SITE_FILE;
-use percolate_runtime::files::write_atomic;
-use percolate_runtime::http::server::{ENDPOINTS_FILE, Endpoints};
+use percolate_common::identity::site_file::{SITE_FILE, plan_of};
+use percolate_runtime::files::{FileError, disk_free_bytes, write_atomic};
+use percolate_runtime::leftovers::holder;
 use percolate_runtime::system::monotonic_now;
+use rustix::fs::Mode;
+use rustix::process::umask;
 
 use super::error::UpError;
+use super::modes;
 use super::options::{PlaceOptions, ServiceKind};
-use crate::client::{Client, Node};
+use super::running::{LOOK_EVERY, Running, running, stop};
+use crate::client::Node;
 
 /// Longest wait for the server, from its start until it is ready.
 const READY_MAX: Duration = Duration::from_secs(30);
-/// How often it is looked.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Its log, where it runs as a process.
 const LOG_FILE: &str = "log.txt";
+/// What is read of the end of a log.
+const LOG_BYTES: u64 = 4_096;
+/// Room that the server keeps for closing the day, if nobody tells it otherwise: with less it sells nothing.
+const DISK_RESERVE_BYTES: u64 = 64 * 1024 * 1024;
 /// Where systemd is at work, this is there.
 const SYSTEMD: &str = "/run/systemd/system";
 /// The unit, where systemd runs it.
 const UNIT: &str = "/etc/systemd/system/percolate-node.service";
 const UNIT_NAME: &str = "percolate-node.service";
-/// The unit's text; the program, the description, the data folder and the address are filled in.
+/// The unit's text; the program, the description, the data folder, the address and its user are filled in.
 const UNIT_TEXT: &str = include_str!("../../../deploy/systemd/percolate-node.service");
+/// The unit that loads the packet filter at each start of the machine, and its text.
+const FILTER_UNIT: &str = "/etc/systemd/system/percolate-firewall.service";
+const FILTER_UNIT_NAME: &str = "percolate-firewall.service";
+const FILTER_UNIT_TEXT: &str = include_str!("../../../deploy/systemd/percolate-firewall.service");
+/// Where the packet filter's program is.
+const NFT: [&str; 2] = ["/usr/sbin/nft", "/sbin/nft"];
 
 /// Whoever starts the server of a shop whose files are in place.
 pub trait Start: Send {
     /// Starts it unless it runs as it should, and waits until it is ready. Tells whether it was started.
-    fn start(self, place: &PlaceOptions, is_new: bool) -> impl Future<Output = Result<(Node, bool), UpError>> + Send;
+    fn start(self, place: &PlaceOptions) -> impl Future<Output = Result<(Node, bool), UpError>> + Send;
 }
 
-impl Start for ServiceKind {
-    async fn start(self, place: &PlaceOptions, is_new: bool) -> Result<(Node, bool), UpError> {
-        start(place, self, is_new).await
+/// The box's own server, which outlives this program.
+#[derive(Debug)]
+pub(super) struct Own {
+    pub(super) kind: ServiceKind,
+    /// The clock of a demo or a test.
+    pub(super) clock: Option<String>,
+}
+
+impl Start for Own {
+    async fn start(self, place: &PlaceOptions) -> Result<(Node, bool), UpError> {
+        start(&Wanted { place, kind: self.kind, clock: self.clock.as_deref() }).await
     }
 }
 
@@ -50,31 +71,74 @@ pub(super) fn kind(said: Option<ServiceKind>) -> ServiceKind {
     })
 }
 
-/// Starts it unless it runs, and waits until it is ready. Tells whether it was started.
-async fn start(place: &PlaceOptions, kind: ServiceKind, is_new: bool) -> Result<(Node, bool), UpError> {
-    let running = running(&place.data).await;
-    if let (Some(node), false) = (&running, is_new) {
-        return Ok((node.clone(), false));
+/// How the server is to run.
+#[derive(Debug, Clone, Copy)]
+struct Wanted<'w> {
+    place: &'w PlaceOptions,
+    kind: ServiceKind,
+    /// The clock of a demo or a test.
+    clock: Option<&'w str>,
+}
+
+/// Starts it unless it runs from the description that is installed, and waits until it is ready. Tells whether it was started.
+async fn start(wanted: &Wanted<'_>) -> Result<(Node, bool), UpError> {
+    let place = wanted.place;
+    let site = place.config.join(SITE_FILE);
+    let text = std::fs::read(&site).map_err(|source| UpError::Install(FileError::Read { path: site, source }))?;
+    let held = settled(place).await?;
+    if wanted.kind == ServiceKind::Systemd && (!Path::new(SYSTEMD).exists() || wanted.clock.is_some()) {
+        return Err(UpError::Service("systemd is not at work here: say --service process".to_owned()));
     }
-    match kind {
+    let is_unit_new = wanted.kind == ServiceKind::Systemd && write_unit(place)?;
+    if let Some(running) = held.as_ref().filter(|running| runs_so(running, place, &plan_of(&text)) && !is_unit_new)
+        && matches!(running.node.client().ready().await, Ok(Ok(())))
+    {
+        return Ok((running.node.clone(), false));
+    }
+    let child = match wanted.kind {
         ServiceKind::Process => {
-            if let Some(pid) = pid(&place.data).filter(|_| running.is_some()) {
-                stop(pid).await?;
+            // Nothing is stopped that cannot be started again.
+            let program = program()?;
+            if let Some(running) = held {
+                stop(&place.data, running.pid).await?;
             }
-            spawn(place)?;
+            Some(spawn(wanted, &program)?)
         }
         ServiceKind::Systemd => {
-            if !Path::new(SYSTEMD).exists() {
-                return Err(UpError::Service("systemd is not at work here: say --service process".to_owned()));
-            }
-            let program = program()?;
-            write_atomic(Path::new(UNIT), unit(place, &program).as_bytes())?;
             systemctl(&["daemon-reload"])?;
             systemctl(&["enable", UNIT_NAME])?;
-            systemctl(&["restart", UNIT_NAME])?;
+            systemctl(&["stop", UNIT_NAME])?;
+            // One that was started as a process before is none of systemd's.
+            if let Some(running) = held {
+                stop(&place.data, running.pid).await?;
+            }
+            modes::give(&place.config, &place.data)?;
+            systemctl(&["start", UNIT_NAME])?;
+            None
         }
+    };
+    ready(wanted, child).await.map(|node| (node, true))
+}
+
+/// Whether a server runs from the description that is installed, where it was said.
+fn runs_so(running: &Running, place: &PlaceOptions, plan: &str) -> bool {
+    running.plan.as_deref() == Some(plan) && (place.http.port() == 0 || running.address == place.http)
+}
+
+/// The server that is at work in the data folder, once it answers: one that was just started by a program that was killed
+/// then is on its way. Somebody else there is refused.
+async fn settled(place: &PlaceOptions) -> Result<Option<Running>, UpError> {
+    let until = monotonic_now() + READY_MAX;
+    loop {
+        let Some(pid) = holder(&place.data) else { return Ok(None) };
+        if let Some(running) = running(&place.data).await {
+            return Ok(Some(running));
+        }
+        if monotonic_now() > until {
+            return Err(UpError::Occupied { path: place.data.clone(), pid });
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
     }
-    ready(place, kind).await.map(|node| (node, true))
 }
 
 fn unit(place: &PlaceOptions, program: &Path) -> String {
@@ -84,6 +148,33 @@ fn unit(place: &PlaceOptions, program: &Path) -> String {
         .replace("{config}", &place.config.display().to_string())
         .replace("{data}", &place.data.display().to_string())
         .replace("{http}", &place.http.to_string())
+        .replace("{user}", modes::USER)
+}
+
+/// Writes the unit; tells whether it was another before.
+fn write_unit(place: &PlaceOptions) -> Result<bool, UpError> {
+    modes::user()?;
+    let text = unit(place, &program()?);
+    let is_new = std::fs::read(UNIT).ok().as_deref() != Some(text.as_bytes());
+    if is_new {
+        write_atomic(Path::new(UNIT), text.as_bytes())?;
+    }
+    Ok(is_new)
+}
+
+/// Has systemd load the packet filter's file at each start of the machine.
+pub(super) fn filter_at_each_start(file: &Path) -> Result<(), UpError> {
+    let Some(nft) = NFT.iter().find(|path| Path::new(path).exists()) else { return Ok(()) };
+    let text = filter_unit(nft, file);
+    if std::fs::read(FILTER_UNIT).ok().as_deref() != Some(text.as_bytes()) {
+        write_atomic(Path::new(FILTER_UNIT), text.as_bytes())?;
+        systemctl(&["daemon-reload"])?;
+    }
+    systemctl(&["enable", FILTER_UNIT_NAME])
+}
+
+fn filter_unit(nft: &str, file: &Path) -> String {
+    FILTER_UNIT_TEXT.replace("{nft}", nft).replace("{file}", &file.display().to_string())
 }
 
 /// The server program: beside this one.
@@ -94,16 +185,24 @@ fn program() -> Result<PathBuf, UpError> {
     if path.exists() { Ok(path) } else { Err(missing()) }
 }
 
-fn spawn(place: &PlaceOptions) -> Result<(), UpError> {
+fn spawn(wanted: &Wanted<'_>, program: &Path) -> Result<Child, UpError> {
     let failed = |error: std::io::Error| UpError::Service(error.to_string());
+    let place = wanted.place;
     let log = place.data.join(LOG_FILE);
     let log = OpenOptions::new().create(true).append(true).mode(0o600).open(log).map_err(failed)?;
-    let mut command = Command::new(program()?);
+    let mut command = Command::new(program);
     command.arg("serve").arg("--site").arg(place.config.join(SITE_FILE)).arg("--data").arg(&place.data);
     command.arg("--http").arg(place.http.to_string());
+    if let Some(clock) = wanted.clock {
+        command.arg("--simulated-clock").arg(clock);
+    }
     command.stdin(Stdio::null()).stdout(log.try_clone().map_err(failed)?).stderr(log);
-    // It outlives this program, and whoever interrupts that one does not interrupt it.
-    command.process_group(0).spawn().map(drop).map_err(failed)
+    // What it makes is for nobody else, as under the unit. It outlives this program, and whoever interrupts that one does not
+    // interrupt it.
+    let before = umask(Mode::RWXG | Mode::RWXO);
+    let child = command.process_group(0).spawn();
+    umask(before);
+    child.map_err(failed)
 }
 
 fn systemctl(words: &[&str]) -> Result<(), UpError> {
@@ -113,59 +212,113 @@ fn systemctl(words: &[&str]) -> Result<(), UpError> {
     if done.status.success() { Ok(()) } else { Err(UpError::Service(format!("systemctl {}: {said}", words.join(" ")))) }
 }
 
-/// The server that runs in a data folder, if one does and is ready.
-async fn running(data: &Path) -> Option<Node> {
-    let node = node(data)?;
-    matches!(node.client().ready().await, Ok(Ok(()))).then_some(node)
-}
-
-fn endpoints(data: &Path) -> Option<Endpoints> {
-    serde_json::from_slice(&std::fs::read(data.join(ENDPOINTS_FILE)).ok()?).ok()
-}
-
-fn pid(data: &Path) -> Option<u32> {
-    endpoints(data).map(|endpoints| endpoints.pid)
-}
-
-fn node(data: &Path) -> Option<Node> {
-    let endpoints = endpoints(data)?;
-    let token = std::fs::read_to_string(data.join("token")).ok()?;
-    Client::new(&endpoints.http, Some(&token)).ok().map(Node::new)
-}
-
-async fn stop(pid: u32) -> Result<(), UpError> {
-    use rustix::process::{Pid, Signal, kill_process, test_kill_process};
-    let number = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    let Some(number) = number else { return Ok(()) };
-    kill_process(number, Signal::TERM).map_err(|error| UpError::Service(error.to_string()))?;
-    let until = monotonic_now() + READY_MAX;
-    while test_kill_process(number).is_ok() {
-        if monotonic_now() > until {
-            return Err(UpError::Service(format!("process {pid} does not stop")));
-        }
-        tokio::time::sleep(LOOK_EVERY).await;
-    }
-    Ok(())
-}
-
-async fn ready(place: &PlaceOptions, kind: ServiceKind) -> Result<Node, UpError> {
+async fn ready(wanted: &Wanted<'_>, mut child: Option<Child>) -> Result<Node, UpError> {
+    let data = &wanted.place.data;
+    let log = match wanted.kind {
+        ServiceKind::Process => data.join(LOG_FILE).display().to_string(),
+        ServiceKind::Systemd => format!("journalctl -u {UNIT_NAME}"),
+    };
     let until = monotonic_now() + READY_MAX;
     loop {
-        let reason = match node(&place.data) {
+        let reason = match running(data).await {
             None => "it has not said where it listens".to_owned(),
-            Some(node) => match node.client().ready().await {
+            Some(Running { node, .. }) => match node.client().ready().await {
                 Ok(Ok(())) => return Ok(node),
                 Ok(Err(reason)) => reason,
                 Err(error) => error.to_string(),
             },
         };
+        room(data)?;
+        if let Some(Ok(Some(status))) = child.as_mut().map(Child::try_wait) {
+            let said = last_line(&data.join(LOG_FILE));
+            return Err(UpError::NotReady { reason: format!("it ended at once ({status}): {said}"), log });
+        }
         if monotonic_now() > until {
-            let log = match kind {
-                ServiceKind::Process => place.data.join(LOG_FILE).display().to_string(),
-                ServiceKind::Systemd => format!("journalctl -u {UNIT_NAME}"),
-            };
             return Err(UpError::NotReady { reason, log });
         }
         tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Whether the disk has the room without which the server does not sell.
+pub(super) fn room(data: &Path) -> Result<(), UpError> {
+    let there = data.ancestors().find(|path| path.is_dir()).unwrap_or(data);
+    let free = disk_free_bytes(there).unwrap_or(u64::MAX);
+    if free < DISK_RESERVE_BYTES { Err(UpError::DiskFull { free_mb: free / (1024 * 1024) }) } else { Ok(()) }
+}
+
+/// The last line of a log; empty if there is none.
+fn last_line(path: &Path) -> String {
+    let end = || -> std::io::Result<String> {
+        let mut file = std::fs::File::open(path)?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(LOG_BYTES)))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    let text = end().unwrap_or_default();
+    text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default().trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn place() -> PlaceOptions {
+        let http = "127.0.0.1:8080".parse().unwrap();
+        PlaceOptions {
+            config: "/etc/percolate".into(),
+            data: "/var/lib/percolate".into(),
+            http,
+            https: None,
+            rehearsal: false,
+        }
+    }
+
+    fn analyzed(words: &[&str], name: &str, text: &str) -> Option<(bool, String)> {
+        let dir = TempDir::new().unwrap();
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        let done = Command::new("systemd-analyze").args(words).arg(&path).output().ok()?;
+        let said = [done.stdout, done.stderr].concat();
+        Some((done.status.success(), String::from_utf8_lossy(&said).into_owned()))
+    }
+
+    #[test]
+    fn the_units_are_sound_and_the_servers_has_few_rights() {
+        let program = Path::new("/bin/true");
+        let text = unit(&place(), program);
+        assert!(!text.lines().skip(1).any(|line| line.contains('{')), "a slot is not filled: {text}");
+        assert!(text.contains("\nUser=percolate\n"), "{text}");
+        let Some((_, said)) = analyzed(&["verify", "--man=no"], UNIT_NAME, &text) else {
+            println!("SKIPPED: the_units_are_sound_and_the_servers_has_few_rights: systemd-analyze is not installed");
+            return;
+        };
+        // It succeeds also where it complains.
+        assert_eq!(said, "");
+        let words = ["security", "--offline=true", "--threshold=20"];
+        let (well, said) = analyzed(&words, UNIT_NAME, &text).unwrap();
+        assert!(well, "{said}");
+        let filter = filter_unit("/bin/true", Path::new("/etc/percolate/firewall.nft"));
+        assert!(!filter.lines().skip(1).any(|line| line.contains('{')), "a slot is not filled: {filter}");
+        assert_eq!(analyzed(&["verify", "--man=no"], FILTER_UNIT_NAME, &filter).unwrap().1, "");
+        let wrong = text.replace("UMask", "UMusk");
+        assert_ne!(analyzed(&["verify", "--man=no"], UNIT_NAME, &wrong).unwrap().1, "");
+        let open: String =
+            text.lines().filter(|line| !line.starts_with("SystemCall")).fold(String::new(), |a, b| a + b + "\n");
+        let open = open.replace("User=percolate", "User=root").replace("CapabilityBoundingSet=", "");
+        assert!(!analyzed(&words, UNIT_NAME, &open).unwrap().0);
+    }
+
+    #[test]
+    fn a_log_is_told_by_its_last_line() {
+        let dir = TempDir::new().unwrap();
+        let path = dir.path().join(LOG_FILE);
+        assert_eq!(last_line(&path), "");
+        std::fs::write(&path, format!("{}first\n  last one \n\n", "x\n".repeat(9_000))).unwrap();
+        assert_eq!(last_line(&path), "last one");
     }
 }

@@ -15,6 +15,8 @@ use crate::client::{ClientError, Node};
 
 /// Longest wait for head office. After that the box goes on by itself.
 const ENROLLED_MAX: Duration = Duration::from_secs(10);
+/// Longest wait for the line to head office's broker, once the box is enrolled.
+const LINKED_MAX: Duration = Duration::from_secs(5);
 /// How often it is looked.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Its name on the practice ticket.
@@ -31,6 +33,7 @@ pub(super) struct Identity {
 #[derive(Debug, Deserialize)]
 struct State {
     identity: Identity,
+    link: String,
 }
 
 /// Books what is there when the shop opens, once for ever; tells whether there was something to book.
@@ -74,10 +77,25 @@ pub(super) async fn ticket(node: &Node, bundle: &BundleV1, clock: &dyn Clock) ->
 pub(super) async fn identity(node: &Node) -> Result<Identity, UpError> {
     let until = monotonic_now() + ENROLLED_MAX;
     loop {
-        let State { identity } = node.client().get("/v1/node").await?;
+        let State { identity, .. } = node.client().get("/v1/node").await?;
         if identity.state != "enrolling" || identity.code.is_some() || monotonic_now() > until {
             return Ok(identity);
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
 }
+
+/// How it stands with the line over which the shop's sales go: waits until there is one, for a while, where there can be one.
+pub(super) async fn link(node: &Node, enrolled: bool) -> Result<String, UpError> {
+    let until = monotonic_now() + LINKED_MAX;
+    loop {
+        let State { link, .. } = node.client().get("/v1/node").await?;
+        if link == LINKED || !enrolled || monotonic_now() > until {
+            return Ok(link);
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// What the server says when the line is there.
+pub(super) const LINKED: &str = "up";

@@ -49,6 +49,8 @@ pub(crate) struct Identity {
     pub(crate) store: StoreId,
     pub(crate) node: NodeId,
     pub(crate) described: StoreDescribed,
+    /// The hash of the description that it has read; none on a box that no bundle has made.
+    pub(crate) plan: Option<String>,
 }
 
 /// The node as its commands see it. A clone is the same node.

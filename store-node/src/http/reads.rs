@@ -50,6 +50,9 @@ pub(super) struct NodeAnswer {
     /// Version of its program.
     #[schema(value_type = String)]
     version: &'static str,
+    /// The hash (BLAKE3) of the description that it read at its start, 64 hexadecimal digits; null on a box that no bundle has
+    /// made.
+    plan: Option<String>,
     /// The menu that it sells; none before one has come.
     catalog_revision: Option<u32>,
     /// `up`, `down`, `refused`, or `not_enrolled` while it has no certificate and tries none.
@@ -222,6 +225,7 @@ pub(super) async fn node(State(app): State<App>, _actor: Actor) -> Result<Json<N
         incarnation: life.incarnation.clone(),
         life,
         version: env!("CARGO_PKG_VERSION"),
+        plan: app.identity.plan.clone(),
         catalog_revision: app.present.catalog().map(|catalog| catalog.revision.number),
         link: app.present.link().as_str(),
         clock_skew_ms: app.present.skew_ms(),

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use clap::Parser as _;
-use percolate_common::identity::site_file::MENU_FILE;
+use percolate_common::identity::site_file::{MENU_FILE, plan_of};
 use percolate_common::ids::NodeId;
 use percolate_common::journal::{AuthorId, Incarnation, JournalId, StreamKind};
 use percolate_runtime::read_pool::ReadPool;
@@ -29,6 +29,9 @@ async fn a_box_sells_from_its_bundle_without_any_line() {
     let shown = till.get("/v1/node").await;
     assert_eq!((&shown["link"], &shown["catalog_revision"]), (&json!("not_enrolled"), &json!(1)));
     assert_eq!(shown["store"]["name"], "Virginia-Highland");
+    // It says which description it has read, for whoever has written a later one.
+    let described = fs::read(node.config.site.as_ref().unwrap()).unwrap();
+    assert_eq!(shown["plan"], json!(plan_of(&described)));
     let identity = stands(&node, "enrolling", Some("hub_unreachable")).await;
     assert_eq!(identity["not_after_ms"], json!(null));
     assert!(identity["detail"].as_str().unwrap().contains("The box sells"), "{identity}");

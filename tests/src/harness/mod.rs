@@ -6,10 +6,13 @@ mod feed;
 pub mod head_office;
 mod http;
 pub mod large;
+pub mod netns;
+pub mod printer;
 mod process;
 mod proxy;
 mod relay;
 mod relay_ends;
+pub mod tech;
 mod terminal;
 
 pub use balancer::Balancer;

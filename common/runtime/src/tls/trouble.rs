@@ -72,13 +72,13 @@ fn of_theirs(error: &CertificateError) -> TlsTrouble {
     match error {
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => TlsTrouble::Expired,
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => TlsTrouble::NotYetValid,
-        CertificateError::UnknownIssuer | CertificateError::BadSignature => TlsTrouble::UnknownIssuer,
         CertificateError::NotValidForName
         | CertificateError::NotValidForNameContext { .. }
         | CertificateError::InvalidPurpose
         | CertificateError::InvalidPurposeContext { .. } => TlsTrouble::WrongName,
         CertificateError::Revoked => TlsTrouble::Revoked,
-        _ => TlsTrouble::Other,
+        // One that cannot even be judged, as those that proxies sign for themselves, is none of this chain.
+        _ => TlsTrouble::UnknownIssuer,
     }
 }
 
