@@ -6,7 +6,7 @@
 //! - [`up`]: a shop on a new machine, from its bundle to the first ticket. [`preflight`]: whether it can sell there.
 //! - [`import`]: past sales from a file into the running store nodes.
 //! - [`client`]: the servers, asked over HTTP.
-//! - [`screen`], [`table`], [`figures`]: what a person sees.
+//! - [`screen`], [`table`], [`figures`], [`qr`]: what a person sees.
 //! - [`exit`]: how the program ends.
 //!
 //! Absent on purpose: databases, MQTT, rules of the shop. What is decided here is only which requests are sent.
@@ -19,6 +19,7 @@ pub mod figures;
 pub mod import;
 pub mod office;
 pub mod preflight;
+pub mod qr;
 pub mod screen;
 pub mod table;
 pub mod up;
