@@ -1,13 +1,22 @@
 //! A text as a pattern that a camera reads: in a terminal, and on paper.
 
+use std::fmt;
+
 use qrcodegen::{QrCode, QrCodeEcc};
 
 /// What stays light around the pattern, in modules: the standard wants four.
 const QUIET_MODULES: i32 = 4;
 
 /// A pattern.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Qr(QrCode);
+
+impl fmt::Debug for Qr {
+    /// What it says may be a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Qr").field("size", &self.0.size()).finish_non_exhaustive()
+    }
+}
 
 /// A text that no pattern holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -80,7 +89,7 @@ mod tests {
 
     /// The modules as the half blocks show them; true is dark.
     fn shown(text: &str) -> Vec<Vec<bool>> {
-        let halves = |light: [&str; 2]| {
+        let halves = |light: [&'static str; 2]| {
             move |line: &str| line.chars().map(|c| !light.contains(&c.to_string().as_str())).collect::<Vec<bool>>()
         };
         let (upper, lower) = (halves(["█", "▀"]), halves(["█", "▄"]));
