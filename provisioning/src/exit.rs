@@ -42,8 +42,8 @@ Exit codes:
   5    what was compared does not agree, or was not acknowledged in time
   6    demo: its folder is read-only, not this user's to write, or on a disk with too little room
   7    up, preflight: this machine is not fit to sell on; each FAIL says what to do
-  8    up: the bundle is not taken
-  9    up: the shop sells, and head office refuses to know its box
+  8    up: the bundle, or its code, is not taken
+  9    up: head office refuses to know the box, whose shop sells; or no bundle is fetched from it by a code
   10   up: what belongs to the shop could not be installed or started
   130  interrupted before the end";
 

@@ -12,6 +12,7 @@ mod kills;
 mod mosquitto;
 mod moving;
 mod new_shop;
+mod office;
 mod past_sales;
 mod prove;
 mod put_back;

@@ -1,38 +1,32 @@
 //! What identity does: shops are planned, bundles made, boxes let in, and shut out.
 
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use percolate_common::entropy::Entropy;
 use percolate_common::identity::acceptance::AcceptanceV1;
-use percolate_common::identity::bundle::{BundleError, BundleV1, ChainV1, PurposeV1};
+use percolate_common::identity::bundle::BundleError;
 use percolate_common::identity::names::ChainId;
 use percolate_common::identity::site::SiteV1;
 use percolate_common::ids::{NodeId, StoreId};
-use percolate_common::journal::{AuthorId, Signature};
-use percolate_common::money::Currency;
-use percolate_common::time::{Clock, StoreCalendar, UtcMillis};
+use percolate_common::journal::Signature;
+use percolate_common::time::{Clock, UtcMillis};
 use percolate_runtime::enrolment::{EnrolmentAnswer, EnrolmentAsked, EnrolmentRefusal, Issued, RenewalAsked};
 use percolate_runtime::pki::{CertificateDer, PkiError, SanName};
 use percolate_runtime::seal::CloseError;
-use percolate_runtime::storage::{StorageError, WriteTx};
+use percolate_runtime::storage::StorageError;
 use percolate_runtime::tasks;
 
 use super::Addresses;
+use super::check::Fault;
 use super::enrol::{self, Enrolled, Given};
 use super::issuer::{Issuer, OwnPapers};
-use super::menu;
-use super::store::{
-    CodeRow, SiteRow, acceptance_keep, code_by_request, code_insert, codes_of_store_end, site_bundles_set,
-    site_by_node, site_fetch, site_list, site_put,
-};
+use super::plans::MenuSeen;
+use super::store::{SiteRow, acceptance_keep, codes_of_store_end, site_by_node, site_list};
 use crate::kernel::auth::Auth;
 use crate::kernel::auth::store::{Device, DeviceState, device_list, device_state_set, node_device_list};
 use crate::kernel::db::Db;
 use crate::kernel::journal::Journal;
-
-/// How long a code can be used.
-const CODE_MS: i64 = 7 * 24 * 60 * 60 * 1_000;
 
 /// Why something was not done.
 #[derive(Debug, thiserror::Error)]
@@ -44,8 +38,8 @@ pub enum IdentityError {
     #[error("no shop has the number {0}: plan it first (provision store create)")]
     StoreUnknown(StoreId),
     /// The shop's plan holds what no shop can have.
-    #[error("the shop cannot be planned so: {0}")]
-    Site(String),
+    #[error("the shop cannot be planned so: {}", .0.first().map_or("", |fault| fault.detail.as_str()))]
+    Site(Vec<Fault>),
     /// Another shop has this box.
     #[error("box {node} is that of shop {store} already: give this shop a box of its own")]
     NodeTaken {
@@ -91,16 +85,6 @@ pub enum IdentityError {
     Acceptance,
 }
 
-/// A bundle's file, and what goes with it on paper.
-#[derive(Debug)]
-pub(crate) struct BundleMade {
-    pub(crate) file: Vec<u8>,
-    pub(crate) code: String,
-    pub(crate) expires_at: UtcMillis,
-    pub(crate) number: u64,
-    pub(crate) fingerprint: String,
-}
-
 /// Identity.
 pub struct IdentityApp {
     db: Db,
@@ -108,6 +92,7 @@ pub struct IdentityApp {
     issuer: Arc<Issuer>,
     auth: Auth,
     addresses: RwLock<Addresses>,
+    pub(super) menu_seen: Mutex<MenuSeen>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
 }
@@ -124,12 +109,31 @@ impl IdentityApp {
         (issuer, auth): (Arc<Issuer>, Auth),
         (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
     ) -> Self {
-        Self { db, journal, issuer, auth, addresses: RwLock::default(), clock, entropy }
+        Self { db, journal, issuer, auth, addresses: RwLock::default(), menu_seen: Mutex::default(), clock, entropy }
     }
 
     /// Says where boxes reach the hub: the next bundles say so.
     pub fn reached_at(&self, addresses: Addresses) {
         *self.addresses.write().unwrap_or_else(PoisonError::into_inner) = addresses;
+    }
+
+    pub(super) fn addresses(&self) -> Addresses {
+        self.addresses.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn now(&self) -> UtcMillis {
+        self.clock.now()
+    }
+
+    /// 32 bytes that nobody can guess.
+    pub(super) fn drawn(&self) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        self.entropy.fill(&mut bytes);
+        bytes
+    }
+
+    pub(super) const fn journal(&self) -> &Journal {
+        &self.journal
     }
 
     pub(crate) const fn db(&self) -> &Db {
@@ -188,67 +192,12 @@ impl IdentityApp {
         Ok(self.auth.look().await?)
     }
 
-    /// Plans a shop, or plans it otherwise. Tells whether it is new.
-    pub(crate) async fn plan(&self, site: SiteV1) -> Result<bool, IdentityError> {
-        check_site(&site)?;
-        let now = self.clock.now();
-        self.db
-            .write("site_put", move |tx| {
-                let (store, node) = (StoreId::new(site.store), NodeId::new(site.node));
-                if let Some(other) = site_by_node(tx, node)?.filter(|row| row.site.store != site.store) {
-                    return Err(IdentityError::NodeTaken { node, store: StoreId::new(other.site.store) });
-                }
-                let before = site_fetch(tx, store)?;
-                if let Some(row) = before.as_ref().filter(|row| row.bundles > 0 && row.site.node != site.node) {
-                    return Err(IdentityError::NodeFixed { store, node: NodeId::new(row.site.node) });
-                }
-                site_put(tx, &site, now)?;
-                Ok(before.is_none())
-            })
-            .await
-    }
-
     pub(crate) async fn sites(&self) -> Result<Vec<SiteRow>, IdentityError> {
         Ok(self.db.read_async(site_list).await?)
     }
 
     pub(crate) async fn devices(&self) -> Result<Vec<Device>, IdentityError> {
         Ok(self.db.read_async(device_list).await?)
-    }
-
-    /// Makes a bundle for a shop, with a code that ends all earlier ones. The same request gets the same code again.
-    pub(crate) async fn bundle(
-        &self,
-        (store, purpose): (StoreId, PurposeV1),
-        request_key: String,
-    ) -> Result<BundleMade, IdentityError> {
-        let journals = self.journal.db().read_async(menu::frames).await?;
-        if journals.is_empty() {
-            return Err(IdentityError::MenuMissing);
-        }
-        let (now, issuer) = (self.clock.now(), self.issuer.clone());
-        let mut salt = [0; 32];
-        self.entropy.fill(&mut salt);
-        let (site, row) = self
-            .db
-            .write("code_give", move |tx| given(tx, (store, purpose), (request_key, salt), (now, &issuer)))
-            .await?;
-        let code = self.issuer.code(&row.salt).to_string();
-        let Addresses { https, mqtt } = self.addresses.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let bundle = BundleV1 {
-            chain: ChainV1 { https, mqtt, ..self.issuer.chain().clone() },
-            number: row.bundle,
-            made_at_ms: row.made_at.get(),
-            expires_at_ms: row.expires_at.get(),
-            site,
-            code: code.clone(),
-            purpose: row.purpose,
-            journals: journals.into_iter().map(Into::into).collect(),
-            software: Vec::new(),
-        };
-        let file = self.issuer.close(&bundle.encode()?)?;
-        let fingerprint = self.issuer.fingerprint();
-        Ok(BundleMade { file, code, expires_at: row.expires_at, number: row.bundle, fingerprint })
     }
 
     /// Lets a box in that knows a code.
@@ -330,39 +279,6 @@ impl IdentityApp {
     }
 }
 
-/// The shop, and the code that a request is answered with.
-fn given(
-    tx: &WriteTx<'_>,
-    (store, purpose): (StoreId, PurposeV1),
-    (request_key, salt): (String, [u8; 32]),
-    (now, issuer): (UtcMillis, &Issuer),
-) -> Result<(SiteV1, CodeRow), IdentityError> {
-    let SiteRow { site, bundles, .. } = site_fetch(tx, store)?.ok_or(IdentityError::StoreUnknown(store))?;
-    if let Some(row) = code_by_request(tx, &request_key)? {
-        let same = row.store == store && row.purpose == purpose;
-        return same.then_some((site, row)).ok_or(IdentityError::KeyReused);
-    }
-    codes_of_store_end(tx, store, now)?;
-    let (code, bundle) = (issuer.code(&salt), bundles + 1);
-    let row = CodeRow {
-        id: code.id(),
-        request_key,
-        key: code.key(),
-        salt,
-        store,
-        node: NodeId::new(site.node),
-        bundle,
-        purpose,
-        made_at: now,
-        expires_at: UtcMillis::new(now.get().saturating_add(CODE_MS)),
-        used: None,
-        tries: 0,
-    };
-    code_insert(tx, &row)?;
-    site_bundles_set(tx, store, bundle)?;
-    Ok((site, row))
-}
-
 /// Writes down what is revoked where no backup takes it back.
 fn listed(issuer: &Issuer, devices: &[Device], reason: &str, now: UtcMillis) -> Result<(), IdentityError> {
     devices
@@ -376,30 +292,6 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T, IdentityError> {
     let done = tasks::blocking(work).await;
     done.unwrap_or_else(|_panicked| Err(std::io::Error::other("it panicked"))).map_err(IdentityError::RevokedList)
-}
-
-/// What a shop must have to sell.
-fn check_site(site: &SiteV1) -> Result<(), IdentityError> {
-    let refused = |why: &str| Err(IdentityError::Site(why.to_owned()));
-    site.check().map_err(|error| IdentityError::Site(error.to_string()))?;
-    if site.store == 0 || site.name.trim().is_empty() {
-        return refused("it needs a number from 1 and a name");
-    }
-    let node = NodeId::new(site.node);
-    if site.node == 0 || AuthorId::node(node).as_node().is_none() {
-        return refused("its box needs a number that no service of the hub has");
-    }
-    if let Err(error) = StoreCalendar::new(&site.zone, site.cutover_hour) {
-        return refused(&error.to_string());
-    }
-    if site.currency.parse::<Currency>().is_err() {
-        return refused("its currency is not one of ISO 4217, as in USD");
-    }
-    let unusable = site.lan_names.iter().find(|name| name.parse::<SanName>().is_err());
-    match unusable {
-        Some(name) => refused(&format!("{name:?} is neither a host's name nor an address")),
-        None => Ok(()),
-    }
 }
 
 /// The names under which a box is reached in its shop.

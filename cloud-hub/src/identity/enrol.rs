@@ -20,7 +20,7 @@ use crate::kernel::auth::store::{
 };
 
 /// Wrong proofs that are heard for one code.
-const TRIES_MAX: u64 = 20;
+pub(super) const TRIES_MAX: u64 = 20;
 
 /// How long after its end a certificate still asks for the next one; then a tech brings a code.
 const RENEWAL_GRACE_MS: i64 = 30 * 24 * 60 * 60 * 1_000;

@@ -7,8 +7,12 @@ pub mod app;
 pub mod http;
 pub mod issuer;
 
+mod bundles;
+mod check;
+mod differences;
 mod enrol;
 mod menu;
+mod plans;
 mod revocations;
 mod store;
 
@@ -34,11 +38,13 @@ pub static SCHEMA: Schema = Schema {
     sqlite: &[
         auth::migration(1),
         Migration::new(2, "identity", include_str!("../../migrations/identity/0001_identity.sql")),
+        Migration::new(3, "code_site", include_str!("../../migrations/identity/0002_code_site.sql")),
     ],
     postgres: &[
         auth::migration_postgres(1),
         Migration::new(2, "identity", include_str!("../../migrations/identity/postgres/0001_identity.sql")),
         duty::migration(3),
+        Migration::new(4, "code_site", include_str!("../../migrations/identity/postgres/0002_code_site.sql")),
     ],
 };
 

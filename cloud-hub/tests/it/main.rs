@@ -49,6 +49,8 @@ mod openapi;
 #[cfg(test)]
 mod parked;
 #[cfg(test)]
+mod planning;
+#[cfg(test)]
 mod projection;
 #[cfg(test)]
 mod relay;

@@ -6,7 +6,7 @@ mod named;
 mod node;
 mod retry;
 
-pub use error::{Cause, ClientError};
+pub use error::{Cause, ClientError, FieldRefused};
 pub use hub::{Completeness, Hub, Journal, Measures, SalesReport, SalesRow, Through};
 pub use named::named;
 pub use node::{DayBooks, Imported, Node, NodeState, RejectedRow, Sold, Stock, StockRow, StoreState, StreamState};

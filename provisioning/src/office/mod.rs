@@ -1,7 +1,13 @@
 //! What head office does before a tech goes out: founds the chain, plans shops, makes their bundles, shuts boxes out.
 
 mod chain;
+mod csv;
+mod from_file;
+mod from_other;
 mod nodes;
+mod plan;
+mod question;
+mod sheet;
 mod stores;
 
 use std::path::PathBuf;
@@ -53,7 +59,8 @@ pub struct ChainInit {
 /// Plan shops, and make the bundles from which techs bring them up.
 #[derive(Debug, Subcommand)]
 pub enum StoreCommand {
-    /// Plan shops, or plan them otherwise: from a JSON file with one shop or a list of them
+    /// Plan shops, or plan them otherwise: from a JSON file, from the tables of an old system, from a template, or like a shop
+    /// that is planned. What changes is shown first. Menu and taxes are the hub's, and the same for all shops
     #[command(after_help = EXIT_CODES)]
     Create(StoreCreate),
     /// List the shops that are planned
@@ -69,10 +76,56 @@ pub enum StoreCommand {
 pub struct StoreCreate {
     #[command(flatten)]
     pub(crate) hub: HubOption,
+    #[command(flatten)]
+    pub(crate) source: ShopSource,
+    #[command(flatten)]
+    pub(crate) shop: ShopOptions,
+    /// Do it without a question; the difference is shown all the same
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// Where plans come from.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct ShopSource {
     /// The shops: {"store": 42, "node": 421, "name": "Harbour", "zone": "America/New_York", "currency": "USD",
     /// "cutover_hour": 4, ...}, or a list of such; the hub's /openapi.json has all that may be said
     #[arg(value_name = "FILE")]
-    pub file: PathBuf,
+    pub file: Option<PathBuf>,
+    /// A folder with stores.csv, and with hours.csv, terminals.csv, printers.csv, staff.csv, stock.csv as far as there are any;
+    /// docs/stores.md has their columns. A shop with a line that cannot be taken is set aside, and listed in quarantine.csv
+    #[arg(long, value_name = "DIR")]
+    pub from_csv: Option<PathBuf>,
+    /// One shop from a file that has what its like have, without store and node; say --store and --node
+    #[arg(long, value_name = "FILE", requires_all = ["store", "node"])]
+    pub template: Option<PathBuf>,
+    /// One shop like this one, but for its people and the names of its box; say --store, --node and --name
+    #[arg(id = "clone", long = "clone", value_name = "N", requires_all = ["store", "node", "name"])]
+    pub clone_of: Option<u32>,
+}
+
+/// What one shop has otherwise than the template, or than the shop that it is like.
+#[derive(Debug, Args)]
+pub struct ShopOptions {
+    /// Its number
+    #[arg(long, value_name = "N")]
+    pub store: Option<u32>,
+    /// The number of its box
+    #[arg(long, value_name = "M")]
+    pub node: Option<u32>,
+    /// Its name
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// Its time zone, as in America/New_York
+    #[arg(long, value_name = "ZONE")]
+    pub zone: Option<String>,
+    /// Its currency, which is the menu's
+    #[arg(long, value_name = "CURRENCY")]
+    pub currency: Option<String>,
+    /// The hour at which its business day changes
+    #[arg(long, value_name = "HOUR")]
+    pub cutover_hour: Option<u8>,
 }
 
 /// The arguments of `provision store bundle`.
@@ -86,6 +139,12 @@ pub struct StoreBundle {
     /// The file to write; it holds secrets and is readable by its owner alone
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
+    /// A page to print for the tech, beside it: the code, until when, how. It holds the code, and is its owner's alone, too
+    #[arg(long, value_name = "FILE.html")]
+    pub sheet: Option<PathBuf>,
+    /// Show the code as a pattern for a camera, too
+    #[arg(long)]
+    pub qr: bool,
     /// The box takes the place of another, which is shut out once this one is enrolled
     #[arg(long)]
     pub replace: bool,
@@ -131,7 +190,7 @@ pub fn chain(command: &ChainCommand, json: bool, screen: &mut Screen) -> Result<
 /// [`Failure`] says what was not done.
 pub async fn store(command: &StoreCommand, json: bool, screen: &mut Screen) -> Result<Exit, Failure> {
     match command {
-        StoreCommand::Create(options) => stores::create(options, json, screen).await,
+        StoreCommand::Create(options) => plan::create(options, json, screen).await,
         StoreCommand::List(hub) => stores::list(&hub.client()?, json, screen).await,
         StoreCommand::Bundle(options) => stores::bundle(options, json, screen).await,
     }

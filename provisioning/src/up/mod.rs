@@ -6,6 +6,7 @@
 mod acceptance;
 mod bundle;
 mod error;
+mod fetch;
 mod install;
 pub mod options;
 mod service;
@@ -24,6 +25,7 @@ use percolate_runtime::system::{clock_from_option, monotonic_now};
 use serde_json::json;
 
 pub use error::UpError;
+pub use fetch::FetchError;
 use options::{PreflightOptions, UpOptions};
 
 use crate::exit::{Exit, Failure};
@@ -101,8 +103,12 @@ pub async fn run(options: &UpOptions, json: bool, screen: &mut Screen) -> Result
 async fn bring_up(options: &UpOptions, clock: Arc<dyn Clock>, mut way: Way<'_>) -> Result<Up, UpError> {
     let place = &options.place.absolute()?;
     let _only_one = lock(&place.config)?;
+    if options.hub.is_some() {
+        way.begin("the bundle is fetched");
+    }
+    let file = fetch::bundle_file(options, &place.config.join(LOCK), clock.clone()).await?;
     way.begin("the bundle is opened");
-    let verified = bundle::verify(&options.bundle, &place.config, (options.store, options.chain))?;
+    let verified = bundle::verify(&file, &place.config, (options.store, options.chain))?;
     let site = &verified.bundle.site;
     let said = format!(
         "shop {}, {}, bundle {}; chain {}",

@@ -1,16 +1,18 @@
 //! Enrolment codes: by which their holders are known, and what became of them.
 
 use percolate_common::identity::bundle::PurposeV1;
+use percolate_common::identity::site::SiteV1;
 use percolate_common::ids::{NodeId, StoreId};
 use percolate_common::journal::PublicKey;
 use percolate_common::time::UtcMillis;
 use percolate_runtime::params;
 use percolate_runtime::storage::{ReadTx, Row, StorageError, WriteTx};
 
+use super::sites::{site_content, site_of_content};
 use crate::kernel::db::{seq_column, seq_from_column};
 
 const COLUMNS: &str = "id, request_key, key, salt, store, node, bundle, purpose, made_at_ms, expires_at_ms, used_at_ms,
-    used_key, used_machine, tries";
+    used_key, used_machine, tries, site";
 
 /// By whom a code was used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,12 +37,16 @@ pub(crate) struct CodeRow {
     pub(crate) expires_at: UtcMillis,
     pub(crate) used: Option<Use>,
     pub(crate) tries: u64,
+    /// What was planned when it was given out.
+    pub(crate) site: SiteV1,
 }
 
 pub(crate) fn code_insert(tx: &WriteTx<'_>, code: &CodeRow) -> Result<(), StorageError> {
+    let site = site_content(&code.site)?;
     tx.execute(
-        "INSERT INTO code (id, request_key, key, salt, store, node, bundle, purpose, made_at_ms, expires_at_ms, tries)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0)",
+        "INSERT INTO code (id, request_key, key, salt, store, node, bundle, purpose, made_at_ms, expires_at_ms, tries,
+            site)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0, ?11)",
         params![
             &code.id,
             &code.request_key,
@@ -51,7 +57,8 @@ pub(crate) fn code_insert(tx: &WriteTx<'_>, code: &CodeRow) -> Result<(), Storag
             seq_column(code.bundle),
             purpose_number(code.purpose),
             code.made_at.get(),
-            code.expires_at.get()
+            code.expires_at.get(),
+            &site[..]
         ],
     )?;
     Ok(())
@@ -111,6 +118,7 @@ fn code(row: &mut Row<'_>) -> Result<CodeRow, StorageError> {
         expires_at: UtcMillis::new(row.take()?),
         used: used(row)?,
         tries: seq_from_column(row.take()?),
+        site: site_of_content(&row.take::<Vec<u8>>()?)?,
     })
 }
 

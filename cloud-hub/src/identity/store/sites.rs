@@ -23,7 +23,7 @@ pub(crate) struct SiteRow {
 
 /// Plans a shop, or plans it otherwise.
 pub(crate) fn site_put(tx: &WriteTx<'_>, site: &SiteV1, now: UtcMillis) -> Result<(), StorageError> {
-    let content = content(site)?;
+    let content = site_content(site)?;
     tx.execute(
         "INSERT INTO site (store, node, name, content, bundles, made_at_ms) VALUES (?1, ?2, ?3, ?4, 0, ?5)
          ON CONFLICT (store) DO UPDATE SET node = excluded.node, name = excluded.name, content = excluded.content",
@@ -53,11 +53,15 @@ pub(crate) fn site_list(tx: &ReadTx<'_>) -> Result<Vec<SiteRow>, StorageError> {
 
 fn site(row: &mut Row<'_>) -> Result<SiteRow, StorageError> {
     let content: Vec<u8> = row.take()?;
-    let site = SiteV1::decode(&content).map_err(|error| unsound(&error.to_string()))?;
+    let site = site_of_content(&content)?;
     Ok(SiteRow { site, bundles: seq_from_column(row.take()?), made_at: UtcMillis::new(row.take()?) })
 }
 
-fn content(site: &SiteV1) -> Result<Vec<u8>, StorageError> {
+pub(super) fn site_of_content(content: &[u8]) -> Result<SiteV1, StorageError> {
+    SiteV1::decode(content).map_err(|error| unsound(&error.to_string()))
+}
+
+pub(super) fn site_content(site: &SiteV1) -> Result<Vec<u8>, StorageError> {
     site.encode().map_err(|error| unsound(&error.to_string()))
 }
 
