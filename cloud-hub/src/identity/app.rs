@@ -14,15 +14,17 @@ use percolate_common::time::{Clock, UtcMillis};
 use percolate_runtime::enrolment::{EnrolmentAnswer, EnrolmentAsked, EnrolmentRefusal, Issued, RenewalAsked};
 use percolate_runtime::pki::{CertificateDer, PkiError, SanName};
 use percolate_runtime::seal::CloseError;
-use percolate_runtime::storage::StorageError;
+use percolate_runtime::storage::{ReadTx, StorageError};
 use percolate_runtime::tasks;
 
 use super::Addresses;
 use super::check::Fault;
 use super::enrol::{self, Enrolled, Given};
 use super::issuer::{Issuer, OwnPapers};
+use super::kept::Fact;
+use super::overview::by_node;
 use super::plans::MenuSeen;
-use super::store::{SiteRow, acceptance_keep, codes_of_store_end, site_by_node, site_list};
+use super::store::{acceptance_keep, code_used_list, codes_of_store_end, site_by_node, site_list};
 use crate::kernel::auth::Auth;
 use crate::kernel::auth::store::{Device, DeviceState, device_list, device_state_set, node_device_list};
 use crate::kernel::db::Db;
@@ -77,8 +79,24 @@ pub enum IdentityError {
     /// Nobody has such a box.
     #[error("no certificate was ever given to box {0}")]
     NodeUnknown(NodeId),
+    /// The shop has a box.
+    #[error(
+        "shop {store} is in use: box {node} was enrolled, or has sold. Shut the box out instead (provision node revoke)"
+    )]
+    StoreInUse {
+        /// The shop.
+        store: StoreId,
+        /// Its box.
+        node: NodeId,
+    },
+    /// A key was given so many certificates that something must be wrong.
+    #[error("the box was given certificate after certificate: it is given the next one later")]
+    RenewedTooOften {
+        /// How long it waits, in milliseconds.
+        wait_ms: i64,
+    },
     /// What was revoked cannot be written down where it is never forgotten.
-    #[error("the list of what was revoked cannot be written")]
+    #[error("the list of what was revoked and used cannot be written")]
     RevokedList(#[source] std::io::Error),
     /// The acceptance is not what its box has signed.
     #[error("the acceptance is not one that the box has signed")]
@@ -179,25 +197,28 @@ impl IdentityApp {
         self.issuer.root()
     }
 
-    /// What was revoked is so, whatever state the database was put back to.
-    pub(super) async fn revoke_listed(&self) -> Result<(), IdentityError> {
-        let list = self.issuer.revoked().clone();
-        let serials = blocking(move || list.serials()).await?;
-        let now = self.clock.now();
-        self.db
+    /// What was revoked is so, whatever state the database was put back to. And what an earlier process had no time to write down
+    /// is written now.
+    pub(super) async fn remember(&self) -> Result<(), IdentityError> {
+        let (kept, now) = (self.issuer.kept().clone(), self.clock.now());
+        let known = self
+            .db
             .write("revoke_listed", move |tx| {
-                serials.iter().try_for_each(|serial| device_state_set(tx, serial, DeviceState::Revoked, now))
+                let serials = kept.serials();
+                serials.iter().try_for_each(|serial| device_state_set(tx, serial, DeviceState::Revoked, now))?;
+                facts_of_all(tx, now)
             })
             .await?;
-        Ok(self.auth.look().await?)
+        let kept = self.keep(known).await;
+        self.auth.look().await?;
+        kept
     }
 
-    pub(crate) async fn sites(&self) -> Result<Vec<SiteRow>, IdentityError> {
-        Ok(self.db.read_async(site_list).await?)
-    }
-
-    pub(crate) async fn devices(&self) -> Result<Vec<Device>, IdentityError> {
-        Ok(self.db.read_async(device_list).await?)
+    /// Writes down what must not be forgotten, outside of the writer: its flush holds up nobody else.
+    pub(super) async fn keep(&self, facts: Vec<Fact>) -> Result<(), IdentityError> {
+        let kept = self.issuer.kept().clone();
+        let done = tasks::blocking(move || kept.add(facts)).await;
+        done.unwrap_or_else(|_panicked| Err(std::io::Error::other("it panicked"))).map_err(IdentityError::RevokedList)
     }
 
     /// Lets a box in that knows a code.
@@ -208,18 +229,25 @@ impl IdentityApp {
             .write("enrol", move |tx| {
                 let given = enrol::enrol(tx, &asked, &issuer, (now, &*entropy))?;
                 Ok::<_, IdentityError>(match given {
-                    Given::Issued(Enrolled { issued, key, revoked }) => {
-                        // What ends with it is written down before anybody is told that it has ended.
-                        listed(&issuer, &revoked, "replaced", now)?;
-                        Ok(EnrolmentAnswer::new(issued, &asked, &key, issuer.root_hash()))
+                    Given::Issued(Enrolled { issued, key, facts }) => {
+                        Ok((EnrolmentAnswer::new(issued, &asked, &key, issuer.root_hash()), facts))
                     }
                     // That it was tried is kept.
                     Given::Refused(refusal) => Err(refusal),
                 })
             })
             .await?;
+        let (answer, facts) = given.map_err(IdentityError::Refused)?;
+        self.told(facts).await?;
+        Ok(answer)
+    }
+
+    /// What has happened is so from now on, and is written down before anybody is told.
+    async fn told(&self, facts: Vec<Fact>) -> Result<(), IdentityError> {
+        let kept = self.keep(facts).await;
+        // Whoever is shut out is so, even if that cannot be written down.
         self.auth.look().await?;
-        given.map_err(IdentityError::Refused)
+        kept
     }
 
     /// Gives a box the certificate after the one that it has.
@@ -232,7 +260,7 @@ impl IdentityApp {
 
     /// Shuts a box out for ever. Tells how many certificates of it that were.
     pub(crate) async fn revoke(&self, node: NodeId, reason: String) -> Result<usize, IdentityError> {
-        let (issuer, now) = (self.issuer.clone(), self.clock.now());
+        let now = self.clock.now();
         let revoked = self
             .db
             .write("revoke", move |tx| {
@@ -242,16 +270,20 @@ impl IdentityApp {
                     return Err(IdentityError::NodeUnknown(node));
                 }
                 // A stick that is on its way lets nobody in either.
+                let bundle = site.as_ref().map_or(0, |row| row.bundles);
                 if let Some(row) = site {
                     codes_of_store_end(tx, StoreId::new(row.site.store), now)?;
                 }
-                let live: Vec<_> = devices.into_iter().filter(|it| it.state != DeviceState::Revoked).collect();
-                listed(&issuer, &live, &reason, now)?;
-                live.iter().try_for_each(|it| device_state_set(tx, &it.serial, DeviceState::Revoked, now))?;
-                Ok(live.len())
+                let live = devices.into_iter().filter(|it| it.state != DeviceState::Revoked);
+                let count = live.into_iter().try_fold(0, |count, it| {
+                    device_state_set(tx, &it.serial, DeviceState::Revoked, now).map(|()| count + 1)
+                })?;
+                // Those of before, too: it may be that they could not be written down then.
+                Ok((count, revoked_facts(node_device_list(tx, node)?, (node, bundle), &reason)))
             })
             .await?;
-        self.auth.look().await?;
+        let (revoked, facts): (usize, _) = revoked;
+        self.told(facts).await?;
         tracing::warn!(node.id = %node, certificates = revoked, "n{node} is shut out");
         Ok(revoked)
     }
@@ -279,19 +311,32 @@ impl IdentityApp {
     }
 }
 
-/// Writes down what is revoked where no backup takes it back.
-fn listed(issuer: &Issuer, devices: &[Device], reason: &str, now: UtcMillis) -> Result<(), IdentityError> {
-    devices
-        .iter()
-        .try_for_each(|device| issuer.revoked().add(&device.serial, device.node.get(), now, reason))
-        .map_err(IdentityError::RevokedList)
+/// What is to be kept of the revoked certificates among those of a box, and of their keys: the codes of the bundles so far let
+/// none of these in.
+pub(super) fn revoked_facts(devices: Vec<Device>, (node, bundle): (NodeId, u64), reason: &str) -> Vec<Fact> {
+    let allowed = devices.iter().filter(|it| it.state != DeviceState::Revoked);
+    let allowed: Vec<_> = allowed.map(|it| it.public_key).collect();
+    let revoked = devices.into_iter().filter(|it| it.state == DeviceState::Revoked);
+    let facts = revoked.flat_map(|it| {
+        let (at, reason) = (it.changed_at, reason.to_owned());
+        // A box that was let in again by a later code has its key.
+        let is_out = !allowed.contains(&it.public_key);
+        let key = is_out.then_some(Fact::KeyRevoked { key: it.public_key, node, at, bundle });
+        [Fact::Revoked { serial: it.serial, node, at, reason }].into_iter().chain(key)
+    });
+    facts.collect()
 }
 
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
-) -> Result<T, IdentityError> {
-    let done = tasks::blocking(work).await;
-    done.unwrap_or_else(|_panicked| Err(std::io::Error::other("it panicked"))).map_err(IdentityError::RevokedList)
+/// All that is to be kept of what is in the database.
+fn facts_of_all(tx: &ReadTx<'_>, now: UtcMillis) -> Result<Vec<Fact>, IdentityError> {
+    let mut facts = code_used_list(tx)?;
+    let mut devices = by_node(device_list(tx)?);
+    for row in site_list(tx)?.into_iter().filter(|row| row.bundles > 0) {
+        let (store, node) = (StoreId::new(row.site.store), NodeId::new(row.site.node));
+        facts.push(Fact::BundleMade { store, number: row.bundles, at: now });
+        facts.extend(revoked_facts(devices.remove(&node).unwrap_or_default(), (node, row.bundles), ""));
+    }
+    Ok(facts)
 }
 
 /// The names under which a box is reached in its shop.

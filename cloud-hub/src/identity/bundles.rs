@@ -12,6 +12,7 @@ use super::Addresses;
 use super::app::{IdentityApp, IdentityError};
 use super::enrol::TRIES_MAX;
 use super::issuer::Issuer;
+use super::kept::Fact;
 use super::menu;
 use super::store::{
     CodeRow, SiteRow, code_by_request, code_fetch, code_insert, code_tried, codes_of_store_end, site_bundles_set,
@@ -53,6 +54,8 @@ impl IdentityApp {
             .db()
             .write("code_give", move |tx| given(tx, (store, purpose), (request_key, salt), (now, &issuer)))
             .await?;
+        // What it was numbered is known for ever: a box takes no bundle with a lower number than that of the one it has.
+        self.keep(vec![Fact::BundleMade { store, number: row.bundle, at: row.made_at }]).await?;
         self.made(&row, journals)
     }
 
@@ -60,8 +63,8 @@ impl IdentityApp {
     /// planned then, so that no file with a code in it need be kept.
     pub(crate) async fn fetch_bundle(&self, asked: BundleFetch) -> Result<BundleGiven, IdentityError> {
         let journals = self.menu_frames().await?;
-        let (question, own_root, now) = (asked.clone(), *self.issuer().root_hash(), self.now());
-        let row = self.db().write("bundle_fetch", move |tx| known(tx, &question, &own_root, now)).await?;
+        let (question, issuer, now) = (asked.clone(), self.issuer().clone(), self.now());
+        let row = self.db().write("bundle_fetch", move |tx| known(tx, &question, &issuer, now)).await?;
         let row = row.map_err(IdentityError::Refused)?;
         let BundleMade { file, number, .. } = self.made(&row, journals)?;
         let proof = asked.given(&file, &row.key, self.issuer().root_hash());
@@ -109,7 +112,7 @@ fn given(
         return same.then_some(row).ok_or(IdentityError::KeyReused);
     }
     codes_of_store_end(tx, store, now)?;
-    let (code, bundle) = (issuer.code(&salt), bundles + 1);
+    let (code, bundle) = (issuer.code(&salt), bundles.max(issuer.kept().bundles(store)) + 1);
     let row = new_code(site, (code.id(), code.key(), salt), (request_key, bundle, purpose), now);
     code_insert(tx, &row)?;
     site_bundles_set(tx, store, bundle)?;
@@ -143,18 +146,18 @@ fn new_code(
 fn known(
     tx: &WriteTx<'_>,
     asked: &BundleFetch,
-    own_root: &[u8; 32],
+    issuer: &Issuer,
     now: UtcMillis,
 ) -> Result<Result<CodeRow, EnrolmentRefusal>, IdentityError> {
     let Some(row) = code_fetch(tx, &asked.code_id.0)? else { return Ok(Err(EnrolmentRefusal::CodeUnknown)) };
     if row.tries >= TRIES_MAX {
         return Ok(Err(EnrolmentRefusal::TooManyTries));
     }
-    if !asked.is_proven(&row.key, own_root) {
+    if !asked.is_proven(&row.key, issuer.root_hash()) {
         code_tried(tx, &row.id)?;
         return Ok(Err(EnrolmentRefusal::ProofWrong));
     }
-    Ok(if row.used.is_some() {
+    Ok(if row.used.is_some() || issuer.kept().used_by(&row.id).is_some() {
         Err(EnrolmentRefusal::CodeUsed)
     } else if row.expires_at <= now {
         Err(EnrolmentRefusal::CodeExpired)

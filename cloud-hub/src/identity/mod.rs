@@ -11,9 +11,10 @@ mod bundles;
 mod check;
 mod differences;
 mod enrol;
+mod kept;
 mod menu;
+mod overview;
 mod plans;
-mod revocations;
 mod store;
 
 use std::path::Path;
@@ -80,7 +81,7 @@ pub async fn open(context: &ServiceContext, ca: &Path) -> Result<Arc<IdentityApp
     let auth = Auth::open(*issuer.id(), context.clock.clone(), db.clone()).await.map_err(IdentityError::from)?;
     let time_and_chance = (context.clock.clone(), context.entropy.clone());
     let app = IdentityApp::new((db, context.journal.clone()), (issuer, auth), time_and_chance);
-    app.revoke_listed().await?;
+    app.remember().await?;
     Ok(Arc::new(app))
 }
 

@@ -70,10 +70,10 @@ pub(crate) async fn bundle(hub: &TestHub, key: &str, purpose: &str) -> (BundleV1
 
 /// A box with a key, and the line to its hub.
 pub(crate) struct TestBox {
-    key: SigningKey,
+    pub(crate) key: SigningKey,
     pub(crate) root: Vec<u8>,
     pub(crate) caller: Caller,
-    entropy: SeededEntropy,
+    pub(crate) entropy: SeededEntropy,
 }
 
 impl TestBox {
@@ -408,7 +408,7 @@ async fn without_its_database_a_hub_begins_anew_and_knows_nobody() {
 }
 
 /// The way in for a box with the certificate that it was given.
-fn way(hub: &TestHub, content: &BundleV1, own: &TestBox, answer: &EnrolmentAnswer) -> Door {
+pub(crate) fn way(hub: &TestHub, content: &BundleV1, own: &TestBox, answer: &EnrolmentAnswer) -> Door {
     let certificates = answer.issued.certificates.iter().map(|der| der.0.clone().into()).collect();
     let identity = Arc::new(OwnIdentity::new(certificates, &own.key).unwrap());
     let clock = Arc::new(TlsClock::new(hub.clock.clone(), UtcMillis::new(0)));

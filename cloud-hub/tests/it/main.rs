@@ -55,6 +55,8 @@ mod projection;
 #[cfg(test)]
 mod relay;
 #[cfg(test)]
+mod remembering;
+#[cfg(test)]
 mod reporting;
 #[cfg(test)]
 mod roles;

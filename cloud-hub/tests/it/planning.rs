@@ -165,7 +165,7 @@ async fn a_plan_is_told_field_by_field_before_it_is_taken() {
 }
 
 /// Asks for a bundle by its code.
-async fn fetched(hub: &TestHub, own: &TestBox, asked: &BundleFetch, code: &str) -> Result<Vec<u8>, String> {
+pub(crate) async fn fetched(hub: &TestHub, own: &TestBox, asked: &BundleFetch, code: &str) -> Result<Vec<u8>, String> {
     match own.caller.post(&hub.https(), BUNDLE_FETCHES_PATH, asked).await {
         Ok(answer) => {
             let proof = answer.headers[BUNDLE_PROOF_HEADER].to_str().unwrap().to_owned();
@@ -178,7 +178,7 @@ async fn fetched(hub: &TestHub, own: &TestBox, asked: &BundleFetch, code: &str) 
     }
 }
 
-fn question(own: &TestBox, code: &str) -> BundleFetch {
+pub(crate) fn question(own: &TestBox, code: &str) -> BundleFetch {
     BundleFetch::new(&code.parse().unwrap(), [3; 32], &own.root)
 }
 

@@ -122,6 +122,15 @@ impl Client {
         self.read(path, response).await
     }
 
+    /// Takes away what is there.
+    ///
+    /// # Errors
+    /// [`ClientError`] if there is no answer, or a refusal.
+    pub async fn delete(&self, path: &str) -> Result<(), ClientError> {
+        let response = self.send(Method::DELETE, path, None).await?;
+        self.read_bytes(path, response).await.map(drop)
+    }
+
     /// Posts JSON under an idempotency key, and is given a file, with what its headers say.
     ///
     /// # Errors

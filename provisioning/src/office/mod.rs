@@ -13,9 +13,10 @@ mod stores;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use percolate_common::time::UtcMillis;
 
 use crate::client::{Client, ClientError, named};
-use crate::exit::{EXIT_CODES, Exit, Failure};
+use crate::exit::{Exit, Failure, OFFICE_EXIT_CODES};
 use crate::import::options::NodeOption;
 use crate::screen::Screen;
 
@@ -38,7 +39,7 @@ impl HubOption {
 pub enum ChainCommand {
     /// Make the chain's own certificates. Its root's key goes into a folder of its own, for a safe: it is needed every three
     /// years. The rest goes to the hub, which enrols boxes from its next start on. Run again, it says what is there
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = OFFICE_EXIT_CODES)]
     Init(ChainInit),
 }
 
@@ -61,13 +62,16 @@ pub struct ChainInit {
 pub enum StoreCommand {
     /// Plan shops, or plan them otherwise: from a JSON file, from the tables of an old system, from a template, or like a shop
     /// that is planned. What changes is shown first. Menu and taxes are the hub's, and the same for all shops
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = OFFICE_EXIT_CODES)]
     Create(StoreCreate),
     /// List the shops that are planned
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = OFFICE_EXIT_CODES)]
     List(HubOption),
+    /// Forget a shop of which no box was ever enrolled or heard. Its sticks are worth nothing any more
+    #[command(after_help = OFFICE_EXIT_CODES)]
+    Delete(StoreDelete),
     /// Make a bundle for a shop: a file for a stick, and a sheet with its code. It ends the shop's earlier codes
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = OFFICE_EXIT_CODES)]
     Bundle(StoreBundle),
 }
 
@@ -150,14 +154,27 @@ pub struct StoreBundle {
     pub replace: bool,
 }
 
+/// The arguments of `provision store delete`.
+#[derive(Debug, Args)]
+pub struct StoreDelete {
+    #[command(flatten)]
+    pub(crate) hub: HubOption,
+    /// The shop, by its number
+    #[arg(long, value_name = "N")]
+    pub store: u32,
+    /// Do it without a question
+    #[arg(long)]
+    pub yes: bool,
+}
+
 /// See to the boxes of shops.
 #[derive(Debug, Subcommand)]
 pub enum NodeCommand {
     /// List the certificates of boxes
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = OFFICE_EXIT_CODES)]
     List(HubOption),
     /// Shut a box out, for ever. Its shop sells on, and what it sells waits for a box in its place
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = OFFICE_EXIT_CODES)]
     Revoke(NodeRevoke),
 }
 
@@ -166,12 +183,21 @@ pub enum NodeCommand {
 pub struct NodeRevoke {
     #[command(flatten)]
     pub(crate) hub: HubOption,
-    /// The box, by its number
-    #[arg(long, value_name = "N")]
+    /// The box, by its number: 421, or n421
+    #[arg(long, value_name = "N", value_parser = node_number)]
     pub node: u32,
     /// Why, for those who read it later: stolen, broken
     #[arg(long, value_name = "TEXT")]
     pub reason: String,
+    /// Do it without a question
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// A box as people call it.
+fn node_number(text: &str) -> Result<u32, String> {
+    let number = text.strip_prefix(['n', 'N']).unwrap_or(text);
+    number.parse().map_err(|_no_number| "a box is called 421, or n421".to_owned())
 }
 
 /// Runs `provision chain`.
@@ -192,6 +218,7 @@ pub async fn store(command: &StoreCommand, json: bool, screen: &mut Screen) -> R
     match command {
         StoreCommand::Create(options) => plan::create(options, json, screen).await,
         StoreCommand::List(hub) => stores::list(&hub.client()?, json, screen).await,
+        StoreCommand::Delete(options) => stores::delete(options, json, screen).await,
         StoreCommand::Bundle(options) => stores::bundle(options, json, screen).await,
     }
 }
@@ -213,6 +240,14 @@ fn tell(screen: &mut Screen, json: bool, object: &serde_json::Value, lines: &str
     told.map(|()| Exit::Done).map_err(|error| Failure::new(Exit::Failed, error))
 }
 
+/// An instant by the minute, or that there is none.
+fn moment(at_ms: Option<i64>) -> String {
+    let Some(at_ms) = at_ms else { return "-".to_owned() };
+    let text = UtcMillis::new(at_ms).to_string();
+    let (day, time) = text.split_once('T').unwrap_or((&text, ""));
+    format!("{day} {}", time.get(..5).unwrap_or_default())
+}
+
 /// What the hub has refused. One without a chain knows none of these questions.
 fn refused(error: ClientError) -> Failure {
     let is_without_chain = matches!(&error, ClientError::Refused { code, .. } if code == "not_found");
@@ -225,4 +260,16 @@ fn refused(error: ClientError) -> Failure {
             error
         },
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_box_is_called_by_its_number_and_an_instant_by_its_minute() {
+        assert_eq!(["421", "n421", "N421"].map(node_number), [Ok(421), Ok(421), Ok(421)]);
+        assert!(["", "n", "m421", "-1"].into_iter().all(|text| node_number(text).is_err()));
+        assert_eq!((moment(Some(1_795_604_800_000)).as_str(), moment(None).as_str()), ("2026-11-25 11:06", "-"));
+    }
 }

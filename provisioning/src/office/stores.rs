@@ -13,8 +13,9 @@ use percolate_runtime::system::OsEntropy;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::question::confirmed;
 use super::sheet::Sheet;
-use super::{StoreBundle, refused, tell};
+use super::{StoreBundle, StoreDelete, moment, refused, tell};
 use crate::client::Client;
 use crate::exit::{Exit, Failure};
 use crate::screen::Screen;
@@ -30,6 +31,9 @@ struct ShopRow {
     store: u32,
     site: Site,
     bundles: u64,
+    enrolled_until_ms: Option<i64>,
+    code_ends_at_ms: Option<i64>,
+    heard_at_ms: Option<i64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -48,14 +52,30 @@ pub(super) async fn list(client: &Client, json: bool, screen: &mut Screen) -> Re
         ("box", Side::Right),
         ("zone", Side::Left),
         ("bundles", Side::Right),
+        ("stick until", Side::Left),
+        ("enrolled until", Side::Left),
+        ("last heard", Side::Left),
     ];
     let mut table = Table::new(&columns);
-    for ShopRow { store, site, bundles } in read.rows {
-        let cells = [store.to_string(), site.name, format!("n{}", site.node), site.zone, bundles.to_string()];
+    for ShopRow { store, site, bundles, enrolled_until_ms, code_ends_at_ms, heard_at_ms } in read.rows {
+        let (stick, enrolled) = (moment(code_ends_at_ms), moment(enrolled_until_ms));
+        let (node, bundles) = (format!("n{}", site.node), bundles.to_string());
+        let cells = [store.to_string(), site.name, node, site.zone, bundles, stick, enrolled, moment(heard_at_ms)];
         table.row(cells.into_iter().map(Cell::from).collect());
     }
     let lines = table.render(screen.paint);
     tell(screen, json, &shops, &lines)
+}
+
+pub(super) async fn delete(options: &StoreDelete, json: bool, screen: &mut Screen) -> Result<Exit, Failure> {
+    let store = options.store;
+    let question = format!("Forget shop {store}, and end its sticks?");
+    if !confirmed(screen, &question, options.yes || json)? {
+        tell(screen, json, &Value::Null, "Nothing was done.\n")?;
+        return Ok(Exit::Interrupted);
+    }
+    options.hub.client()?.delete(&format!("/v1/identity/stores/{store}")).await.map_err(refused)?;
+    tell(screen, json, &json!({ "outcome": "forgotten", "store": store }), &format!("Shop {store} is forgotten.\n"))
 }
 
 /// A code that nobody gets to see would end the one before it for nothing. What is no file is not replaced by one.

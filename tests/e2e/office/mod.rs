@@ -326,6 +326,29 @@ async fn a_box_comes_up_by_the_code_on_its_sheet_alone() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_undone_is_asked_for_and_a_shop_that_never_was_is_forgotten() -> Result<()> {
+    let scratch = tempfile::tempdir()?;
+    let (office, named) = head_office(scratch.path()).await?;
+    office.plan(STORE, "Harbour")?;
+    let (_, made) = bundle(scratch.path(), &named)?;
+    let (data, safe) = (shown(&scratch.path().join("hub")), shown(&scratch.path().join("safe")));
+    let (exit, chain) = told(&["chain", "init", "--name", "Bytes & Brews", "--data", &data, "--out", &safe])?;
+    ensure!(exit == 0 && chain["fingerprint"] == made["chain"], "{chain}: {made}");
+    let revoke = ["node", "revoke", "--node", "n421", "--reason", "stolen", "--hub", &named];
+    for words in [&revoke[..], &["store", "delete", "--store", "42", "--hub", &named]] {
+        let done = provision(words)?;
+        let err = String::from_utf8(done.stderr)?;
+        ensure!(done.status.code() == Some(2) && err.contains("--yes"), "{err}");
+    }
+    ensure!(planned(&named)?.len() == 1);
+    let done = provision(&[&revoke[..], &["--yes"]].concat())?;
+    ensure!(done.status.code() == Some(0), "{done:?}");
+    let done = provision(&["store", "delete", "--store", "42", "--yes", "--hub", &named])?;
+    ensure!(done.status.code() == Some(0) && planned(&named)?.is_empty(), "{done:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn somebody_who_reads_the_line_is_found_and_never_sees_the_code() -> Result<()> {
     let scratch = tempfile::tempdir()?;
     let (office, named) = head_office(scratch.path()).await?;

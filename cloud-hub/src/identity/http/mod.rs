@@ -28,7 +28,7 @@ const FAULTS_MAX: usize = 1_000;
 pub(super) fn router(app: Arc<IdentityApp>) -> ServiceRouter {
     OpenApiRouter::new()
         .routes(routes!(stores::list))
-        .routes(routes!(stores::fetch, stores::put))
+        .routes(routes!(stores::fetch, stores::put, stores::delete))
         .routes(routes!(stores::bundle))
         .routes(routes!(devices::list))
         .routes(routes!(devices::revoke))
@@ -60,9 +60,14 @@ fn problem(error: &IdentityError) -> Problem {
             named.fold(problem, |problem, fault| problem.with_error(&fault.pointer, fault.code, &fault.detail))
         }
         IdentityError::NodeTaken { .. } => Problem::new(StatusCode::CONFLICT, "node_taken", said),
+        IdentityError::StoreInUse { .. } => Problem::new(StatusCode::CONFLICT, "store_in_use", said),
         IdentityError::NodeFixed { .. } => Problem::new(StatusCode::CONFLICT, "node_fixed", said),
         IdentityError::MenuMissing => Problem::new(StatusCode::CONFLICT, "menu_missing", said),
         IdentityError::KeyReused => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", said),
+        IdentityError::RenewedTooOften { wait_ms } => {
+            let wait_s = u32::try_from(wait_ms / 1_000 + 1).unwrap_or(TRY_AGAIN_S);
+            Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_tries", said).with_retry_after(wait_s)
+        }
         IdentityError::Acceptance => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "acceptance_invalid", said),
         IdentityError::Refused(refusal) => refused(*refusal),
         IdentityError::Bundle(_) | IdentityError::Seal(_) | IdentityError::Pki(_) | IdentityError::RevokedList(_) => {

@@ -8,6 +8,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use percolate_common::identity::bundle::PurposeV1;
 use percolate_common::ids::StoreId;
+use percolate_common::time::UtcMillis;
 use percolate_runtime::http::auth::Actor;
 use percolate_runtime::http::extract::{IdempotencyKey, JsonBody, PathParams, QueryParams};
 use percolate_runtime::http::problem::Problem;
@@ -18,8 +19,8 @@ use super::problem;
 use super::sites::Site;
 use crate::identity::app::IdentityApp;
 use crate::identity::differences::Difference;
+use crate::identity::overview::Shop;
 use crate::identity::plans::{Outcome, Planned};
-use crate::identity::store::SiteRow;
 use crate::kernel::http::Refused;
 
 /// The code of a bundle, for its sheet of paper.
@@ -49,12 +50,27 @@ pub(super) struct StoreRow {
     bundles: u64,
     /// When it was planned first, in milliseconds since 1970.
     made_at_ms: i64,
+    /// Until when its box is let in, in milliseconds since 1970; null if it has none that is enrolled.
+    enrolled_until_ms: Option<i64>,
+    /// Until when a box can be enrolled by the bundle that was made last; null if it was used, or has ended.
+    code_ends_at_ms: Option<i64>,
+    /// When its box was last heard; null if never.
+    heard_at_ms: Option<i64>,
 }
 
-impl From<SiteRow> for StoreRow {
-    fn from(row: SiteRow) -> Self {
-        let store = row.site.store;
-        Self { store, site: row.site.into(), bundles: row.bundles, made_at_ms: row.made_at.get() }
+impl From<Shop> for StoreRow {
+    fn from(shop: Shop) -> Self {
+        let Shop { row, enrolled_until, code_until, heard_at } = shop;
+        let ms = |at: Option<UtcMillis>| at.map(UtcMillis::get);
+        Self {
+            store: row.site.store,
+            site: row.site.into(),
+            bundles: row.bundles,
+            made_at_ms: row.made_at.get(),
+            enrolled_until_ms: ms(enrolled_until),
+            code_ends_at_ms: ms(code_until),
+            heard_at_ms: ms(heard_at),
+        }
     }
 }
 
@@ -118,8 +134,8 @@ enum Purpose {
 #[utoipa::path(get, path = "/v1/identity/stores", tag = "identity", security(("token" = [])),
     responses((status = 200, description = "The shops", body = Stores), Refused))]
 pub(super) async fn list(_actor: Actor, State(app): State<Arc<IdentityApp>>) -> Result<Json<Stores>, Problem> {
-    let sites = app.sites().await.map_err(|error| problem(&error))?;
-    Ok(Json(Stores { rows: sites.into_iter().map(StoreRow::from).collect() }))
+    let shops = app.shops().await.map_err(|error| problem(&error))?;
+    Ok(Json(Stores { rows: shops.into_iter().map(StoreRow::from).collect() }))
 }
 
 /// Tells what is planned for a shop.
@@ -131,8 +147,22 @@ pub(super) async fn fetch(
     State(app): State<Arc<IdentityApp>>,
     PathParams(store): PathParams<u32>,
 ) -> Result<Json<StoreRow>, Problem> {
-    let row = app.site(StoreId::new(store)).await.map_err(|error| problem(&error))?;
-    Ok(Json(row.into()))
+    let shop = app.shop(StoreId::new(store)).await.map_err(|error| problem(&error))?;
+    Ok(Json(shop.into()))
+}
+
+/// Forgets a shop of which no box was ever enrolled or heard; its sticks are worth nothing any more. Bundles of a shop that is
+/// planned under its number later are counted on.
+#[utoipa::path(delete, path = "/v1/identity/stores/{store}", tag = "identity", security(("token" = [])),
+    params(("store" = u32, Path, description = "The shop's number")),
+    responses((status = 204, description = "It is forgotten"), Refused))]
+pub(super) async fn delete(
+    _actor: Actor,
+    State(app): State<Arc<IdentityApp>>,
+    PathParams(store): PathParams<u32>,
+) -> Result<StatusCode, Problem> {
+    app.forget(StoreId::new(store)).await.map_err(|error| problem(&error))?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Plans a shop, or plans it otherwise. Its next bundle says so. Tells what that changes; with `check=true` it only tells, and

@@ -8,8 +8,8 @@ use percolate_runtime::storage::{ReadTx, Row, StorageError, WriteTx};
 
 use crate::kernel::db::{seq_column, seq_from_column};
 
-/// Shops that one listing holds.
-const SITES_MAX: i64 = 100_000;
+/// Shops that are read at once.
+const SITES_AT_ONCE: i64 = 1_000;
 
 const COLUMNS: &str = "content, bundles, made_at_ms";
 
@@ -32,6 +32,12 @@ pub(crate) fn site_put(tx: &WriteTx<'_>, site: &SiteV1, now: UtcMillis) -> Resul
     Ok(())
 }
 
+/// Forgets a shop.
+pub(crate) fn site_delete(tx: &WriteTx<'_>, store: StoreId) -> Result<(), StorageError> {
+    tx.execute("DELETE FROM site WHERE store = ?1", params![store.get()])?;
+    Ok(())
+}
+
 pub(crate) fn site_bundles_set(tx: &WriteTx<'_>, store: StoreId, bundles: u64) -> Result<(), StorageError> {
     tx.execute("UPDATE site SET bundles = ?2 WHERE store = ?1", params![store.get(), seq_column(bundles)])?;
     Ok(())
@@ -48,7 +54,15 @@ pub(crate) fn site_by_node(tx: &ReadTx<'_>, node: NodeId) -> Result<Option<SiteR
 
 /// All shops, by number.
 pub(crate) fn site_list(tx: &ReadTx<'_>) -> Result<Vec<SiteRow>, StorageError> {
-    tx.query_list(&format!("SELECT {COLUMNS} FROM site ORDER BY store LIMIT ?1"), params![SITES_MAX], site)
+    let sql = format!("SELECT store, {COLUMNS} FROM site WHERE store > ?1 ORDER BY store LIMIT ?2");
+    let (mut all, mut after) = (Vec::new(), 0_i64);
+    loop {
+        let page: Vec<(i64, SiteRow)> =
+            tx.query_list(&sql, params![after, SITES_AT_ONCE], |row| Ok((row.take()?, site(row)?)))?;
+        let Some((last, _)) = page.last() else { return Ok(all) };
+        after = *last;
+        all.extend(page.into_iter().map(|(_, row)| row));
+    }
 }
 
 fn site(row: &mut Row<'_>) -> Result<SiteRow, StorageError> {

@@ -69,7 +69,7 @@ pub(super) fn read(folder: &Path) -> Result<Asked, Failure> {
         if !ignored.is_empty() {
             notes.push(format!("{}: not read: {}", kind.file, ignored.join(", ")));
         }
-        for line in lines {
+        for line in &lines {
             tables.take(kind, line, &mut sites);
         }
     }
@@ -81,10 +81,10 @@ pub(super) fn read(folder: &Path) -> Result<Asked, Failure> {
 
 impl Tables {
     /// Takes a line into its shop, or sets it aside.
-    fn take(&mut self, kind: &'static Kind, line: Line, sites: &mut BTreeMap<u32, Map<String, Value>>) {
+    fn take(&mut self, kind: &'static Kind, line: &Line, sites: &mut BTreeMap<u32, Map<String, Value>>) {
         let place = Place { kind, row: line.row };
         self.texts.insert((kind.file, line.row), line.shown.clone());
-        let Read { store, entry, faults } = read_row(kind, &line);
+        let Read { store, entry, faults } = read_row(kind, line);
         let is_whole = faults.is_empty();
         for (column, code, reason) in faults {
             self.fault(place, (column, code), &reason, store);
