@@ -1,6 +1,6 @@
 //! Somebody between a box and its head office, with a CA of his own: he opens what is said, keeps it, and passes it on.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, Result};
 use percolate_common::entropy::SeededEntropy;
@@ -78,8 +78,12 @@ impl Interceptor {
 
     /// All that was said, both ways.
     pub(crate) fn heard(&self) -> String {
-        String::from_utf8_lossy(&self.heard.lock().unwrap()).into_owned()
+        String::from_utf8_lossy(&self.heard.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
     }
+}
+
+fn keep(heard: &Mutex<Vec<u8>>, said: &[u8]) {
+    heard.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(said);
 }
 
 /// One request: opened, kept, and asked of the hub in his own name.
@@ -91,7 +95,7 @@ async fn relay(
     heard: Arc<Mutex<Vec<u8>>>,
 ) {
     let Some((request, path, body)) = request(&mut stream).await else { return };
-    heard.lock().unwrap().extend_from_slice(&request);
+    keep(&heard, &request);
     let answer = match serde_json::from_slice::<Value>(&body) {
         Ok(question) => to_hub.post(&hub, &path, &question).await,
         Err(_none) => to_hub.get(&hub, &path).await,
@@ -105,14 +109,15 @@ async fn relay(
             let problem = serde_json::json!({ "code": code, "detail": detail });
             ("403 Forbidden", String::new(), problem.to_string().into_bytes())
         }
-        Err(error) => panic!("the hub does not answer: {error:?}"),
+        // He says nothing, and whoever asks sees that nobody is there.
+        Err(_silent) => return,
     };
     let head = format!(
         "HTTP/1.1 {status}\r\ncontent-length: {}\r\npercolate-proof: {proof}\r\nconnection: close\r\n\r\n",
         body.len()
     );
     let answer = [head.as_bytes(), &body].concat();
-    heard.lock().unwrap().extend_from_slice(&answer);
+    keep(&heard, &answer);
     stream.write_all(&answer).await.unwrap_or_default();
     stream.shutdown().await.unwrap_or_default();
 }
@@ -121,7 +126,9 @@ async fn relay(
 fn with_root(body: &[u8], root: Option<String>) -> Vec<u8> {
     let said = serde_json::from_slice::<Value>(body).ok().zip(root);
     let Some((mut said, root)) = said.filter(|(said, _)| said.get("root").is_some()) else { return body.to_vec() };
-    said["root"] = Value::String(root);
+    if let Some(place) = said.get_mut("root") {
+        *place = Value::String(root);
+    }
     said.to_string().into_bytes()
 }
 

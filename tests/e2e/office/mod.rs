@@ -46,8 +46,8 @@ fn shown(path: &Path) -> String {
 
 /// What became of each shop.
 fn outcomes(object: &Value) -> BTreeMap<u64, String> {
-    let stores = object["stores"].as_array().into_iter().flatten();
-    stores.filter_map(|it| Some((it["store"].as_u64()?, it["outcome"].as_str()?.to_owned()))).collect()
+    let stores = object.get("stores").and_then(Value::as_array).into_iter().flatten();
+    stores.filter_map(|it| Some((it.get("store")?.as_u64()?, it.get("outcome")?.as_str()?.to_owned()))).collect()
 }
 
 fn are(pairs: &[(u64, &str)]) -> BTreeMap<u64, String> {
@@ -58,8 +58,8 @@ fn are(pairs: &[(u64, &str)]) -> BTreeMap<u64, String> {
 fn planned(named: &str) -> Result<BTreeMap<u64, Value>> {
     let (exit, object) = told(&["store", "list", "--hub", named])?;
     ensure!(exit == 0, "{object}");
-    let rows = object["rows"].as_array().context("rows")?.iter();
-    Ok(rows.filter_map(|row| Some((row["store"].as_u64()?, row["site"].clone()))).collect())
+    let rows = object.get("rows").and_then(Value::as_array).context("rows")?.iter();
+    Ok(rows.filter_map(|row| Some((row.get("store")?.as_u64()?, row.get("site")?.clone()))).collect())
 }
 
 const STORES_CSV: &str = "store,node,name,zone,currency,cutover_hour,lan_names\n\
@@ -142,20 +142,9 @@ async fn a_shop_like_another_is_planned_once_somebody_has_seen_what_it_has() -> 
         "stock": [{"item": 1, "quantity": 7}],
     });
     std::fs::write(&template, kind.to_string())?;
-    let of_template = [
-        "store",
-        "create",
-        "--template",
-        &shown(&template),
-        "--store",
-        "42",
-        "--node",
-        "421",
-        "--name",
-        "Harbour",
-        "--hub",
-        &named,
-    ];
+    let shown_template = shown(&template);
+    let words = "store create --store 42 --node 421 --name Harbour --template";
+    let of_template: Vec<&str> = words.split(' ').chain([shown_template.as_str(), "--hub", &named]).collect();
     // Where nobody is asked, nothing is done.
     let done = provision(&of_template)?;
     let (out, err) = (String::from_utf8(done.stdout)?, String::from_utf8(done.stderr)?);
@@ -174,22 +163,8 @@ async fn a_shop_like_another_is_planned_once_somebody_has_seen_what_it_has() -> 
     std::fs::write(&file, harbour.to_string())?;
     let (exit, object) = told(&["store", "create", &shown(&file), "--hub", &named])?;
     ensure!(exit == 0 && outcomes(&object) == are(&[(42, "changed")]), "{object}");
-    let cloned = [
-        "store",
-        "create",
-        "--clone",
-        "42",
-        "--store",
-        "43",
-        "--node",
-        "431",
-        "--name",
-        "Pier",
-        "--zone",
-        "America/Chicago",
-        "--hub",
-        &named,
-    ];
+    let words = "store create --clone 42 --store 43 --node 431 --name Pier --zone America/Chicago --hub";
+    let cloned: Vec<&str> = words.split(' ').chain([named.as_str()]).collect();
     let (exit, object) = told(&cloned)?;
     ensure!(exit == 0 && outcomes(&object) == are(&[(43, "new")]), "{object}");
     let note =
@@ -229,7 +204,7 @@ async fn a_list_with_one_bad_shop_plans_nothing() -> Result<()> {
 /// Where the hub is asked over HTTPS.
 fn https(scratch: &Path) -> Result<HttpsAddress> {
     let endpoints: Value = serde_json::from_slice(&std::fs::read(scratch.join("hub/endpoints.json"))?)?;
-    Ok(format!("https://{}", endpoints["https"].as_str().context("https")?).parse()?)
+    Ok(format!("https://{}", endpoints.get("https").and_then(Value::as_str).context("https")?).parse()?)
 }
 
 /// Brings a box up by a code, at some address.
@@ -263,7 +238,7 @@ fn bundle(scratch: &Path, named: &str) -> Result<(PathBuf, Value)> {
 }
 
 fn text(object: &Value, field: &str) -> String {
-    object[field].as_str().unwrap_or_default().to_owned()
+    object.get(field).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]

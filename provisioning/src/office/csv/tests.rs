@@ -18,8 +18,11 @@ fn source(dir: &tempfile::TempDir) -> ShopSource {
     ShopSource { file: None, from_csv: Some(dir.path().to_owned()), template: None, clone_of: None }
 }
 
+/// A line that is set aside: file, line, column and code.
+type Told = (String, u64, String, String);
+
 /// The shops that are planned, the lines that are set aside, and all that is said of it.
-fn outcome(dir: &tempfile::TempDir) -> (Vec<u32>, Vec<(String, u64, String, String)>, String) {
+fn outcome(dir: &tempfile::TempDir) -> (Vec<u32>, Vec<Told>, String) {
     let asked = read(dir.path()).unwrap();
     let tables = asked.tables.unwrap();
     let set_aside = tables.write_set_aside(&source(dir)).unwrap();
@@ -30,7 +33,7 @@ fn outcome(dir: &tempfile::TempDir) -> (Vec<u32>, Vec<(String, u64, String, Stri
     (asked.shops.iter().map(|shop| shop.store).collect(), faults.collect(), said)
 }
 
-fn fault(file: &str, row: u64, column: &str, code: &str) -> (String, u64, String, String) {
+fn fault(file: &str, row: u64, column: &str, code: &str) -> Told {
     (file.to_owned(), row, column.to_owned(), code.to_owned())
 }
 
