@@ -235,8 +235,8 @@ fn staff(at: usize, one: &StaffV1, found: &mut Found) {
             found.add(format!("/staff/{at}/{field}"), "malformed", format!("a {field} has letters"));
         }
     }
-    let is_sound = |pin: &String| PIN_DIGITS.contains(&pin.len()) && pin.bytes().all(|digit| digit.is_ascii_digit());
-    if one.pin.as_ref().is_some_and(|pin| !is_sound(pin)) {
+    let is_pin = |pin: &String| PIN_DIGITS.contains(&pin.len()) && pin.bytes().all(|digit| digit.is_ascii_digit());
+    if one.pin.as_ref().is_some_and(|pin| !is_pin(pin)) {
         // What it is instead is said to nobody.
         let said = format!("a PIN has {} to {} digits, and nothing else", PIN_DIGITS.start(), PIN_DIGITS.end());
         found.add(format!("/staff/{at}/pin"), "malformed", said);

@@ -167,8 +167,8 @@ async fn a_shop_like_another_is_planned_once_somebody_has_seen_what_it_has() -> 
     let cloned: Vec<&str> = words.split(' ').chain([named.as_str()]).collect();
     let (exit, object) = told(&cloned)?;
     ensure!(exit == 0 && outcomes(&object) == are(&[(43, "new")]), "{object}");
-    let note =
-        "Like shop 42, but for: box n431, name \"Pier\" (\"Harbour\"), zone \"America/Chicago\" (\"America/New_York\")";
+    let note = "Like shop 42, but for: box n431, name \"Pier\" (\"Harbour\"), \
+                zone \"America/Chicago\" (\"America/New_York\")";
     ensure!(object["notes"][0] == note, "{object}");
     let mut expected = kind;
     for (field, value) in [
@@ -189,7 +189,10 @@ async fn a_list_with_one_bad_shop_plans_nothing() -> Result<()> {
     let scratch = tempfile::tempdir()?;
     let (_office, named) = head_office(scratch.path()).await?;
     let file = scratch.path().join("shops.json");
-    let shop = |store: u32, zone: &str| json!({"store": store, "node": store * 10 + 1, "name": "Shop", "zone": zone, "currency": "USD", "cutover_hour": 4});
+    let shop = |store: u32, zone: &str| {
+        let node = store * 10 + 1;
+        json!({"store": store, "node": node, "name": "Shop", "zone": zone, "currency": "USD", "cutover_hour": 4})
+    };
     std::fs::write(&file, json!([shop(42, "UTC"), shop(43, "Mars/Olympus"), shop(44, "UTC")]).to_string())?;
     let done = provision(&["store", "create", &shown(&file), "--hub", &named])?;
     let err = String::from_utf8(done.stderr)?;
