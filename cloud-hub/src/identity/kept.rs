@@ -61,8 +61,7 @@ impl Fact {
     fn line(&self) -> String {
         match self {
             Self::Revoked { serial, node, at, reason } => {
-                let reason: String = reason.chars().filter(|c| !c.is_control()).collect();
-                format!("{serial} n{node} {} {reason}", at.get())
+                format!("{serial} n{node} {} {}", at.get(), on_one_line(reason))
             }
             Self::KeyRevoked { key, node, at, bundle } => {
                 format!("{KEY}{} n{node} {} {bundle}", hex::encode(key.as_bytes()), at.get())
@@ -96,6 +95,10 @@ impl Fact {
     }
 }
 
+fn on_one_line(reason: &str) -> String {
+    reason.chars().filter(|c| !c.is_control()).collect()
+}
+
 fn key_of(text: &str) -> Option<PublicKey> {
     PublicKey::from_slice(&hex::decode(text)?)
 }
@@ -104,7 +107,7 @@ impl Facts {
     fn take(&mut self, fact: Fact) {
         match fact {
             Fact::Revoked { serial, reason, .. } => {
-                self.serials.entry(serial).or_insert(reason);
+                self.serials.entry(serial).or_insert_with(|| on_one_line(&reason));
             }
             Fact::KeyRevoked { key, bundle, .. } => {
                 let latest = self.keys.entry(*key.as_bytes()).or_insert(bundle);
