@@ -37,15 +37,25 @@ Exit codes:
   0    all is done and well
   1    failed: a file that cannot be read or written, or anything not named below
   2    called wrongly
-  3    import: some rows were set aside, the rest is in
+  3    import, store create --from-csv: some rows were set aside, the rest is in
   4    a server could not be started or reached, or refused
   5    what was compared does not agree, or was not acknowledged in time
   6    demo: its folder is read-only, not this user's to write, or on a disk with too little room
   7    up, preflight: this machine is not fit to sell on; each FAIL says what to do
-  8    up: the bundle is not taken
-  9    up: the shop sells, and head office refuses to know its box
+  8    up: the bundle, or its code, is not taken
+  9    up: head office refuses to know the box, whose shop sells; or no bundle is fetched from it by a code
   10   up: what belongs to the shop could not be installed or started
   130  interrupted before the end";
+
+/// Those that head office's commands have.
+pub const OFFICE_EXIT_CODES: &str = "\
+Exit codes:
+  0    all is done and well
+  1    failed: a file that cannot be read or written, or anything not named below
+  2    called wrongly, or nobody was there to be asked
+  3    store create --from-csv: some shops were set aside, the rest is planned
+  4    the hub could not be reached, or refused
+  130  the question was not answered with yes: nothing was done";
 
 impl Exit {
     /// The number.

@@ -14,6 +14,7 @@ mod kills;
 mod mosquitto;
 mod moving;
 mod new_shop;
+mod office;
 mod past_sales;
 mod printing;
 mod prove;

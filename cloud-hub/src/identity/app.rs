@@ -1,38 +1,34 @@
 //! What identity does: shops are planned, bundles made, boxes let in, and shut out.
 
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use percolate_common::entropy::Entropy;
 use percolate_common::identity::acceptance::AcceptanceV1;
-use percolate_common::identity::bundle::{BundleError, BundleV1, ChainV1, PurposeV1};
+use percolate_common::identity::bundle::BundleError;
 use percolate_common::identity::names::ChainId;
 use percolate_common::identity::site::SiteV1;
 use percolate_common::ids::{NodeId, StoreId};
-use percolate_common::journal::{AuthorId, Signature};
-use percolate_common::money::Currency;
-use percolate_common::time::{Clock, StoreCalendar, UtcMillis};
+use percolate_common::journal::Signature;
+use percolate_common::time::{Clock, UtcMillis};
 use percolate_runtime::enrolment::{EnrolmentAnswer, EnrolmentAsked, EnrolmentRefusal, Issued, RenewalAsked};
 use percolate_runtime::pki::{CertificateDer, PkiError, SanName};
 use percolate_runtime::seal::CloseError;
-use percolate_runtime::storage::{StorageError, WriteTx};
+use percolate_runtime::storage::{ReadTx, StorageError};
 use percolate_runtime::tasks;
 
 use super::Addresses;
+use super::check::Fault;
 use super::enrol::{self, Enrolled, Given};
 use super::issuer::{Issuer, OwnPapers};
-use super::menu;
-use super::store::{
-    CodeRow, SiteRow, acceptance_keep, code_by_request, code_insert, codes_of_store_end, site_bundles_set,
-    site_by_node, site_fetch, site_list, site_put,
-};
+use super::kept::Fact;
+use super::overview::by_node;
+use super::plans::MenuSeen;
+use super::store::{acceptance_keep, code_used_list, codes_of_store_end, site_by_node, site_list};
 use crate::kernel::auth::Auth;
 use crate::kernel::auth::store::{Device, DeviceState, device_list, device_state_set, node_device_list};
 use crate::kernel::db::Db;
 use crate::kernel::journal::Journal;
-
-/// How long a code can be used.
-const CODE_MS: i64 = 7 * 24 * 60 * 60 * 1_000;
 
 /// Why something was not done.
 #[derive(Debug, thiserror::Error)]
@@ -44,8 +40,8 @@ pub enum IdentityError {
     #[error("no shop has the number {0}: plan it first (provision store create)")]
     StoreUnknown(StoreId),
     /// The shop's plan holds what no shop can have.
-    #[error("the shop cannot be planned so: {0}")]
-    Site(String),
+    #[error("the shop cannot be planned so: {}", .0.first().map_or("", |fault| fault.detail.as_str()))]
+    Site(Vec<Fault>),
     /// Another shop has this box.
     #[error("box {node} is that of shop {store} already: give this shop a box of its own")]
     NodeTaken {
@@ -83,22 +79,28 @@ pub enum IdentityError {
     /// Nobody has such a box.
     #[error("no certificate was ever given to box {0}")]
     NodeUnknown(NodeId),
+    /// The shop has a box.
+    #[error(
+        "shop {store} is in use: box {node} was enrolled, or has sold. Shut the box out instead (provision node revoke)"
+    )]
+    StoreInUse {
+        /// The shop.
+        store: StoreId,
+        /// Its box.
+        node: NodeId,
+    },
+    /// A key was given so many certificates that something must be wrong.
+    #[error("the box was given certificate after certificate: it is given the next one later")]
+    RenewedTooOften {
+        /// How long it waits, in milliseconds.
+        wait_ms: i64,
+    },
     /// What was revoked cannot be written down where it is never forgotten.
-    #[error("the list of what was revoked cannot be written")]
+    #[error("the list of what was revoked and used cannot be written")]
     RevokedList(#[source] std::io::Error),
     /// The acceptance is not what its box has signed.
     #[error("the acceptance is not one that the box has signed")]
     Acceptance,
-}
-
-/// A bundle's file, and what goes with it on paper.
-#[derive(Debug)]
-pub(crate) struct BundleMade {
-    pub(crate) file: Vec<u8>,
-    pub(crate) code: String,
-    pub(crate) expires_at: UtcMillis,
-    pub(crate) number: u64,
-    pub(crate) fingerprint: String,
 }
 
 /// Identity.
@@ -108,6 +110,7 @@ pub struct IdentityApp {
     issuer: Arc<Issuer>,
     auth: Auth,
     addresses: RwLock<Addresses>,
+    pub(super) menu_seen: Mutex<MenuSeen>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
 }
@@ -124,12 +127,31 @@ impl IdentityApp {
         (issuer, auth): (Arc<Issuer>, Auth),
         (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
     ) -> Self {
-        Self { db, journal, issuer, auth, addresses: RwLock::default(), clock, entropy }
+        Self { db, journal, issuer, auth, addresses: RwLock::default(), menu_seen: Mutex::default(), clock, entropy }
     }
 
     /// Says where boxes reach the hub: the next bundles say so.
     pub fn reached_at(&self, addresses: Addresses) {
         *self.addresses.write().unwrap_or_else(PoisonError::into_inner) = addresses;
+    }
+
+    pub(super) fn addresses(&self) -> Addresses {
+        self.addresses.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn now(&self) -> UtcMillis {
+        self.clock.now()
+    }
+
+    /// 32 bytes that nobody can guess.
+    pub(super) fn drawn(&self) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        self.entropy.fill(&mut bytes);
+        bytes
+    }
+
+    pub(super) const fn journal(&self) -> &Journal {
+        &self.journal
     }
 
     pub(crate) const fn db(&self) -> &Db {
@@ -175,80 +197,28 @@ impl IdentityApp {
         self.issuer.root()
     }
 
-    /// What was revoked is so, whatever state the database was put back to.
-    pub(super) async fn revoke_listed(&self) -> Result<(), IdentityError> {
-        let list = self.issuer.revoked().clone();
-        let serials = blocking(move || list.serials()).await?;
-        let now = self.clock.now();
-        self.db
-            .write("revoke_listed", move |tx| {
-                serials.iter().try_for_each(|serial| device_state_set(tx, serial, DeviceState::Revoked, now))
-            })
-            .await?;
-        Ok(self.auth.look().await?)
-    }
-
-    /// Plans a shop, or plans it otherwise. Tells whether it is new.
-    pub(crate) async fn plan(&self, site: SiteV1) -> Result<bool, IdentityError> {
-        check_site(&site)?;
-        let now = self.clock.now();
-        self.db
-            .write("site_put", move |tx| {
-                let (store, node) = (StoreId::new(site.store), NodeId::new(site.node));
-                if let Some(other) = site_by_node(tx, node)?.filter(|row| row.site.store != site.store) {
-                    return Err(IdentityError::NodeTaken { node, store: StoreId::new(other.site.store) });
-                }
-                let before = site_fetch(tx, store)?;
-                if let Some(row) = before.as_ref().filter(|row| row.bundles > 0 && row.site.node != site.node) {
-                    return Err(IdentityError::NodeFixed { store, node: NodeId::new(row.site.node) });
-                }
-                site_put(tx, &site, now)?;
-                Ok(before.is_none())
-            })
-            .await
-    }
-
-    pub(crate) async fn sites(&self) -> Result<Vec<SiteRow>, IdentityError> {
-        Ok(self.db.read_async(site_list).await?)
-    }
-
-    pub(crate) async fn devices(&self) -> Result<Vec<Device>, IdentityError> {
-        Ok(self.db.read_async(device_list).await?)
-    }
-
-    /// Makes a bundle for a shop, with a code that ends all earlier ones. The same request gets the same code again.
-    pub(crate) async fn bundle(
-        &self,
-        (store, purpose): (StoreId, PurposeV1),
-        request_key: String,
-    ) -> Result<BundleMade, IdentityError> {
-        let journals = self.journal.db().read_async(menu::frames).await?;
-        if journals.is_empty() {
-            return Err(IdentityError::MenuMissing);
-        }
-        let (now, issuer) = (self.clock.now(), self.issuer.clone());
-        let mut salt = [0; 32];
-        self.entropy.fill(&mut salt);
-        let (site, row) = self
+    /// What was revoked is so, whatever state the database was put back to. And what an earlier process had no time to write down
+    /// is written now.
+    pub(super) async fn remember(&self) -> Result<(), IdentityError> {
+        let (kept, now) = (self.issuer.kept().clone(), self.clock.now());
+        let known = self
             .db
-            .write("code_give", move |tx| given(tx, (store, purpose), (request_key, salt), (now, &issuer)))
+            .write("revoke_listed", move |tx| {
+                let serials = kept.serials();
+                serials.iter().try_for_each(|serial| device_state_set(tx, serial, DeviceState::Revoked, now))?;
+                facts_of_all(tx, now)
+            })
             .await?;
-        let code = self.issuer.code(&row.salt).to_string();
-        let Addresses { https, mqtt } = self.addresses.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let bundle = BundleV1 {
-            chain: ChainV1 { https, mqtt, ..self.issuer.chain().clone() },
-            number: row.bundle,
-            made_at_ms: row.made_at.get(),
-            expires_at_ms: row.expires_at.get(),
-            site,
-            code: code.clone(),
-            purpose: row.purpose,
-            journals: journals.into_iter().map(Into::into).collect(),
-            software: Vec::new(),
-        };
-        let file = self.issuer.close(&bundle.encode()?)?;
-        let fingerprint = self.issuer.fingerprint();
-        Ok(BundleMade { file, code, expires_at: row.expires_at, number: row.bundle, fingerprint })
+        let kept = self.keep(known).await;
+        self.auth.look().await?;
+        kept
+    }
+
+    /// Writes down what must not be forgotten, outside of the writer: its flush holds up nobody else.
+    pub(super) async fn keep(&self, facts: Vec<Fact>) -> Result<(), IdentityError> {
+        let kept = self.issuer.kept().clone();
+        let done = tasks::blocking(move || kept.add(facts)).await;
+        done.unwrap_or_else(|_panicked| Err(std::io::Error::other("it panicked"))).map_err(IdentityError::RevokedList)
     }
 
     /// Lets a box in that knows a code.
@@ -259,18 +229,25 @@ impl IdentityApp {
             .write("enrol", move |tx| {
                 let given = enrol::enrol(tx, &asked, &issuer, (now, &*entropy))?;
                 Ok::<_, IdentityError>(match given {
-                    Given::Issued(Enrolled { issued, key, revoked }) => {
-                        // What ends with it is written down before anybody is told that it has ended.
-                        listed(&issuer, &revoked, "replaced", now)?;
-                        Ok(EnrolmentAnswer::new(issued, &asked, &key, issuer.root_hash()))
+                    Given::Issued(Enrolled { issued, key, facts }) => {
+                        Ok((EnrolmentAnswer::new(issued, &asked, &key, issuer.root_hash()), facts))
                     }
                     // That it was tried is kept.
                     Given::Refused(refusal) => Err(refusal),
                 })
             })
             .await?;
+        let (answer, facts) = given.map_err(IdentityError::Refused)?;
+        self.told(facts).await?;
+        Ok(answer)
+    }
+
+    /// What has happened is so from now on, and is written down before anybody is told.
+    async fn told(&self, facts: Vec<Fact>) -> Result<(), IdentityError> {
+        let kept = self.keep(facts).await;
+        // Whoever is shut out is so, even if that cannot be written down.
         self.auth.look().await?;
-        given.map_err(IdentityError::Refused)
+        kept
     }
 
     /// Gives a box the certificate after the one that it has.
@@ -283,7 +260,7 @@ impl IdentityApp {
 
     /// Shuts a box out for ever. Tells how many certificates of it that were.
     pub(crate) async fn revoke(&self, node: NodeId, reason: String) -> Result<usize, IdentityError> {
-        let (issuer, now) = (self.issuer.clone(), self.clock.now());
+        let now = self.clock.now();
         let revoked = self
             .db
             .write("revoke", move |tx| {
@@ -293,16 +270,20 @@ impl IdentityApp {
                     return Err(IdentityError::NodeUnknown(node));
                 }
                 // A stick that is on its way lets nobody in either.
+                let bundle = site.as_ref().map_or(0, |row| row.bundles);
                 if let Some(row) = site {
                     codes_of_store_end(tx, StoreId::new(row.site.store), now)?;
                 }
-                let live: Vec<_> = devices.into_iter().filter(|it| it.state != DeviceState::Revoked).collect();
-                listed(&issuer, &live, &reason, now)?;
-                live.iter().try_for_each(|it| device_state_set(tx, &it.serial, DeviceState::Revoked, now))?;
-                Ok(live.len())
+                let live = devices.into_iter().filter(|it| it.state != DeviceState::Revoked);
+                let count = live.into_iter().try_fold(0, |count, it| {
+                    device_state_set(tx, &it.serial, DeviceState::Revoked, now).map(|()| count + 1)
+                })?;
+                // Those of before, too: it may be that they could not be written down then.
+                Ok((count, revoked_facts(node_device_list(tx, node)?, (node, bundle), &reason)))
             })
             .await?;
-        self.auth.look().await?;
+        let (revoked, facts): (usize, _) = revoked;
+        self.told(facts).await?;
         tracing::warn!(node.id = %node, certificates = revoked, "n{node} is shut out");
         Ok(revoked)
     }
@@ -330,76 +311,32 @@ impl IdentityApp {
     }
 }
 
-/// The shop, and the code that a request is answered with.
-fn given(
-    tx: &WriteTx<'_>,
-    (store, purpose): (StoreId, PurposeV1),
-    (request_key, salt): (String, [u8; 32]),
-    (now, issuer): (UtcMillis, &Issuer),
-) -> Result<(SiteV1, CodeRow), IdentityError> {
-    let SiteRow { site, bundles, .. } = site_fetch(tx, store)?.ok_or(IdentityError::StoreUnknown(store))?;
-    if let Some(row) = code_by_request(tx, &request_key)? {
-        let same = row.store == store && row.purpose == purpose;
-        return same.then_some((site, row)).ok_or(IdentityError::KeyReused);
-    }
-    codes_of_store_end(tx, store, now)?;
-    let (code, bundle) = (issuer.code(&salt), bundles + 1);
-    let row = CodeRow {
-        id: code.id(),
-        request_key,
-        key: code.key(),
-        salt,
-        store,
-        node: NodeId::new(site.node),
-        bundle,
-        purpose,
-        made_at: now,
-        expires_at: UtcMillis::new(now.get().saturating_add(CODE_MS)),
-        used: None,
-        tries: 0,
-    };
-    code_insert(tx, &row)?;
-    site_bundles_set(tx, store, bundle)?;
-    Ok((site, row))
+/// What is to be kept of the revoked certificates among those of a box, and of their keys: the codes of the bundles so far let
+/// none of these in.
+pub(super) fn revoked_facts(devices: Vec<Device>, (node, bundle): (NodeId, u64), reason: &str) -> Vec<Fact> {
+    let allowed = devices.iter().filter(|it| it.state != DeviceState::Revoked);
+    let allowed: Vec<_> = allowed.map(|it| it.public_key).collect();
+    let revoked = devices.into_iter().filter(|it| it.state == DeviceState::Revoked);
+    let facts = revoked.flat_map(|it| {
+        let (at, reason) = (it.changed_at, reason.to_owned());
+        // A box that was let in again by a later code has its key.
+        let is_out = !allowed.contains(&it.public_key);
+        let key = is_out.then_some(Fact::KeyRevoked { key: it.public_key, node, at, bundle });
+        [Fact::Revoked { serial: it.serial, node, at, reason }].into_iter().chain(key)
+    });
+    facts.collect()
 }
 
-/// Writes down what is revoked where no backup takes it back.
-fn listed(issuer: &Issuer, devices: &[Device], reason: &str, now: UtcMillis) -> Result<(), IdentityError> {
-    devices
-        .iter()
-        .try_for_each(|device| issuer.revoked().add(&device.serial, device.node.get(), now, reason))
-        .map_err(IdentityError::RevokedList)
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
-) -> Result<T, IdentityError> {
-    let done = tasks::blocking(work).await;
-    done.unwrap_or_else(|_panicked| Err(std::io::Error::other("it panicked"))).map_err(IdentityError::RevokedList)
-}
-
-/// What a shop must have to sell.
-fn check_site(site: &SiteV1) -> Result<(), IdentityError> {
-    let refused = |why: &str| Err(IdentityError::Site(why.to_owned()));
-    site.check().map_err(|error| IdentityError::Site(error.to_string()))?;
-    if site.store == 0 || site.name.trim().is_empty() {
-        return refused("it needs a number from 1 and a name");
+/// All that is to be kept of what is in the database.
+fn facts_of_all(tx: &ReadTx<'_>, now: UtcMillis) -> Result<Vec<Fact>, IdentityError> {
+    let mut facts = code_used_list(tx)?;
+    let mut devices = by_node(device_list(tx)?);
+    for row in site_list(tx)?.into_iter().filter(|row| row.bundles > 0) {
+        let (store, node) = (StoreId::new(row.site.store), NodeId::new(row.site.node));
+        facts.push(Fact::BundleMade { store, number: row.bundles, at: now });
+        facts.extend(revoked_facts(devices.remove(&node).unwrap_or_default(), (node, row.bundles), ""));
     }
-    let node = NodeId::new(site.node);
-    if site.node == 0 || AuthorId::node(node).as_node().is_none() {
-        return refused("its box needs a number that no service of the hub has");
-    }
-    if let Err(error) = StoreCalendar::new(&site.zone, site.cutover_hour) {
-        return refused(&error.to_string());
-    }
-    if site.currency.parse::<Currency>().is_err() {
-        return refused("its currency is not one of ISO 4217, as in USD");
-    }
-    let unusable = site.lan_names.iter().find(|name| name.parse::<SanName>().is_err());
-    match unusable {
-        Some(name) => refused(&format!("{name:?} is neither a host's name nor an address")),
-        None => Ok(()),
-    }
+    Ok(facts)
 }
 
 /// The names under which a box is reached in its shop.

@@ -10,20 +10,29 @@ use percolate_common::journal::PublicKey;
 use percolate_common::time::UtcMillis;
 use percolate_runtime::enrolment::{EnrolmentAsked, EnrolmentRefusal, Issued, Octets, RenewalAsked};
 use percolate_runtime::pki::CertificateDer;
-use percolate_runtime::storage::WriteTx;
+use percolate_runtime::storage::{ReadTx, WriteTx};
 
-use super::app::{IdentityError, lan_names};
-use super::issuer::Issuer;
-use super::store::{CodeRow, Use, code_fetch, code_tried, code_used, issued_fetch, issued_insert, site_by_node};
+use super::app::{IdentityError, lan_names, revoked_facts};
+use super::issuer::{BACKDATED_MS, Issuer};
+use super::kept::Fact;
+use super::store::{
+    CodeRow, Use, code_fetch, code_tried, code_used, issued_delete, issued_fetch, issued_insert, site_by_node,
+};
 use crate::kernel::auth::store::{
-    Device, DeviceState, device_fetch, device_insert, device_state_set, node_device_list,
+    Device, DeviceState, device_delete, device_fetch, device_insert, device_state_set, node_device_list,
 };
 
 /// Wrong proofs that are heard for one code.
-const TRIES_MAX: u64 = 20;
+pub(super) const TRIES_MAX: u64 = 20;
 
 /// How long after its end a certificate still asks for the next one; then a tech brings a code.
 const RENEWAL_GRACE_MS: i64 = 30 * 24 * 60 * 60 * 1_000;
+
+/// Certificates that one key is given within so many milliseconds: 6 an hour, 24 a day. A box asks once in two months.
+const RENEWALS_MAX: [(usize, i64); 2] = [(6, 60 * 60 * 1_000), (24, 24 * 60 * 60 * 1_000)];
+
+/// How long after its end a certificate is still listed: a month longer than it asks for the next one.
+const ENDED_FOR_MS: i64 = 2 * RENEWAL_GRACE_MS;
 
 /// What becomes of a question.
 pub(super) enum Given {
@@ -36,8 +45,8 @@ pub(super) struct Enrolled {
     pub(super) issued: Issued,
     /// The code's, by which the answer is proven.
     pub(super) key: [u8; 32],
-    /// What ends with it.
-    pub(super) revoked: Vec<Device>,
+    /// What must not be forgotten of it.
+    pub(super) facts: Vec<Fact>,
 }
 
 type Chance<'e> = (UtcMillis, &'e dyn Entropy);
@@ -68,7 +77,13 @@ pub(super) fn enrol(
     if code.expires_at <= now {
         return refused(EnrolmentRefusal::CodeExpired);
     }
-    let mut revoked = Vec::new();
+    // The database may be an older one than that which knew what became of the code.
+    if issuer.kept().used_by(&code.id).is_some_and(|by| by != key) {
+        return refused(EnrolmentRefusal::CodeUsed);
+    }
+    if issuer.kept().is_shut_out(&key, code.bundle) {
+        return refused(EnrolmentRefusal::CertificateRevoked);
+    }
     for device in node_device_list(tx, code.node)? {
         // The same box with a new code goes on.
         if device.public_key == key || device.state == DeviceState::Revoked {
@@ -77,7 +92,6 @@ pub(super) fn enrol(
         match code.purpose {
             PurposeV1::Replace => {
                 device_state_set(tx, &device.serial, DeviceState::Revoked, now)?;
-                revoked.push(device);
             }
             // Two boxes of one number would both sell. That one takes the place of the other must be meant.
             PurposeV1::New if device.not_after > now => return refused(EnrolmentRefusal::KeyChanged),
@@ -87,7 +101,14 @@ pub(super) fn enrol(
     let issued = issue(tx, (code.node, key), issuer, (now, entropy))?;
     let machine = asked.machine.map(|machine| machine.0);
     code_used(tx, &code.id, &Use { at: now, key, machine })?;
-    Ok(Given::Issued(Enrolled { issued, key: code.key, revoked }))
+    Ok(Given::Issued(Enrolled { issued, key: code.key, facts: facts(tx, &code, (key, now))? }))
+}
+
+/// What must not be forgotten: that the code is used, and who was shut out by that.
+fn facts(tx: &ReadTx<'_>, code: &CodeRow, (key, at): (PublicKey, UtcMillis)) -> Result<Vec<Fact>, IdentityError> {
+    let mut facts = revoked_facts(node_device_list(tx, code.node)?, (code.node, code.bundle), "replaced");
+    facts.push(Fact::CodeUsed { id: code.id, node: code.node, at, key });
+    Ok(facts)
 }
 
 /// The answer to a box that did not hear it: the same one. Another box is told that the code is used.
@@ -102,7 +123,8 @@ fn again(tx: &WriteTx<'_>, code: &CodeRow, by: &Use, key: PublicKey) -> Result<G
         return Ok(Given::Refused(EnrolmentRefusal::CertificateRevoked));
     };
     Ok(match issued_fetch(tx, &device.serial)? {
-        Some(issued) => Given::Issued(Enrolled { issued, key: code.key, revoked: Vec::new() }),
+        // It may be that it could not be written down the first time.
+        Some(issued) => Given::Issued(Enrolled { issued, key: code.key, facts: facts(tx, code, (key, by.at))? }),
         None => Given::Refused(EnrolmentRefusal::CodeUsed),
     })
 }
@@ -133,7 +155,32 @@ pub(super) fn renew(
     if known.not_after.get().saturating_add(RENEWAL_GRACE_MS) < now.get() {
         return refused(EnrolmentRefusal::RenewalTooLate);
     }
+    let devices = node_device_list(tx, node)?;
+    if let Some(wait_ms) = too_often(&devices, &key, now) {
+        return Err(IdentityError::RenewedTooOften { wait_ms });
+    }
+    // What was revoked is known for ever.
+    let ended =
+        |it: &&Device| it.not_after.get().saturating_add(ENDED_FOR_MS) < now.get() && it.state != DeviceState::Revoked;
+    for device in devices.iter().filter(ended) {
+        device_delete(tx, &device.serial)?;
+        issued_delete(tx, &device.serial)?;
+    }
     issue(tx, (node, key), issuer, (now, entropy))
+}
+
+/// How long a key that was given so many certificates waits for the next one.
+fn too_often(devices: &[Device], key: &PublicKey, now: UtcMillis) -> Option<i64> {
+    let mut issued: Vec<i64> = devices
+        .iter()
+        .filter(|it| it.public_key == *key)
+        .map(|it| now.get() - (it.not_before.get() + BACKDATED_MS))
+        .collect();
+    issued.sort_unstable();
+    RENEWALS_MAX.iter().find_map(|(count, within_ms)| {
+        let ago_ms = issued.get(count - 1).filter(|ago_ms| *ago_ms < within_ms)?;
+        Some(within_ms - ago_ms)
+    })
 }
 
 fn issue(

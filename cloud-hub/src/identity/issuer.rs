@@ -1,4 +1,4 @@
-//! The chain as its hub has it: the issuing CA, the key that seals bundles, and the list of what was revoked.
+//! The chain as its hub has it: the issuing CA, the key that seals bundles, and the list of what must not be forgotten.
 
 use std::path::{Path, PathBuf};
 
@@ -18,13 +18,13 @@ use percolate_runtime::pki::{
 };
 use percolate_runtime::seal::{CloseError, SealKey, SealKeyError};
 
-use super::revocations::RevokedList;
+use super::kept::Kept;
 
 /// How long a box's certificate holds, and the hub's own.
 pub(crate) const CERTIFICATE_MS: i64 = 90 * 24 * 60 * 60 * 1_000;
 
 /// How far before its making a certificate begins to hold: clocks differ.
-const BACKDATED_MS: i64 = 24 * 60 * 60 * 1_000;
+pub(crate) const BACKDATED_MS: i64 = 24 * 60 * 60 * 1_000;
 
 /// What a code is drawn by, besides the key that seals bundles.
 const CODE_CONTEXT: &str = "percolate 2026 code of a bundle";
@@ -38,6 +38,9 @@ pub enum IssuerError {
     /// No chain was founded there.
     #[error("{0} holds no CA of a chain: provision chain init makes one")]
     Absent(PathBuf),
+    /// What must not be forgotten cannot be read.
+    #[error("the list of what was revoked and used, beside the CA, cannot be read")]
+    Kept(#[source] std::io::Error),
     /// The key that seals bundles cannot be read.
     #[error("the key that seals bundles cannot be read")]
     SealFile(#[source] SecretError),
@@ -52,7 +55,7 @@ pub(crate) struct Issuer {
     seal: SealKey,
     chain: ChainV1,
     root_hash: [u8; 32],
-    revoked: RevokedList,
+    kept: Kept,
 }
 
 impl std::fmt::Debug for Issuer {
@@ -97,7 +100,7 @@ impl Issuer {
             mqtt: Vec::new(),
         };
         let root_hash = root_hash(certificates.last().map(CertificateDer::as_ref).unwrap_or_default());
-        Ok(Self { authority, seal, chain, root_hash, revoked: RevokedList::of(ca) })
+        Ok(Self { authority, seal, chain, root_hash, kept: Kept::open(ca).map_err(IssuerError::Kept)? })
     }
 
     /// The chain as a box must know it, but for where the hub is reached.
@@ -117,8 +120,9 @@ impl Issuer {
         &self.root_hash
     }
 
-    pub(crate) const fn revoked(&self) -> &RevokedList {
-        &self.revoked
+    /// What must not be forgotten.
+    pub(crate) const fn kept(&self) -> &Kept {
+        &self.kept
     }
 
     /// What seals bundles, as boxes know it.

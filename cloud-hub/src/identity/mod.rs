@@ -7,9 +7,14 @@ pub mod app;
 pub mod http;
 pub mod issuer;
 
+mod bundles;
+mod check;
+mod differences;
 mod enrol;
+mod kept;
 mod menu;
-mod revocations;
+mod overview;
+mod plans;
 mod store;
 
 use std::path::Path;
@@ -34,11 +39,13 @@ pub static SCHEMA: Schema = Schema {
     sqlite: &[
         auth::migration(1),
         Migration::new(2, "identity", include_str!("../../migrations/identity/0001_identity.sql")),
+        Migration::new(3, "code_site", include_str!("../../migrations/identity/0002_code_site.sql")),
     ],
     postgres: &[
         auth::migration_postgres(1),
         Migration::new(2, "identity", include_str!("../../migrations/identity/postgres/0001_identity.sql")),
         duty::migration(3),
+        Migration::new(4, "code_site", include_str!("../../migrations/identity/postgres/0002_code_site.sql")),
     ],
 };
 
@@ -74,7 +81,7 @@ pub async fn open(context: &ServiceContext, ca: &Path) -> Result<Arc<IdentityApp
     let auth = Auth::open(*issuer.id(), context.clock.clone(), db.clone()).await.map_err(IdentityError::from)?;
     let time_and_chance = (context.clock.clone(), context.entropy.clone());
     let app = IdentityApp::new((db, context.journal.clone()), (issuer, auth), time_and_chance);
-    app.revoke_listed().await?;
+    app.remember().await?;
     Ok(Arc::new(app))
 }
 

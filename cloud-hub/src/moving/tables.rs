@@ -114,6 +114,7 @@ pub(super) const IDENTITY: [Table; 5] = [
             "used_key",
             "used_machine",
             "tries",
+            "site",
         ],
         1,
     ),

@@ -31,13 +31,13 @@ use crate::support::guest::Guest;
 use crate::support::hub::TestHub;
 use crate::support::node::{Door, Heard, TestNode};
 
-const MENU: &str = include_str!("../../../provisioning/demo/menu.json");
+pub(crate) const MENU: &str = include_str!("../../../provisioning/demo/menu.json");
 
-const STORE: u32 = 42;
-const NODE: u32 = 421;
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+pub(crate) const STORE: u32 = 42;
+pub(crate) const NODE: u32 = 421;
+pub(crate) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-fn site(node: u32) -> Value {
+pub(crate) fn site(node: u32) -> Value {
     json!({
         "node": node, "name": "Harbour", "zone": "America/New_York", "currency": "USD", "cutover_hour": 4,
         "lan_names": ["192.168.7.20", "till.harbour.example"],
@@ -46,18 +46,18 @@ fn site(node: u32) -> Value {
 }
 
 /// What head office asks.
-async fn asked(hub: &TestHub, method: Method, path: &str, body: &Value) -> (StatusCode, Value) {
+pub(crate) async fn asked(hub: &TestHub, method: Method, path: &str, body: &Value) -> (StatusCode, Value) {
     let answer = hub.asker().request(method, path).json(body).send().await.unwrap();
     (answer.status(), answer.json().await.unwrap())
 }
 
-async fn planned(hub: &TestHub) {
+pub(crate) async fn planned(hub: &TestHub) {
     let (status, body) = asked(hub, Method::PUT, &format!("/v1/identity/stores/{STORE}"), &site(NODE)).await;
     assert_eq!(status, StatusCode::CREATED, "{body}");
 }
 
 /// A bundle as its file, and the code that stands on its sheet.
-async fn bundle(hub: &TestHub, key: &str, purpose: &str) -> (BundleV1, String) {
+pub(crate) async fn bundle(hub: &TestHub, key: &str, purpose: &str) -> (BundleV1, String) {
     let path = format!("/v1/identity/stores/{STORE}/bundles");
     let request = hub.asker().request(Method::POST, &path).header("Idempotency-Key", key);
     let answer = request.json(&json!({ "purpose": purpose })).send().await.unwrap();
@@ -69,16 +69,16 @@ async fn bundle(hub: &TestHub, key: &str, purpose: &str) -> (BundleV1, String) {
 }
 
 /// A box with a key, and the line to its hub.
-struct TestBox {
-    key: SigningKey,
-    root: Vec<u8>,
-    caller: Caller,
-    entropy: SeededEntropy,
+pub(crate) struct TestBox {
+    pub(crate) key: SigningKey,
+    pub(crate) root: Vec<u8>,
+    pub(crate) caller: Caller,
+    pub(crate) entropy: SeededEntropy,
 }
 
 impl TestBox {
     /// A box that believes the chain of a bundle.
-    fn new(hub: &TestHub, bundle: &BundleV1, seed: u64) -> Self {
+    pub(crate) fn new(hub: &TestHub, bundle: &BundleV1, seed: u64) -> Self {
         let entropy = SeededEntropy::new(seed);
         let root = decode(Label::Certificate, &bundle.chain.root).unwrap().remove(0);
         let clock: Arc<dyn Clock> = hub.clock.clone();
@@ -99,14 +99,14 @@ impl TestBox {
         code_of(self.caller.post(&hub.https(), ENROLMENTS_PATH, asked).await)
     }
 
-    async fn enrol(&self, hub: &TestHub, code: &str) -> Result<EnrolmentAnswer, String> {
+    pub(crate) async fn enrol(&self, hub: &TestHub, code: &str) -> Result<EnrolmentAnswer, String> {
         let asked = self.question(code);
         let answer = self.ask(hub, &asked).await?;
         assert!(answer.is_proven(&asked, &code.parse::<Code>().unwrap().key()), "the hub knows the code");
         Ok(answer)
     }
 
-    async fn renew(&self, hub: &TestHub, certificates: &[Octets]) -> Result<Value, String> {
+    pub(crate) async fn renew(&self, hub: &TestHub, certificates: &[Octets]) -> Result<Value, String> {
         let csr = Octets(request(&self.key, &format!("n{NODE}")).unwrap());
         let asked = RenewalAsked { csr, certificates: certificates.to_vec() };
         code_of(self.caller.post(&hub.https(), RENEWALS_PATH, &asked).await)
@@ -114,7 +114,7 @@ impl TestBox {
 }
 
 /// The answer, or the code of the refusal.
-fn code_of<T: DeserializeOwned>(answer: Result<Answer, CallError>) -> Result<T, String> {
+pub(crate) fn code_of<T: DeserializeOwned>(answer: Result<Answer, CallError>) -> Result<T, String> {
     match answer.and_then(|answer| answer.json()) {
         Ok(body) => Ok(body),
         Err(CallError::Problem { code, .. }) => Err(code),
@@ -122,7 +122,7 @@ fn code_of<T: DeserializeOwned>(answer: Result<Answer, CallError>) -> Result<T, 
     }
 }
 
-fn refusal<T>(outcome: Result<T, String>) -> String {
+pub(crate) fn refusal<T>(outcome: Result<T, String>) -> String {
     outcome.err().expect("a refusal")
 }
 
@@ -408,7 +408,7 @@ async fn without_its_database_a_hub_begins_anew_and_knows_nobody() {
 }
 
 /// The way in for a box with the certificate that it was given.
-fn way(hub: &TestHub, content: &BundleV1, own: &TestBox, answer: &EnrolmentAnswer) -> Door {
+pub(crate) fn way(hub: &TestHub, content: &BundleV1, own: &TestBox, answer: &EnrolmentAnswer) -> Door {
     let certificates = answer.issued.certificates.iter().map(|der| der.0.clone().into()).collect();
     let identity = Arc::new(OwnIdentity::new(certificates, &own.key).unwrap());
     let clock = Arc::new(TlsClock::new(hub.clock.clone(), UtcMillis::new(0)));

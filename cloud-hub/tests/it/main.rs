@@ -49,9 +49,13 @@ mod openapi;
 #[cfg(test)]
 mod parked;
 #[cfg(test)]
+mod planning;
+#[cfg(test)]
 mod projection;
 #[cfg(test)]
 mod relay;
+#[cfg(test)]
+mod remembering;
 #[cfg(test)]
 mod reporting;
 #[cfg(test)]

@@ -10,7 +10,7 @@
 //! - [`sqlite`], [`migrate`], [`database`], [`checkpoint`], [`writer`], [`read_pool`]: one writer with group commit,
 //!   and readers. [`changes`]: what it changed, for those who follow.
 //! - [`pki`]: makes certificates. [`seal`]: seals and opens bundles. [`tls`]: who is let in, and whom we believe.
-//! - [`enrolment`]: what a box and its hub say about certificates.
+//! - [`enrolment`]: what a box and its hub say about certificates. [`bundle_fetch`]: about a bundle that comes over the line.
 //! - [`broker`]: where a broker is reached, and as whom. [`mqtt`]: the link to it. The only user of the MQTT client.
 //! - [`http`]: problems, extractors, authentication, the server around a router. Routes live elsewhere.
 //!
@@ -49,6 +49,7 @@ pub mod seal;
 pub mod tls;
 pub mod verify;
 
+pub mod bundle_fetch;
 pub mod enrolment;
 
 pub mod broker;

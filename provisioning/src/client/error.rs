@@ -41,6 +41,8 @@ pub enum ClientError {
         code: String,
         /// For people.
         detail: String,
+        /// The parts of the request that were refused.
+        errors: Box<[FieldRefused]>,
     },
     /// The server is there, and cannot do its work.
     #[error("{address} is not ready: {reason}")]
@@ -106,15 +108,21 @@ struct Problem {
     #[serde(default)]
     detail: String,
     #[serde(default)]
-    errors: Vec<Detail>,
+    errors: Vec<FieldRefused>,
 }
 
-#[derive(Debug, Deserialize)]
-struct Detail {
+/// A part of a request that was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct FieldRefused {
+    /// Where in the body, as in `/lines/0/item`.
     #[serde(default)]
-    pointer: String,
+    pub pointer: String,
+    /// For programs.
     #[serde(default)]
-    detail: String,
+    pub code: String,
+    /// For people.
+    #[serde(default)]
+    pub detail: String,
 }
 
 impl ClientError {
@@ -139,7 +147,7 @@ impl ClientError {
     pub(super) fn refused(address: &str, path: &str, status: u16, body: &[u8]) -> Self {
         let problem: Problem = serde_json::from_slice(body).unwrap_or_default();
         let mut detail = problem.detail;
-        for error in problem.errors {
+        for error in &problem.errors {
             detail.push_str(&format!(" ({} {})", error.pointer, error.detail));
         }
         if detail.is_empty() {
@@ -148,7 +156,8 @@ impl ClientError {
                 Err(_no_json) => String::from_utf8_lossy(body).chars().take(200).collect(),
             };
         }
-        Self::Refused { address: address.to_owned(), path: path.to_owned(), status, code: problem.code, detail }
+        let (address, path, errors) = (address.to_owned(), path.to_owned(), problem.errors.into());
+        Self::Refused { address, path, status, code: problem.code, detail, errors }
     }
 
     /// A server that is there, but says that it cannot do its work, and why.

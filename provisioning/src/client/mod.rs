@@ -6,7 +6,7 @@ mod named;
 mod node;
 mod retry;
 
-pub use error::{Cause, ClientError};
+pub use error::{Cause, ClientError, FieldRefused};
 pub use hub::{Completeness, Hub, Journal, Measures, SalesReport, SalesRow, Through};
 pub use named::named;
 pub use node::{DayBooks, Imported, Node, NodeState, RejectedRow, Sold, Stock, StockRow, StoreState, StreamState};
@@ -138,6 +138,15 @@ impl Client {
     pub async fn file(&self, path: &str) -> Result<Vec<u8>, ClientError> {
         let response = self.send(Method::GET, path, None).await?;
         self.read_bytes(path, response).await
+    }
+
+    /// Takes away what is there; the answer says no more.
+    ///
+    /// # Errors
+    /// [`ClientError`] if there is no answer, or a refusal.
+    pub async fn take_away(&self, path: &str) -> Result<(), ClientError> {
+        let response = self.send(Method::DELETE, path, None).await?;
+        self.read_bytes(path, response).await.map(drop)
     }
 
     /// Posts JSON under an idempotency key, and is given a file, with what its headers say.

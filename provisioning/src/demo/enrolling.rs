@@ -78,7 +78,10 @@ async fn bring_up(
     let bundle = folder.join("bundles").join(format!("{name}.percolate"));
     fetch(&hub, &store, &bundle).await?;
     let options = UpOptions {
-        bundle,
+        bundle: Some(bundle),
+        hub: None,
+        code: None,
+        code_file: None,
         store: Some(store.id),
         chain: None,
         place: PlaceOptions {

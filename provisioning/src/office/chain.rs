@@ -1,6 +1,10 @@
 //! `provision chain init`.
 
-use percolate_runtime::pki::{Founding, PkiError, found};
+use std::path::Path;
+
+use percolate_runtime::files::read_secret_text;
+use percolate_runtime::pki::{BUNDLE_KEY_FILE, Founding, PkiError, found};
+use percolate_runtime::seal::SealKey;
 use percolate_runtime::system::{OsEntropy, clock_from_option};
 use serde_json::json;
 
@@ -25,15 +29,17 @@ pub(super) fn init(options: &ChainInit, json: bool, screen: &mut Screen) -> Resu
         Founding::Made(chain) => (chain, true),
         Founding::There(chain) => (chain, false),
     };
+    let fingerprint = fingerprint(&ca)?;
     let object = json!({
         "outcome": if is_new { "founded" } else { "there" }, "chain": chain.id, "name": chain.name,
-        "ca": ca.display().to_string(),
+        "ca": ca.display().to_string(), "fingerprint": fingerprint,
     });
     let lines = if is_new {
         format!(
             "The chain {} is founded.\n  \
              certificates for the hub   {}\n  \
-             the root's key             {}\n\
+             the root's key             {}\n  \
+             its fingerprint            {fingerprint}, as on every sheet\n\
              Take the root's key away from this machine now, and keep it in a safe: whoever has it can speak for every shop.\n\
              Start the hub again: it enrols boxes from then on.\n",
             chain.name,
@@ -41,7 +47,19 @@ pub(super) fn init(options: &ChainInit, json: bool, screen: &mut Screen) -> Resu
             safe.display(),
         )
     } else {
-        format!("The chain {} was founded before, in {}: nothing was changed.\n", chain.name, ca.display())
+        format!(
+            "The chain {} was founded before, in {}: nothing was changed. Its fingerprint is {fingerprint}.\n",
+            chain.name,
+            ca.display()
+        )
     };
     tell(screen, json, &object, &lines)
+}
+
+/// What techs compare: of the key that seals the chain's bundles.
+fn fingerprint(ca: &Path) -> Result<String, Failure> {
+    let failed = |error: anyhow::Error| Failure::new(Exit::Failed, error);
+    let text = read_secret_text(&ca.join(BUNDLE_KEY_FILE)).map_err(|error| failed(error.into()))?;
+    let key = SealKey::from_text(&text).map_err(|error| failed(error.into()))?;
+    Ok(key.public_key().fingerprint().to_string())
 }

@@ -1,17 +1,24 @@
 //! What head office does before a tech goes out: founds the chain, plans shops, makes their bundles, shuts boxes out.
 
 mod chain;
+mod csv;
+mod from_file;
+mod from_other;
 mod nodes;
 mod papers;
+mod plan;
+mod question;
+mod sheet;
 mod stores;
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use percolate_common::time::UtcMillis;
 use percolate_runtime::pki::SanName;
 
 use crate::client::{Client, ClientError, named};
-use crate::exit::{EXIT_CODES, Exit, Failure};
+use crate::exit::{Exit, Failure, OFFICE_EXIT_CODES};
 use crate::import::options::NodeOption;
 use crate::screen::Screen;
 
@@ -34,13 +41,13 @@ impl HubOption {
 pub enum ChainCommand {
     /// Make the chain's own certificates. Its root's key goes into a folder of its own, for a safe: it is needed every three
     /// years. The rest goes to the hub, which enrols boxes from its next start on. Run again, it says what is there
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = OFFICE_EXIT_CODES)]
     Init(ChainInit),
     /// Make the certificate by which a large hub comes to the chain's broker. It holds for a year; made again, it is another
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = OFFICE_EXIT_CODES)]
     HubIdentity(Papers),
     /// Make the certificate that a broker of yours shows: boxes and hub believe no other. It holds for a year
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = OFFICE_EXIT_CODES)]
     BrokerIdentity(BrokerPapers),
 }
 
@@ -82,14 +89,18 @@ pub struct ChainInit {
 /// Plan shops, and make the bundles from which techs bring them up.
 #[derive(Debug, Subcommand)]
 pub enum StoreCommand {
-    /// Plan shops, or plan them otherwise: from a JSON file with one shop or a list of them
-    #[command(after_help = EXIT_CODES)]
+    /// Plan shops, or plan them otherwise: from a JSON file, from the tables of an old system, from a template, or like a shop
+    /// that is planned. What changes is shown first. Menu and taxes are the hub's, and the same for all shops
+    #[command(after_help = OFFICE_EXIT_CODES)]
     Create(StoreCreate),
     /// List the shops that are planned
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = OFFICE_EXIT_CODES)]
     List(HubOption),
+    /// Forget a shop of which no box was ever enrolled or heard. Its sticks are worth nothing any more
+    #[command(after_help = OFFICE_EXIT_CODES)]
+    Delete(StoreDelete),
     /// Make a bundle for a shop: a file for a stick, and a sheet with its code. It ends the shop's earlier codes
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = OFFICE_EXIT_CODES)]
     Bundle(StoreBundle),
 }
 
@@ -98,10 +109,56 @@ pub enum StoreCommand {
 pub struct StoreCreate {
     #[command(flatten)]
     pub(crate) hub: HubOption,
+    #[command(flatten)]
+    pub(crate) source: ShopSource,
+    #[command(flatten)]
+    pub(crate) shop: ShopOptions,
+    /// Do it without a question; the difference is shown all the same
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// Where plans come from.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct ShopSource {
     /// The shops: {"store": 42, "node": 421, "name": "Harbour", "zone": "America/New_York", "currency": "USD",
     /// "cutover_hour": 4, ...}, or a list of such; the hub's /openapi.json has all that may be said
     #[arg(value_name = "FILE")]
-    pub file: PathBuf,
+    pub file: Option<PathBuf>,
+    /// A folder with stores.csv, and with hours.csv, terminals.csv, printers.csv, staff.csv, stock.csv as far as there are any;
+    /// docs/stores.md has their columns. A shop with a line that cannot be taken is set aside, and listed in quarantine.csv
+    #[arg(long, value_name = "DIR")]
+    pub from_csv: Option<PathBuf>,
+    /// One shop from a file that has what its like have, without store and node; say --store and --node
+    #[arg(long, value_name = "FILE", requires_all = ["store", "node"])]
+    pub template: Option<PathBuf>,
+    /// One shop like this one, but for its people and the names of its box; say --store, --node and --name
+    #[arg(id = "clone", long = "clone", value_name = "N", requires_all = ["store", "node", "name"])]
+    pub clone_of: Option<u32>,
+}
+
+/// What one shop has otherwise than the template, or than the shop that it is like.
+#[derive(Debug, Args)]
+pub struct ShopOptions {
+    /// Its number
+    #[arg(long, value_name = "N")]
+    pub store: Option<u32>,
+    /// The number of its box
+    #[arg(long, value_name = "M")]
+    pub node: Option<u32>,
+    /// Its name
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// Its time zone, as in America/New_York
+    #[arg(long, value_name = "ZONE")]
+    pub zone: Option<String>,
+    /// Its currency, which is the menu's
+    #[arg(long, value_name = "CURRENCY")]
+    pub currency: Option<String>,
+    /// The hour at which its business day changes
+    #[arg(long, value_name = "HOUR")]
+    pub cutover_hour: Option<u8>,
 }
 
 /// The arguments of `provision store bundle`.
@@ -115,19 +172,38 @@ pub struct StoreBundle {
     /// The file to write; it holds secrets and is readable by its owner alone
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
+    /// A page to print for the tech, beside it: the code, until when, how. It holds the code, and is its owner's alone, too
+    #[arg(long, value_name = "FILE.html")]
+    pub sheet: Option<PathBuf>,
+    /// Show the code as a pattern for a camera, too
+    #[arg(long)]
+    pub qr: bool,
     /// The box takes the place of another, which is shut out once this one is enrolled
     #[arg(long)]
     pub replace: bool,
+}
+
+/// The arguments of `provision store delete`.
+#[derive(Debug, Args)]
+pub struct StoreDelete {
+    #[command(flatten)]
+    pub(crate) hub: HubOption,
+    /// The shop, by its number
+    #[arg(long, value_name = "N")]
+    pub store: u32,
+    /// Do it without a question
+    #[arg(long)]
+    pub yes: bool,
 }
 
 /// See to the boxes of shops.
 #[derive(Debug, Subcommand)]
 pub enum NodeCommand {
     /// List the certificates of boxes
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = OFFICE_EXIT_CODES)]
     List(HubOption),
     /// Shut a box out, for ever. Its shop sells on, and what it sells waits for a box in its place
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = OFFICE_EXIT_CODES)]
     Revoke(NodeRevoke),
 }
 
@@ -136,12 +212,21 @@ pub enum NodeCommand {
 pub struct NodeRevoke {
     #[command(flatten)]
     pub(crate) hub: HubOption,
-    /// The box, by its number
-    #[arg(long, value_name = "N")]
+    /// The box, by its number: 421, or n421
+    #[arg(long, value_name = "N", value_parser = node_number)]
     pub node: u32,
     /// Why, for those who read it later: stolen, broken
     #[arg(long, value_name = "TEXT")]
     pub reason: String,
+    /// Do it without a question
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// A box as people call it.
+fn node_number(text: &str) -> Result<u32, String> {
+    let number = text.strip_prefix(['n', 'N']).unwrap_or(text);
+    number.parse().map_err(|_no_number| "a box is called 421, or n421".to_owned())
 }
 
 /// Runs `provision chain`.
@@ -162,8 +247,9 @@ pub fn chain(command: &ChainCommand, json: bool, screen: &mut Screen) -> Result<
 /// [`Failure`] says what was not done.
 pub async fn store(command: &StoreCommand, json: bool, screen: &mut Screen) -> Result<Exit, Failure> {
     match command {
-        StoreCommand::Create(options) => stores::create(options, json, screen).await,
+        StoreCommand::Create(options) => plan::create(options, json, screen).await,
         StoreCommand::List(hub) => stores::list(&hub.client()?, json, screen).await,
+        StoreCommand::Delete(options) => stores::delete(options, json, screen).await,
         StoreCommand::Bundle(options) => stores::bundle(options, json, screen).await,
     }
 }
@@ -185,6 +271,14 @@ fn tell(screen: &mut Screen, json: bool, object: &serde_json::Value, lines: &str
     told.map(|()| Exit::Done).map_err(|error| Failure::new(Exit::Failed, error))
 }
 
+/// An instant by the minute, or that there is none.
+fn moment(at_ms: Option<i64>) -> String {
+    let Some(at_ms) = at_ms else { return "-".to_owned() };
+    let text = UtcMillis::new(at_ms).to_string();
+    let (day, time) = text.split_once('T').unwrap_or((&text, ""));
+    format!("{day} {}", time.get(..5).unwrap_or_default())
+}
+
 /// What the hub has refused. One without a chain knows none of these questions.
 fn refused(error: ClientError) -> Failure {
     let is_without_chain = matches!(&error, ClientError::Refused { code, .. } if code == "not_found");
@@ -197,4 +291,16 @@ fn refused(error: ClientError) -> Failure {
             error
         },
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_box_is_called_by_its_number_and_an_instant_by_its_minute() {
+        assert_eq!(["421", "n421", "N421"].map(node_number), [Ok(421), Ok(421), Ok(421)]);
+        assert!(["", "n", "m421", "-1"].into_iter().all(|text| node_number(text).is_err()));
+        assert_eq!((moment(Some(1_795_604_800_000)).as_str(), moment(None).as_str()), ("2026-11-25 11:06", "-"));
+    }
 }

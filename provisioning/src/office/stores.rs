@@ -1,28 +1,25 @@
 //! `provision store`.
 
-use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow};
 use percolate_common::entropy::Entropy as _;
+use percolate_common::identity::bundle::BundleV1;
+use percolate_common::time::UtcMillis;
 use percolate_runtime::files::write_secret;
+use percolate_runtime::seal::{Known, open};
 use percolate_runtime::system::OsEntropy;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{StoreBundle, StoreCreate, refused, tell};
+use super::question::confirmed;
+use super::sheet::Sheet;
+use super::{StoreBundle, StoreDelete, moment, refused, tell};
 use crate::client::Client;
 use crate::exit::{Exit, Failure};
 use crate::screen::Screen;
 use crate::table::{Cell, Side, Table};
-
-/// A shop in a file: its number, and what the hub is told of it.
-#[derive(Debug, Deserialize)]
-struct ShopSaid {
-    store: u32,
-    #[serde(flatten)]
-    site: serde_json::Map<String, Value>,
-}
 
 #[derive(Debug, Deserialize)]
 struct Shops {
@@ -34,6 +31,9 @@ struct ShopRow {
     store: u32,
     site: Site,
     bundles: u64,
+    enrolled_until_ms: Option<i64>,
+    code_ends_at_ms: Option<i64>,
+    heard_at_ms: Option<i64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -41,48 +41,6 @@ struct Site {
     node: u32,
     name: String,
     zone: String,
-}
-
-/// What goes on a bundle's sheet of paper.
-struct Sheet {
-    code: String,
-    chain: String,
-    number: String,
-    expires_ms: i64,
-}
-
-pub(super) async fn create(options: &StoreCreate, json: bool, screen: &mut Screen) -> Result<Exit, Failure> {
-    let shops = read(options).map_err(|error| Failure::new(Exit::Usage, error))?;
-    let client = options.hub.client()?;
-    let (mut planned, mut lines) = (Vec::new(), String::new());
-    for (store, site) in &shops {
-        let path = format!("/v1/identity/stores/{store}");
-        let body = serde_json::to_vec(site).map_err(|error| Failure::new(Exit::Failed, error))?;
-        let put = client.put::<Value>(&path, body).await;
-        put.map_err(refused)
-            .map_err(|failure| Failure::new(failure.exit, failure.error.context(format!("shop {store}"))))?;
-        planned.push(*store);
-        let name = site.get("name").and_then(Value::as_str).unwrap_or_default();
-        lines.push_str(&format!("Shop {store}, {name}, is planned.\n"));
-    }
-    lines.push_str("Next: provision store bundle --store N --out FILE\n");
-    tell(screen, json, &json!({ "outcome": "planned", "stores": planned }), &lines)
-}
-
-/// The shops of a file, by number. Two with one number are a mistake.
-fn read(options: &StoreCreate) -> anyhow::Result<BTreeMap<u32, serde_json::Map<String, Value>>> {
-    let shown = options.file.display();
-    let text = std::fs::read_to_string(&options.file).with_context(|| format!("could not read {shown}"))?;
-    let said: Value = serde_json::from_str(&text).with_context(|| format!("{shown} is no JSON"))?;
-    let list = said.as_array().cloned().unwrap_or_else(|| vec![said]);
-    let mut shops = BTreeMap::new();
-    for (place, shop) in list.into_iter().enumerate() {
-        let ShopSaid { store, site } = serde_json::from_value(shop)
-            .with_context(|| format!("shop {} of {shown} has no number: \"store\": 42", place + 1))?;
-        anyhow::ensure!(shops.insert(store, site).is_none(), "{shown} has shop {store} twice");
-    }
-    anyhow::ensure!(!shops.is_empty(), "{shown} has no shops");
-    Ok(shops)
 }
 
 pub(super) async fn list(client: &Client, json: bool, screen: &mut Screen) -> Result<Exit, Failure> {
@@ -94,14 +52,30 @@ pub(super) async fn list(client: &Client, json: bool, screen: &mut Screen) -> Re
         ("box", Side::Right),
         ("zone", Side::Left),
         ("bundles", Side::Right),
+        ("stick until", Side::Left),
+        ("enrolled until", Side::Left),
+        ("last heard", Side::Left),
     ];
     let mut table = Table::new(&columns);
-    for ShopRow { store, site, bundles } in read.rows {
-        let cells = [store.to_string(), site.name, format!("n{}", site.node), site.zone, bundles.to_string()];
+    for ShopRow { store, site, bundles, enrolled_until_ms, code_ends_at_ms, heard_at_ms } in read.rows {
+        let (stick, enrolled) = (moment(code_ends_at_ms), moment(enrolled_until_ms));
+        let (node, bundles) = (format!("n{}", site.node), bundles.to_string());
+        let cells = [store.to_string(), site.name, node, site.zone, bundles, stick, enrolled, moment(heard_at_ms)];
         table.row(cells.into_iter().map(Cell::from).collect());
     }
     let lines = table.render(screen.paint);
     tell(screen, json, &shops, &lines)
+}
+
+pub(super) async fn delete(options: &StoreDelete, json: bool, screen: &mut Screen) -> Result<Exit, Failure> {
+    let store = options.store;
+    let question = format!("Forget shop {store}, and end its sticks?");
+    if !confirmed(screen, &question, options.yes || json)? {
+        tell(screen, json, &Value::Null, "Nothing was done.\n")?;
+        return Ok(Exit::Interrupted);
+    }
+    options.hub.client()?.take_away(&format!("/v1/identity/stores/{store}")).await.map_err(refused)?;
+    tell(screen, json, &json!({ "outcome": "forgotten", "store": store }), &format!("Shop {store} is forgotten.\n"))
 }
 
 /// A code that nobody gets to see would end the one before it for nothing. What is no file is not replaced by one.
@@ -120,6 +94,7 @@ fn can_be_written(out: &Path) -> Result<(), Failure> {
 
 pub(super) async fn bundle(options: &StoreBundle, json: bool, screen: &mut Screen) -> Result<Exit, Failure> {
     can_be_written(&options.out)?;
+    options.sheet.as_deref().map_or(Ok(()), can_be_written)?;
     let purpose = if options.replace { "replace" } else { "new" };
     let key = format!("bundle-{:016x}{:016x}", OsEntropy.next_u64(), OsEntropy.next_u64());
     let body = json!({ "purpose": purpose }).to_string().into_bytes();
@@ -132,28 +107,75 @@ pub(super) async fn bundle(options: &StoreBundle, json: bool, screen: &mut Scree
         let missing = || Failure::new(Exit::ServerFailed, anyhow!("the hub's answer says no {name}"));
         value.map(str::to_owned).ok_or_else(missing)
     };
-    let sheet = Sheet {
-        code: said("percolate-code")?,
-        chain: said("percolate-chain")?,
-        number: said("percolate-bundle")?,
-        expires_ms: said("percolate-expires-ms")?
-            .parse()
-            .map_err(|error: std::num::ParseIntError| Failure::new(Exit::ServerFailed, error))?,
-    };
-    write_secret(&options.out, &file).map_err(|error| Failure::new(Exit::Failed, error))?;
+    let made = (said("percolate-code")?, said("percolate-chain")?);
+    let (sheet, warning) = of_file(&file, made, options).map_err(|error| Failure::new(Exit::ServerFailed, error))?;
+    let failed = |error: anyhow::Error| Failure::new(Exit::Failed, error);
+    write_secret(&options.out, &file).map_err(|error| failed(error.into()))?;
+    if let Some(path) = &options.sheet {
+        let page = sheet.html().map_err(|error| failed(error.into()))?;
+        write_secret(path, page.as_bytes()).map_err(|error| failed(error.into()))?;
+    }
     let object = json!({
-        "outcome": "made", "store": options.store, "bundle": sheet.number, "file": options.out.display().to_string(),
-        "bytes": file.len(), "code": sheet.code, "chain": sheet.chain, "expires_ms": sheet.expires_ms,
+        "outcome": "made", "store": options.store, "bundle": sheet.bundle.to_string(),
+        "file": options.out.display().to_string(), "bytes": file.len(), "code": sheet.code, "chain": sheet.fingerprint,
+        "expires_ms": sheet.ends.get(), "hub": sheet.hub, "link": sheet.link(), "warning": warning,
+        "sheet": options.sheet.as_ref().map(|path| path.display().to_string()),
     });
-    let Sheet { code, chain, number, expires_ms } = sheet;
-    let ends = percolate_common::time::UtcMillis::new(expires_ms);
-    let (store, out) = (options.store, options.out.display());
-    let lines = format!(
-        "Bundle {number} of shop {store} is in {out}. It holds secrets: hand it over, do not mail it.\n\n  \
-         shop      {store}\n  chain     {chain}\n  code      {code}\n  until     {ends}\n\n\
-         On the box: provision up {out} --chain {chain}\n",
-    );
-    tell(screen, json, &object, &lines)
+    let pattern =
+        if options.qr { sheet.qr().map_err(|error| failed(error.into()))?.half_blocks() } else { String::new() };
+    tell(screen, json, &object, &in_words(&sheet, options, warning.as_deref(), &pattern))
+}
+
+/// What the file says that was made, and what is odd about it.
+fn of_file(
+    file: &[u8],
+    (code, fingerprint): (String, String),
+    options: &StoreBundle,
+) -> anyhow::Result<(Sheet, Option<String>)> {
+    let sealed =
+        open(file, Known::Fingerprint(fingerprint.parse()?)).context("the hub has sent no bundle of its own")?;
+    let BundleV1 { chain, site, number, expires_at_ms, .. } = BundleV1::decode(sealed.content())?;
+    let only_here = chain.https.iter().chain(&chain.mqtt).find(|address| is_only_here(address));
+    let warning = only_here.map(|address| {
+        format!("boxes are told to come to {address}, which each takes for itself: start the hub with --name HOST")
+    });
+    let name = options.out.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let sheet = Sheet {
+        store: site.store,
+        shop: site.name,
+        chain_name: chain.name,
+        fingerprint,
+        code,
+        bundle: number,
+        ends: UtcMillis::new(expires_at_ms),
+        hub: chain.https.into_iter().next(),
+        file: name,
+        replaces: options.replace,
+    };
+    Ok((sheet, warning))
+}
+
+/// Whether an address, `HOST:PORT` or `https://HOST:PORT`, means the machine that reads it, and no other.
+fn is_only_here(address: &str) -> bool {
+    let place = address.strip_prefix("https://").unwrap_or(address);
+    let host = place.rsplit_once(':').map_or(place, |(host, _)| host).trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback() || ip.is_unspecified())
+}
+
+fn in_words(sheet: &Sheet, options: &StoreBundle, warning: Option<&str>, pattern: &str) -> String {
+    let Sheet { store, shop, chain_name, fingerprint, code, bundle, hub, .. } = sheet;
+    let (out, until) = (options.out.display(), sheet.until());
+    let warning = warning.map_or_else(String::new, |warning| format!("WARN: {warning}.\n\n"));
+    let page =
+        options.sheet.as_ref().map_or_else(String::new, |path| format!("The sheet to print is {}.\n", path.display()));
+    let by_code = hub
+        .as_ref()
+        .map_or_else(String::new, |hub| format!("  or with a line, and no stick: provision up --hub {hub} --code -\n"));
+    format!(
+        "{warning}Bundle {bundle} of shop {store} is in {out}. It holds secrets: hand it over, do not mail it.\n{page}\n  \
+         shop      {store}, {shop}\n  chain     {fingerprint}, {chain_name}\n  code      {code}\n  until     {until}\n\n{pattern}\
+         On the box: provision up {out} --chain {fingerprint}\n{by_code}",
+    )
 }
 
 #[cfg(test)]
@@ -169,6 +191,18 @@ mod tests {
         assert!(can_be_written(&file).is_ok());
         for other in [dir.path(), Path::new("/dev/null"), &dir.path().join("none/s.percolate")] {
             assert!(can_be_written(other).is_err(), "{}", other.display());
+        }
+    }
+
+    #[test]
+    fn an_address_that_every_machine_has_is_known() {
+        for here in
+            ["https://127.0.0.1:8444", "127.0.0.1:8883", "https://[::1]:8444", "https://localhost:1", "0.0.0.0:1"]
+        {
+            assert!(is_only_here(here), "{here}");
+        }
+        for elsewhere in ["https://hub.example:8444", "10.0.0.5:8883", "https://[2001:db8::1]:8444"] {
+            assert!(!is_only_here(elsewhere), "{elsewhere}");
         }
     }
 }

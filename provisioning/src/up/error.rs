@@ -8,6 +8,7 @@ use percolate_common::identity::chain_key::Fingerprint;
 use percolate_runtime::files::FileError;
 use percolate_runtime::seal::SealError;
 
+use super::fetch::FetchError;
 use crate::client::ClientError;
 use crate::exit::Exit;
 use crate::preflight::Check;
@@ -24,6 +25,9 @@ pub enum UpError {
         #[source]
         source: std::io::Error,
     },
+    /// The bundle is not fetched from head office.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
     /// The bundle's seal does not hold.
     #[error(transparent)]
     Seal(#[from] SealError),
@@ -157,6 +161,7 @@ impl UpError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Unreadable { .. } => "bundle_unreadable",
+            Self::Fetch(error) => error.code(),
             Self::Seal(SealError::NotABundle) => "bundle_none",
             Self::Seal(SealError::Version(_)) => "bundle_newer",
             Self::Seal(SealError::Truncated { .. }) => "bundle_truncated",
@@ -188,6 +193,7 @@ impl UpError {
     #[must_use]
     pub fn fix(&self) -> &'static str {
         match self {
+            Self::Fetch(error) => error.fix(),
             Self::Unreadable { .. } => "Put the stick in again, and name the file on it.",
             Self::Seal(SealError::NotABundle) => "Name the file that ends in .percolate.",
             Self::Seal(SealError::Version(_)) => "Install the newer program, and try again.",
@@ -236,6 +242,7 @@ impl UpError {
     #[must_use]
     pub const fn exit(&self) -> Exit {
         match self {
+            Self::Fetch(error) => error.exit(),
             Self::Preflight { .. } => Exit::NotFit,
             Self::Unreadable { .. }
             | Self::Seal(_)

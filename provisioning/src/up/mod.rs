@@ -7,6 +7,7 @@ mod acceptance;
 mod belongs;
 mod bundle;
 mod error;
+mod fetch;
 pub mod firewall;
 mod install;
 mod modes;
@@ -31,6 +32,7 @@ use percolate_runtime::system::{clock_from_option, monotonic_now};
 use serde_json::json;
 
 pub use error::UpError;
+pub use fetch::FetchError;
 use firewall::Loaded;
 use options::{PlaceOptions, PreflightOptions, ServiceKind, UpOptions};
 use print::Printed;
@@ -147,9 +149,13 @@ async fn bring_up(
     let place = &options.place.absolute()?;
     modes::folder(&place.config, modes::PUBLIC)?;
     let _only_one = lock(&place.config.join(LOCK))?;
-    way.begin("the bundle is opened");
     belongs::check(place, options.chain)?;
-    let verified = bundle::verify(&options.bundle, &place.config, (options.store, options.chain))?;
+    if options.hub.is_some() {
+        way.begin("the bundle is fetched");
+    }
+    let file = fetch::bundle_file(options, &place.config.join(LOCK), clock.clone()).await?;
+    way.begin("the bundle is opened");
+    let verified = bundle::verify(&file, &place.config, (options.store, options.chain))?;
     let site = &verified.bundle.site;
     let said = format!(
         "shop {}, {}, bundle {}; chain {}",

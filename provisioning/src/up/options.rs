@@ -1,10 +1,14 @@
 //! The arguments of `provision up` and `provision preflight`.
 
+use std::convert::Infallible;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
 use percolate_common::identity::chain_key::Fingerprint;
+use percolate_runtime::http::caller::HttpsAddress;
 
 use super::error::UpError;
 use super::firewall::Network;
@@ -18,8 +22,17 @@ use super::firewall::Network;
 #[derive(Debug, Clone, Args)]
 pub struct UpOptions {
     /// The bundle, as it came from head office
-    #[arg(value_name = "BUNDLE")]
-    pub bundle: PathBuf,
+    #[arg(value_name = "BUNDLE", required_unless_present = "hub")]
+    pub bundle: Option<PathBuf>,
+    /// Fetch the bundle from head office instead, by the code on its sheet: https://hub.example:8444. The code is never sent
+    #[arg(long, value_name = "URL", conflicts_with = "bundle", requires = "known_by")]
+    pub hub: Option<HttpsAddress>,
+    /// The code on the sheet; - reads it from the terminal
+    #[arg(long, value_name = "CODE", requires = "hub", group = "known_by")]
+    pub code: Option<CodeOption>,
+    /// The file that holds the code
+    #[arg(long, value_name = "FILE", requires = "hub", group = "known_by")]
+    pub code_file: Option<PathBuf>,
     /// Only for this shop: refuse a bundle of another one
     #[arg(long, value_name = "N")]
     pub store: Option<u32>,
@@ -49,6 +62,30 @@ pub struct UpOptions {
     /// `START_MS,ANCHOR_MS,RATE[,UNTIL_MS]`: a clock for tests, for this program and the server that it starts.
     #[arg(long, hide = true)]
     pub simulated_clock: Option<String>,
+}
+
+/// A code as somebody has typed it: it is shown to nobody else.
+#[derive(Clone)]
+pub struct CodeOption(String);
+
+impl CodeOption {
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for CodeOption {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Debug for CodeOption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CodeOption(secret)")
+    }
 }
 
 /// Look at this machine, and say whether a shop can sell on it.

@@ -65,6 +65,7 @@ const EXPLAINED: &[Explained] = &[
         "it says in the journal itself why a life began; what the hub does about lives it hears in the greeting",
     ),
     ("routes", "hub  POST /v1/identity/devices/*/acceptances", "callers", UP),
+    ("routes", "hub  POST /v1/identity/bundle-fetches", "callers", UP),
     ("routes", "hub  POST /v1/identity/enrolments", "callers", BOTH_ENDS),
     ("routes", "hub  POST /v1/identity/renewals", "callers", BOTH_ENDS),
     (NOT_NAMED, "cloud-hub/src/hub.rs http_address", "callers", IN_PROCESS),

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use percolate_common::ids::NodeId;
 use percolate_common::journal::Signature;
+use percolate_runtime::bundle_fetch::{BUNDLE_PROOF_HEADER, BundleFetch};
 use percolate_runtime::enrolment::{Bytes, EnrolmentAnswer, EnrolmentAsked, Issued, Octets, RenewalAsked};
 use percolate_runtime::http::extract::{JsonBody, PathParams};
 use percolate_runtime::http::problem::Problem;
@@ -55,6 +57,26 @@ pub(super) async fn chain(State(app): State<Arc<IdentityApp>>) -> Json<Chain> {
     let chain = app.issuer().chain();
     let (name, root, intermediate) = (chain.name.clone(), chain.root.clone(), chain.intermediate.clone());
     Json(Chain { name, root, intermediate })
+}
+
+/// Hands a box that knows a code its bundle, as it would be on a stick. The code is used by enrolling only.
+#[utoipa::path(post, path = "/v1/identity/bundle-fetches", tag = "identity", request_body = BundleFetch,
+    responses((status = 200, description = "The file", content_type = "application/octet-stream", body = Vec<u8>,
+        headers(("Percolate-Proof" = String, description = "That the hub knows the code, over the question and the file"))),
+        Refused))]
+pub(super) async fn fetch_bundle(
+    State(app): State<Arc<IdentityApp>>,
+    body: JsonBody<BundleFetch>,
+) -> Result<Response, Problem> {
+    let given = app.fetch_bundle(body.value).await.map_err(|error| problem(&error))?;
+    let proof = HeaderValue::from_str(&String::from(given.proof)).map_err(|_unprintable| Problem::internal())?;
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream")),
+        // The file holds a secret.
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        (HeaderName::from_static(BUNDLE_PROOF_HEADER), proof),
+    ];
+    Ok((headers, given.file).into_response())
 }
 
 /// Gives a box that knows a code its first certificate.

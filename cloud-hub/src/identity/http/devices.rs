@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use percolate_common::ids::NodeId;
+use percolate_common::time::UtcMillis;
 use percolate_runtime::http::auth::Actor;
 use percolate_runtime::http::extract::{JsonBody, PathParams};
 use percolate_runtime::http::problem::Problem;
@@ -14,6 +15,7 @@ use utoipa::ToSchema;
 
 use super::problem;
 use crate::identity::app::IdentityApp;
+use crate::identity::overview::Certified;
 use crate::kernel::http::Refused;
 
 /// Every certificate that was given to a box.
@@ -36,6 +38,14 @@ struct DeviceRow {
     changed_at_ms: i64,
     /// Until when it holds, in milliseconds since 1970.
     not_after_ms: i64,
+    /// The shop that has the box; null if none is planned with it any more.
+    store: Option<u32>,
+    /// What that is called.
+    name: Option<String>,
+    /// Why it was revoked, if somebody has said so.
+    reason: Option<String>,
+    /// When the box was last heard, in milliseconds since 1970; null if never.
+    heard_at_ms: Option<i64>,
 }
 
 /// Why a box is shut out.
@@ -60,12 +70,19 @@ const REASON_CHARS_MAX: usize = 200;
     responses((status = 200, description = "The certificates", body = Devices), Refused))]
 pub(super) async fn list(_actor: Actor, State(app): State<Arc<IdentityApp>>) -> Result<Json<Devices>, Problem> {
     let devices = app.devices().await.map_err(|error| problem(&error))?;
-    let rows = devices.into_iter().map(|device| DeviceRow {
-        node: device.node.get(),
-        serial: device.serial.to_string(),
-        state: device.state.as_str(),
-        changed_at_ms: device.changed_at.get(),
-        not_after_ms: device.not_after.get(),
+    let rows = devices.into_iter().map(|Certified { device, shop, reason, heard_at }| {
+        let (store, name) = shop.map_or((None, None), |(store, name)| (Some(store.get()), Some(name)));
+        DeviceRow {
+            node: device.node.get(),
+            serial: device.serial.to_string(),
+            state: device.state.as_str(),
+            changed_at_ms: device.changed_at.get(),
+            not_after_ms: device.not_after.get(),
+            store,
+            name,
+            reason,
+            heard_at_ms: heard_at.map(UtcMillis::get),
+        }
     });
     Ok(Json(Devices { rows: rows.collect() }))
 }

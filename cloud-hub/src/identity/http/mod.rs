@@ -21,11 +21,14 @@ use crate::kernel::http::{ServiceRouter, storage_problem};
 /// After so many seconds a code that was tried too often is worth asking about again: head office may have made another.
 const TRY_AGAIN_S: u32 = 3_600;
 
+/// Mistakes of one plan that are named.
+const FAULTS_MAX: usize = 1_000;
+
 /// The routes of head office.
 pub(super) fn router(app: Arc<IdentityApp>) -> ServiceRouter {
     OpenApiRouter::new()
         .routes(routes!(stores::list))
-        .routes(routes!(stores::put))
+        .routes(routes!(stores::fetch, stores::put, stores::delete))
         .routes(routes!(stores::bundle))
         .routes(routes!(devices::list))
         .routes(routes!(devices::revoke))
@@ -36,6 +39,7 @@ pub(super) fn router(app: Arc<IdentityApp>) -> ServiceRouter {
 pub fn open_routes(app: Arc<IdentityApp>) -> (Router, OpenApi) {
     OpenApiRouter::new()
         .routes(routes!(boxes::chain))
+        .routes(routes!(boxes::fetch_bundle))
         .routes(routes!(boxes::enrol))
         .routes(routes!(boxes::renew))
         .routes(routes!(boxes::accept))
@@ -50,13 +54,20 @@ fn problem(error: &IdentityError) -> Problem {
         IdentityError::Storage(error) => storage_problem(error),
         IdentityError::StoreUnknown(_) => Problem::new(StatusCode::NOT_FOUND, "store_unknown", said),
         IdentityError::NodeUnknown(_) => Problem::new(StatusCode::NOT_FOUND, "unknown_node", said),
-        IdentityError::Site(why) => {
-            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "site_invalid", said).with_error("", "invalid", why)
+        IdentityError::Site(faults) => {
+            let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "site_invalid", said);
+            let named = faults.iter().take(FAULTS_MAX);
+            named.fold(problem, |problem, fault| problem.with_error(&fault.pointer, fault.code, &fault.detail))
         }
         IdentityError::NodeTaken { .. } => Problem::new(StatusCode::CONFLICT, "node_taken", said),
+        IdentityError::StoreInUse { .. } => Problem::new(StatusCode::CONFLICT, "store_in_use", said),
         IdentityError::NodeFixed { .. } => Problem::new(StatusCode::CONFLICT, "node_fixed", said),
         IdentityError::MenuMissing => Problem::new(StatusCode::CONFLICT, "menu_missing", said),
         IdentityError::KeyReused => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", said),
+        IdentityError::RenewedTooOften { wait_ms } => {
+            let wait_s = u32::try_from(wait_ms / 1_000 + 1).unwrap_or(TRY_AGAIN_S);
+            Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_tries", said).with_retry_after(wait_s)
+        }
         IdentityError::Acceptance => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "acceptance_invalid", said),
         IdentityError::Refused(refusal) => refused(*refusal),
         IdentityError::Bundle(_) | IdentityError::Seal(_) | IdentityError::Pki(_) | IdentityError::RevokedList(_) => {

@@ -1,7 +1,8 @@
 //! A shop as JSON has it.
 
 use percolate_common::identity::site::{HoursV1, PrinterV1, SiteV1, StaffV1, StockV1, TerminalV1};
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 /// A shop. Lists that are left out are empty.
@@ -51,6 +52,7 @@ impl std::fmt::Debug for Site {
 
 /// A span of a weekday in which a shop is open.
 #[derive(Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct Hours {
     /// 1 is Monday, 7 Sunday.
     weekday: u8,
@@ -62,6 +64,7 @@ struct Hours {
 
 /// A till.
 #[derive(Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct Terminal {
     /// Its name, as on receipts.
     name: String,
@@ -74,6 +77,7 @@ struct Terminal {
 
 /// A printer.
 #[derive(Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct Printer {
     /// Its name.
     name: String,
@@ -85,6 +89,7 @@ struct Printer {
 
 /// Somebody who works there.
 #[derive(Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct Staff {
     /// Their number.
     id: u32,
@@ -93,12 +98,26 @@ struct Staff {
     /// What they are, as in `lead`.
     role: String,
     /// What they type to sign in. Never told again.
-    #[serde(default, skip_serializing)]
+    #[serde(default, skip_serializing, deserialize_with = "pin")]
     pin: Option<String>,
+}
+
+/// Reads what somebody types. Whatever stands there instead, no answer repeats it.
+fn pin<'d, D: Deserializer<'d>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let said = serde_json::Value::deserialize(deserializer)?;
+    match said {
+        serde_json::Value::Null => Ok(None),
+        serde_json::Value::String(pin) => Ok(Some(pin)),
+        serde_json::Value::Bool(_)
+        | serde_json::Value::Number(_)
+        | serde_json::Value::Array(_)
+        | serde_json::Value::Object(_) => Err(D::Error::custom("a PIN is a text of digits, in quotation marks")),
+    }
 }
 
 /// How much of something is there at first.
 #[derive(Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct Stock {
     /// The number of the stock item.
     item: u32,

@@ -1,16 +1,24 @@
 //! Enrolment codes: by which their holders are known, and what became of them.
 
+use std::collections::BTreeMap;
+
 use percolate_common::identity::bundle::PurposeV1;
+use percolate_common::identity::site::SiteV1;
 use percolate_common::ids::{NodeId, StoreId};
 use percolate_common::journal::PublicKey;
 use percolate_common::time::UtcMillis;
 use percolate_runtime::params;
 use percolate_runtime::storage::{ReadTx, Row, StorageError, WriteTx};
 
+use super::super::kept::Fact;
+use super::sites::{site_content, site_of_content};
 use crate::kernel::db::{seq_column, seq_from_column};
 
 const COLUMNS: &str = "id, request_key, key, salt, store, node, bundle, purpose, made_at_ms, expires_at_ms, used_at_ms,
-    used_key, used_machine, tries";
+    used_key, used_machine, tries, site";
+
+/// Codes that are read at once.
+const CODES_AT_ONCE: i64 = 1_000;
 
 /// By whom a code was used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,12 +43,16 @@ pub(crate) struct CodeRow {
     pub(crate) expires_at: UtcMillis,
     pub(crate) used: Option<Use>,
     pub(crate) tries: u64,
+    /// What was planned when it was given out.
+    pub(crate) site: SiteV1,
 }
 
 pub(crate) fn code_insert(tx: &WriteTx<'_>, code: &CodeRow) -> Result<(), StorageError> {
+    let site = site_content(&code.site)?;
     tx.execute(
-        "INSERT INTO code (id, request_key, key, salt, store, node, bundle, purpose, made_at_ms, expires_at_ms, tries)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0)",
+        "INSERT INTO code (id, request_key, key, salt, store, node, bundle, purpose, made_at_ms, expires_at_ms, tries,
+            site)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0, ?11)",
         params![
             &code.id,
             &code.request_key,
@@ -51,7 +63,8 @@ pub(crate) fn code_insert(tx: &WriteTx<'_>, code: &CodeRow) -> Result<(), Storag
             seq_column(code.bundle),
             purpose_number(code.purpose),
             code.made_at.get(),
-            code.expires_at.get()
+            code.expires_at.get(),
+            &site[..]
         ],
     )?;
     Ok(())
@@ -90,6 +103,50 @@ pub(crate) fn code_used(tx: &WriteTx<'_>, id: &[u8; 8], by: &Use) -> Result<(), 
     Ok(())
 }
 
+/// Until when a box can be enrolled by the code that is open, by shop. Each shop has one at most.
+pub(crate) fn code_open_list(tx: &ReadTx<'_>, now: UtcMillis) -> Result<BTreeMap<StoreId, UtcMillis>, StorageError> {
+    let sql =
+        "SELECT store, max(expires_at_ms) FROM code WHERE used_at_ms IS NULL AND expires_at_ms > ?1 AND store > ?2
+         GROUP BY store ORDER BY store LIMIT ?3";
+    let (mut all, mut after) = (BTreeMap::new(), 0_i64);
+    loop {
+        let page: Vec<(u32, i64)> =
+            tx.query_list(sql, params![now.get(), after, CODES_AT_ONCE], |row| Ok((row.take()?, row.take()?)))?;
+        let Some((last, _)) = page.last() else { return Ok(all) };
+        after = i64::from(*last);
+        all.extend(page.into_iter().map(|(store, until)| (StoreId::new(store), UtcMillis::new(until))));
+    }
+}
+
+/// Until when a box of this shop can be enrolled, if a code is open.
+pub(crate) fn code_open_until(
+    tx: &ReadTx<'_>,
+    store: StoreId,
+    now: UtcMillis,
+) -> Result<Option<UtcMillis>, StorageError> {
+    let sql = "SELECT max(expires_at_ms) FROM code WHERE store = ?1 AND used_at_ms IS NULL AND expires_at_ms > ?2";
+    let until: Option<i64> = tx.query_one(sql, params![store.get(), now.get()], |row| row.take())?;
+    Ok(until.map(UtcMillis::new))
+}
+
+/// What became of all codes that were used.
+pub(crate) fn code_used_list(tx: &ReadTx<'_>) -> Result<Vec<Fact>, StorageError> {
+    let sql =
+        "SELECT id, node, used_at_ms, used_key FROM code WHERE used_at_ms IS NOT NULL AND id > ?1 ORDER BY id LIMIT ?2";
+    let mut facts = Vec::new();
+    let mut after = Vec::new();
+    loop {
+        let page: Vec<([u8; 8], Option<Fact>)> = tx.query_list(sql, params![&after[..], CODES_AT_ONCE], |row| {
+            let (id, node): ([u8; 8], _) = (row.take()?, NodeId::new(row.take()?));
+            let (at, key): (_, Vec<u8>) = (UtcMillis::new(row.take()?), row.take()?);
+            Ok((id, PublicKey::from_slice(&key).map(|key| Fact::CodeUsed { id, node, at, key })))
+        })?;
+        let Some((last, _)) = page.last() else { return Ok(facts) };
+        after = last.to_vec();
+        facts.extend(page.into_iter().filter_map(|(_, fact)| fact));
+    }
+}
+
 const fn purpose_number(purpose: PurposeV1) -> i64 {
     match purpose {
         PurposeV1::New => 0,
@@ -111,6 +168,7 @@ fn code(row: &mut Row<'_>) -> Result<CodeRow, StorageError> {
         expires_at: UtcMillis::new(row.take()?),
         used: used(row)?,
         tries: seq_from_column(row.take()?),
+        site: site_of_content(&row.take::<Vec<u8>>()?)?,
     })
 }
 

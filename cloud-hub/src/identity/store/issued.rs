@@ -26,6 +26,11 @@ pub(crate) fn issued_fetch(tx: &ReadTx<'_>, serial: &Serial) -> Result<Option<Is
     answer.map(|answer| serde_json::from_str(&answer).map_err(|error| unsound(&error))).transpose()
 }
 
+pub(crate) fn issued_delete(tx: &WriteTx<'_>, serial: &Serial) -> Result<(), StorageError> {
+    tx.execute("DELETE FROM issued WHERE serial = ?1", params![serial.as_bytes()])?;
+    Ok(())
+}
+
 fn unsound(error: &serde_json::Error) -> StorageError {
     StorageError::Unsound { detail: format!("what a box was given: {error}") }
 }

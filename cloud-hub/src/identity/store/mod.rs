@@ -7,7 +7,8 @@ mod sites;
 
 pub(super) use acceptances::acceptance_keep;
 pub(super) use codes::{
-    CodeRow, Use, code_by_request, code_fetch, code_insert, code_tried, code_used, codes_of_store_end,
+    CodeRow, Use, code_by_request, code_fetch, code_insert, code_open_list, code_open_until, code_tried, code_used,
+    code_used_list, codes_of_store_end,
 };
-pub(super) use issued::{issued_fetch, issued_insert};
-pub(super) use sites::{SiteRow, site_bundles_set, site_by_node, site_fetch, site_list, site_put};
+pub(super) use issued::{issued_delete, issued_fetch, issued_insert};
+pub(super) use sites::{SiteRow, site_bundles_set, site_by_node, site_delete, site_fetch, site_list, site_put};

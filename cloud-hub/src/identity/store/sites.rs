@@ -8,8 +8,8 @@ use percolate_runtime::storage::{ReadTx, Row, StorageError, WriteTx};
 
 use crate::kernel::db::{seq_column, seq_from_column};
 
-/// Shops that one listing holds.
-const SITES_MAX: i64 = 100_000;
+/// Shops that are read at once.
+const SITES_AT_ONCE: i64 = 1_000;
 
 const COLUMNS: &str = "content, bundles, made_at_ms";
 
@@ -23,12 +23,18 @@ pub(crate) struct SiteRow {
 
 /// Plans a shop, or plans it otherwise.
 pub(crate) fn site_put(tx: &WriteTx<'_>, site: &SiteV1, now: UtcMillis) -> Result<(), StorageError> {
-    let content = content(site)?;
+    let content = site_content(site)?;
     tx.execute(
         "INSERT INTO site (store, node, name, content, bundles, made_at_ms) VALUES (?1, ?2, ?3, ?4, 0, ?5)
          ON CONFLICT (store) DO UPDATE SET node = excluded.node, name = excluded.name, content = excluded.content",
         params![site.store, site.node, &site.name, &content[..], now.get()],
     )?;
+    Ok(())
+}
+
+/// Forgets a shop.
+pub(crate) fn site_delete(tx: &WriteTx<'_>, store: StoreId) -> Result<(), StorageError> {
+    tx.execute("DELETE FROM site WHERE store = ?1", params![store.get()])?;
     Ok(())
 }
 
@@ -48,16 +54,28 @@ pub(crate) fn site_by_node(tx: &ReadTx<'_>, node: NodeId) -> Result<Option<SiteR
 
 /// All shops, by number.
 pub(crate) fn site_list(tx: &ReadTx<'_>) -> Result<Vec<SiteRow>, StorageError> {
-    tx.query_list(&format!("SELECT {COLUMNS} FROM site ORDER BY store LIMIT ?1"), params![SITES_MAX], site)
+    let sql = format!("SELECT store, {COLUMNS} FROM site WHERE store > ?1 ORDER BY store LIMIT ?2");
+    let (mut all, mut after) = (Vec::new(), 0_i64);
+    loop {
+        let page: Vec<(i64, SiteRow)> =
+            tx.query_list(&sql, params![after, SITES_AT_ONCE], |row| Ok((row.take()?, site(row)?)))?;
+        let Some((last, _)) = page.last() else { return Ok(all) };
+        after = *last;
+        all.extend(page.into_iter().map(|(_, row)| row));
+    }
 }
 
 fn site(row: &mut Row<'_>) -> Result<SiteRow, StorageError> {
     let content: Vec<u8> = row.take()?;
-    let site = SiteV1::decode(&content).map_err(|error| unsound(&error.to_string()))?;
+    let site = site_of_content(&content)?;
     Ok(SiteRow { site, bundles: seq_from_column(row.take()?), made_at: UtcMillis::new(row.take()?) })
 }
 
-fn content(site: &SiteV1) -> Result<Vec<u8>, StorageError> {
+pub(super) fn site_of_content(content: &[u8]) -> Result<SiteV1, StorageError> {
+    SiteV1::decode(content).map_err(|error| unsound(&error.to_string()))
+}
+
+pub(super) fn site_content(site: &SiteV1) -> Result<Vec<u8>, StorageError> {
     site.encode().map_err(|error| unsound(&error.to_string()))
 }
 

@@ -7,8 +7,11 @@ use percolate_common::time::UtcMillis;
 use percolate_runtime::params;
 use percolate_runtime::storage::{ReadTx, Row, StorageError, WriteTx};
 
-/// Devices that one listing holds: 20,000 boxes with three certificates each, and then some.
-const DEVICES_MAX: i64 = 100_000;
+/// Certificates that are read at once.
+const DEVICES_AT_ONCE: i64 = 10_000;
+
+/// Certificates of one box that are looked at: of one that asks as often as it may there are fewer.
+const NODE_DEVICES_MAX: i64 = 100_000;
 
 const COLUMNS: &str = "serial, node, public_key, not_before_ms, not_after_ms, state, changed_at_ms";
 
@@ -124,7 +127,7 @@ pub fn device_fetch(tx: &ReadTx<'_>, serial: &Serial) -> Result<Option<Device>, 
 /// [`StorageError`] if the query fails.
 pub fn node_device_list(tx: &ReadTx<'_>, node: NodeId) -> Result<Vec<Device>, StorageError> {
     let sql = format!("SELECT {COLUMNS} FROM auth_device WHERE node = ?1 ORDER BY serial LIMIT ?2");
-    Ok(tx.query_list(&sql, params![node.get(), DEVICES_MAX], device)?.into_iter().flatten().collect())
+    Ok(tx.query_list(&sql, params![node.get(), NODE_DEVICES_MAX], device)?.into_iter().flatten().collect())
 }
 
 /// All certificates, by box and number.
@@ -132,8 +135,28 @@ pub fn node_device_list(tx: &ReadTx<'_>, node: NodeId) -> Result<Vec<Device>, St
 /// # Errors
 /// [`StorageError`] if the query fails.
 pub fn device_list(tx: &ReadTx<'_>) -> Result<Vec<Device>, StorageError> {
-    let sql = format!("SELECT {COLUMNS} FROM auth_device ORDER BY node, serial LIMIT ?1");
-    Ok(tx.query_list(&sql, params![DEVICES_MAX], device)?.into_iter().flatten().collect())
+    let sql = format!(
+        "SELECT node, serial, {COLUMNS} FROM auth_device WHERE node > ?1 OR (node = ?1 AND serial > ?2) ORDER BY node, serial LIMIT ?3"
+    );
+    let (mut all, mut after) = (Vec::new(), (0_i64, Vec::new()));
+    loop {
+        let page = tx.query_list(&sql, params![after.0, &after.1[..], DEVICES_AT_ONCE], |row| {
+            let place: (i64, Vec<u8>) = (row.take()?, row.take()?);
+            Ok((place, device(row)?))
+        })?;
+        let Some((last, _)) = page.last() else { return Ok(all) };
+        after = last.clone();
+        all.extend(page.into_iter().filter_map(|(_, device)| device));
+    }
+}
+
+/// Forgets a certificate: it is let in no more, as one that nobody has given out.
+///
+/// # Errors
+/// [`StorageError`] if it cannot be written.
+pub fn device_delete(tx: &WriteTx<'_>, serial: &Serial) -> Result<(), StorageError> {
+    tx.execute("DELETE FROM auth_device WHERE serial = ?1", params![serial.as_bytes()])?;
+    Ok(())
 }
 
 /// Nothing if a newer program wrote what this one does not know: it is not let in.

@@ -152,7 +152,7 @@ pub(crate) fn put_back(data: &Path) {
             admin.batch(&format!("ALTER DATABASE {name}_image RENAME TO {name}"))
         }),
         None => {
-            for name in ["journal", "catalog", "reporting"] {
+            for name in ["journal", "catalog", "reporting", "identity"] {
                 for ending in ["-wal", "-shm"] {
                     std::fs::remove_file(data.join(format!("{name}.db{ending}"))).unwrap_or_default();
                 }

@@ -208,13 +208,14 @@ impl Caller {
             let body = Limited::new(body, self.answer_bytes_max).collect().await.map_err(of_body)?;
             Ok(Answer { status: head.status, headers: head.headers, body: body.to_bytes() })
         };
-        // Whichever ends first: the connection does not outlive the one answer.
+        let mut answered = std::pin::pin!(answered);
+        // The connection does not outlive the one answer. Who hangs up after it has still answered.
         let answer = tokio::select! {
-            answer = answered => answer?,
-            ended = connection => return Err(match ended {
-                Err(error) => of_hyper(error),
-                Ok(()) => broken(io::Error::from(io::ErrorKind::UnexpectedEof)),
-            }),
+            answer = &mut answered => answer?,
+            ended = connection => match ended {
+                Err(error) => return Err(of_hyper(error)),
+                Ok(()) => answered.await?,
+            },
         };
         if answer.status.is_success() { Ok(answer) } else { Err(refusal(&answer)) }
     }

@@ -43,6 +43,7 @@ fn routes() -> Router {
         .route("/large", get(|| async { vec![b'x'; LARGE] }))
         .route("/never", get(|| async { pending::<&'static str>().await }))
         .route("/portal", get(|| async { Redirect::to("http://portal.example/") }))
+        .route("/last", get(|| async { ([(header::CONNECTION, "close")], "farewell") }))
         .route("/page", get(|| async { "<html>" }));
     harden(routes, Arc::new(SeededEntropy::new(1)))
 }
@@ -89,6 +90,19 @@ async fn a_question_is_answered_and_a_refusal_keeps_its_code() {
         assert_eq!(detail, "The code ended on 3 May.");
         let unknown = caller.get(&at, "/nothing").await.unwrap_err();
         assert!(matches!(&unknown, CallError::Problem { code, .. } if code == "not_found"), "{unknown:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_hangs_up_after_the_answer_has_answered() {
+    let chain = TestChain::new(1);
+    let caller = Caller::new(chain.client(None));
+    with_server(&chain, chain.hub(), async |at| {
+        // Which is seen first, the answer or the end, is chance.
+        for _ in 0..50 {
+            assert_eq!(caller.get(&at, "/last").await.unwrap().body, "farewell");
+        }
     })
     .await;
 }
