@@ -35,7 +35,7 @@ use crate::identity::IdentityOpenError;
 use crate::kernel::db::Db;
 use crate::kernel::duty::Duty;
 use crate::kernel::engine::{ChainServer, Engine};
-use crate::kernel::http::{ServiceRouter, Surface, assemble};
+use crate::kernel::http::{Routers, ServiceRouter, Surface, assemble};
 use crate::kernel::journal::Journal;
 use crate::kernel::outbox::OutboxError;
 use crate::kernel::projection::ProjectionError;
@@ -230,7 +230,7 @@ impl Hub {
             routers.push(sync::http::router(stores.context.journal.clone()));
         }
         let Stores { context, catalog, reporting, identity } = stores;
-        let elsewhere = entrance.map(|entrance| entrance.start(&tasks));
+        let people = identity.as_ref().map(|identity| identity.auth().clone());
         let services = catalog.map(catalog::parts).into_iter().chain(reporting).chain(identity.map(identity::parts));
         for part in services {
             if matches!(context.engine, Engine::Server(_)) {
@@ -240,7 +240,12 @@ impl Hub {
         }
         let checks = ready_checks(watched);
         let health = Health { checks, metrics: recorder };
-        let router = assemble(Surface { services: routers, elsewhere, auth, health, entropy });
+        let clock = context.clock.clone();
+        let Routers { own_machine: router, https } =
+            assemble(Surface { services: routers, token: auth, people, clock, health, entropy });
+        if let Some(entrance) = entrance {
+            entrance.start(&tasks, https);
+        }
         tasks.spawn("http", |stop| async move {
             if let Err(error) = server.serve(router, stop).await {
                 tracing::error!(error = &error as &dyn std::error::Error, "the HTTP server ended");

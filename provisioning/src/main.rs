@@ -10,7 +10,7 @@ use provisioning::demo::options::DemoOptions;
 use provisioning::exit::{EXIT_CODES, Exit, Failure};
 use provisioning::import;
 use provisioning::import::options::ImportOptions;
-use provisioning::office::{self, ChainCommand, NodeCommand, StoreCommand};
+use provisioning::office::{self, ChainCommand, NodeCommand, StoreCommand, UserCommand};
 use provisioning::screen::Screen;
 use provisioning::up;
 use provisioning::up::options::{PreflightOptions, UpOptions};
@@ -44,6 +44,8 @@ enum Command {
     Store(StoreCommand),
     #[command(subcommand)]
     Node(NodeCommand),
+    #[command(subcommand)]
+    User(UserCommand),
 }
 
 fn main() -> ExitCode {
@@ -71,6 +73,7 @@ fn run(cli: &Cli, screen: &mut Screen) -> Result<Exit, Failure> {
         Command::Chain(command) => office::chain(command, cli.json, screen),
         Command::Store(command) => runtime.block_on(office::store(command, cli.json, screen)),
         Command::Node(command) => runtime.block_on(office::node(command, cli.json, screen)),
+        Command::User(command) => runtime.block_on(office::user(command, cli.json, screen)),
     }
 }
 

@@ -13,19 +13,22 @@ use percolate_common::journal::{AuthorId, Signature};
 use percolate_common::money::Currency;
 use percolate_common::time::{Clock, StoreCalendar, UtcMillis};
 use percolate_runtime::enrolment::{EnrolmentAnswer, EnrolmentAsked, EnrolmentRefusal, Issued, RenewalAsked};
+use percolate_runtime::files::FileError;
 use percolate_runtime::pki::{CertificateDer, PkiError, SanName};
 use percolate_runtime::seal::CloseError;
 use percolate_runtime::storage::{StorageError, WriteTx};
 use percolate_runtime::tasks;
+use tokio::sync::Semaphore;
 
 use super::Addresses;
 use super::enrol::{self, Enrolled, Given};
 use super::issuer::{Issuer, OwnPapers};
 use super::menu;
 use super::store::{
-    CodeRow, SiteRow, acceptance_keep, code_by_request, code_insert, codes_of_store_end, site_bundles_set,
-    site_by_node, site_fetch, site_list, site_put,
+    CodeRow, SiteRow, What, acceptance_keep, code_by_request, code_insert, codes_of_store_end, doing_insert,
+    site_bundles_set, site_by_node, site_fetch, site_list, site_put,
 };
+use super::users::PASSWORD_CHARS;
 use crate::kernel::auth::Auth;
 use crate::kernel::auth::store::{Device, DeviceState, device_list, device_state_set, node_device_list};
 use crate::kernel::db::Db;
@@ -86,6 +89,29 @@ pub enum IdentityError {
     /// What was revoked cannot be written down where it is never forgotten.
     #[error("the list of what was revoked cannot be written")]
     RevokedList(#[source] std::io::Error),
+    /// The first owner's invitation cannot be read.
+    #[error("the first owner's invitation cannot be read")]
+    OwnerFile(#[source] FileError),
+    /// Somebody shows an invitation that is none, or none any more.
+    #[error("the invitation is none, has ended, or was used: ask an owner of the chain for another")]
+    InvitationUnknown,
+    /// A password is too short or too long.
+    #[error("a password has {} to {} characters", PASSWORD_CHARS.start(), PASSWORD_CHARS.end())]
+    PasswordUnfit,
+    /// A password cannot be hashed.
+    #[error("a password cannot be hashed")]
+    Hashing,
+    /// Somebody is not let in.
+    #[error(
+        "name, password or code is wrong; after five wrong tries nothing is taken for a minute, and then for longer and longer"
+    )]
+    SignInWrong,
+    /// Whoever asks has not signed in.
+    #[error("there is no session: you came with the token, or have signed out")]
+    SessionUnknown,
+    /// Nobody has this name.
+    #[error("nobody has this name: invite them first (provision user invite)")]
+    UserUnknown,
     /// The acceptance is not what its box has signed.
     #[error("the acceptance is not one that the box has signed")]
     Acceptance,
@@ -103,13 +129,15 @@ pub(crate) struct BundleMade {
 
 /// Identity.
 pub struct IdentityApp {
-    db: Db,
+    pub(super) db: Db,
     journal: Journal,
     issuer: Arc<Issuer>,
     auth: Auth,
     addresses: RwLock<Addresses>,
-    clock: Arc<dyn Clock>,
-    entropy: Arc<dyn Entropy>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) entropy: Arc<dyn Entropy>,
+    /// Whose turn it is to hash a password.
+    pub(super) hashing: Arc<Semaphore>,
 }
 
 impl fmt::Debug for IdentityApp {
@@ -124,7 +152,8 @@ impl IdentityApp {
         (issuer, auth): (Arc<Issuer>, Auth),
         (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
     ) -> Self {
-        Self { db, journal, issuer, auth, addresses: RwLock::default(), clock, entropy }
+        let hashing = Arc::new(Semaphore::new(1));
+        Self { db, journal, issuer, auth, addresses: RwLock::default(), clock, entropy, hashing }
     }
 
     /// Says where boxes reach the hub: the next bundles say so.
@@ -189,7 +218,7 @@ impl IdentityApp {
     }
 
     /// Plans a shop, or plans it otherwise. Tells whether it is new.
-    pub(crate) async fn plan(&self, site: SiteV1) -> Result<bool, IdentityError> {
+    pub(crate) async fn plan(&self, site: SiteV1, actor: String) -> Result<bool, IdentityError> {
         check_site(&site)?;
         let now = self.clock.now();
         self.db
@@ -203,6 +232,7 @@ impl IdentityApp {
                     return Err(IdentityError::NodeFixed { store, node: NodeId::new(row.site.node) });
                 }
                 site_put(tx, &site, now)?;
+                doing_insert(tx, (&actor, now), (What::StorePlanned, &format!("{store}: {}", site.name)))?;
                 Ok(before.is_none())
             })
             .await
@@ -221,6 +251,7 @@ impl IdentityApp {
         &self,
         (store, purpose): (StoreId, PurposeV1),
         request_key: String,
+        actor: String,
     ) -> Result<BundleMade, IdentityError> {
         let journals = self.journal.db().read_async(menu::frames).await?;
         if journals.is_empty() {
@@ -231,7 +262,7 @@ impl IdentityApp {
         self.entropy.fill(&mut salt);
         let (site, row) = self
             .db
-            .write("code_give", move |tx| given(tx, (store, purpose), (request_key, salt), (now, &issuer)))
+            .write("code_give", move |tx| given(tx, (store, purpose), (request_key, salt), (now, &issuer, &actor)))
             .await?;
         let code = self.issuer.code(&row.salt).to_string();
         let Addresses { https, mqtt } = self.addresses.read().unwrap_or_else(PoisonError::into_inner).clone();
@@ -282,7 +313,7 @@ impl IdentityApp {
     }
 
     /// Shuts a box out for ever. Tells how many certificates of it that were.
-    pub(crate) async fn revoke(&self, node: NodeId, reason: String) -> Result<usize, IdentityError> {
+    pub(crate) async fn revoke(&self, node: NodeId, reason: String, actor: String) -> Result<usize, IdentityError> {
         let (issuer, now) = (self.issuer.clone(), self.clock.now());
         let revoked = self
             .db
@@ -299,6 +330,7 @@ impl IdentityApp {
                 let live: Vec<_> = devices.into_iter().filter(|it| it.state != DeviceState::Revoked).collect();
                 listed(&issuer, &live, &reason, now)?;
                 live.iter().try_for_each(|it| device_state_set(tx, &it.serial, DeviceState::Revoked, now))?;
+                doing_insert(tx, (&actor, now), (What::BoxShutOut, &format!("n{node}: {reason}")))?;
                 Ok(live.len())
             })
             .await?;
@@ -335,7 +367,7 @@ fn given(
     tx: &WriteTx<'_>,
     (store, purpose): (StoreId, PurposeV1),
     (request_key, salt): (String, [u8; 32]),
-    (now, issuer): (UtcMillis, &Issuer),
+    (now, issuer, actor): (UtcMillis, &Issuer, &str),
 ) -> Result<(SiteV1, CodeRow), IdentityError> {
     let SiteRow { site, bundles, .. } = site_fetch(tx, store)?.ok_or(IdentityError::StoreUnknown(store))?;
     if let Some(row) = code_by_request(tx, &request_key)? {
@@ -360,6 +392,7 @@ fn given(
     };
     code_insert(tx, &row)?;
     site_bundles_set(tx, store, bundle)?;
+    doing_insert(tx, (actor, now), (What::BundleMade, &format!("{store}: bundle {bundle}")))?;
     Ok((site, row))
 }
 

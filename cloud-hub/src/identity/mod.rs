@@ -10,7 +10,9 @@ pub mod issuer;
 mod enrol;
 mod menu;
 mod revocations;
+mod sign_in;
 mod store;
+mod users;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -34,11 +36,15 @@ pub static SCHEMA: Schema = Schema {
     sqlite: &[
         auth::migration(1),
         Migration::new(2, "identity", include_str!("../../migrations/identity/0001_identity.sql")),
+        auth::people_migration(3),
+        Migration::new(4, "people", include_str!("../../migrations/identity/0002_people.sql")),
     ],
     postgres: &[
         auth::migration_postgres(1),
         Migration::new(2, "identity", include_str!("../../migrations/identity/postgres/0001_identity.sql")),
         duty::migration(3),
+        auth::people_migration_postgres(4),
+        Migration::new(5, "people", include_str!("../../migrations/identity/postgres/0002_people.sql")),
     ],
 };
 
@@ -75,6 +81,7 @@ pub async fn open(context: &ServiceContext, ca: &Path) -> Result<Arc<IdentityApp
     let time_and_chance = (context.clock.clone(), context.entropy.clone());
     let app = IdentityApp::new((db, context.journal.clone()), (issuer, auth), time_and_chance);
     app.revoke_listed().await?;
+    app.invite_owner(&context.data_dir).await?;
     Ok(Arc::new(app))
 }
 

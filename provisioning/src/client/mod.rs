@@ -122,6 +122,15 @@ impl Client {
         self.read(path, response).await
     }
 
+    /// Takes something away: the same again is refused, or changes nothing.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        let response = self.send(Method::DELETE, path, None).await?;
+        self.read(path, response).await.map(|answer| answer.body)
+    }
+
     /// Posts JSON under an idempotency key, and is given a file, with what its headers say.
     ///
     /// # Errors

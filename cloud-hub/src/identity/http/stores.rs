@@ -82,13 +82,13 @@ pub(super) async fn list(_actor: Actor, State(app): State<Arc<IdentityApp>>) -> 
     responses((status = 200, description = "It was planned before", body = Site),
         (status = 201, description = "It is new", body = Site), Refused))]
 pub(super) async fn put(
-    _actor: Actor,
+    actor: Actor,
     State(app): State<Arc<IdentityApp>>,
     PathParams(store): PathParams<u32>,
     body: JsonBody<Site>,
 ) -> Result<(StatusCode, Json<Site>), Problem> {
     let site = body.value;
-    let is_new = app.plan(site.clone().into_site(store)).await.map_err(|error| problem(&error))?;
+    let is_new = app.plan(site.clone().into_site(store), actor.name).await.map_err(|error| problem(&error))?;
     Ok((if is_new { StatusCode::CREATED } else { StatusCode::OK }, Json(site)))
 }
 
@@ -104,7 +104,7 @@ pub(super) async fn put(
             ("Percolate-Bundle" = u64, description = "Which bundle of its shop it is"),
             ("Percolate-Chain" = String, description = "The chain's fingerprint, for the sheet"))), Refused))]
 pub(super) async fn bundle(
-    _actor: Actor,
+    actor: Actor,
     State(app): State<Arc<IdentityApp>>,
     PathParams(store): PathParams<u32>,
     key: IdempotencyKey,
@@ -115,7 +115,7 @@ pub(super) async fn bundle(
         Purpose::Replace => PurposeV1::Replace,
     };
     let asked = (StoreId::new(store), purpose);
-    let made = app.bundle(asked, key.as_str().to_owned()).await.map_err(|error| problem(&error))?;
+    let made = app.bundle(asked, key.as_str().to_owned(), actor.name).await.map_err(|error| problem(&error))?;
     let text = |value: String| HeaderValue::from_str(&value).map_err(|_unprintable| Problem::internal());
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream")),

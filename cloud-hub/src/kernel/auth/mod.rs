@@ -1,7 +1,13 @@
 //! Who is let in: what identity has written, kept in memory by every process that lets somebody in, so that a handshake waits
-//! for no database.
+//! for no database; and who may ask what: the table of routes, roles, and the sessions of people.
 
+pub mod http;
+pub mod roles;
+pub mod sessions;
 pub mod store;
+pub mod table;
+
+mod tries;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -34,6 +40,18 @@ pub const fn migration(number: u32) -> Migration {
 #[must_use]
 pub const fn migration_postgres(number: u32) -> Migration {
     Migration::new(number, "auth", include_str!("../../../migrations/kernel/postgres/auth.sql"))
+}
+
+/// The tables of people in a file, to stand in identity's list of migrations under any number.
+#[must_use]
+pub const fn people_migration(number: u32) -> Migration {
+    Migration::new(number, "auth_people", include_str!("../../../migrations/kernel/auth_people.sql"))
+}
+
+/// The same on a server.
+#[must_use]
+pub const fn people_migration_postgres(number: u32) -> Migration {
+    Migration::new(number, "auth_people", include_str!("../../../migrations/kernel/postgres/auth_people.sql"))
 }
 
 /// What is known of who is let in.

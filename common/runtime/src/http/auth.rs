@@ -36,6 +36,11 @@ pub struct Actor {
 pub enum ActorKind {
     /// By the token in the data folder.
     LocalToken,
+    /// By a session, for which they have signed in.
+    User {
+        /// Who they are.
+        id: u32,
+    },
 }
 
 impl fmt::Display for Actor {
@@ -119,11 +124,19 @@ impl TokenAuth {
         Ok(Self { hash: blake3::hash(token.as_bytes()) })
     }
 
-    fn actor(&self, headers: &HeaderMap) -> Option<Actor> {
+    /// Whoever shows the token.
+    #[must_use]
+    pub fn actor(&self, headers: &HeaderMap) -> Option<Actor> {
         let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
         // Hashes are compared in constant time: the wait says nothing of the token.
         let right = scheme.eq_ignore_ascii_case("bearer") && blake3::hash(token.trim().as_bytes()) == self.hash;
         right.then(|| Actor { kind: ActorKind::LocalToken, name: "local".to_owned() })
+    }
+
+    /// What whoever does not show it is told.
+    #[must_use]
+    pub fn refusal() -> Response {
+        refusal()
     }
 }
 

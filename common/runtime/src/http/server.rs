@@ -2,7 +2,6 @@
 
 use std::any::Any;
 use std::error::Error;
-use std::fmt::Debug;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -11,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::connect_info::Connected;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
@@ -18,7 +18,7 @@ use axum::http::header::{
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::serve::{Listener, ListenerExt};
+use axum::serve::{IncomingStream, Listener, ListenerExt};
 use metrics::{counter, histogram};
 use percolate_common::entropy::Entropy;
 use rustls::ServerConfig;
@@ -132,7 +132,8 @@ impl BoundServer {
                 });
                 serve_on(listener, router, stop).await
             }
-            Listening::Tls(listener) => serve_on(*listener, router, stop).await,
+            // axum knows the peer of a listener of ours only through such a tap.
+            Listening::Tls(listener) => serve_on(listener.tap_io(|_connection| {}), router, stop).await,
         }
     }
 }
@@ -146,9 +147,12 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Server
 
 async fn serve_on<L>(listener: L, router: Router, stop: CancellationToken) -> Result<(), ServerError>
 where
-    L: Listener<Addr: Debug>,
+    L: Listener<Addr = SocketAddr>,
+    SocketAddr: for<'s> Connected<IncomingStream<'s, L>>,
 {
-    let serving = axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
+    // Whoever is at the other end stands in the request, as `ConnectInfo<SocketAddr>`.
+    let serving = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
+        .with_graceful_shutdown(stop.clone().cancelled_owned());
     let cut = async {
         stop.cancelled().await;
         tokio::time::sleep(GRACE).await;

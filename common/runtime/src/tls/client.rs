@@ -201,6 +201,8 @@ pub async fn dial(
     to: impl ToSocketAddrs,
 ) -> io::Result<TlsStream<TcpStream>> {
     let stream = TcpStream::connect(to).await?;
+    // The question follows right after the handshake's last word, and must not wait until that is acknowledged.
+    stream.set_nodelay(true)?;
     TlsConnector::from(config).connect(name, stream).await
 }
 

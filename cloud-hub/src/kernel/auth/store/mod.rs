@@ -1,5 +1,7 @@
 //! The rows that say who is let in.
 
+pub mod people;
+
 use percolate_common::identity::serial::Serial;
 use percolate_common::ids::NodeId;
 use percolate_common::journal::PublicKey;
