@@ -13,6 +13,9 @@ CREATE TABLE office_user (
     state           INTEGER NOT NULL CHECK (state IN (1, 2, 3))
 ) STRICT;
 
+-- Nobody: a wrong try under a name that nobody has is written here, so that it takes as long as under somebody's.
+INSERT INTO office_user (id, name, totp_step, failures, locked_until_ms, state) VALUES (0, '', 0, 0, 0, 3);
+
 -- Who may choose a password once.
 CREATE TABLE invitation (
     hash          BLOB    PRIMARY KEY CHECK (length(hash) = 32),

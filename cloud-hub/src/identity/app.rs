@@ -28,7 +28,6 @@ use super::store::{
     CodeRow, SiteRow, What, acceptance_keep, code_by_request, code_insert, codes_of_store_end, doing_insert,
     site_bundles_set, site_by_node, site_fetch, site_list, site_put,
 };
-use super::users::PASSWORD_CHARS;
 use crate::kernel::auth::Auth;
 use crate::kernel::auth::store::{Device, DeviceState, device_list, device_state_set, node_device_list};
 use crate::kernel::db::Db;
@@ -93,18 +92,16 @@ pub enum IdentityError {
     #[error("the first owner's invitation cannot be read")]
     OwnerFile(#[source] FileError),
     /// Somebody shows an invitation that is none, or none any more.
-    #[error("the invitation is none, has ended, or was used: ask an owner of the chain for another")]
+    #[error("the invitation is none, has ended, or was used")]
     InvitationUnknown,
     /// A password is too short or too long.
-    #[error("a password has {} to {} characters", PASSWORD_CHARS.start(), PASSWORD_CHARS.end())]
+    #[error("the password is too short or too long")]
     PasswordUnfit,
     /// A password cannot be hashed.
     #[error("a password cannot be hashed")]
     Hashing,
     /// Somebody is not let in.
-    #[error(
-        "name, password or code is wrong; after five wrong tries nothing is taken for a minute, and then for longer and longer"
-    )]
+    #[error("name, password or code is wrong")]
     SignInWrong,
     /// Whoever asks has not signed in.
     #[error("there is no session: you came with the token, or have signed out")]

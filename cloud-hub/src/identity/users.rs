@@ -15,8 +15,8 @@ use super::app::{IdentityApp, IdentityError};
 use super::sign_in::{Judgement, judge};
 use super::store::{
     Credentials, DoingRow, UserRow, UserState, What, doing_insert, doing_list, invitation_insert, invitations_delete,
-    invited_fetch, user_by_name, user_credentials_set, user_failed, user_insert, user_list, user_signed_in,
-    user_state_set,
+    invited_fetch, nobody_failed, user_by_name, user_credentials_set, user_failed, user_insert, user_list,
+    user_signed_in, user_state_set,
 };
 use crate::kernel::auth::roles::{Grant, Place, Role, Scope};
 use crate::kernel::auth::sessions::SESSION_MS;
@@ -28,7 +28,7 @@ use crate::kernel::auth::store::people::{
 /// How long an invitation can be redeemed.
 const INVITATION_MS: i64 = 7 * 24 * 60 * 60 * 1_000;
 /// Characters of a password.
-pub(crate) const PASSWORD_CHARS: std::ops::RangeInclusive<usize> = 12..=128;
+const PASSWORD_CHARS: std::ops::RangeInclusive<usize> = 12..=128;
 
 /// An invitation, for its holder.
 #[derive(Debug)]
@@ -155,16 +155,20 @@ impl IdentityApp {
         let kept = kept.map_or_else(KeptPassword::nobodys, |credentials| credentials.password.clone());
         let checked = kept.clone();
         let fits = self.hashing(move || checked.fits(&password)).await?;
-        let Some(name) = name else { return Err(IdentityError::SignInWrong) };
         let (secret, now) = (Secret::draw(&*self.entropy), self.clock.now());
         let hash = secret.hash();
         let session = self
             .db
             .write("sign_in", move |tx| {
                 // What was read before may be old: another try has been judged meanwhile, or another password chosen.
-                let user = user_by_name(tx, &name)?
-                    .filter(|user| user.credentials.as_ref().is_none_or(|credentials| credentials.password == kept));
-                let Some(user) = user else { return Ok::<_, IdentityError>(None) };
+                let user =
+                    name.map(|name| user_by_name(tx, &name)).transpose()?.flatten().filter(|user| {
+                        user.credentials.as_ref().is_none_or(|credentials| credentials.password == kept)
+                    });
+                let Some(user) = user else {
+                    nobody_failed(tx, now)?;
+                    return Ok::<_, IdentityError>(None);
+                };
                 match judge(&user, fits, &code, now) {
                     Judgement::Right { step } => {
                         user_signed_in(tx, user.id, step)?;
@@ -180,7 +184,10 @@ impl IdentityApp {
                         }
                         Ok(None)
                     }
-                    Judgement::NotTaken => Ok(None),
+                    Judgement::NotTaken => {
+                        nobody_failed(tx, now)?;
+                        Ok(None)
+                    }
                 }
             })
             .await?;

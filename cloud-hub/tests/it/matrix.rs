@@ -1,13 +1,13 @@
 //! Every route of the hub, asked by everybody, over the wire: the table of routes on one side, what is answered on the other.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use cloud_hub::kernel::auth::roles::{Grant, Place, Role, Scope, Target, may};
+use cloud_hub::kernel::auth::roles::{Grant, Permission, Place, Role, Scope, Target, may};
 use cloud_hub::kernel::auth::table::{RULES, Rule, TargetFrom, Who};
 use percolate_common::ids::StoreId;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use std::time::Duration;
 
 use crate::support::hub::TestHub;
 use crate::support::office::{Office, Person, by_token, granted};
@@ -172,6 +172,51 @@ fn scopes() -> [(Scope, Value); 6] {
         (Scope::Region(3), json!({ "scope": "region", "place": 3 })),
         (Scope::Chain, json!({ "scope": "chain" })),
     ]
+}
+
+/// Who may do what, as the page for people has it.
+fn roles_as_table() -> String {
+    let row = |cells: Vec<&str>| format!("| {} |\n", cells.join(" | "));
+    let mut table = row([""].into_iter().chain(Role::ALL.map(Role::as_str)).collect());
+    table += &row(vec!["---"; Role::ALL.len() + 1]);
+    for permission in Permission::ALL {
+        let marks = Role::ALL.map(|role| if role.permissions().contains(&permission) { "yes" } else { "" });
+        table += &row([permission.in_words()].into_iter().chain(marks).collect());
+    }
+    table
+}
+
+/// Who may ask each route, as the page for people has it.
+fn routes_as_table() -> String {
+    let mut table = "| route | who |\n| --- | --- |\n".to_owned();
+    for rule in RULES {
+        let who = match rule.who {
+            Who::Anybody => "anybody".to_owned(),
+            Who::OwnMachine => "whoever is on the hub's own machine".to_owned(),
+            Who::Proof(_) => "whoever proves it by what they ask".to_owned(),
+            Who::SignedIn => "whoever is signed in".to_owned(),
+            Who::Person(permission, from) => {
+                let place = match from {
+                    TargetFrom::Chain => "in the whole chain",
+                    TargetFrom::Anywhere => "anywhere",
+                    TargetFrom::QueryStore => "in the shop of `store=`; without it, in the whole chain",
+                    TargetFrom::PathStore => "in that shop",
+                };
+                format!("{}, {place}", permission.in_words())
+            }
+        };
+        table += &format!("| `{} {}` | {who} |\n", rule.method.as_str(), rule.path);
+    }
+    table
+}
+
+#[test]
+fn the_page_about_people_says_what_the_table_says() {
+    let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/people.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    for table in [roles_as_table(), routes_as_table()] {
+        assert!(page.contains(&table), "docs/people.md must hold this table:\n{table}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -75,6 +75,12 @@ const EXPLAINED: &[Explained] = &[
     (NOT_NAMED, "common/runtime/src/tls/client.rs is_hub_of", "callers", ENROLMENT),
     (
         NOT_NAMED,
+        "common/runtime/src/totp.rs code_at",
+        "callers",
+        "the app on somebody's phone makes codes; here these are tests",
+    ),
+    (
+        NOT_NAMED,
         "common/src/journal/audit.rs is_sound",
         "callers",
         "tests of several packages say with it that a journal is whole",

@@ -71,9 +71,18 @@ fn problem(error: &IdentityError) -> Problem {
         IdentityError::KeyReused => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", said),
         IdentityError::Acceptance => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "acceptance_invalid", said),
         IdentityError::Refused(refusal) => refused(*refusal),
-        IdentityError::InvitationUnknown => Problem::new(StatusCode::NOT_FOUND, "invitation_unknown", said),
-        IdentityError::PasswordUnfit => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "password_unfit", said),
-        IdentityError::SignInWrong => Problem::new(StatusCode::UNAUTHORIZED, "sign_in_wrong", said),
+        IdentityError::InvitationUnknown => {
+            let told = "The invitation is none, has ended, or was used. Ask an owner of the chain for another.";
+            Problem::new(StatusCode::NOT_FOUND, "invitation_unknown", told)
+        }
+        IdentityError::PasswordUnfit => {
+            let told = "A password has 12 to 128 characters.";
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "password_unfit", told)
+        }
+        IdentityError::SignInWrong => {
+            let told = "Name, password or code is wrong. After five wrong tries nothing is taken for a minute, then for longer.";
+            Problem::new(StatusCode::UNAUTHORIZED, "sign_in_wrong", told)
+        }
         IdentityError::SessionUnknown => Problem::new(StatusCode::NOT_FOUND, "session_unknown", said),
         IdentityError::UserUnknown => Problem::new(StatusCode::NOT_FOUND, "user_unknown", said),
         IdentityError::Bundle(_)

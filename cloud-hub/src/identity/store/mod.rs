@@ -15,6 +15,6 @@ pub(super) use doings::{DoingRow, What, doing_insert, doing_list};
 pub(super) use issued::{issued_fetch, issued_insert};
 pub(super) use sites::{SiteRow, site_bundles_set, site_by_node, site_fetch, site_list, site_put};
 pub(super) use users::{
-    Credentials, UserRow, UserState, invitation_insert, invitations_delete, invited_fetch, user_by_name,
+    Credentials, UserRow, UserState, invitation_insert, invitations_delete, invited_fetch, nobody_failed, user_by_name,
     user_credentials_set, user_failed, user_insert, user_list, user_signed_in, user_state_set,
 };

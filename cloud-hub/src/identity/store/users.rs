@@ -91,7 +91,7 @@ pub(crate) fn user_by_name(tx: &ReadTx<'_>, name: &PersonName) -> Result<Option<
 
 /// All people, by name.
 pub(crate) fn user_list(tx: &ReadTx<'_>) -> Result<Vec<UserRow>, StorageError> {
-    let sql = format!("SELECT {COLUMNS} FROM office_user ORDER BY name LIMIT ?1");
+    let sql = format!("SELECT {COLUMNS} FROM office_user WHERE id > 0 ORDER BY name LIMIT ?1");
     tx.query_list(&sql, params![USERS_MAX], user)
 }
 
@@ -128,6 +128,15 @@ pub(crate) fn user_failed(
     tx.execute(
         "UPDATE office_user SET failures = ?2, locked_until_ms = ?3 WHERE id = ?1",
         params![id, failures, locked_until.get()],
+    )?;
+    Ok(())
+}
+
+/// Nobody has: a row is written all the same, as it takes its time.
+pub(crate) fn nobody_failed(tx: &WriteTx<'_>, now: UtcMillis) -> Result<(), StorageError> {
+    tx.execute(
+        "UPDATE office_user SET failures = failures + 1, locked_until_ms = ?1 WHERE id = 0",
+        params![now.get()],
     )?;
     Ok(())
 }

@@ -104,7 +104,9 @@ impl Guard {
         match rule.who {
             Who::Anybody => Ok(None),
             Who::OwnMachine if self.way == Way::OwnMachine => Ok(None),
-            Who::OwnMachine => Err(forbidden()),
+            Who::OwnMachine => {
+                Err(refused(StatusCode::FORBIDDEN, "forbidden", "This is answered on the hub's own machine alone."))
+            }
             Who::Proof(cost) => self.count(cost, parts).map(|()| None),
             Who::SignedIn | Who::Person(_, _) => self.admit(rule, parts).await,
         }
@@ -174,7 +176,8 @@ fn permitted(rule: &Rule, grants: &[Grant], store: &Named, target: Target) -> Ju
         let said = "Name one of your stores with store=.";
         return Err(refused(StatusCode::FORBIDDEN, "store_not_named", said));
     }
-    Err(forbidden())
+    let said = format!("You may not {} here. An owner of the chain can change that.", permission.in_words());
+    Err(refused(StatusCode::FORBIDDEN, "forbidden", said))
 }
 
 /// What a question is about, as it is named in it.
@@ -262,10 +265,6 @@ fn is_of_this_site(headers: &HeaderMap) -> bool {
 fn origin_wrong() -> Box<Response> {
     let said = "Another page has made the browser ask this. Open the office's own page, and do it there.";
     refused(StatusCode::FORBIDDEN, "origin_wrong", said)
-}
-
-fn forbidden() -> Box<Response> {
-    refused(StatusCode::FORBIDDEN, "forbidden", "You may not do this here. An owner of the chain can change that.")
 }
 
 fn signed_out() -> Box<Response> {

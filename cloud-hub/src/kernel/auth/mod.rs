@@ -25,7 +25,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::kernel::db::Db;
-use store::{Device, DeviceState, device_list};
+use store::{Device, DeviceState, device_list, device_version};
 
 /// A certificate that a later one has followed is let in so much longer: a disk that was put back to yesterday comes with it.
 const SUPERSEDED_FOR_MS: i64 = 24 * 60 * 60 * 1_000;
@@ -57,6 +57,8 @@ pub const fn people_migration_postgres(number: u32) -> Migration {
 /// What is known of who is let in.
 #[derive(Debug, Default)]
 struct View {
+    /// Of the rows that were read.
+    version: Option<(i64, i64)>,
     devices: BTreeMap<Serial, Device>,
 }
 
@@ -111,9 +113,19 @@ impl Auth {
     /// # Errors
     /// [`StorageError`] if they cannot be read.
     pub async fn look(&self) -> Result<(), StorageError> {
-        let listed = self.db.read_async(device_list).await?;
+        let known = self.view.read().unwrap_or_else(PoisonError::into_inner).version;
+        // Most commits are of other things: that somebody at the office has asked something.
+        let read = self.db.read_async(move |tx| {
+            let version = device_version(tx)?;
+            if Some(version) == known {
+                return Ok::<_, StorageError>(None);
+            }
+            Ok(Some((version, device_list(tx)?)))
+        });
+        let Some((version, listed)) = read.await? else { return Ok(()) };
         let devices: BTreeMap<_, _> = listed.into_iter().map(|device| (device.serial.clone(), device)).collect();
         let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
+        view.version = Some(version);
         if view.devices != devices {
             view.devices = devices;
             drop(view);

@@ -46,7 +46,7 @@ impl Permission {
             Self::ReadReports => "read reports",
             Self::ReadMenu => "read the menu",
             Self::ReadNodes => "see how boxes stand",
-            Self::ReadAudit => "audit the books, and who did what",
+            Self::ReadAudit => "audit the books and read who did what",
             Self::CreateStore => "plan shops",
             Self::IssueCode => "make bundles",
             Self::RevokeDevice => "shut boxes out",

@@ -129,6 +129,15 @@ pub fn node_device_list(tx: &ReadTx<'_>, node: NodeId) -> Result<Vec<Device>, St
     Ok(tx.query_list(&sql, params![node.get(), DEVICES_MAX], device)?.into_iter().flatten().collect())
 }
 
+/// A pair of numbers that changes with every certificate that is added or given another state: neither is ever taken back.
+///
+/// # Errors
+/// [`StorageError`] if the query fails.
+pub(crate) fn device_version(tx: &ReadTx<'_>) -> Result<(i64, i64), StorageError> {
+    let sql = "SELECT count(*), CAST(coalesce(sum(state), 0) AS BIGINT) FROM auth_device";
+    tx.query_one(sql, &[], |row| Ok((row.take()?, row.take()?)))
+}
+
 /// All certificates, by box and number.
 ///
 /// # Errors
