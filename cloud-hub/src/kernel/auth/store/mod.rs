@@ -134,7 +134,7 @@ pub fn node_device_list(tx: &ReadTx<'_>, node: NodeId) -> Result<Vec<Device>, St
 /// # Errors
 /// [`StorageError`] if the query fails.
 pub(crate) fn device_version(tx: &ReadTx<'_>) -> Result<(i64, i64), StorageError> {
-    let sql = "SELECT count(*), CAST(coalesce(sum(state), 0) AS BIGINT) FROM auth_device";
+    let sql = "SELECT count(*), coalesce(CAST(sum(state) AS BIGINT), 0) FROM auth_device";
     tx.query_one(sql, &[], |row| Ok((row.take()?, row.take()?)))
 }
 
