@@ -3,15 +3,13 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use percolate_common::entropy::Entropy;
 use percolate_common::time::UtcMillis;
-use percolate_runtime::http::server::{BoundServer, harden};
+use percolate_runtime::http::server::BoundServer;
 use percolate_runtime::http::tls::HttpsLimits;
 use percolate_runtime::mqtt::LinkTls;
 use percolate_runtime::pki::SanName;
 use percolate_runtime::tasks::TaskGroup;
 use percolate_runtime::tls::{Clients, TlsClock, server_config};
-use utoipa::openapi::OpenApi;
 
 use crate::broker::Broker;
 use crate::broker::cuts::Cuts;
@@ -20,8 +18,7 @@ use crate::broker::quota::DoorLimits;
 use crate::config::IdentitySetting;
 use crate::hub::HubError;
 use crate::identity::Addresses;
-use crate::identity::app::IdentityApp;
-use crate::identity::http::open_routes;
+use crate::kernel::http::Router;
 use crate::own_papers::OwnPapers;
 use crate::stores::Stores;
 
@@ -32,8 +29,6 @@ pub(crate) struct Entrance {
     door: Option<(Door, Cuts)>,
     papers: OwnPapers,
     at: EntranceAddresses,
-    app: Arc<IdentityApp>,
-    entropy: Arc<dyn Entropy>,
 }
 
 /// Where the entrances are.
@@ -44,13 +39,16 @@ pub(crate) struct EntranceAddresses {
 }
 
 impl Entrance {
-    /// Listens, if there is a chain. The broker must not run yet: behind a door it takes those whom that lets in.
+    /// Listens, if there is a chain; the hub's own broker needs one. The broker must not run yet: it takes those whom its door
+    /// lets in.
     pub(crate) async fn open(
         stores: &Stores,
         setting: Option<&IdentitySetting>,
         broker: &Broker,
     ) -> Result<Option<Self>, HubError> {
-        let (Some(app), Some(setting)) = (&stores.identity, setting) else { return Ok(None) };
+        let (Some(app), Some(setting)) = (&stores.identity, setting) else {
+            return if broker.embedded().is_some() { Err(HubError::NoChain) } else { Ok(None) };
+        };
         let context = &stores.context;
         let clock = Arc::new(TlsClock::new(context.clock.clone(), UtcMillis::new(0)));
         let papers = OwnPapers::make(app, &setting.names, clock.clone())?;
@@ -76,8 +74,7 @@ impl Entrance {
             told.mqtt.clone_from(&setting.broker);
         }
         app.reached_at(told);
-        let entropy = context.entropy.clone();
-        Ok(Some(Self { https, door, papers, at, app: app.clone(), entropy }))
+        Ok(Some(Self { https, door, papers, at }))
     }
 
     pub(crate) const fn addresses(&self) -> EntranceAddresses {
@@ -97,17 +94,15 @@ impl Entrance {
         }
     }
 
-    /// Lets boxes enrol. Tells what the HTTPS server may be asked.
-    pub(crate) fn start(self, tasks: &TaskGroup) -> OpenApi {
-        let (routes, description) = open_routes(self.app);
-        let (server, router) = (self.https, harden(routes, self.entropy));
+    /// Answers over HTTPS.
+    pub(crate) fn start(self, tasks: &TaskGroup, router: Router) {
+        let server = self.https;
         tasks.spawn("https", |stop| async move {
             if let Err(error) = server.serve(router, stop).await {
                 tracing::error!(error = &error as &dyn std::error::Error, "the HTTPS server ended");
             }
         });
         self.papers.keep(tasks);
-        description
     }
 }
 

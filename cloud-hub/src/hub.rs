@@ -16,7 +16,7 @@ use percolate_runtime::files::{DataDir, FileError};
 use percolate_runtime::http::auth::{TokenAuth, TokenError};
 use percolate_runtime::http::health::{Check, Health, ReadyChecks};
 use percolate_runtime::http::server::{BoundServer, Endpoints, ServerError};
-use percolate_runtime::mqtt::Publisher;
+use percolate_runtime::mqtt::{LinkTls, Publisher};
 use percolate_runtime::pki::PkiError;
 use percolate_runtime::storage::StorageError;
 use percolate_runtime::system::{OsEntropy, SimulatedClockError, clock_from_option};
@@ -35,7 +35,7 @@ use crate::identity::IdentityOpenError;
 use crate::kernel::db::Db;
 use crate::kernel::duty::Duty;
 use crate::kernel::engine::{ChainServer, Engine};
-use crate::kernel::http::{ServiceRouter, Surface, assemble};
+use crate::kernel::http::{Routers, ServiceRouter, Surface, assemble};
 use crate::kernel::journal::Journal;
 use crate::kernel::outbox::OutboxError;
 use crate::kernel::projection::ProjectionError;
@@ -221,9 +221,6 @@ impl Hub {
 
         let broker = Broker::start(broker).await?;
         let mut entrance = Entrance::open(&stores, config.identity.as_ref(), &broker).await?;
-        if broker.embedded().is_some() && entrance.is_none() {
-            return Err(HubError::NoChain);
-        }
         let entrances = entrance.as_ref().map(Entrance::addresses).unwrap_or_default();
         let server = BoundServer::bind(config.http).await?;
         let http = server.address();
@@ -238,17 +235,14 @@ impl Hub {
         let mut drain = Drain { time: config.profile.drain(), ..Drain::default() };
         watched.push(Watched::Stop(drain.begun.clone()));
         if parts.contains(&Part::Ingest) {
-            let tls = match broker.certificate() {
-                Some(folder) => Some(own_papers::from_folder(folder, stores.context.clock.clone())?),
-                None => entrance.as_ref().map(Entrance::link).transpose()?.flatten(),
-            };
+            let tls = link_tls(&broker, entrance.as_ref(), &stores.context)?;
             let (publisher, trouble) = ingest_part::start(&tasks, &stores, (&broker, tls));
             drain.publisher = Some(publisher.clone());
             watched.push(Watched::Ingest { broker: broker.clone(), publisher, trouble });
             routers.push(sync::http::router(stores.context.journal.clone()));
         }
         let Stores { context, catalog, reporting, identity } = stores;
-        let elsewhere = entrance.map(|entrance| entrance.start(&tasks));
+        let people = identity.as_ref().map(|identity| identity.auth().clone());
         let services = catalog.map(catalog::parts).into_iter().chain(reporting).chain(identity.map(identity::parts));
         for part in services {
             if matches!(context.engine, Engine::Server(_)) {
@@ -258,15 +252,19 @@ impl Hub {
         }
         let checks = ready_checks(watched);
         let health = Health { checks, metrics: recorder };
-        let router = assemble(Surface { services: routers, elsewhere, auth, health, entropy });
+        let clock = context.clock.clone();
+        let Routers { own_machine: router, https } =
+            assemble(Surface { services: routers, token: auth, people, clock, health, entropy });
+        if let Some(entrance) = entrance {
+            entrance.start(&tasks, https);
+        }
         tasks.spawn("http", |stop| async move {
             if let Err(error) = server.serve(router, stop).await {
                 tracing::error!(error = &error as &dyn std::error::Error, "the HTTP server ended");
             }
         });
         write_endpoints(&data_dir, http, entrances)?;
-        let (meeting, _) = broker.access();
-        tracing::info!(http.address = %http, mqtt.address = %meeting, "the hub listens on {http}");
+        say_where(http, &broker, entrances);
         Ok(Self { tasks, databases, broker, http, menu, drain, _data_dir: data_dir })
     }
 
@@ -303,6 +301,29 @@ impl Hub {
         }
         report
     }
+}
+
+/// How the hub's link comes to the broker, where that asks for a certificate.
+fn link_tls(
+    broker: &Broker,
+    entrance: Option<&Entrance>,
+    context: &ServiceContext,
+) -> Result<Option<LinkTls>, HubError> {
+    match broker.certificate() {
+        Some(folder) => own_papers::from_folder(folder, context.clock.clone()).map(Some),
+        None => Ok(entrance.map(Entrance::link).transpose()?.flatten()),
+    }
+}
+
+/// Says in the log where the hub is.
+fn say_where(http: SocketAddr, broker: &Broker, entrances: EntranceAddresses) {
+    let (meeting, _) = broker.access();
+    let https = entrances.https.map_or_else(|| "nowhere here".to_owned(), |https| format!("at https://{https}"));
+    tracing::info!(
+        http.address = %http,
+        mqtt.address = %meeting,
+        "the hub answers at http://{http}, boxes enrol {https} and meet it at {meeting}"
+    );
 }
 
 /// Starts the hub's own broker, and its door: before whatever comes in there, so that it stops after that.

@@ -2,7 +2,7 @@
 //!
 //! - [`audit`]: the proof that nothing is lost, doubled or changed.
 //! - [`demo`]: a whole chain on one machine, with a verdict on its books.
-//! - [`office`]: the chain founded, shops planned, their bundles made, boxes shut out.
+//! - [`office`]: the chain founded, shops planned, their bundles made, boxes shut out, people let in.
 //! - [`terminal`]: the tills and screens of a shop, paired with its box and revoked.
 //! - [`up`]: a shop on a new machine, from its bundle to the first ticket. [`preflight`]: whether it can sell there.
 //! - [`import`]: past sales from a file into the running store nodes.

@@ -10,7 +10,7 @@ use provisioning::demo::options::DemoOptions;
 use provisioning::exit::{EXIT_CODES, Exit, Failure};
 use provisioning::import;
 use provisioning::import::options::ImportOptions;
-use provisioning::office::{self, ChainCommand, NodeCommand, StoreCommand};
+use provisioning::office::{self, ChainCommand, NodeCommand, StoreCommand, UserCommand};
 use provisioning::screen::Screen;
 use provisioning::terminal::{self, TerminalCommand};
 use provisioning::up;
@@ -47,6 +47,8 @@ enum Command {
     Node(NodeCommand),
     #[command(subcommand)]
     Terminal(TerminalCommand),
+    #[command(subcommand)]
+    User(UserCommand),
 }
 
 fn main() -> ExitCode {
@@ -75,6 +77,7 @@ fn run(cli: &Cli, screen: &mut Screen) -> Result<Exit, Failure> {
         Command::Store(command) => runtime.block_on(office::store(command, cli.json, screen)),
         Command::Node(command) => runtime.block_on(office::node(command, cli.json, screen)),
         Command::Terminal(command) => runtime.block_on(terminal::run(command, cli.json, screen)),
+        Command::User(command) => runtime.block_on(office::user(command, cli.json, screen)),
     };
     // A name service that hangs is not waited for.
     runtime.shutdown_background();

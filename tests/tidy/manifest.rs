@@ -12,6 +12,7 @@ const WRAPPERS: &[(&str, &[&str])] = &[
     ("reqwest", &["provisioning", "cloud-hub", "tests"]),
     ("rcgen", &["common/runtime"]),
     ("ring", &["common/runtime"]),
+    ("argon2", &["common/runtime"]),
     ("rustls", &["common/runtime"]),
     ("tokio-rustls", &["common/runtime"]),
     ("hyper", &["common/runtime"]),

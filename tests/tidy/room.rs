@@ -134,11 +134,12 @@ const BANS: &[Ban] = &[
         inside: EVERYWHERE,
         except: &[
             Place::At("common/runtime/src/seal.rs"),
+            Place::At("common/runtime/src/totp.rs"),
             Place::At("common/runtime/src/verify.rs"),
             Place::At("common/runtime/src/pki/fingerprint.rs"),
         ],
-        why: "bundles are sealed in common/runtime/src/seal.rs, many signatures checked in verify.rs, and fingerprints made in \
-              pki/fingerprint.rs, only; keys of authors are percolate_common::journal's",
+        why: "bundles are sealed in common/runtime/src/seal.rs, many signatures checked in verify.rs, codes made in totp.rs and \
+              fingerprints in pki/fingerprint.rs, only; keys of authors are percolate_common::journal's",
     },
     Ban { path: "rusqlite", inside: EVERYWHERE, except: ENGINE_PLACES, why: ENGINE_WHY },
     Ban { path: "percolate_runtime::sqlite", inside: &["cloud-hub/"], except: &[], why: ENGINE_WHY },

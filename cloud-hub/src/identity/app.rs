@@ -12,10 +12,12 @@ use percolate_common::ids::{NodeId, StoreId};
 use percolate_common::journal::Signature;
 use percolate_common::time::{Clock, UtcMillis};
 use percolate_runtime::enrolment::{EnrolmentAnswer, EnrolmentAsked, EnrolmentRefusal, Issued, RenewalAsked};
+use percolate_runtime::files::FileError;
 use percolate_runtime::pki::{CertificateDer, PkiError, SanName};
 use percolate_runtime::seal::CloseError;
 use percolate_runtime::storage::{ReadTx, StorageError};
 use percolate_runtime::tasks;
+use tokio::sync::Semaphore;
 
 use super::Addresses;
 use super::check::Fault;
@@ -24,7 +26,7 @@ use super::issuer::{Issuer, OwnPapers};
 use super::kept::Fact;
 use super::overview::by_node;
 use super::plans::MenuSeen;
-use super::store::{acceptance_keep, code_used_list, codes_of_store_end, site_by_node, site_list};
+use super::store::{What, acceptance_keep, code_used_list, codes_of_store_end, doing_insert, site_by_node, site_list};
 use crate::kernel::auth::Auth;
 use crate::kernel::auth::store::{Device, DeviceState, device_list, device_state_set, node_device_list};
 use crate::kernel::db::Db;
@@ -98,6 +100,27 @@ pub enum IdentityError {
     /// What was revoked cannot be written down where it is never forgotten.
     #[error("the list of what was revoked and used cannot be written")]
     RevokedList(#[source] std::io::Error),
+    /// The first owner's invitation cannot be read.
+    #[error("the first owner's invitation cannot be read")]
+    OwnerFile(#[source] FileError),
+    /// Somebody shows an invitation that is none, or none any more.
+    #[error("the invitation is none, has ended, or was used")]
+    InvitationUnknown,
+    /// A password is too short or too long.
+    #[error("the password is too short or too long")]
+    PasswordUnfit,
+    /// A password cannot be hashed.
+    #[error("a password cannot be hashed")]
+    Hashing,
+    /// Somebody is not let in.
+    #[error("name, password or code is wrong")]
+    SignInWrong,
+    /// Whoever asks has not signed in.
+    #[error("there is no session: you came with the token, or have signed out")]
+    SessionUnknown,
+    /// Nobody has this name.
+    #[error("nobody has this name: invite them first (provision user invite)")]
+    UserUnknown,
     /// The acceptance is not what its box has signed.
     #[error("the acceptance is not one that the box has signed")]
     Acceptance,
@@ -105,14 +128,16 @@ pub enum IdentityError {
 
 /// Identity.
 pub struct IdentityApp {
-    db: Db,
+    pub(super) db: Db,
     journal: Journal,
     issuer: Arc<Issuer>,
     auth: Auth,
     addresses: RwLock<Addresses>,
     pub(super) menu_seen: Mutex<MenuSeen>,
-    clock: Arc<dyn Clock>,
-    entropy: Arc<dyn Entropy>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) entropy: Arc<dyn Entropy>,
+    /// Whose turn it is to hash a password.
+    pub(super) hashing: Arc<Semaphore>,
 }
 
 impl fmt::Debug for IdentityApp {
@@ -127,7 +152,9 @@ impl IdentityApp {
         (issuer, auth): (Arc<Issuer>, Auth),
         (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
     ) -> Self {
-        Self { db, journal, issuer, auth, addresses: RwLock::default(), menu_seen: Mutex::default(), clock, entropy }
+        let hashing = Arc::new(Semaphore::new(1));
+        let (addresses, menu_seen) = (RwLock::default(), Mutex::default());
+        Self { db, journal, issuer, auth, addresses, menu_seen, clock, entropy, hashing }
     }
 
     /// Says where boxes reach the hub: the next bundles say so.
@@ -259,7 +286,7 @@ impl IdentityApp {
     }
 
     /// Shuts a box out for ever. Tells how many certificates of it that were.
-    pub(crate) async fn revoke(&self, node: NodeId, reason: String) -> Result<usize, IdentityError> {
+    pub(crate) async fn revoke(&self, node: NodeId, reason: String, actor: String) -> Result<usize, IdentityError> {
         let now = self.clock.now();
         let revoked = self
             .db
@@ -278,6 +305,7 @@ impl IdentityApp {
                 let count = live.into_iter().try_fold(0, |count, it| {
                     device_state_set(tx, &it.serial, DeviceState::Revoked, now).map(|()| count + 1)
                 })?;
+                doing_insert(tx, (&actor, now), (What::BoxShutOut, &format!("n{node}: {reason}")))?;
                 // Those of before, too: it may be that they could not be written down then.
                 Ok((count, revoked_facts(node_device_list(tx, node)?, (node, bundle), &reason)))
             })

@@ -15,8 +15,8 @@ use super::issuer::Issuer;
 use super::kept::Fact;
 use super::menu;
 use super::store::{
-    CodeRow, SiteRow, code_by_request, code_fetch, code_insert, code_tried, codes_of_store_end, site_bundles_set,
-    site_fetch,
+    CodeRow, SiteRow, What, code_by_request, code_fetch, code_insert, code_tried, codes_of_store_end, doing_insert,
+    site_bundles_set, site_fetch,
 };
 
 /// How long a code can be used.
@@ -45,6 +45,7 @@ impl IdentityApp {
         &self,
         (store, purpose): (StoreId, PurposeV1),
         request_key: String,
+        actor: String,
     ) -> Result<BundleMade, IdentityError> {
         // Nothing is ended for a bundle that would bring no menu.
         let journals = self.menu_frames().await?;
@@ -52,7 +53,7 @@ impl IdentityApp {
         let salt = self.drawn();
         let row = self
             .db()
-            .write("code_give", move |tx| given(tx, (store, purpose), (request_key, salt), (now, &issuer)))
+            .write("code_give", move |tx| given(tx, (store, purpose), (request_key, salt), (now, &issuer, &actor)))
             .await?;
         // What it was numbered is known for ever: a box takes no bundle with a lower number than that of the one it has.
         self.keep(vec![Fact::BundleMade { store, number: row.bundle, at: row.made_at }]).await?;
@@ -104,7 +105,7 @@ fn given(
     tx: &WriteTx<'_>,
     (store, purpose): (StoreId, PurposeV1),
     (request_key, salt): (String, [u8; 32]),
-    (now, issuer): (UtcMillis, &Issuer),
+    (now, issuer, actor): (UtcMillis, &Issuer, &str),
 ) -> Result<CodeRow, IdentityError> {
     let SiteRow { site, bundles, .. } = site_fetch(tx, store)?.ok_or(IdentityError::StoreUnknown(store))?;
     if let Some(row) = code_by_request(tx, &request_key)? {
@@ -116,6 +117,7 @@ fn given(
     let row = new_code(site, (code.id(), code.key(), salt), (request_key, bundle, purpose), now);
     code_insert(tx, &row)?;
     site_bundles_set(tx, store, bundle)?;
+    doing_insert(tx, (actor, now), (What::BundleMade, &format!("{store}: bundle {bundle}")))?;
     Ok(row)
 }
 

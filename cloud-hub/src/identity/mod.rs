@@ -15,7 +15,9 @@ mod kept;
 mod menu;
 mod overview;
 mod plans;
+mod sign_in;
 mod store;
+mod users;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -40,12 +42,16 @@ pub static SCHEMA: Schema = Schema {
         auth::migration(1),
         Migration::new(2, "identity", include_str!("../../migrations/identity/0001_identity.sql")),
         Migration::new(3, "code_site", include_str!("../../migrations/identity/0002_code_site.sql")),
+        auth::people_migration(4),
+        Migration::new(5, "people", include_str!("../../migrations/identity/0003_people.sql")),
     ],
     postgres: &[
         auth::migration_postgres(1),
         Migration::new(2, "identity", include_str!("../../migrations/identity/postgres/0001_identity.sql")),
         duty::migration(3),
         Migration::new(4, "code_site", include_str!("../../migrations/identity/postgres/0002_code_site.sql")),
+        auth::people_migration_postgres(5),
+        Migration::new(6, "people", include_str!("../../migrations/identity/postgres/0003_people.sql")),
     ],
 };
 
@@ -82,6 +88,7 @@ pub async fn open(context: &ServiceContext, ca: &Path) -> Result<Arc<IdentityApp
     let time_and_chance = (context.clock.clone(), context.entropy.clone());
     let app = IdentityApp::new((db, context.journal.clone()), (issuer, auth), time_and_chance);
     app.remember().await?;
+    app.invite_owner(&context.data_dir).await?;
     Ok(Arc::new(app))
 }
 

@@ -8,7 +8,10 @@ use percolate_common::time::UtcMillis;
 use percolate_runtime::storage::{ReadTx, StorageError};
 
 use super::app::{IdentityApp, IdentityError};
-use super::store::{SiteRow, code_open_list, code_open_until, codes_of_store_end, site_delete, site_fetch, site_list};
+use super::store::{
+    SiteRow, What, code_open_list, code_open_until, codes_of_store_end, doing_insert, site_delete, site_fetch,
+    site_list,
+};
 use crate::kernel::auth::store::{Device, DeviceState, device_list, node_device_list};
 use crate::kernel::journal::{author_stream_list, stream_list};
 use crate::kernel::outbox::LIVES_MAX;
@@ -83,7 +86,7 @@ impl IdentityApp {
     }
 
     /// Forgets a shop that never was: nobody has enrolled a box of it, and none has ever said anything.
-    pub(crate) async fn forget(&self, store: StoreId) -> Result<(), IdentityError> {
+    pub(crate) async fn forget(&self, store: StoreId, actor: String) -> Result<(), IdentityError> {
         let node = NodeId::new(self.site(store).await?.site.node);
         if self.node_heard(node).await?.is_some() {
             return Err(IdentityError::StoreInUse { store, node });
@@ -96,6 +99,7 @@ impl IdentityApp {
                     return Err(IdentityError::StoreInUse { store, node: NodeId::new(row.site.node) });
                 }
                 codes_of_store_end(tx, store, now)?;
+                doing_insert(tx, (&actor, now), (What::StoreForgotten, &format!("{store}: {}", row.site.name)))?;
                 Ok(site_delete(tx, store)?)
             })
             .await

@@ -12,7 +12,7 @@ use super::app::{IdentityApp, IdentityError};
 use super::check::{Surroundings, faults};
 use super::differences::{Difference, differences};
 use super::menu::{self, Heads};
-use super::store::{SiteRow, site_by_node, site_fetch, site_put};
+use super::store::{SiteRow, What, doing_insert, site_by_node, site_fetch, site_put};
 
 /// What a plan is to the one before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,13 +40,14 @@ impl IdentityApp {
     }
 
     /// Plans a shop, or plans it otherwise. Tells what that changes.
-    pub(crate) async fn plan(&self, site: SiteV1) -> Result<Planned, IdentityError> {
+    pub(crate) async fn plan(&self, site: SiteV1, actor: String) -> Result<Planned, IdentityError> {
         self.check_site(&site).await?;
         let now = self.now();
         self.db()
             .write("site_put", move |tx| {
                 let planned = planned(tx, &site)?;
                 site_put(tx, &site, now)?;
+                doing_insert(tx, (&actor, now), (What::StorePlanned, &format!("{}: {}", site.store, site.name)))?;
                 Ok(planned)
             })
             .await

@@ -1,16 +1,17 @@
 //! HTTP for services: routers that carry their own description, and the one router that the hub serves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use axum::Router;
+pub use axum::Router;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use percolate_common::entropy::Entropy;
-use percolate_runtime::http::auth::{TokenAuth, require_token};
+use percolate_common::time::Clock;
+use percolate_runtime::http::auth::TokenAuth;
 use percolate_runtime::http::health::{self, Health};
 use percolate_runtime::http::page::html_page;
 use percolate_runtime::http::problem::Problem;
@@ -21,6 +22,9 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr};
 use utoipa::{IntoResponses, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
+
+use crate::kernel::auth::Auth;
+use crate::kernel::auth::http::{Guard, Way, guarded};
 
 /// Routes with their descriptions and their state: `OpenApiRouter::new().routes(routes!(handler)).with_state(state)`.
 ///
@@ -64,12 +68,14 @@ struct Description;
 
 /// What the hub's router is made of.
 pub struct Surface {
-    /// The services' routes, all behind the token.
+    /// The services' routes.
     pub services: Vec<ServiceRouter>,
-    /// What this program may be asked by another listener: described here, answered there.
-    pub elsewhere: Option<utoipa::openapi::OpenApi>,
     /// The token.
-    pub auth: TokenAuth,
+    pub token: TokenAuth,
+    /// Who is signed in, where there is a chain's CA.
+    pub people: Option<Auth>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
     /// Health and metrics, open to all.
     pub health: Health,
     /// Chance, for request ids and the page's policy.
@@ -89,24 +95,61 @@ struct Open {
     entropy: Arc<dyn Entropy>,
 }
 
-/// Puts the services' routes together, behind the token, beside the open ones, with all that a server needs around it.
-pub fn assemble(surface: Surface) -> Router {
+/// The routes, each behind the guard of its way in.
+#[derive(Debug)]
+pub struct Routers {
+    /// For the hub's own machine: by the token.
+    pub own_machine: Router,
+    /// For HTTPS: by sessions.
+    pub https: Router,
+}
+
+/// Puts the services' routes together with those of the server itself, all behind the table of routes, with all that a
+/// server needs around them.
+pub fn assemble(surface: Surface) -> Routers {
     let described = OpenApiRouter::with_openapi(Description::openapi());
     let (services, mut description) =
         surface.services.into_iter().fold(described, OpenApiRouter::merge).split_for_parts();
-    if let Some(elsewhere) = surface.elsewhere {
-        description.merge(elsewhere);
-    }
     let scheme = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
     description.components.get_or_insert_default().add_security_scheme(TOKEN_SCHEME, scheme);
+    let served = served(&description);
     let open = Open {
         page: with_nonces(OFFICE_PAGE),
         description: description.to_json().unwrap_or_default(),
         entropy: surface.entropy.clone(),
     };
     let pages = Router::new().route("/", get(office)).route("/openapi.json", get(openapi)).with_state(Arc::new(open));
-    let router = require_token(services, surface.auth).merge(health::router(surface.health)).merge(pages);
-    harden(router, surface.entropy)
+    let all = services.merge(health::router(surface.health)).merge(pages);
+    let behind = |way| {
+        let guard = Guard {
+            way,
+            token: surface.token.clone(),
+            people: surface.people.clone(),
+            served: served.clone(),
+            clock: surface.clock.clone(),
+            tries: Mutex::default(),
+        };
+        harden(guarded(all.clone(), guard), surface.entropy.clone())
+    };
+    Routers { own_machine: behind(Way::OwnMachine), https: behind(Way::Https) }
+}
+
+/// The methods and paths that are described, and so answered.
+fn served(description: &utoipa::openapi::OpenApi) -> BTreeSet<(String, String)> {
+    let mut served = BTreeSet::new();
+    for (path, item) in &description.paths.paths {
+        let methods = [
+            ("GET", &item.get),
+            ("POST", &item.post),
+            ("PUT", &item.put),
+            ("DELETE", &item.delete),
+            ("PATCH", &item.patch),
+        ];
+        for (method, _) in methods.into_iter().filter(|(_, operation)| operation.is_some()) {
+            served.insert((method.to_owned(), path.clone()));
+        }
+    }
+    served
 }
 
 /// What a caller is told of a storage failure, which is logged here.

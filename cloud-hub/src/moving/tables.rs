@@ -94,8 +94,8 @@ pub(super) const CATALOG: [Table; 2] = [
     same("outbox_said", &["stream", "incarnation", "seq", "event", "hash"], 3),
 ];
 
-/// What identity knows: shops, codes, and which boxes are let in.
-pub(super) const IDENTITY: [Table; 5] = [
+/// What identity knows: shops, codes, which boxes are let in, and people of the office.
+pub(super) const IDENTITY: [Table; 11] = [
     same("site", &["store", "node", "name", "content", "bundles", "made_at_ms"], 1),
     same(
         "code",
@@ -125,6 +125,12 @@ pub(super) const IDENTITY: [Table; 5] = [
         &["serial", "node", "public_key", "not_before_ms", "not_after_ms", "state", "changed_at_ms"],
         1,
     ),
+    same("office_user", &["id", "name", "password", "totp", "totp_step", "failures", "locked_until_ms", "state"], 1),
+    same("invitation", &["hash", "user_id", "expires_at_ms"], 1),
+    same("doing", &["id", "at_ms", "actor", "what", "about"], 1),
+    same("auth_session", &["hash", "user_id", "name", "seen_at_ms", "ends_at_ms"], 1),
+    same("auth_grant", &["user_id", "role", "scope", "place"], 4),
+    same("auth_place", &["store", "district", "region"], 1),
 ];
 
 /// A cell of a row.

@@ -383,9 +383,15 @@ async fn boxes_and_head_office_have_doors_of_their_own() {
     planned(&hub).await;
     let (content, _) = bundle(&hub, "first-bundle-0001", "new").await;
     let own = TestBox::new(&hub, &content, 1);
-    for path in ["/v1/identity/stores", "/v1/identity/devices", "/v1/reporting/sales?by=day", "/metrics"] {
+    for (path, refused) in [
+        ("/v1/identity/stores", "unauthorized"),
+        ("/v1/identity/devices", "unauthorized"),
+        ("/v1/reporting/sales?by=day", "unauthorized"),
+        ("/metrics", "forbidden"),
+        ("/v1/nothing", "not_found"),
+    ] {
         let asked = own.caller.get(&hub.https(), path).await;
-        assert!(matches!(asked, Err(CallError::Problem { ref code, .. }) if code == "not_found"), "{path}: {asked:?}");
+        assert!(matches!(asked, Err(CallError::Problem { ref code, .. }) if code == refused), "{path}: {asked:?}");
     }
     let chain: Value = own.caller.get(&hub.https(), "/v1/identity/chain").await.unwrap().json().unwrap();
     assert_eq!(chain["root"], json!(content.chain.root));

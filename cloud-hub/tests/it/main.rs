@@ -43,11 +43,15 @@ mod locks;
 #[cfg(test)]
 mod marks;
 #[cfg(test)]
+mod matrix;
+#[cfg(test)]
 mod mosquitto;
 #[cfg(test)]
 mod openapi;
 #[cfg(test)]
 mod parked;
+#[cfg(test)]
+mod people;
 #[cfg(test)]
 mod planning;
 #[cfg(test)]

@@ -123,7 +123,7 @@ async fn a_hub_that_was_put_back_to_before_an_enrolment_knows_what_became_of_its
     hub.stop().await;
     put_back(hub.data_dir());
     hub.open().await.unwrap();
-    assert_eq!(hub.asker().body("/v1/identity/devices").await["rows"], json!([]), "the databases know nobody");
+    assert_eq!(hub.new_devices().await, Vec::<Value>::new(), "the databases know nobody");
     let other = TestBox::new(&hub, &first, 2);
     assert_eq!(refusal(other.enrol(&hub, &code).await), "code_used");
     assert_eq!(refusal(fetched(&hub, &other, &question(&other, &code), &code).await), "code_used");
@@ -194,7 +194,7 @@ async fn certificates_that_ended_long_ago_are_forgotten_but_for_revoked_ones() {
         let renewed = own.renew(&hub, &current).await.unwrap();
         current = serde_json::from_value(renewed["certificates"].clone()).unwrap();
     }
-    let rows = hub.rows("/v1/identity/devices").await;
+    let rows = hub.new_devices().await;
     let serials: Vec<_> = rows.iter().map(|row| row["serial"].as_str().unwrap()).collect();
     assert!(!serials.contains(&serial(&first).as_str()), "{serials:?}");
     assert!(
@@ -228,13 +228,13 @@ async fn lists_hold_all_there_is_and_nobody_is_passed_over() {
     done.unwrap();
     db.stop().await;
     hub.open().await.unwrap();
-    assert_eq!(hub.rows("/v1/identity/devices").await.len(), usize::try_from(MANY).unwrap());
+    assert_eq!(hub.new_devices().await.len(), usize::try_from(MANY).unwrap());
     assert_eq!(hub.rows("/v1/identity/stores").await.len(), 1_101);
     let last = 10_000 + MANY / 2;
     let (status, body) =
         asked(&hub, Method::PUT, &format!("/v1/identity/devices/{last}/revocation"), &json!({"reason": "lost"})).await;
     assert_eq!((status, &body["certificates"]), (StatusCode::OK, &json!(2)), "{body}");
-    let rows = hub.rows("/v1/identity/devices").await;
+    let rows = hub.new_devices().await;
     assert_eq!((&rows[rows.len() - 1]["state"], &rows[rows.len() - 1]["reason"]), (&json!("revoked"), &json!("lost")));
 }
 
@@ -256,7 +256,7 @@ async fn head_office_sees_how_its_shops_stand() {
     assert_eq!(stands(&rows[0]), [json!(1), json!(issued.not_after_ms), Value::Null, Value::Null]);
     assert_eq!(rows[0], hub.asker().body(PATH).await);
     assert_eq!(revoke(&hub, "stolen by night").await.0, StatusCode::OK);
-    let rows = hub.rows("/v1/identity/devices").await;
+    let rows = hub.new_devices().await;
     let said = ["store", "name", "state", "reason"].map(|field| rows[0][field].clone());
     assert_eq!(said, [json!(STORE), json!("Harbour"), json!("revoked"), json!("stolen by night")]);
     assert_eq!(hub.asker().body(PATH).await["enrolled_until_ms"], Value::Null);

@@ -25,7 +25,9 @@ fn is_lawful(right: &str) -> bool {
         (_, "SELECT", "journal") => true,
         // What a service says is copied from there.
         // Who takes in what boxes say lets them in.
-        ("journal", "SELECT", "identity") => table == "auth_device",
+        ("journal", "SELECT", "identity") => {
+            ["auth_device", "auth_session", "auth_grant", "auth_place"].contains(&table)
+        }
         ("journal", "SELECT", "catalog") => ["outbox_life", "outbox_said", "schema_migration"].contains(&table),
         _ => false,
     }
@@ -51,6 +53,7 @@ fn a_service_reads_the_journal_and_its_own_tables_and_writes_its_own_only() {
         "journal SELECT catalog.outbox_said",
         "reporting UPDATE reporting.rollup",
         "journal SELECT identity.auth_device",
+        "journal SELECT identity.auth_session",
         "identity UPDATE identity.code",
     ] {
         assert!(rights.iter().any(|right| right == needed), "{needed} is not among {} rights", rights.len());

@@ -10,6 +10,7 @@
 //! - [`sqlite`], [`migrate`], [`database`], [`checkpoint`], [`writer`], [`read_pool`]: one writer with group commit,
 //!   and readers. [`changes`]: what it changed, for those who follow.
 //! - [`pki`]: makes certificates. [`seal`]: seals and opens bundles. [`tls`]: who is let in, and whom we believe.
+//! - [`password`], [`totp`]: how somebody shows that it is they. [`invitation`]: who is asked in first.
 //! - [`enrolment`]: what a box and its hub say about certificates. [`bundle_fetch`]: about a bundle that comes over the line.
 //! - [`broker`]: where a broker is reached, and as whom. [`mqtt`]: the link to it. The only user of the MQTT client.
 //! - [`http`]: problems, extractors, authentication, the server around a router. Routes live elsewhere.
@@ -51,6 +52,9 @@ pub mod verify;
 
 pub mod bundle_fetch;
 pub mod enrolment;
+pub mod invitation;
+pub mod password;
+pub mod totp;
 
 pub mod broker;
 pub mod mqtt;

@@ -1,4 +1,5 @@
-//! What head office does before a tech goes out: founds the chain, plans shops, makes their bundles, shuts boxes out.
+//! What head office does before a tech goes out: founds the chain, plans shops, makes their bundles, shuts boxes out; and who
+//! of it may do what.
 
 mod chain;
 mod csv;
@@ -10,10 +11,12 @@ mod plan;
 mod question;
 mod sheet;
 mod stores;
+mod users;
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use percolate_common::identity::person::PersonName;
 use percolate_common::time::UtcMillis;
 use percolate_runtime::pki::SanName;
 
@@ -84,6 +87,9 @@ pub struct ChainInit {
     /// Where the root's key goes: a stick, which is then taken away
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
+    /// Who is invited to be the chain's first owner, by the name to sign in with
+    #[arg(long, value_name = "NAME")]
+    pub admin: Option<PersonName>,
 }
 
 /// Plan shops, and make the bundles from which techs bring them up.
@@ -102,6 +108,9 @@ pub enum StoreCommand {
     /// Make a bundle for a shop: a file for a stick, and a sheet with its code. It ends the shop's earlier codes
     #[command(after_help = OFFICE_EXIT_CODES)]
     Bundle(StoreBundle),
+    /// Say to which district and region a shop belongs, and so who of the office sees it
+    #[command(after_help = OFFICE_EXIT_CODES)]
+    Place(StorePlace),
 }
 
 /// The arguments of `provision store create`.
@@ -183,6 +192,22 @@ pub struct StoreBundle {
     pub replace: bool,
 }
 
+/// The arguments of `provision store place`.
+#[derive(Debug, Args)]
+pub struct StorePlace {
+    #[command(flatten)]
+    pub(crate) hub: HubOption,
+    /// The shop, by its number
+    #[arg(long, value_name = "N")]
+    pub store: u32,
+    /// Its district
+    #[arg(long, value_name = "N")]
+    pub district: u32,
+    /// Its region
+    #[arg(long, value_name = "N")]
+    pub region: u32,
+}
+
 /// The arguments of `provision store delete`.
 #[derive(Debug, Args)]
 pub struct StoreDelete {
@@ -229,6 +254,72 @@ fn node_number(text: &str) -> Result<u32, String> {
     number.parse().map_err(|_no_number| "a box is called 421, or n421".to_owned())
 }
 
+/// See to the people of the office: who may sign in, and what they may do where.
+#[derive(Debug, Subcommand)]
+pub enum UserCommand {
+    /// Invite somebody, or somebody again who has lost their password or their phone: the earlier invitation ends
+    #[command(after_help = OFFICE_EXIT_CODES)]
+    Invite(UserInvite),
+    /// List everybody, with what they may do
+    #[command(after_help = OFFICE_EXIT_CODES)]
+    List(HubOption),
+    /// Say what somebody may do from now on, in place of what they might before
+    #[command(after_help = OFFICE_EXIT_CODES)]
+    Grant(UserGrant),
+    /// Let somebody sign in no more, and sign them out everywhere
+    #[command(after_help = OFFICE_EXIT_CODES)]
+    Disable(UserDisable),
+    /// List who did what that not everybody may, the latest first
+    #[command(after_help = OFFICE_EXIT_CODES)]
+    Doings(UserDoings),
+}
+
+/// The arguments of `provision user invite`.
+#[derive(Debug, Args)]
+pub struct UserInvite {
+    #[command(flatten)]
+    pub(crate) hub: HubOption,
+    /// The name to sign in with
+    #[arg(value_name = "NAME")]
+    pub name: PersonName,
+    /// What they may do, as in manager@store:42, planner@district:7, auditor@region:3 or owner@chain; may be said several times
+    #[arg(long = "grant", value_name = "ROLE@WHERE")]
+    pub grants: Vec<String>,
+}
+
+/// The arguments of `provision user grant`.
+#[derive(Debug, Args)]
+pub struct UserGrant {
+    #[command(flatten)]
+    pub(crate) hub: HubOption,
+    /// Who
+    #[arg(value_name = "NAME")]
+    pub name: PersonName,
+    /// All that they may do; without any, nothing: manager@store:42, planner@district:7, auditor@region:3, owner@chain
+    #[arg(value_name = "ROLE@WHERE")]
+    pub grants: Vec<String>,
+}
+
+/// The arguments of `provision user disable`.
+#[derive(Debug, Args)]
+pub struct UserDisable {
+    #[command(flatten)]
+    pub(crate) hub: HubOption,
+    /// Who
+    #[arg(value_name = "NAME")]
+    pub name: PersonName,
+}
+
+/// The arguments of `provision user doings`.
+#[derive(Debug, Args)]
+pub struct UserDoings {
+    #[command(flatten)]
+    pub(crate) hub: HubOption,
+    /// How many lines, at most
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub limit: u32,
+}
+
 /// Runs `provision chain`.
 ///
 /// # Errors
@@ -251,6 +342,7 @@ pub async fn store(command: &StoreCommand, json: bool, screen: &mut Screen) -> R
         StoreCommand::List(hub) => stores::list(&hub.client()?, json, screen).await,
         StoreCommand::Delete(options) => stores::delete(options, json, screen).await,
         StoreCommand::Bundle(options) => stores::bundle(options, json, screen).await,
+        StoreCommand::Place(options) => users::place(options, json, screen).await,
     }
 }
 
@@ -262,6 +354,20 @@ pub async fn node(command: &NodeCommand, json: bool, screen: &mut Screen) -> Res
     match command {
         NodeCommand::List(hub) => nodes::list(&hub.client()?, json, screen).await,
         NodeCommand::Revoke(options) => nodes::revoke(options, json, screen).await,
+    }
+}
+
+/// Runs `provision user`.
+///
+/// # Errors
+/// [`Failure`] says what was not done.
+pub async fn user(command: &UserCommand, json: bool, screen: &mut Screen) -> Result<Exit, Failure> {
+    match command {
+        UserCommand::Invite(options) => users::invite(options, json, screen).await,
+        UserCommand::List(hub) => users::list(&hub.client()?, json, screen).await,
+        UserCommand::Grant(options) => users::grant(options, json, screen).await,
+        UserCommand::Disable(options) => users::disable(options, json, screen).await,
+        UserCommand::Doings(options) => users::doings(options, json, screen).await,
     }
 }
 

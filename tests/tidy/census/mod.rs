@@ -76,6 +76,12 @@ const EXPLAINED: &[Explained] = &[
     (NOT_NAMED, "common/runtime/src/tls/client.rs is_hub_of", "callers", ENROLMENT),
     (
         NOT_NAMED,
+        "common/runtime/src/totp.rs code_at",
+        "callers",
+        "the app on somebody's phone makes codes; here these are tests",
+    ),
+    (
+        NOT_NAMED,
         "common/src/journal/audit.rs is_sound",
         "callers",
         "tests of several packages say with it that a journal is whole",
@@ -86,6 +92,7 @@ const EXPLAINED: &[Explained] = &[
         "callers",
         "the first schema after a release that only expands the one before says so",
     ),
+    (NOT_NAMED, "provisioning/src/up/mod.rs put_on_box", "callers", IN_PROCESS),
     (NOT_NAMED, "store-node/src/inline.rs wake", "callers", SIMULATED),
     (NOT_NAMED, "store-node/src/node.rs http_address", "callers", IN_PROCESS),
     (NOT_NAMED, "store-node/src/node.rs ended_tasks", "callers", IN_PROCESS),

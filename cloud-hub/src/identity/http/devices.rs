@@ -92,7 +92,7 @@ pub(super) async fn list(_actor: Actor, State(app): State<Arc<IdentityApp>>) -> 
     request_body = Revocation, params(("node" = u32, Path, description = "The box's number")),
     responses((status = 200, description = "The box is shut out", body = Revoked), Refused))]
 pub(super) async fn revoke(
-    _actor: Actor,
+    actor: Actor,
     State(app): State<Arc<IdentityApp>>,
     PathParams(node): PathParams<u32>,
     body: JsonBody<Revocation>,
@@ -102,6 +102,6 @@ pub(super) async fn revoke(
         let said = format!("Say why in at most {REASON_CHARS_MAX} characters.");
         return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "reason_too_long", said));
     }
-    let certificates = app.revoke(NodeId::new(node), reason).await.map_err(|error| problem(&error))?;
+    let certificates = app.revoke(NodeId::new(node), reason, actor.name).await.map_err(|error| problem(&error))?;
     Ok(Json(Revoked { certificates }))
 }

@@ -2,16 +2,16 @@
 
 mod boxes;
 mod devices;
+mod sessions;
 mod sites;
 mod stores;
+mod users;
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::http::StatusCode;
 use percolate_runtime::enrolment::EnrolmentRefusal;
 use percolate_runtime::http::problem::Problem;
-use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -24,27 +24,39 @@ const TRY_AGAIN_S: u32 = 3_600;
 /// Mistakes of one plan that are named.
 const FAULTS_MAX: usize = 1_000;
 
-/// The routes of head office.
+/// All routes under `/v1/identity`.
 pub(super) fn router(app: Arc<IdentityApp>) -> ServiceRouter {
+    open_routes(app.clone()).merge(office_routes(app))
+}
+
+/// The routes of head office.
+fn office_routes(app: Arc<IdentityApp>) -> ServiceRouter {
     OpenApiRouter::new()
         .routes(routes!(stores::list))
         .routes(routes!(stores::fetch, stores::put, stores::delete))
         .routes(routes!(stores::bundle))
         .routes(routes!(devices::list))
         .routes(routes!(devices::revoke))
+        .routes(routes!(sessions::own, sessions::end))
+        .routes(routes!(users::list, users::invite))
+        .routes(routes!(users::disable))
+        .routes(routes!(users::grants))
+        .routes(routes!(users::place))
+        .routes(routes!(users::doings))
         .with_state(app)
 }
 
-/// The routes of boxes, which have no token and show by themselves who they are: for a server of their own.
-pub fn open_routes(app: Arc<IdentityApp>) -> (Router, OpenApi) {
+/// The routes of boxes and of those who sign in: they show by what they ask who they are.
+fn open_routes(app: Arc<IdentityApp>) -> ServiceRouter {
     OpenApiRouter::new()
         .routes(routes!(boxes::chain))
         .routes(routes!(boxes::fetch_bundle))
         .routes(routes!(boxes::enrol))
         .routes(routes!(boxes::renew))
         .routes(routes!(boxes::accept))
+        .routes(routes!(sessions::begin))
+        .routes(routes!(sessions::redeem))
         .with_state(app)
-        .split_for_parts()
 }
 
 /// What a caller is told.
@@ -70,7 +82,26 @@ fn problem(error: &IdentityError) -> Problem {
         }
         IdentityError::Acceptance => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "acceptance_invalid", said),
         IdentityError::Refused(refusal) => refused(*refusal),
-        IdentityError::Bundle(_) | IdentityError::Seal(_) | IdentityError::Pki(_) | IdentityError::RevokedList(_) => {
+        IdentityError::InvitationUnknown => {
+            let told = "The invitation is none, has ended, or was used. Ask an owner of the chain for another.";
+            Problem::new(StatusCode::NOT_FOUND, "invitation_unknown", told)
+        }
+        IdentityError::PasswordUnfit => {
+            let told = "A password has 12 to 128 characters.";
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "password_unfit", told)
+        }
+        IdentityError::SignInWrong => {
+            let told = "Name, password or code is wrong. After five wrong tries nothing is taken for a minute, then for longer.";
+            Problem::new(StatusCode::UNAUTHORIZED, "sign_in_wrong", told)
+        }
+        IdentityError::SessionUnknown => Problem::new(StatusCode::NOT_FOUND, "session_unknown", said),
+        IdentityError::UserUnknown => Problem::new(StatusCode::NOT_FOUND, "user_unknown", said),
+        IdentityError::Bundle(_)
+        | IdentityError::Seal(_)
+        | IdentityError::Pki(_)
+        | IdentityError::RevokedList(_)
+        | IdentityError::OwnerFile(_)
+        | IdentityError::Hashing => {
             tracing::error!(error = error as &dyn std::error::Error, "identity could not do what it was asked");
             Problem::internal()
         }

@@ -157,11 +157,11 @@ pub(super) async fn fetch(
     params(("store" = u32, Path, description = "The shop's number")),
     responses((status = 204, description = "It is forgotten"), Refused))]
 pub(super) async fn delete(
-    _actor: Actor,
+    actor: Actor,
     State(app): State<Arc<IdentityApp>>,
     PathParams(store): PathParams<u32>,
 ) -> Result<StatusCode, Problem> {
-    app.forget(StoreId::new(store)).await.map_err(|error| problem(&error))?;
+    app.forget(StoreId::new(store), actor.name).await.map_err(|error| problem(&error))?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -172,14 +172,14 @@ pub(super) async fn delete(
     responses((status = 200, description = "It was planned before, or is only looked at", body = PlanAnswer),
         (status = 201, description = "It is new", body = PlanAnswer), Refused))]
 pub(super) async fn put(
-    _actor: Actor,
+    actor: Actor,
     State(app): State<Arc<IdentityApp>>,
     PathParams(store): PathParams<u32>,
     QueryParams(PlanQuery { check }): QueryParams<PlanQuery>,
     body: JsonBody<Site>,
 ) -> Result<(StatusCode, Json<PlanAnswer>), Problem> {
     let site = body.value.into_site(store);
-    let planned = if check { app.check_plan(site).await } else { app.plan(site).await };
+    let planned = if check { app.check_plan(site).await } else { app.plan(site, actor.name).await };
     let planned = planned.map_err(|error| problem(&error))?;
     let is_made = planned.outcome == Outcome::New && !check;
     Ok((if is_made { StatusCode::CREATED } else { StatusCode::OK }, Json(planned.into())))
@@ -197,7 +197,7 @@ pub(super) async fn put(
             ("Percolate-Bundle" = u64, description = "Which bundle of its shop it is"),
             ("Percolate-Chain" = String, description = "The chain's fingerprint, for the sheet"))), Refused))]
 pub(super) async fn bundle(
-    _actor: Actor,
+    actor: Actor,
     State(app): State<Arc<IdentityApp>>,
     PathParams(store): PathParams<u32>,
     key: IdempotencyKey,
@@ -208,7 +208,7 @@ pub(super) async fn bundle(
         Purpose::Replace => PurposeV1::Replace,
     };
     let asked = (StoreId::new(store), purpose);
-    let made = app.bundle(asked, key.as_str().to_owned()).await.map_err(|error| problem(&error))?;
+    let made = app.bundle(asked, key.as_str().to_owned(), actor.name).await.map_err(|error| problem(&error))?;
     let text = |value: String| HeaderValue::from_str(&value).map_err(|_unprintable| Problem::internal());
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream")),

@@ -1,7 +1,13 @@
 //! Who is let in: what identity has written, kept in memory by every process that lets somebody in, so that a handshake waits
-//! for no database.
+//! for no database; and who may ask what: the table of routes, roles, and the sessions of people.
 
+pub mod http;
+pub mod roles;
+pub mod sessions;
 pub mod store;
+pub mod table;
+
+mod tries;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,7 +25,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::kernel::db::Db;
-use store::{Device, DeviceState, device_list};
+use store::{Device, DeviceState, device_list, device_version};
 
 /// A certificate that a later one has followed is let in so much longer: a disk that was put back to yesterday comes with it.
 const SUPERSEDED_FOR_MS: i64 = 24 * 60 * 60 * 1_000;
@@ -36,9 +42,23 @@ pub const fn migration_postgres(number: u32) -> Migration {
     Migration::new(number, "auth", include_str!("../../../migrations/kernel/postgres/auth.sql"))
 }
 
+/// The tables of people in a file, to stand in identity's list of migrations under any number.
+#[must_use]
+pub const fn people_migration(number: u32) -> Migration {
+    Migration::new(number, "auth_people", include_str!("../../../migrations/kernel/auth_people.sql"))
+}
+
+/// The same on a server.
+#[must_use]
+pub const fn people_migration_postgres(number: u32) -> Migration {
+    Migration::new(number, "auth_people", include_str!("../../../migrations/kernel/postgres/auth_people.sql"))
+}
+
 /// What is known of who is let in.
 #[derive(Debug, Default)]
 struct View {
+    /// Of the rows that were read.
+    version: Option<(i64, i64)>,
     devices: BTreeMap<Serial, Device>,
 }
 
@@ -93,9 +113,19 @@ impl Auth {
     /// # Errors
     /// [`StorageError`] if they cannot be read.
     pub async fn look(&self) -> Result<(), StorageError> {
-        let listed = self.db.read_async(device_list).await?;
+        let known = self.view.read().unwrap_or_else(PoisonError::into_inner).version;
+        // Most commits are of other things: that somebody at the office has asked something.
+        let read = self.db.read_async(move |tx| {
+            let version = device_version(tx)?;
+            if Some(version) == known {
+                return Ok::<_, StorageError>(None);
+            }
+            Ok(Some((version, device_list(tx)?)))
+        });
+        let Some((version, listed)) = read.await? else { return Ok(()) };
         let devices: BTreeMap<_, _> = listed.into_iter().map(|device| (device.serial.clone(), device)).collect();
         let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
+        view.version = Some(version);
         if view.devices != devices {
             view.devices = devices;
             drop(view);

@@ -56,15 +56,16 @@ impl Desk {
         };
         let mut parts = opened(folder.path(), |_, _| reporting::parts(&context)).unwrap();
         let surface = Surface {
-            elsewhere: None,
             services: vec![sync::http::router(journal.clone()), parts.router],
-            auth: TokenAuth::open(folder.path(), &*entropy).unwrap(),
+            token: TokenAuth::open(folder.path(), &*entropy).unwrap(),
+            people: None,
+            clock: Arc::new(StandingClock),
             health: Health { checks: Arc::new(Vec::new), metrics: install_metrics().unwrap() },
             entropy,
         };
         let server = BoundServer::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let asker = Asker::new(server.address(), folder.path());
-        let router = assemble(surface);
+        let router = assemble(surface).own_machine;
         let tasks = TaskGroup::new();
         tasks.spawn("desk", |stop| async move { server.serve(router, stop).await.unwrap() });
         Self { journal, db: parts.db, runner: parts.projections.remove(0), asker, folder, tasks }

@@ -51,6 +51,11 @@ impl Enrolled {
         db.stop().await;
     }
 
+    /// Whether it is one of the boxes.
+    pub(crate) fn has(&self, number: u64) -> bool {
+        self.boxes.keys().any(|own| u64::from(*own) == number)
+    }
+
     /// How a box comes to the broker whose door is at this port.
     pub(crate) fn door(&self, number: u32, port: u16) -> Door {
         let papers = self.boxes.get(&number).unwrap_or_else(|| panic!("box {number} is not enrolled: see BOXES"));

@@ -179,6 +179,13 @@ impl TestHub {
         format!("https://{}", self.endpoints().https.unwrap()).parse().unwrap()
     }
 
+    /// The certificates of boxes that were enrolled since, as head office lists them.
+    pub(crate) async fn new_devices(&self) -> Vec<Value> {
+        let mut rows = self.rows("/v1/identity/devices").await;
+        rows.retain(|row| !row["node"].as_u64().is_some_and(|node| self.enrolled.has(node)));
+        rows
+    }
+
     /// Starts it on the same folder and ports.
     pub(crate) async fn open(&mut self) -> Result<(), HubError> {
         if self.starts == 0 {

@@ -2,14 +2,11 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use axum::Router;
-use axum::extract::{FromRequestParts, Request, State};
+use axum::extract::FromRequestParts;
 use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use percolate_common::entropy::Entropy;
 
@@ -38,6 +35,11 @@ pub enum ActorKind {
     LocalToken,
     /// By the token that a terminal was given when it was paired; its name is the actor's.
     Terminal,
+    /// By a session, for which they have signed in.
+    User {
+        /// Who they are.
+        id: u32,
+    },
 }
 
 impl fmt::Display for Actor {
@@ -49,10 +51,13 @@ impl fmt::Display for Actor {
 impl<S: Send + Sync> FromRequestParts<S> for Actor {
     type Rejection = Problem;
 
-    /// Fails on a route that was not wrapped by [`require_token`]: a defect, refused and not let through.
+    /// Fails on a route before which nobody was asked who they are: a defect, refused and not let through.
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
         parts.extensions.get::<Self>().cloned().ok_or_else(|| {
-            tracing::error!(path = parts.uri.path(), "a route that needs an actor is not behind the token");
+            tracing::error!(
+                path = parts.uri.path(),
+                "a route that needs an actor stands behind nothing that tells one"
+            );
             Problem::internal()
         })
     }
@@ -128,6 +133,12 @@ impl TokenAuth {
         let right = blake3::hash(bearer(headers)?.as_bytes()) == self.hash;
         right.then(|| Actor { kind: ActorKind::LocalToken, name: "local".to_owned() })
     }
+
+    /// What whoever does not show it is told.
+    #[must_use]
+    pub fn refusal() -> Response {
+        unauthorized()
+    }
 }
 
 /// The token that a request shows.
@@ -135,17 +146,6 @@ impl TokenAuth {
 pub fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-}
-
-/// Puts every route of `router` behind the token. Merge the open ones beside it.
-pub fn require_token(router: Router, auth: TokenAuth) -> Router {
-    router.route_layer(from_fn_with_state(Arc::new(auth), check_token))
-}
-
-async fn check_token(State(auth): State<Arc<TokenAuth>>, mut request: Request, next: Next) -> Response {
-    let Some(actor) = auth.actor(request.headers()) else { return unauthorized() };
-    request.extensions_mut().insert(actor);
-    next.run(request).await
 }
 
 fn unauthorized() -> Response {

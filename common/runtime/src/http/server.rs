@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::error::Error;
-use std::fmt::Debug;
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -177,7 +177,7 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Server
 
 async fn serve_on<L>(listener: L, router: Router, stop: CancellationToken) -> Result<(), ServerError>
 where
-    L: Listener<Addr: Debug>,
+    L: Listener<Addr: fmt::Debug>,
     Peer: for<'a> Connected<IncomingStream<'a, L>>,
 {
     let service = router.into_make_service_with_connect_info::<Peer>();

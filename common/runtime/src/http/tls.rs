@@ -56,6 +56,10 @@ impl Listener for TlsListener {
         // The semaphore is never closed. Without a place nobody would be counted; then nobody is limited either.
         let place = self.places.clone().acquire_owned().await.ok();
         let Accepted { stream, peer, .. } = self.handshakes.accept().await;
+        // Answers are small: waiting for more of them to fill a packet would be felt at every page.
+        if let Err(error) = stream.get_ref().0.set_nodelay(true) {
+            tracing::debug!(error = &error as &dyn std::error::Error, "could not set TCP_NODELAY");
+        }
         let silent_at = Box::pin(tokio::time::sleep(self.idle_max));
         (Connection { stream, idle_max: self.idle_max, silent_at, _place: place }, peer)
     }

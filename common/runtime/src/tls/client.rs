@@ -223,6 +223,8 @@ pub async fn greet(
     name: ServerName<'static>,
     stream: TcpStream,
 ) -> io::Result<TlsStream<TcpStream>> {
+    // The question follows right after the handshake's last word, and must not wait until that is acknowledged.
+    stream.set_nodelay(true)?;
     TlsConnector::from(config).connect(name, stream).await
 }
 

@@ -1,5 +1,7 @@
 //! The rows that say who is let in.
 
+pub mod people;
+
 use percolate_common::identity::serial::Serial;
 use percolate_common::ids::NodeId;
 use percolate_common::journal::PublicKey;
@@ -128,6 +130,15 @@ pub fn device_fetch(tx: &ReadTx<'_>, serial: &Serial) -> Result<Option<Device>, 
 pub fn node_device_list(tx: &ReadTx<'_>, node: NodeId) -> Result<Vec<Device>, StorageError> {
     let sql = format!("SELECT {COLUMNS} FROM auth_device WHERE node = ?1 ORDER BY serial LIMIT ?2");
     Ok(tx.query_list(&sql, params![node.get(), NODE_DEVICES_MAX], device)?.into_iter().flatten().collect())
+}
+
+/// A pair of numbers that changes with every certificate that is added or given another state: neither is ever taken back.
+///
+/// # Errors
+/// [`StorageError`] if the query fails.
+pub(crate) fn device_version(tx: &ReadTx<'_>) -> Result<(i64, i64), StorageError> {
+    let sql = "SELECT count(*), coalesce(CAST(sum(state) AS BIGINT), 0) FROM auth_device";
+    tx.query_one(sql, &[], |row| Ok((row.take()?, row.take()?)))
 }
 
 /// All certificates, by box and number.
