@@ -1,9 +1,10 @@
 //! Connections for axum whose handshake is done: so many at once, and none that is silent for ever.
 
+use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -24,14 +25,24 @@ pub struct HttpsLimits {
     pub handshakes: HandshakeLimits,
     /// Connections that are open at once. At the limit the next handshakes wait.
     pub open_max: usize,
-    /// The longest that nothing is read and nothing written. At the limit a connection is closed.
+    /// Of these, of one address. At the limit the next is closed, so that one address stops no other.
+    pub per_address_max: usize,
+    /// The longest from the handshake to the first byte that is read. At the limit a connection is closed.
+    pub first_max: Duration,
+    /// The longest after it that nothing is read and nothing written. At the limit a connection is closed.
     pub idle_max: Duration,
 }
 
 impl Default for HttpsLimits {
     /// Longer idle than any answer takes, and any stream of events is silent.
     fn default() -> Self {
-        Self { handshakes: HandshakeLimits::default(), open_max: 1_024, idle_max: Duration::from_secs(60) }
+        Self {
+            handshakes: HandshakeLimits::default(),
+            open_max: 1_024,
+            per_address_max: 256,
+            first_max: Duration::from_secs(10),
+            idle_max: Duration::from_secs(60),
+        }
     }
 }
 
@@ -39,12 +50,48 @@ impl Default for HttpsLimits {
 pub(super) struct TlsListener {
     handshakes: Handshakes,
     places: Arc<Semaphore>,
-    idle_max: Duration,
+    guests: Guests,
+    limits: HttpsLimits,
+}
+
+/// How many connections of each address are open.
+#[derive(Debug, Clone, Default)]
+struct Guests(Arc<Mutex<BTreeMap<IpAddr, usize>>>);
+
+impl Guests {
+    /// Counts one more, unless there are so many.
+    fn come(&self, address: IpAddr, at_most: usize) -> Option<Guest> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = all.entry(address).or_default();
+        if *count >= at_most {
+            return None;
+        }
+        *count += 1;
+        Some(Guest { guests: self.clone(), address })
+    }
+}
+
+/// One of an address, until it goes.
+struct Guest {
+    guests: Guests,
+    address: IpAddr,
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        let mut all = self.guests.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = all.get_mut(&self.address) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                all.remove(&self.address);
+            }
+        }
+    }
 }
 
 impl TlsListener {
     pub(super) fn new(handshakes: Handshakes, limits: HttpsLimits) -> Self {
-        Self { handshakes, places: Arc::new(Semaphore::new(limits.open_max)), idle_max: limits.idle_max }
+        Self { handshakes, places: Arc::new(Semaphore::new(limits.open_max)), guests: Guests::default(), limits }
     }
 }
 
@@ -55,13 +102,19 @@ impl Listener for TlsListener {
     async fn accept(&mut self) -> (Connection, SocketAddr) {
         // The semaphore is never closed. Without a place nobody would be counted; then nobody is limited either.
         let place = self.places.clone().acquire_owned().await.ok();
-        let Accepted { stream, peer, .. } = self.handshakes.accept().await;
+        let (stream, peer, guest) = loop {
+            let Accepted { stream, peer, .. } = self.handshakes.accept().await;
+            match self.guests.come(peer.ip().to_canonical(), self.limits.per_address_max) {
+                Some(guest) => break (stream, peer, guest),
+                None => tracing::debug!(peer.address = %peer, "a connection was closed: too many of its address are open"),
+            }
+        };
         // Answers are small: waiting for more of them to fill a packet would be felt at every page.
         if let Err(error) = stream.get_ref().0.set_nodelay(true) {
             tracing::debug!(error = &error as &dyn std::error::Error, "could not set TCP_NODELAY");
         }
-        let silent_at = Box::pin(tokio::time::sleep(self.idle_max));
-        (Connection { stream, idle_max: self.idle_max, silent_at, _place: place }, peer)
+        let silent_at = Box::pin(tokio::time::sleep(self.limits.first_max));
+        (Connection { stream, idle_max: self.limits.idle_max, silent_at, _place: place, _guest: guest }, peer)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -75,6 +128,7 @@ pub(super) struct Connection {
     idle_max: Duration,
     silent_at: Pin<Box<Sleep>>,
     _place: Option<OwnedSemaphorePermit>,
+    _guest: Guest,
 }
 
 impl Connection {

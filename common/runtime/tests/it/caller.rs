@@ -162,7 +162,8 @@ async fn quiet(chain: &TestChain, at: &HttpsAddress) -> TlsStream<TcpStream> {
 #[tokio::test]
 async fn who_says_nothing_on_an_open_connection_is_hung_up_on() {
     let chain = TestChain::new(1);
-    let limits = HttpsLimits { idle_max: Duration::from_millis(50), ..HttpsLimits::default() };
+    let short = Duration::from_millis(50);
+    let limits = HttpsLimits { first_max: short, idle_max: short, ..HttpsLimits::default() };
     with_limits(limits, &chain, chain.hub(), async |at| {
         let mut silent = quiet(&chain, &at).await;
         let mut half = quiet(&chain, &at).await;
@@ -180,7 +181,8 @@ async fn who_says_nothing_on_an_open_connection_is_hung_up_on() {
 #[tokio::test]
 async fn so_many_connections_are_open_and_the_next_waits_for_a_place() {
     let chain = TestChain::new(1);
-    let limits = HttpsLimits { open_max: 2, idle_max: Duration::from_secs(600), ..HttpsLimits::default() };
+    let long = Duration::from_secs(600);
+    let limits = HttpsLimits { open_max: 2, first_max: long, idle_max: long, ..HttpsLimits::default() };
     with_limits(limits, &chain, chain.hub(), async |at| {
         let caller = Caller::new(chain.client(None));
         let mut taken = [quiet(&chain, &at).await, quiet(&chain, &at).await];
@@ -199,6 +201,21 @@ async fn so_many_connections_are_open_and_the_next_waits_for_a_place() {
         assert!(early.is_err(), "{early:?}");
         drop(taken);
         assert_eq!(waiting.await.unwrap().body, "<html>");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn so_many_connections_of_one_address_are_open_and_the_next_is_closed() {
+    let chain = TestChain::new(1);
+    let long = Duration::from_secs(600);
+    let limits = HttpsLimits { per_address_max: 2, first_max: long, idle_max: long, ..HttpsLimits::default() };
+    with_limits(limits, &chain, chain.hub(), async |at| {
+        let caller = Caller::new(chain.client(None));
+        let taken = [quiet(&chain, &at).await, quiet(&chain, &at).await];
+        assert!(matches!(caller.get(&at, "/page").await, Err(CallError::Unreachable(_))));
+        drop(taken);
+        while caller.get(&at, "/page").await.is_err() {}
     })
     .await;
 }
