@@ -73,6 +73,13 @@ impl Entrance {
         if broker.embedded().is_none() {
             told.mqtt.clone_from(&setting.broker);
         }
+        if !setting.names.is_empty() && https.address().ip().is_loopback() {
+            tracing::warn!(
+                https.address = %https.address(),
+                "boxes are told to come to this machine by --name, and it listens for itself alone: say --https 0.0.0.0:8444 \
+                 --mqtts 0.0.0.0:8883 if they are elsewhere"
+            );
+        }
         app.reached_at(told);
         Ok(Some(Self { https, door, papers, at }))
     }

@@ -317,7 +317,7 @@ fn link_tls(
 
 /// Says in the log where the hub is.
 fn say_where(http: SocketAddr, broker: &Broker, entrances: EntranceAddresses) {
-    let (meeting, _) = broker.access();
+    let meeting = entrances.mqtts.map_or_else(|| broker.access().0.to_string(), |door| door.to_string());
     let https = entrances.https.map_or_else(|| "nowhere here".to_owned(), |https| format!("at https://{https}"));
     tracing::info!(
         http.address = %http,

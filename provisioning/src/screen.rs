@@ -106,7 +106,7 @@ impl Progress {
     /// Tells something, above the bars if there are any. A listener that has gone away changes nothing.
     pub fn say(&self, text: &str) {
         match &self.bars {
-            Some(bars) => bars.println(text).unwrap_or_default(),
+            Some(bars) => bars.suspend(|| self.write(&format!("{text}\n"))),
             None => self.write(&format!("{text}\n")),
         }
     }

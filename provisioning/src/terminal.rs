@@ -148,7 +148,7 @@ async fn pair(options: &TerminalPair, json: bool, screen: &mut Screen) -> Result
         return tell(screen, &said.to_string());
     }
     let pairing: Pairing = read(&said)?;
-    let mut words = in_words(&pairing, screen)?;
+    let mut words = in_words(&pairing, is_address_taken(&client).await, screen)?;
     if let Some(Err(trouble)) = reach(&client, &pairing).await {
         let warning = format!(
             "\n\nNo terminal will find it there yet: {trouble}. See to it that this name leads to the box in the shop's network, \
@@ -157,6 +157,12 @@ async fn pair(options: &TerminalPair, json: bool, screen: &mut Screen) -> Result
         words.push_str(&screen.paint.tone(&warning, Tone::Bad));
     }
     tell(screen, &words)
+}
+
+/// Whether another program has the port at which terminals would come.
+async fn is_address_taken(client: &Client) -> bool {
+    let said = client.get::<Value>("/v1/node").await.ok();
+    said.is_some_and(|node| node.pointer("/https/state").and_then(Value::as_str) == Some("address_taken"))
 }
 
 /// Whether a terminal that opens the link comes to this box, and believes it; nothing where there is no link.
@@ -170,11 +176,18 @@ async fn reach(client: &Client, pairing: &Pairing) -> Option<Result<(), CallErro
 }
 
 /// What a person needs, in the order of the terminal's two steps.
-fn in_words(pairing: &Pairing, screen: &Screen) -> Result<String, Failure> {
+fn in_words(pairing: &Pairing, is_address_taken: bool, screen: &Screen) -> Result<String, Failure> {
     let Pairing { code, terminal, kind, expires_at_ms, link, root_sha256, https: _ } = pairing;
     let code = screen.paint.tone(code, Tone::Strong);
     let until = UtcMillis::new(*expires_at_ms);
     let mut words = format!("Pair {kind} {terminal} by the code  {code}  until {until}.\n\n");
+    if link.is_none() && is_address_taken {
+        words.push_str(
+            "No terminal finds this box: another program has its port for them, 8443 unless head office has said another. End that \
+             program (ss -lntp shows it), and start the box's server again.",
+        );
+        return Ok(words);
+    }
     let Some(link) = link else {
         words.push_str(
             "This box serves no terminals of the shop's network: it has no name there. Plan one for it at head office \

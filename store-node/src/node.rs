@@ -137,8 +137,8 @@ pub(crate) fn open(
     (key, machine): (SigningKey, Option<[u8; 16]>),
     (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
 ) -> Result<App> {
-    let (described, plan) = (shop.described.clone(), shop.plan.clone());
-    let identity = Identity { store: shop.store, node: shop.node, described, plan };
+    let (described, plan, follows) = (shop.described.clone(), shop.plan.clone(), shop.follows);
+    let identity = Identity { store: shop.store, node: shop.node, described, plan, follows };
     let app = App {
         identity: Arc::new(identity),
         machine,

@@ -22,6 +22,9 @@ use crate::config::Config;
 use crate::identity::Member;
 use crate::start_error::{Part as _, Result, config_error};
 
+/// The number of a shop's first bundle.
+const FIRST_BUNDLE: u64 = 1;
+
 /// Where the broker is, where nobody says anything else.
 const BROKER_HERE: &str = "127.0.0.1:1883";
 
@@ -54,6 +57,8 @@ pub(crate) struct Shop {
     pub(crate) menu: Option<Vec<Vec<u8>>>,
     /// The hash of the file that says all this, where there is one.
     pub(crate) plan: Option<String>,
+    /// Whether an earlier bundle was made for the shop.
+    pub(crate) follows: bool,
     /// None on a box that no bundle has made.
     chain: Option<Chain>,
 }
@@ -139,6 +144,7 @@ fn told(config: &Config) -> Result<Shop> {
         lan_names: Vec::new(),
         menu: None,
         plan: None,
+        follows: false,
         chain: None,
     })
 }
@@ -176,6 +182,7 @@ fn installed(config: &Config, path: &Path) -> Result<Shop> {
         lan_names: site.lan_names.iter().filter_map(|name| name.parse().ok()).collect(),
         menu: menu(path, &file),
         plan: Some(plan_of(text.as_bytes())),
+        follows: file.bundle > FIRST_BUNDLE,
         chain: Some(chain(config, &file)?),
     })
 }

@@ -64,6 +64,27 @@ async fn one_command_brings_a_new_shop_from_its_bundle_to_the_first_ticket() -> 
     ensure!(placed.exit == 0 && placed.says("identity") == "enrolled", "{placed:?}");
     let states: Vec<_> = office.devices()?.into_iter().map(|(_, state)| state).collect();
     ensure!(states.iter().filter(|state| *state == "revoked").count() == 1 && states.len() == 2, "{states:?}");
+    // The one that was shut out is told so, however often it is brought up.
+    let again = shop.up(&bundle, &[])?;
+    let said = (again.exit, again.says("identity"), again.says("outcome"));
+    ensure!(said == (9, "revoked".to_owned(), "ready_not_enrolled".to_owned()), "{again:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_box_in_the_place_of_another_prints_no_receipt_that_the_other_may_have_printed() -> Result<()> {
+    let scratch = tempfile::tempdir()?;
+    let mut office = HeadOffice::open(scratch.path()).await?;
+    office.plan(STORE, "Harbour")?;
+    let (first, second) = (office.bundle(STORE, &[])?, office.bundle(STORE, &["--replace"])?);
+    // Nobody tells it of the other box.
+    office.hub.kill()?;
+    let series = |up: &Said| up.says("receipt").rsplit_once('-').map(|(series, _)| series.to_owned());
+    let (shop, other) = (NewBox::new(scratch.path(), "box"), NewBox::new(scratch.path(), "other"));
+    let (up, placed) = (shop.up(&first, &[])?, other.up(&second, &[])?);
+    ensure!(up.exit == 0 && placed.exit == 0, "{up:?} {placed:?}");
+    ensure!(series(&up).as_deref() == Some("T1-TRN"), "{up:?}");
+    ensure!(series(&placed).is_some_and(|series| series.starts_with("T1-TRNB")), "{placed:?}");
     Ok(())
 }
 

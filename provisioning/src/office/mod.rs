@@ -227,7 +227,8 @@ pub enum NodeCommand {
     /// List the certificates of boxes
     #[command(after_help = OFFICE_EXIT_CODES)]
     List(HubOption),
-    /// Shut a box out, for ever. Its shop sells on, and what it sells waits for a box in its place
+    /// Shut a box out: what it has lets it in no more, until head office makes another bundle for its shop. The shop sells on, and
+    /// what it sells waits for a box in its place
     #[command(after_help = OFFICE_EXIT_CODES)]
     Revoke(NodeRevoke),
 }

@@ -78,6 +78,12 @@ pub(super) async fn delete(options: &StoreDelete, json: bool, screen: &mut Scree
     tell(screen, json, &json!({ "outcome": "forgotten", "store": store }), &format!("Shop {store} is forgotten.\n"))
 }
 
+/// Whether a shop has a box that is let in.
+#[derive(Debug, Deserialize)]
+struct Stands {
+    enrolled_until_ms: Option<i64>,
+}
+
 /// A code that nobody gets to see would end the one before it for nothing. What is no file is not replaced by one.
 fn can_be_written(out: &Path) -> Result<(), Failure> {
     let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -100,6 +106,8 @@ pub(super) async fn bundle(options: &StoreBundle, json: bool, screen: &mut Scree
     let body = json!({ "purpose": purpose }).to_string().into_bytes();
     let client = options.hub.client()?;
     let store = options.store;
+    let has_box = client.get::<Stands>(&format!("/v1/identity/stores/{store}")).await.map_err(refused)?;
+    let has_box = has_box.enrolled_until_ms.is_some() && !options.replace;
     let made = client.file_by_post(&format!("/v1/identity/stores/{store}/bundles"), &key, body).await;
     let (headers, file) = made.map_err(refused)?;
     let said = |name: &str| {
@@ -115,15 +123,22 @@ pub(super) async fn bundle(options: &StoreBundle, json: bool, screen: &mut Scree
         let page = sheet.html().map_err(|error| failed(error.into()))?;
         write_secret(path, page.as_bytes()).map_err(|error| failed(error.into()))?;
     }
+    let notice = if has_box {
+        format!(
+            "WARN: shop {store} has a box. If this is for another one in its place, make the bundle with --replace.\n"
+        )
+    } else {
+        String::new()
+    };
     let object = json!({
-        "outcome": "made", "store": options.store, "bundle": sheet.bundle.to_string(),
+        "outcome": "made", "has_box": has_box, "store": options.store, "bundle": sheet.bundle.to_string(),
         "file": options.out.display().to_string(), "bytes": file.len(), "code": sheet.code, "chain": sheet.fingerprint,
         "expires_ms": sheet.ends.get(), "hub": sheet.hub, "link": sheet.link(), "warning": warning,
         "sheet": options.sheet.as_ref().map(|path| path.display().to_string()),
     });
     let pattern =
         if options.qr { sheet.qr().map_err(|error| failed(error.into()))?.half_blocks() } else { String::new() };
-    tell(screen, json, &object, &in_words(&sheet, options, warning.as_deref(), &pattern))
+    tell(screen, json, &object, &(in_words(&sheet, options, warning.as_deref(), &pattern) + &notice))
 }
 
 /// What the file says that was made, and what is odd about it.

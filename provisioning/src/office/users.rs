@@ -52,10 +52,12 @@ struct Doing {
 
 pub(super) async fn invite(options: &UserInvite, json: bool, screen: &mut Screen) -> Result<Exit, Failure> {
     let (client, name) = (options.hub.client()?, options.name.as_str());
+    // A new invitation ends the one before: what is said wrongly is found first.
+    let grants = read(&options.grants)?;
     let body = json!({ "name": name }).to_string().into_bytes();
     let invited: Invitation = client.post("/v1/identity/users", name, body).await.map_err(refused)?.body;
-    if !options.grants.is_empty() {
-        put_grants(&client, &options.name, &options.grants).await?;
+    if !grants.is_empty() {
+        put_grants(&client, &options.name, grants).await?;
     }
     let until = UtcMillis::new(invited.expires_at_ms);
     let object = json!({
@@ -84,7 +86,7 @@ pub(super) async fn list(client: &Client, json: bool, screen: &mut Screen) -> Re
 }
 
 pub(super) async fn grant(options: &UserGrant, json: bool, screen: &mut Screen) -> Result<Exit, Failure> {
-    put_grants(&options.hub.client()?, &options.name, &options.grants).await?;
+    put_grants(&options.hub.client()?, &options.name, read(&options.grants)?).await?;
     let object = json!({ "outcome": "granted", "name": options.name.as_str(), "grants": &options.grants });
     let lines = match options.grants.is_empty() {
         true => format!("{} may do nothing any more.\n", options.name),
@@ -125,13 +127,21 @@ pub(super) async fn place(options: &StorePlace, json: bool, screen: &mut Screen)
     tell(screen, json, &object, &lines)
 }
 
-async fn put_grants(client: &Client, name: &PersonName, grants: &[String]) -> Result<(), Failure> {
-    let read: Result<Vec<Value>, Failure> = grants.iter().map(|text| said(text)).collect();
-    let body = json!({ "grants": read? }).to_string().into_bytes();
+fn read(grants: &[String]) -> Result<Vec<Value>, Failure> {
+    grants.iter().map(|text| said(text)).collect()
+}
+
+async fn put_grants(client: &Client, name: &PersonName, grants: Vec<Value>) -> Result<(), Failure> {
+    let body = json!({ "grants": grants }).to_string().into_bytes();
     let path = format!("/v1/identity/users/{name}/grants");
     client.put::<Value>(&path, body).await.map_err(refused)?;
     Ok(())
 }
+
+/// What somebody may be; the hub says what that means.
+const ROLES: [&str; 5] = ["owner", "planner", "auditor", "manager", "technician"];
+/// Where, with a number.
+const SCOPES: [&str; 3] = ["region", "district", "store"];
 
 /// `manager@store:42`, `auditor@chain`.
 fn said(text: &str) -> Result<Value, Failure> {
@@ -141,11 +151,11 @@ fn said(text: &str) -> Result<Value, Failure> {
              planner, auditor, manager or technician"
         ))
     };
-    let (role, reach) = text.split_once('@').ok_or_else(wrong)?;
+    let (role, reach) = text.split_once('@').filter(|(role, _)| ROLES.contains(role)).ok_or_else(wrong)?;
     if reach == "chain" {
         return Ok(json!({ "role": role, "scope": "chain" }));
     }
-    let (scope, number) = reach.split_once(':').ok_or_else(wrong)?;
+    let (scope, number) = reach.split_once(':').filter(|(scope, _)| SCOPES.contains(scope)).ok_or_else(wrong)?;
     let number: u32 = number.parse().map_err(|_not_a_number| wrong())?;
     Ok(json!({ "role": role, "scope": scope, "place": number }))
 }

@@ -8,7 +8,7 @@ use percolate_common::identity::bundle::BundleV1;
 use percolate_common::identity::hex;
 use percolate_common::journal::SigningKey;
 use percolate_common::time::{Clock, UtcMillis};
-use percolate_runtime::files::{read_secret_text, write_atomic};
+use percolate_runtime::files::{read_secret_text, write_secret};
 use percolate_runtime::http::caller::{Caller, HttpsAddress};
 use percolate_runtime::system::machine_fingerprint;
 use percolate_runtime::tls::{Roots, TlsClock, client_config};
@@ -53,7 +53,7 @@ pub(super) async fn sign(
         rehearsal: said.rehearsal,
     };
     let (body, signature) = acceptance.sign(&key).map_err(|error| failed(&error))?;
-    write_atomic(&data.join(ACCEPTANCE_FILE), &[&signature.as_bytes()[..], &body].concat())?;
+    write_secret(&data.join(ACCEPTANCE_FILE), &[&signature.as_bytes()[..], &body].concat())?;
     if !enrolled {
         return Ok(false);
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use percolate_common::identity::chain_key::Fingerprint;
 use percolate_common::identity::site_file::SITE_FILE;
-use percolate_runtime::files::{read_text, write_atomic};
+use percolate_runtime::files::{read_text, write_secret};
 
 use super::bundle::known_key;
 use super::error::UpError;
@@ -39,7 +39,7 @@ pub(super) fn check(place: &PlaceOptions, chain: Option<Fingerprint>) -> Result<
 pub(super) fn mark(place: &PlaceOptions) -> Result<(), UpError> {
     for (path, other) in [(place.data.join(CONFIG_MARK), &place.config), (place.config.join(DATA_MARK), &place.data)] {
         if marked(&path)?.as_ref() != Some(other) {
-            write_atomic(&path, other.as_os_str().as_encoded_bytes())?;
+            write_secret(&path, other.as_os_str().as_encoded_bytes())?;
         }
     }
     Ok(())

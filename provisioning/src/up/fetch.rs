@@ -1,7 +1,7 @@
 //! The bundle from head office, for who has its code and no stick. Neither end trusts the other before each has shown that it
 //! knows the code, which is never sent.
 
-use std::io::BufRead as _;
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -182,6 +182,10 @@ fn code(options: &UpOptions) -> Result<String, FetchError> {
     let said = options.code.as_ref().map_or("", |code| code.as_str());
     if said != "-" {
         return Ok(said.to_owned());
+    }
+    if std::io::stdin().is_terminal() {
+        let mut asked = std::io::stderr();
+        asked.write_all(b"Code on the sheet: ").and_then(|()| asked.flush()).map_err(FetchError::Untyped)?;
     }
     let mut line = String::new();
     let read = std::io::stdin().lock().read_line(&mut line);

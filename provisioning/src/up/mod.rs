@@ -50,6 +50,8 @@ use trial::Identity;
 const LOCK: &str = "up";
 /// What the server says of its certificate once head office has given it one.
 const ENROLLED: &str = "enrolled";
+/// What a box says of itself that head office has shut out.
+const REVOKED: &str = "revoked";
 
 /// How it goes, step by step.
 struct Way<'s> {
@@ -329,6 +331,9 @@ fn line_in_words(link: &str) -> &'static str {
 
 /// What head office has said, if it has refused. That it was not reached, or somebody else answered, is no refusal.
 fn refusal(identity: &Identity) -> Option<&str> {
+    if identity.state == REVOKED {
+        return Some(EnrolmentRefusal::CertificateRevoked.code());
+    }
     let code = identity.code.as_deref().filter(|_| identity.state != ENROLLED);
     code.filter(|code| EnrolmentRefusal::from_code(code).is_some())
 }

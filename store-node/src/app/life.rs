@@ -61,6 +61,9 @@ pub(crate) fn begin(app: &App, tx: &WriteTx<'_>, told: &Told) -> Result<Life, Ap
 pub(crate) fn mint(app: &App, tx: &WriteTx<'_>, parent: Option<Life>, reason: LifeReason) -> Result<Life, AppError> {
     let incarnation = Incarnation::new(app.entropy.next_u64());
     let label = match parent {
+        // Before head office has told of earlier lives, the first receipt is printed: by whoever comes after another box it
+        // must not be one that the other has printed.
+        None if app.identity.follows => Series::of_life(1, incarnation),
         None => Series::first(),
         Some(_) => Series::of_life(lives::lives_count(tx)?, incarnation),
     };

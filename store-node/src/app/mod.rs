@@ -51,6 +51,8 @@ pub(crate) struct Identity {
     pub(crate) described: StoreDescribed,
     /// The hash of the description that it has read; none on a box that no bundle has made.
     pub(crate) plan: Option<String>,
+    /// Whether another box of the shop may have sold before: this one is not of the shop's first bundle.
+    pub(crate) follows: bool,
 }
 
 /// The node as its commands see it. A clone is the same node.

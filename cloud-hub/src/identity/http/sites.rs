@@ -21,7 +21,7 @@ pub(super) struct Site {
     /// Its currency.
     #[schema(example = "USD")]
     currency: String,
-    /// The hour at which its business day changes, 0 to 23.
+    /// The hour at which its business day changes, 0 to 12.
     cutover_hour: u8,
     /// When it is open.
     #[serde(default)]

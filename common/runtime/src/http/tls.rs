@@ -106,7 +106,9 @@ impl Listener for TlsListener {
             let Accepted { stream, peer, .. } = self.handshakes.accept().await;
             match self.guests.come(peer.ip().to_canonical(), self.limits.per_address_max) {
                 Some(guest) => break (stream, peer, guest),
-                None => tracing::debug!(peer.address = %peer, "a connection was closed: too many of its address are open"),
+                None => {
+                    tracing::debug!(peer.address = %peer, "a connection was closed: too many of its address are open")
+                }
             }
         };
         // Answers are small: waiting for more of them to fill a packet would be felt at every page.

@@ -144,7 +144,13 @@ impl Shop {
             currency: Currency::USD,
         };
         let app = App {
-            identity: Arc::new(Identity { store: StoreId::new(1), node: NodeId::new(NODE), described, plan: None }),
+            identity: Arc::new(Identity {
+                store: StoreId::new(1),
+                node: NodeId::new(NODE),
+                described,
+                plan: None,
+                follows: false,
+            }),
             machine: Some([computer; 16]),
             calendar: Arc::new(StoreCalendar::new("America/New_York", 4).unwrap()),
             clock: Arc::new(TestClock(AtomicI64::new(NOON_MS + i64::try_from(chance).unwrap() * 100_000))),
