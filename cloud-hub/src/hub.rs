@@ -29,7 +29,7 @@ use crate::broker::embedded::BrokerError;
 use crate::broker::{Broker, BrokerSetting};
 use crate::catalog::app::{CatalogAppError, MenuLoaded};
 use crate::catalog::menu::{Menu, MenuError};
-use crate::config::{HubConfig, Part, Profile};
+use crate::config::{HubConfig, IdentitySetting, Part, Profile};
 use crate::entrance::{Entrance, EntranceAddresses};
 use crate::identity::IdentityOpenError;
 use crate::kernel::db::Db;
@@ -53,6 +53,9 @@ pub enum HubError {
     /// The data folder cannot be used.
     #[error("the data folder cannot be used")]
     DataDir(#[source] FileError),
+    /// The chain's CA cannot be used.
+    #[error("the folder of the chain's CA cannot be used")]
+    Ca(#[source] FileError),
     /// The token cannot be used.
     #[error("the token cannot be used")]
     Token(#[from] TokenError),
@@ -155,6 +158,8 @@ pub struct Hub {
     drain: Drain,
     /// Held to the end: one process uses a data folder.
     _data_dir: DataDir,
+    /// The same of the chain's CA: what must not be forgotten has one writer.
+    _ca: Option<DataDir>,
 }
 
 impl fmt::Debug for Hub {
@@ -207,6 +212,7 @@ impl Hub {
                 (Engine::Server(Arc::new(server)), TokenAuth::shared(&large.token)?)
             }
         };
+        let ca_lock = lock_ca(config.identity.as_ref())?;
         let parts = config.profile.parts();
         let time_and_chance = (clock, entropy.clone());
         let ca = config.identity.as_ref().map(|setting| setting.ca.as_path());
@@ -265,7 +271,7 @@ impl Hub {
         });
         write_endpoints(&data_dir, http, entrances)?;
         say_where(http, &broker, entrances);
-        Ok(Self { tasks, databases, broker, http, menu, drain, _data_dir: data_dir })
+        Ok(Self { tasks, databases, broker, http, menu, drain, _data_dir: data_dir, _ca: ca_lock })
     }
 
     /// Where it answers HTTP.
@@ -301,6 +307,11 @@ impl Hub {
         }
         report
     }
+}
+
+/// The CA's folder is one hub's.
+fn lock_ca(setting: Option<&IdentitySetting>) -> Result<Option<DataDir>, HubError> {
+    setting.map(|setting| DataDir::open(&setting.ca)).transpose().map_err(HubError::Ca)
 }
 
 /// How the hub's link comes to the broker, where that asks for a certificate.

@@ -12,7 +12,7 @@ use cloud_hub::kernel::engine::{ChainServer, Engine};
 use cloud_hub::moving::{Route, move_to_large};
 use cloud_hub::prepare::{Passwords, prepare};
 use cloud_hub::reporting;
-use percolate_runtime::files::DataDir;
+use percolate_runtime::files::{DataDir, make_for_the_owner_alone};
 use percolate_runtime::system::{OsEntropy, clock_from_option};
 use percolate_runtime::tasks::{self, StopOn, told_to_stop};
 use percolate_runtime::telemetry::{LogFormat, init_logs};
@@ -93,6 +93,7 @@ enum ReadModel {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    make_for_the_owner_alone();
     let outcome = init_logs(cli.log_format, &cli.log_level).context("logging cannot be set up").and_then(|()| {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
         runtime.context("the executor cannot start")?.block_on(run(cli.command))

@@ -298,8 +298,11 @@ impl IdentityApp {
                 }
                 // A stick that is on its way lets nobody in either.
                 let bundle = site.as_ref().map_or(0, |row| row.bundles);
+                let mut ended = None;
                 if let Some(row) = site {
-                    codes_of_store_end(tx, StoreId::new(row.site.store), now)?;
+                    let store = StoreId::new(row.site.store);
+                    codes_of_store_end(tx, store, now)?;
+                    ended = Some(Fact::CodesEnded { store, number: bundle, at: now });
                 }
                 let live = devices.into_iter().filter(|it| it.state != DeviceState::Revoked);
                 let count = live.into_iter().try_fold(0, |count, it| {
@@ -307,7 +310,8 @@ impl IdentityApp {
                 })?;
                 doing_insert(tx, (&actor, now), (What::BoxShutOut, &format!("n{node}: {reason}")))?;
                 // Those of before, too: it may be that they could not be written down then.
-                Ok((count, revoked_facts(node_device_list(tx, node)?, (node, bundle), &reason)))
+                let revoked = revoked_facts(node_device_list(tx, node)?, (node, bundle), &reason);
+                Ok((count, revoked.into_iter().chain(ended).collect::<Vec<_>>()))
             })
             .await?;
         let (revoked, facts): (usize, _) = revoked;

@@ -161,7 +161,7 @@ fn known(
     }
     Ok(if row.used.is_some() || issuer.kept().used_by(&row.id).is_some() {
         Err(EnrolmentRefusal::CodeUsed)
-    } else if row.expires_at <= now {
+    } else if row.expires_at <= now || issuer.kept().has_ended(row.store, row.bundle) {
         Err(EnrolmentRefusal::CodeExpired)
     } else {
         Ok(row)

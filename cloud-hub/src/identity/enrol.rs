@@ -78,8 +78,11 @@ pub(super) fn enrol(
         return refused(EnrolmentRefusal::CodeExpired);
     }
     // The database may be an older one than that which knew what became of the code.
-    if issuer.kept().used_by(&code.id).is_some_and(|by| by != key) {
-        return refused(EnrolmentRefusal::CodeUsed);
+    match issuer.kept().used_by(&code.id) {
+        Some(by) if by != key => return refused(EnrolmentRefusal::CodeUsed),
+        Some(_) => {}
+        None if issuer.kept().has_ended(code.store, code.bundle) => return refused(EnrolmentRefusal::CodeExpired),
+        None => {}
     }
     if issuer.kept().is_shut_out(&key, code.bundle) {
         return refused(EnrolmentRefusal::CertificateRevoked);

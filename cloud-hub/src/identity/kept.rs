@@ -25,6 +25,7 @@ pub(crate) const KEPT_FILE: &str = "revoked.list";
 const KEY: &str = "key:";
 const CODE: &str = "code:";
 const BUNDLE: &str = "bundle:";
+const ENDED: &str = "ended:";
 
 /// Something that is so for ever.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +38,8 @@ pub(crate) enum Fact {
     CodeUsed { id: [u8; 8], node: NodeId, at: UtcMillis, key: PublicKey },
     /// So many bundles were made for a shop.
     BundleMade { store: StoreId, number: u64, at: UtcMillis },
+    /// The codes of a shop's bundles up to this one let nobody in.
+    CodesEnded { store: StoreId, number: u64, at: UtcMillis },
 }
 
 /// All of it, as it was read and written.
@@ -47,6 +50,7 @@ struct Facts {
     keys: BTreeMap<[u8; 33], u64>,
     codes: BTreeMap<[u8; 8], PublicKey>,
     bundles: BTreeMap<StoreId, u64>,
+    ended: BTreeMap<StoreId, u64>,
     unreadable: u32,
 }
 
@@ -70,6 +74,7 @@ impl Fact {
                 format!("{CODE}{} n{node} {} {}", hex::encode(id), at.get(), hex::encode(key.as_bytes()))
             }
             Self::BundleMade { store, number, at } => format!("{BUNDLE}{store} {number} {}", at.get()),
+            Self::CodesEnded { store, number, at } => format!("{ENDED}{store} {number} {}", at.get()),
         }
     }
 
@@ -81,6 +86,10 @@ impl Fact {
         if let Some(store) = first.strip_prefix(BUNDLE) {
             let (store, number) = (StoreId::new(store.parse().ok()?), second.parse().ok()?);
             return Some(Self::BundleMade { store, number, at: UtcMillis::new(third.parse().ok()?) });
+        }
+        if let Some(store) = first.strip_prefix(ENDED) {
+            let (store, number) = (StoreId::new(store.parse().ok()?), second.parse().ok()?);
+            return Some(Self::CodesEnded { store, number, at: UtcMillis::new(third.parse().ok()?) });
         }
         let node = NodeId::new(second.strip_prefix('n')?.parse().ok()?);
         let at = UtcMillis::new(third.parse().ok()?);
@@ -120,6 +129,10 @@ impl Facts {
                 let highest = self.bundles.entry(store).or_insert(number);
                 *highest = number.max(*highest);
             }
+            Fact::CodesEnded { store, number, .. } => {
+                let highest = self.ended.entry(store).or_insert(number);
+                *highest = number.max(*highest);
+            }
         }
     }
 
@@ -130,6 +143,7 @@ impl Facts {
             Fact::KeyRevoked { key, bundle, .. } => self.keys.get(key.as_bytes()).is_some_and(|known| known >= bundle),
             Fact::CodeUsed { id, .. } => self.codes.contains_key(id),
             Fact::BundleMade { store, number, .. } => self.bundles.get(store).is_some_and(|known| known >= number),
+            Fact::CodesEnded { store, number, .. } => self.ended.get(store).is_some_and(|known| known >= number),
         }
     }
 }
@@ -197,6 +211,13 @@ impl Kept {
         self.facts().codes.get(code).copied()
     }
 
+    /// Whether the code of a bundle has ended: a later bundle was made, or codes up to this one were ended.
+    pub(crate) fn has_ended(&self, store: StoreId, bundle: u64) -> bool {
+        let facts = self.facts();
+        let later = facts.bundles.get(&store).is_some_and(|latest| bundle < *latest);
+        later || facts.ended.get(&store).is_some_and(|until| bundle <= *until)
+    }
+
     /// The highest bundle that was made for a shop.
     pub(crate) fn bundles(&self, store: StoreId) -> u64 {
         self.facts().bundles.get(&store).copied().unwrap_or(0)
@@ -238,6 +259,7 @@ mod tests {
             Fact::KeyRevoked { key, node, at, bundle: 4 },
             Fact::CodeUsed { id: [3; 8], node, at, key },
             Fact::BundleMade { store, number: 5, at },
+            Fact::CodesEnded { store: StoreId::new(44), number: 2, at },
         ])
         .unwrap();
         for list in [list, Kept::open(dir.path()).unwrap()] {
@@ -246,6 +268,8 @@ mod tests {
             assert!(list.is_shut_out(&key, 4) && !list.is_shut_out(&key, 5), "the next code lets it in again");
             assert_eq!((list.used_by(&[3; 8]), list.used_by(&[4; 8])), (Some(key), None));
             assert_eq!((list.bundles(store), list.bundles(StoreId::new(43))), (5, 0));
+            let ended = [(42, 4), (42, 5), (43, 1), (44, 2), (44, 3)].map(|(s, n)| list.has_ended(StoreId::new(s), n));
+            assert_eq!(ended, [true, false, false, true, false]);
         }
     }
 

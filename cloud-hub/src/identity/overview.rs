@@ -8,6 +8,7 @@ use percolate_common::time::UtcMillis;
 use percolate_runtime::storage::{ReadTx, StorageError};
 
 use super::app::{IdentityApp, IdentityError};
+use super::kept::Fact;
 use super::store::{
     SiteRow, What, code_open_list, code_open_until, codes_of_store_end, doing_insert, site_delete, site_fetch,
     site_list,
@@ -92,7 +93,8 @@ impl IdentityApp {
             return Err(IdentityError::StoreInUse { store, node });
         }
         let now = self.now();
-        self.db()
+        let ended = self
+            .db()
             .write("site_delete", move |tx| {
                 let row = site_fetch(tx, store)?.ok_or(IdentityError::StoreUnknown(store))?;
                 if row.site.node != node.get() || !node_device_list(tx, node)?.is_empty() {
@@ -100,9 +102,11 @@ impl IdentityApp {
                 }
                 codes_of_store_end(tx, store, now)?;
                 doing_insert(tx, (&actor, now), (What::StoreForgotten, &format!("{store}: {}", row.site.name)))?;
-                Ok(site_delete(tx, store)?)
+                site_delete(tx, store)?;
+                Ok(Fact::CodesEnded { store, number: row.bundles, at: now })
             })
-            .await
+            .await?;
+        self.keep(vec![ended]).await
     }
 
     /// When each box was last heard.

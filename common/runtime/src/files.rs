@@ -6,6 +6,9 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process;
 
+use rustix::fs::{Mode, OFlags};
+use rustix::process::umask;
+
 /// The name of the lock in a data folder.
 pub(crate) const LOCK_FILE: &str = "lock";
 
@@ -17,6 +20,12 @@ const MODE_PUBLIC: u32 = 0o644;
 
 /// What those may do who are neither the owner nor in the group.
 const MODE_OTHERS: u32 = 0o007;
+
+/// From now on nobody but its owner may read or write what this process makes, whatever it asks for: databases and their logs
+/// are made by a library. To be said before anything is made.
+pub fn make_for_the_owner_alone() {
+    umask(Mode::RWXG | Mode::RWXO);
+}
 
 /// A failure of the file system: what was being done, and to which file.
 #[derive(Debug, thiserror::Error)]
@@ -112,6 +121,8 @@ impl DataDir {
             .create(true)
             .truncate(false)
             .mode(MODE_SECRET)
+            // A link would lead to a file of somebody else's, which is about to be written over.
+            .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
             .open(&lock_path)
             .map_err(failed)?;
         match lock.try_lock() {

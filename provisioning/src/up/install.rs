@@ -46,6 +46,7 @@ pub(super) fn install(verified: &Verified, place: &PlaceOptions) -> Result<Insta
             mended.push(format!("{} was open to others", path.display()));
         }
     }
+    modes::folder(&data.join(LOCK), modes::PRIVATE)?;
     let lock = lock(&data.join(LOCK))?;
     belongs::check(place, None)?;
     for folder in [config, data, &identity] {

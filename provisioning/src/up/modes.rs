@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, Permissions};
 use std::io::{Error, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _, lchown};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _, lchown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -38,12 +38,21 @@ pub(super) fn folder(path: &Path, mode: u32) -> Result<bool, UpError> {
     if !found.is_dir() {
         return Err(failed(Error::from(ErrorKind::NotADirectory)));
     }
+    if !is_ours(found.uid()) {
+        return Err(failed(Error::other("it is another user's: take it away, or name another folder")));
+    }
     let present = found.permissions().mode() & 0o7777;
     let is_open = present & OF_OTHERS & !mode != 0;
     if is_open {
         fs::set_permissions(path, Permissions::from_mode(mode)).map_err(failed)?;
     }
     Ok(is_open)
+}
+
+/// Whether what has this owner is ours: whoever runs this, or the shop's own user where that is root.
+fn is_ours(owner: u32) -> bool {
+    let own = rustix::process::geteuid().as_raw();
+    owner == own || (own == 0 && id("-u").is_ok_and(|user| user == owner))
 }
 
 /// Takes from others what they may do with the files of a folder that only its server reads. Tells with which.

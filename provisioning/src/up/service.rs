@@ -12,7 +12,7 @@ use percolate_common::identity::site_file::{SITE_FILE, plan_of};
 use percolate_runtime::files::{FileError, disk_free_bytes, write_atomic};
 use percolate_runtime::leftovers::holder;
 use percolate_runtime::system::monotonic_now;
-use rustix::fs::Mode;
+use rustix::fs::{Mode, OFlags};
 use rustix::process::umask;
 
 use super::error::UpError;
@@ -42,6 +42,9 @@ const FILTER_UNIT_NAME: &str = "percolate-firewall.service";
 const FILTER_UNIT_TEXT: &str = include_str!("../../../deploy/systemd/percolate-firewall.service");
 /// Where the packet filter's program is.
 const NFT: [&str; 2] = ["/usr/sbin/nft", "/sbin/nft"];
+
+/// A link in a folder that the server can write is not followed.
+const NO_LINK: i32 = OFlags::NOFOLLOW.bits().cast_signed();
 
 /// Whoever starts the server of a shop whose files are in place.
 pub trait Start: Send {
@@ -189,7 +192,8 @@ fn spawn(wanted: &Wanted<'_>, program: &Path) -> Result<Child, UpError> {
     let failed = |error: std::io::Error| UpError::Service(error.to_string());
     let place = wanted.place;
     let log = place.data.join(LOG_FILE);
-    let log = OpenOptions::new().create(true).append(true).mode(0o600).open(log).map_err(failed)?;
+    let log =
+        OpenOptions::new().create(true).append(true).mode(0o600).custom_flags(NO_LINK).open(log).map_err(failed)?;
     let mut command = Command::new(program);
     command.arg("serve").arg("--site").arg(place.config.join(SITE_FILE)).arg("--data").arg(&place.data);
     command.arg("--http").arg(place.http.to_string());

@@ -96,10 +96,17 @@ fn problem(error: &IdentityError) -> Problem {
         }
         IdentityError::SessionUnknown => Problem::new(StatusCode::NOT_FOUND, "session_unknown", said),
         IdentityError::UserUnknown => Problem::new(StatusCode::NOT_FOUND, "user_unknown", said),
+        IdentityError::RevokedList(_) => {
+            tracing::error!(
+                error = error as &dyn std::error::Error,
+                "what must not be forgotten could not be written down"
+            );
+            let told = "It is done, and could not be written down beside the chain's CA: make room there, and ask the same again.";
+            Problem::new(StatusCode::INSUFFICIENT_STORAGE, "not_written_down", told)
+        }
         IdentityError::Bundle(_)
         | IdentityError::Seal(_)
         | IdentityError::Pki(_)
-        | IdentityError::RevokedList(_)
         | IdentityError::OwnerFile(_)
         | IdentityError::Hashing => {
             tracing::error!(error = error as &dyn std::error::Error, "identity could not do what it was asked");

@@ -65,17 +65,21 @@ impl Auth {
         Ok(found)
     }
 
-    /// Waits until a session has ended: for an answer that goes on and on.
+    /// Waits until a session has ended, or may not do the same as at first: for an answer that goes on and on.
     pub(crate) fn session_over(&self, hash: [u8; 32]) -> impl Future<Output = ()> + Send + use<> {
         let auth = self.clone();
         async move {
-            let mut commits = auth.db.commits();
+            let (mut commits, mut at_first) = (auth.db.commits(), None);
             loop {
                 commits.mark_unchanged();
                 let now = auth.clock.now();
-                let found = auth.db.read_async(move |tx| session_fetch(tx, &hash)).await;
+                let found = auth.db.read_async(move |tx| {
+                    let session = session_fetch(tx, &hash)?.filter(|session| session.is_alive(now));
+                    session.map(|session| grant_list(tx, session.user)).transpose()
+                });
                 // What cannot be looked up is not believed to be.
-                if !found.is_ok_and(|found| found.is_some_and(|session| session.is_alive(now))) {
+                let Ok::<_, StorageError>(Some(grants)) = found.await else { return };
+                if at_first.get_or_insert_with(|| grants.clone()) != &grants {
                     return;
                 }
                 if tokio::time::timeout(LOOK_EVERY, commits.changed()).await.is_ok_and(|changed| changed.is_err()) {

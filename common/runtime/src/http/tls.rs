@@ -29,7 +29,8 @@ pub struct HttpsLimits {
     pub per_address_max: usize,
     /// The longest from the handshake to the first byte that is read. At the limit a connection is closed.
     pub first_max: Duration,
-    /// The longest after it that nothing is read and nothing written. At the limit a connection is closed.
+    /// The longest after it without an answer, or a part of one: bytes that trickle in are no sign of life. At the limit a
+    /// connection is closed.
     pub idle_max: Duration,
 }
 
@@ -116,7 +117,17 @@ impl Listener for TlsListener {
             tracing::debug!(error = &error as &dyn std::error::Error, "could not set TCP_NODELAY");
         }
         let silent_at = Box::pin(tokio::time::sleep(self.limits.first_max));
-        (Connection { stream, idle_max: self.limits.idle_max, silent_at, _place: place, _guest: guest }, peer)
+        (
+            Connection {
+                stream,
+                idle_max: self.limits.idle_max,
+                silent_at,
+                is_asked: false,
+                _place: place,
+                _guest: guest,
+            },
+            peer,
+        )
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -129,15 +140,25 @@ pub(super) struct Connection {
     stream: TlsStream<TcpStream>,
     idle_max: Duration,
     silent_at: Pin<Box<Sleep>>,
+    /// Whether something was read since something was written.
+    is_asked: bool,
     _place: Option<OwnedSemaphorePermit>,
     _guest: Guest,
 }
 
 impl Connection {
-    /// Notes that something happened, or, as long as nothing does, how long that has been so.
-    fn watch<T>(&mut self, context: &mut Context<'_>, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    /// Notes that a question began, or an answer goes on, or, as long as neither does, how long that has been so.
+    fn watch<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        is_read: bool,
+        outcome: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
         if outcome.is_ready() {
-            self.silent_at.as_mut().reset(deadline_in(self.idle_max));
+            if !(is_read && self.is_asked) {
+                self.silent_at.as_mut().reset(deadline_in(self.idle_max));
+            }
+            self.is_asked = is_read;
             return outcome;
         }
         match self.silent_at.as_mut().poll(context) {
@@ -154,26 +175,26 @@ impl AsyncRead for Connection {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let outcome = Pin::new(&mut self.stream).poll_read(context, buffer);
-        self.watch(context, outcome)
+        self.watch(context, true, outcome)
     }
 }
 
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.watch(context, outcome)
+        self.watch(context, false, outcome)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         // That there is nothing to flush is no sign of life.
         match Pin::new(&mut self.stream).poll_flush(context) {
-            Poll::Pending => self.watch(context, Poll::Pending),
+            Poll::Pending => self.watch(context, false, Poll::Pending),
             flushed @ Poll::Ready(_) => flushed,
         }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let outcome = Pin::new(&mut self.stream).poll_shutdown(context);
-        self.watch(context, outcome)
+        self.watch(context, false, outcome)
     }
 }

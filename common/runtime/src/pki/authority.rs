@@ -217,7 +217,7 @@ impl Authority {
         params.serial_number = Some(number(wanted.serial));
         params.distinguished_name = subject(&wanted.principal.common_name(), Some(&self.name), None)?;
         params.subject_alt_names = self.names(wanted)?;
-        params.is_ca = IsCa::ExplicitNoCa;
+        params.is_ca = IsCa::NoCa;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![match wanted.usage {
             Usage::Client => ExtendedKeyUsagePurpose::ClientAuth,

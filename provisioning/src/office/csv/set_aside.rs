@@ -66,6 +66,11 @@ pub(super) fn write(folder: &Path, tables: &Tables) -> Result<SetAside, Failure>
     Ok(SetAside { shops: tables.aside.clone(), lines: tables.faults.len(), path: Some(path), has_nobodys })
 }
 
+/// What a table program would take for a formula is told apart by a quote before it.
+fn inert(text: &str) -> String {
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() }
+}
+
 fn text(tables: &Tables) -> anyhow::Result<Vec<u8>> {
     let mut out = csv::WriterBuilder::new().from_writer(Vec::new());
     out.write_record(COLUMNS)?;
@@ -77,6 +82,7 @@ fn text(tables: &Tables) -> anyhow::Result<Vec<u8>> {
         let store = fault.store.map_or_else(String::new, |store| store.to_string());
         let shown = tables.texts.get(&(file, row)).map_or("", String::as_str);
         let shown = if fault.place.kind.is_shown { shown } else { "not shown: people's PINs stand in this file" };
+        let shown = &inert(shown);
         out.write_record([file, &row.to_string(), &fault.column, &fault.code, &fault.reason, &store, shown])?;
     }
     Ok(out.into_inner()?)
