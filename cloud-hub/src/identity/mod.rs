@@ -9,6 +9,7 @@ pub mod issuer;
 
 mod bundles;
 mod check;
+mod crl;
 mod differences;
 mod enrol;
 mod kept;
@@ -46,6 +47,7 @@ pub static SCHEMA: Schema = Schema {
         Migration::new(2, "identity", include_str!("../../migrations/identity/postgres/0001_identity.sql")),
         duty::migration(3),
         Migration::new(4, "code_site", include_str!("../../migrations/identity/postgres/0002_code_site.sql")),
+        auth::keys::migration_postgres(5),
     ],
 };
 
@@ -93,11 +95,16 @@ pub fn parts(app: Arc<IdentityApp>) -> ServiceParts {
         let auth = auth.clone();
         async move { auth.follow(stop).await.map_err(|error| TaskFailure(Box::new(error))) }
     };
+    let listed = app.clone();
+    let list = move |stop| {
+        let listed = listed.clone();
+        async move { crl::keep(listed, stop).await.map_err(|error| TaskFailure(Box::new(error))) }
+    };
     ServiceParts {
         name: NAME,
         db: app.db().clone(),
         router: http::router(app),
         projections: Vec::new(),
-        tasks: vec![ServiceTask::new("auth_view", follow)],
+        tasks: vec![ServiceTask::new("auth_view", follow), ServiceTask::new("revoked_list", list)],
     }
 }

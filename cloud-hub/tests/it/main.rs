@@ -60,5 +60,6 @@ mod remembering;
 mod reporting;
 #[cfg(test)]
 mod roles;
+mod shut_out;
 #[cfg(test)]
 mod throughput;

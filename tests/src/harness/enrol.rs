@@ -23,6 +23,12 @@ pub struct Door {
 }
 
 impl Door {
+    /// The hub that this asks, which plans shops and enrols their boxes, and the broker at an address.
+    #[must_use]
+    pub fn at(hub: &Client, mqtts: &str) -> Self {
+        Self { hub: hub.clone(), mqtts: mqtts.to_owned() }
+    }
+
     /// The same hub, reached by another address: of a line, or of a place where nobody is.
     #[must_use]
     pub fn through(&self, address: &str) -> Self {

@@ -1,6 +1,7 @@
 //! Who is let in: what identity has written, kept in memory by every process that lets somebody in, so that a handshake waits
 //! for no database.
 
+pub mod keys;
 pub mod store;
 
 use std::collections::BTreeMap;
