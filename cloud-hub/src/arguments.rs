@@ -166,7 +166,8 @@ pub enum ConfigError {
     },
     /// What is said there could be read on its way.
     #[error(
-        "{option} {host} is not on this machine, and everything would go there in the clear, passwords too. Name the end of a tunnel on this machine, or say --plain-network if the network is private"
+        "{option} {host} is not on this machine, and everything would go there in the clear, passwords too. Name the end of a \
+         tunnel on this machine, or say --plain-network if the network is private"
     )]
     OpenNetwork {
         /// The option.

@@ -16,7 +16,7 @@ use percolate_runtime::files::{DataDir, FileError};
 use percolate_runtime::http::auth::{TokenAuth, TokenError};
 use percolate_runtime::http::health::{Check, Health, ReadyChecks};
 use percolate_runtime::http::server::{BoundServer, Endpoints, ServerError};
-use percolate_runtime::mqtt::Publisher;
+use percolate_runtime::mqtt::{LinkTls, Publisher};
 use percolate_runtime::pki::PkiError;
 use percolate_runtime::storage::StorageError;
 use percolate_runtime::system::{OsEntropy, SimulatedClockError, clock_from_option};
@@ -239,10 +239,7 @@ impl Hub {
         let mut drain = Drain { time: config.profile.drain(), ..Drain::default() };
         watched.push(Watched::Stop(drain.begun.clone()));
         if parts.contains(&Part::Ingest) {
-            let tls = match broker.certificate() {
-                Some(folder) => Some(own_papers::from_folder(folder, stores.context.clock.clone())?),
-                None => entrance.as_ref().map(Entrance::link).transpose()?.flatten(),
-            };
+            let tls = link_tls(&stores, &broker, entrance.as_ref())?;
             let part = ingest_part::start(&tasks, &stores, (&broker, tls));
             drain.publisher = Some(part.publisher.clone());
             watched.push(Watched::Ingest { broker: broker.clone(), part });
@@ -313,6 +310,14 @@ fn start_broker(tasks: &TaskGroup, broker: &Broker, entrance: Option<&mut Entran
     }
     if let Some(entrance) = entrance {
         entrance.start_door(tasks);
+    }
+}
+
+/// How the hub's own link shows who it is: by a folder's certificate, or by one of its own at its own door.
+fn link_tls(stores: &Stores, broker: &Broker, entrance: Option<&Entrance>) -> Result<Option<LinkTls>, HubError> {
+    match broker.certificate() {
+        Some(folder) => own_papers::from_folder(folder, stores.context.clock.clone()).map(Some),
+        None => Ok(entrance.map(Entrance::link).transpose()?.flatten()),
     }
 }
 
