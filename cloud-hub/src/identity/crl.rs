@@ -34,7 +34,8 @@ const BACKDATED_MS: i64 = 60 * 60 * 1_000;
 /// How often it is looked whether a day is over.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 
-/// Two of them are so far apart at least. OpenSSL keeps the earlier one if both are of the same second.
+/// Two of them are so far apart at least, since a broker is reloaded for each. Their seconds differ, as a reader may want it that
+/// has both.
 const APART: Duration = Duration::from_millis(1_100);
 
 /// Why it was not written. It is tried again.

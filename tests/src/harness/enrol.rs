@@ -11,7 +11,7 @@ use provisioning::up::options::PlaceOptions;
 use provisioning::up::put_on_box;
 use serde_json::json;
 
-use super::{Client, NodeSpec};
+use super::{Client, NodeSpec, eventually};
 
 /// Where a box meets its hub.
 #[derive(Debug, Clone)]
@@ -48,14 +48,10 @@ impl Door {
         });
         let store = spec.store;
         self.hub.put(&format!("/v1/identity/stores/{store}"), &plan).await?;
-        let file = self
-            .hub
-            .file(
-                &format!("/v1/identity/stores/{store}/bundles"),
-                &format!("bundle-of-shop-{store}"),
-                &json!({"purpose": "new"}),
-            )
-            .await?;
+        let path = format!("/v1/identity/stores/{store}/bundles");
+        let (key, body) = (format!("bundle-of-shop-{store}"), json!({"purpose": "new"}));
+        // Of several processes the one that makes bundles hears of the menu a little later.
+        let file = eventually("a bundle", || self.hub.file(&path, &key, &body)).await?;
         let mut bundle = tempfile::NamedTempFile::new()?;
         bundle.write_all(&file)?;
         let here = ([127, 0, 0, 1], 0).into();

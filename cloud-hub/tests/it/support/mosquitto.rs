@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
+use super::DEADLINE;
 use super::chain::{Papers, TestChain};
 use super::node::Door;
 
@@ -106,7 +107,8 @@ impl Hearer {
     pub(crate) async fn heard_until(mut self, end: &str) -> Vec<String> {
         let mut heard = Vec::new();
         loop {
-            let line = self.lines.next_line().await.unwrap().expect("it runs");
+            let line = tokio::time::timeout(DEADLINE, self.lines.next_line()).await.expect("it hears something");
+            let line = line.unwrap().expect("it runs");
             if line.ends_with(end) {
                 return heard;
             }
