@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# cluster.sh: a large hub on this machine: PostgreSQL, mosquitto, and HAProxy in front of three processes for ingest, two for the
-#   catalog and two for the reports, all on free ports of 127.0.0.1. Says where to look, and tells when a process ends. Ctrl-C or
-#   SIGTERM stops everything, and nothing is left then.
+# cluster.sh: a large hub on this machine: a chain of its own, PostgreSQL, mosquitto, and HAProxy in front of three processes for
+#   ingest, two for the catalog and two for the reports, and one that enrols boxes beside them, all on free ports of 127.0.0.1.
+#   Says where to look, and tells when a process ends. Ctrl-C or SIGTERM stops everything, and nothing is left then.
 # cluster.sh hold: the same for a program: prints its folder, and stops once the standard input ends, too.
 # cluster.sh again FOLDER NAME: starts a process again that was killed, as in `kill -9 $(cat FOLDER/ingest-2/pid)`.
 # Exit code 2: a server is not installed.
@@ -10,27 +10,29 @@ cd "$(dirname "$0")/.."
 # shellcheck source=scripts/lib.sh
 source scripts/lib.sh
 
-processes=(ingest-1 ingest-2 ingest-3 catalog-1 catalog-2 reporting-1 reporting-2)
-# The first boxes of the demo chain's ten shops.
-nodes=(n11 n21 n31 n41 n51 n61 n71 n81 n91 n101)
+processes=(ingest-1 ingest-2 ingest-3 catalog-1 catalog-2 reporting-1 reporting-2 identity-1)
 menu=provisioning/demo/menu.json
 hub=$target_dir/debug/cloud-hub
+provision=$target_dir/debug/provision
 
 # A process is ready within this, or it does not come up.
 ready_s_max=30
 # Longer than a hub takes to stop; then it is killed, and that is said.
 stop_s_max=25
 
-# hub NAME PORT: starts a process, as `ingest-1` does ingest. Port 0 takes a free one.
+# hub NAME PORT HTTPS_PORT: starts a process, as `ingest-1` does ingest. Port 0 takes a free one; HTTPS has the one for identity.
 hub() {
   local name=$1 words=()
-  if [ "${name%-*}" = catalog ]; then words=(--menu "$menu"); fi
+  case "${name%-*}" in
+    catalog) words=(--menu "$menu") ;;
+    identity) words=(--ca "$folder/chain/ca" --https "127.0.0.1:$3") ;;
+  esac
   mkdir -p "$folder/$name"
   rm -f "$folder/$name/endpoints.json"
   # Of a session of its own: Ctrl-C is for this script, which stops all in order.
   setsid "$hub" serve --profile large --only "${name%-*}" --data "$folder/$name" --http "127.0.0.1:$2" \
     --postgres "host=$(readlink "$folder/postgres") dbname=postgres" --secrets "$folder/secrets" \
-    --broker "127.0.0.1:$(cat "$folder/mosquitto/port")" --broker-password-file "$folder/mosquitto/hub.password" \
+    --broker "127.0.0.1:$(cat "$folder/mosquitto/port")" --hub-identity "$folder/hub-identity" \
     --token "$folder/token" "${words[@]}" </dev/null >>"$folder/$name/log" 2>&1 &
   # That it was killed is not for this shell to report.
   disown "$!"
@@ -44,9 +46,9 @@ running() {
   read -r pid <"$folder/$1/pid" && read -r state <"/proc/$pid/stat" && [[ $state == *"(cloud-hub) "[!Z]* ]] && echo "$pid"
 } 2>/dev/null
 
-# Where it listens, once it does.
+# address NAME [https]: where it listens, once it does.
 address() {
-  sed -nE 's/.*"http":"([^"]+)".*/\1/p' "$folder/$1/endpoints.json" 2>/dev/null
+  sed -nE 's/.*"'"${2:-http}"'":"([^"]+)".*/\1/p' "$folder/$1/endpoints.json" 2>/dev/null
 }
 
 is_ready() {
@@ -76,6 +78,12 @@ await() {
   done
 }
 
+# chain WORD...: what head office does before there is a hub. Only what goes wrong is shown.
+chain() {
+  local said
+  said=$(setsid --wait "$provision" chain "$@" 2>&1) || { echo "$said" >&2; return 1; }
+}
+
 # server NAME WORD...: starts one by its script, which hears nothing of Ctrl-C: half started it would leave something behind.
 server() {
   local at
@@ -92,12 +100,15 @@ start() {
   told=
   trap stop EXIT
   trap 'told=yes' INT TERM
+  chain init --name "Bytes & Brews" --data "$folder/chain" --out "$folder/safe"
+  chain broker-identity --ca "$folder/chain/ca" --out "$folder/broker-identity"
+  chain hub-identity --ca "$folder/chain/ca" --out "$folder/hub-identity"
   server postgres
-  server mosquitto "${nodes[@]}"
+  server mosquitto "$folder/broker-identity"
   setsid --wait "$hub" --log warn prepare-postgres --secrets "$folder/secrets" \
     --admin "host=$(readlink "$folder/postgres") user=percolate dbname=postgres"
   (umask 077 && od -An -N32 -tx1 /dev/urandom | tr -d ' \n' >"$folder/token")
-  for name in "${processes[@]}"; do hub "$name" 0; done
+  for name in "${processes[@]}"; do hub "$name" 0 0; done
   await "${processes[@]}"
   for name in "${processes[@]}"; do servers+=("$name=$(address "$name")"); done
   server haproxy "${servers[@]}"
@@ -146,7 +157,8 @@ A large hub runs on this machine, in $folder:
   office      http://$at/   with the token in $folder/token
   who is up   http://127.0.0.1:$(cat "$folder/haproxy/stats-port")/
   database    host=$(readlink "$folder/postgres") user=percolate dbname=postgres
-  broker      $broker, with accounts for ${nodes[*]}
+  broker      $broker, for those who have certificates of the chain
+  enrolment   https://$(address identity-1 https)/
 
 END
   for name in "${processes[@]}"; do
@@ -154,9 +166,12 @@ END
   done
   cat <<END
 
-A shop:       $target_dir/debug/store-node serve --data store-1 --store 1 --node 11 --name "Virginia-Highland" \\
-                --zone America/New_York --currency USD --hub-mqtt $broker \\
-                --hub-password-file $folder/mosquitto/n11.password
+A shop:       echo '{"store": 1, "node": 11, "name": "Virginia-Highland", "zone": "America/New_York", "currency": "USD",
+                "cutover_hour": 4}' >shop-1.json
+              $provision store create shop-1.json --yes --hub http://$at,$folder/token
+              $provision store bundle --store 1 --out shop-1.percolate --hub http://$at,$folder/token
+              $provision up shop-1.percolate --rehearsal --service process --config shop-1/etc --data shop-1/data \
+                --http 127.0.0.1:0
 A trouble:    kill -9 \$(cat $folder/ingest-2/pid)
 Its end:      scripts/cluster.sh again $folder ingest-2
 
@@ -210,7 +225,8 @@ case "${1:-} $#" in
       exit 1
     fi
     at=$(address "$3")
-    hub "$3" "${at#*:}"
+    https=$(address "$3" https)
+    hub "$3" "${at#*:}" "${https#*:}"
     await "$3"
     ;;
   *)

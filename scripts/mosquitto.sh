@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# mosquitto.sh start [ACCOUNT...]: makes a mosquitto of our own in a temporary folder, on a free port of 127.0.0.1 and with the
-#   settings of deploy/mosquitto, and prints its folder. In it lie `port`, `pid`, `log`, and a file ACCOUNT.password for `hub`
-#   and each account that is named, for whoever calls.
+# mosquitto.sh start PAPERS: makes a mosquitto of our own in a temporary folder, on a free port of 127.0.0.1 and with the settings
+#   of deploy/mosquitto, and prints its folder. In it lie `port`, `pid` and `log`. PAPERS is a folder with root.pem,
+#   certificate.pem and key.pem, as `provision chain broker-identity` makes it, and with chain.crl, if somebody is shut out.
 # mosquitto.sh stop FOLDER: ends it and removes its folder.
-# mosquitto.sh hold [ACCOUNT...]: as start, and as stop once the standard input ends, however its writer does.
+# mosquitto.sh hold PAPERS: as start, and as stop once the standard input ends, however its writer does.
 # To hurt it: freeze FOLDER (it does nothing more), kill FOLDER, again FOLDER (starts one that was killed, on its port; it
-#   knows nothing of the time before), take-away FOLDER ACCOUNT.
+#   knows nothing of the time before), shut-out FOLDER CRL (gives it another list of who is shut out; it must have had one).
 # As root it runs as the user `mosquitto`, whom Debian's package makes.
 set -euo pipefail
 deploy=$(cd "$(dirname "$0")/.." && pwd)/deploy/mosquitto
@@ -16,7 +16,7 @@ source "$(dirname "$0")/own-server.sh"
 
 program() {
   PATH=$PATH:/usr/sbin:/usr/local/sbin
-  if ! command -v mosquitto || ! command -v mosquitto_passwd >/dev/null; then
+  if ! command -v mosquitto; then
     echo "mosquitto.sh: no mosquitto is installed; as root: apt-get install mosquitto" >&2
     exit 2
   fi
@@ -24,18 +24,18 @@ program() {
 
 # Says to the broker where its files are.
 settings() {
-  sed -e "s|^listener .*|listener $1 127.0.0.1|" -e "s|/etc/mosquitto/|$folder/|" "$deploy/percolate.conf"
+  sed -e "s|^listener .*|listener $1 127.0.0.1|" -e "s|/etc/mosquitto/|$folder/|" "$deploy/percolate.conf" |
+    if [ -e "$folder/percolate/chain.crl" ]; then sed 's|^# crlfile|crlfile|'; else cat; fi
   if [ "$(id -u)" = 0 ]; then echo "user mosquitto"; fi
 }
 
-accounts() {
-  local name password
-  for name in "$@"; do
-    password=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
-    (umask 077 && echo "$password" >"$folder/$name.password")
-    echo "$name:$password"
-  done >"$folder/percolate.passwords"
-  mosquitto_passwd -U "$folder/percolate.passwords"
+# give FILE...: puts them where the broker can read them, and others cannot.
+give() {
+  local file
+  for file in "$@"; do
+    install -m 640 "$file" "$folder/percolate/"
+    if [ "$(id -u)" = 0 ]; then chgrp mosquitto "$folder/percolate/${file##*/}"; fi
+  done
 }
 
 # run PORT: succeeds once it takes connections there.
@@ -64,13 +64,15 @@ run_somewhere() {
 start() {
   folder=/tmp/percolate-mqtt.$$.$RANDOM
   mkdir -m 700 "$folder"
+  mkdir -m 750 "$folder/percolate"
   cp "$deploy/percolate.acl" "$folder/"
-  accounts hub "$@"
   if [ "$(id -u)" = 0 ]; then
     chgrp -R mosquitto "$folder"
     chmod 710 "$folder"
-    chmod 640 "$folder"/percolate.*
+    chmod 640 "$folder/percolate.acl"
   fi
+  give "$1"/{root,certificate,key}.pem
+  if [ -e "$1/chain.crl" ]; then give "$1/chain.crl"; fi
   begin run_somewhere
 }
 
@@ -81,7 +83,7 @@ signal() {
 }
 
 usage() {
-  echo "usage: mosquitto.sh start [ACCOUNT...] | hold [ACCOUNT...] | stop|freeze|kill|again FOLDER | take-away FOLDER ACCOUNT" >&2
+  echo "usage: mosquitto.sh start PAPERS | hold PAPERS | stop|freeze|kill|again FOLDER | shut-out FOLDER CRL" >&2
   exit 2
 }
 
@@ -90,9 +92,10 @@ shift || usage
 mosquitto=$(program)
 case "$command" in
   start | hold)
-    start "$@"
+    [ -f "${1:-}/certificate.pem" ] || usage
+    start "$1"
     ;;
-  stop | freeze | kill | again | take-away)
+  stop | freeze | kill | again | shut-out)
     folder=${1:-}
     [[ $folder == /tmp/percolate-mqtt.* && -f $folder/pid ]] || usage
     ;;
@@ -111,8 +114,9 @@ case "$command" in
     if running >/dev/null; then echo "mosquitto.sh: the one in $folder runs" >&2; exit 1; fi
     run "$(cat "$folder/port")" || { cat "$folder/log" >&2; exit 1; }
     ;;
-  take-away)
-    mosquitto_passwd -D "$folder/percolate.passwords" "${2:-}"
+  shut-out)
+    [ -f "${2:-}" ] || usage
+    give "$2"
     signal -HUP
     ;;
 esac

@@ -26,6 +26,7 @@ for_rmqtt=(
 servers=(
   "postgresql-15|has_postgres"
   "mosquitto|has_mosquitto"
+  "mosquitto-clients|has_program mosquitto_pub"
   "haproxy|has_haproxy"
   "nftables|has_program nft"
   "nmap|has_program nmap"
@@ -145,7 +146,7 @@ install_servers() {
       mosquitto | haproxy | nftables)
         apt_install "$package" && never_at_boot "$package"
         ;;
-      nmap | iputils-arping)
+      nmap | iputils-arping | mosquitto-clients)
         apt_install "$package"
         ;;
     esac || return

@@ -23,7 +23,6 @@ use percolate_runtime::system::{OsEntropy, SimulatedClockError, clock_from_optio
 use percolate_runtime::tasks::{StopReport, TaskGroup};
 use percolate_runtime::telemetry::{TelemetryError, install_metrics, metrics_upkeep, record_build};
 use percolate_runtime::tls::TlsError;
-use tokio::sync::watch;
 
 use crate::broker::embedded::BrokerError;
 use crate::broker::{Broker, BrokerSetting};
@@ -32,6 +31,8 @@ use crate::catalog::menu::{Menu, MenuError};
 use crate::config::{HubConfig, IdentitySetting, Part, Profile};
 use crate::entrance::{Entrance, EntranceAddresses};
 use crate::identity::IdentityOpenError;
+use crate::ingest_part::Ingesting;
+use crate::kernel::auth::keys::Keys;
 use crate::kernel::db::Db;
 use crate::kernel::duty::Duty;
 use crate::kernel::engine::{ChainServer, Engine};
@@ -241,10 +242,10 @@ impl Hub {
         let mut drain = Drain { time: config.profile.drain(), ..Drain::default() };
         watched.push(Watched::Stop(drain.begun.clone()));
         if parts.contains(&Part::Ingest) {
-            let tls = link_tls(&broker, entrance.as_ref(), &stores.context)?;
-            let (publisher, trouble) = ingest_part::start(&tasks, &stores, (&broker, tls));
-            drain.publisher = Some(publisher.clone());
-            watched.push(Watched::Ingest { broker: broker.clone(), publisher, trouble });
+            let tls = link_tls(&stores, &broker, entrance.as_ref())?;
+            let part = ingest_part::start(&tasks, &stores, (&broker, tls));
+            drain.publisher = Some(part.publisher.clone());
+            watched.push(Watched::Ingest { broker: broker.clone(), part });
             routers.push(sync::http::router(stores.context.journal.clone()));
         }
         let Stores { context, catalog, reporting, identity } = stores;
@@ -314,18 +315,6 @@ fn lock_ca(setting: Option<&IdentitySetting>) -> Result<Option<DataDir>, HubErro
     setting.map(|setting| DataDir::open(&setting.ca)).transpose().map_err(HubError::Ca)
 }
 
-/// How the hub's link comes to the broker, where that asks for a certificate.
-fn link_tls(
-    broker: &Broker,
-    entrance: Option<&Entrance>,
-    context: &ServiceContext,
-) -> Result<Option<LinkTls>, HubError> {
-    match broker.certificate() {
-        Some(folder) => own_papers::from_folder(folder, context.clock.clone()).map(Some),
-        None => Ok(entrance.map(Entrance::link).transpose()?.flatten()),
-    }
-}
-
 /// Says in the log where the hub is.
 fn say_where(http: SocketAddr, broker: &Broker, entrances: EntranceAddresses) {
     let meeting = entrances.mqtts.map_or_else(|| broker.access().0.to_string(), |door| door.to_string());
@@ -344,6 +333,14 @@ fn start_broker(tasks: &TaskGroup, broker: &Broker, entrance: Option<&mut Entran
     }
     if let Some(entrance) = entrance {
         entrance.start_door(tasks);
+    }
+}
+
+/// How the hub's own link shows who it is: by a folder's certificate, or by one of its own at its own door.
+fn link_tls(stores: &Stores, broker: &Broker, entrance: Option<&Entrance>) -> Result<Option<LinkTls>, HubError> {
+    match broker.certificate() {
+        Some(folder) => own_papers::from_folder(folder, stores.context.clock.clone()).map(Some),
+        None => Ok(entrance.map(Entrance::link).transpose()?.flatten()),
     }
 }
 
@@ -402,8 +399,7 @@ enum Watched {
     Journal(Journal),
     Ingest {
         broker: Broker,
-        publisher: Publisher,
-        trouble: watch::Receiver<Option<&'static str>>,
+        part: Ingesting,
     },
     Service(Db),
 }
@@ -420,13 +416,15 @@ impl Watched {
             }
             Self::Journal(journal) => vec![check("journal_readable", journal.probe(), "it can be read")],
             Self::Service(db) => vec![check(db.name(), db.probe(), "its database can be written")],
-            Self::Ingest { broker, publisher, trouble } => {
-                let code = *trouble.borrow();
+            Self::Ingest { broker, part } => {
+                let code = *part.trouble.borrow();
                 let detail = code.map_or_else(
                     || "the last messages were committed".to_owned(),
                     |code| format!("the last messages could not be committed: {code}"),
                 );
-                vec![Check { name: "ingest", ok: code.is_none(), detail }, broker.check(publisher.is_up())]
+                let ingest = Check { name: "ingest", ok: code.is_none(), detail };
+                let keys = part.keys.as_ref().map(Keys::were_read).map(box_keys);
+                [ingest, broker.check(part.publisher.is_up())].into_iter().chain(keys).collect()
             }
         }
     }
@@ -434,6 +432,15 @@ impl Watched {
 
 fn check(name: &'static str, probed: Result<(), StorageError>, well: &str) -> Check {
     Check { name, ok: probed.is_ok(), detail: probed.map_or_else(|error| error.to_string(), |()| well.to_owned()) }
+}
+
+/// Whether boxes can greet.
+fn box_keys(ok: bool) -> Check {
+    let detail = match ok {
+        true => "it is known which boxes are let in",
+        false => "it is not known which boxes are let in: a process with --only identity says so",
+    };
+    Check { name: "box_keys", ok, detail: detail.to_owned() }
 }
 
 /// Ready means of each part that it can do its work: what nodes send can be committed, and nodes can connect.

@@ -7,13 +7,14 @@ use std::time::Duration;
 use percolate_common::journal::{AuthorId, Service};
 use percolate_common::wire::topic::{hub_client_id, hub_subscriptions, replica_subscriptions};
 use percolate_runtime::mqtt::{KEEP_ALIVE, Link, LinkConfig, LinkTls, Publisher, RETRY_MAX};
+use percolate_runtime::storage::StorageError;
 use percolate_runtime::tasks::TaskGroup;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::broker::Broker;
-use crate::catalog;
 use crate::kernel::ServiceContext;
+use crate::kernel::auth::keys::Keys;
 use crate::kernel::db::Db;
 use crate::kernel::duty::Duty;
 use crate::kernel::engine::{ChainServer, Engine};
@@ -22,6 +23,7 @@ use crate::kernel::outbox::OutboxError;
 use crate::stores::Stores;
 use crate::sync::downlink::{self, Downlink};
 use crate::sync::ingest::{Ingest, Replicas};
+use crate::{catalog, identity};
 
 /// The services whose journals nodes read.
 pub(crate) const SERVICES: [AuthorId; 1] = [AuthorId::service(Service::Catalog)];
@@ -29,13 +31,18 @@ pub(crate) const SERVICES: [AuthorId; 1] = [AuthorId::service(Service::Catalog)]
 /// How often it is seen to that the journal has tables for the next quarters.
 const QUARTERS_EVERY: Duration = Duration::from_secs(6 * 60 * 60);
 
-/// Starts all of it. Gives what sends over the link, and tells why ingest cannot commit, if it cannot. Through a door the link
-/// comes like everybody else.
-pub(crate) fn start(
-    tasks: &TaskGroup,
-    stores: &Stores,
-    (broker, tls): (&Broker, Option<LinkTls>),
-) -> (Publisher, watch::Receiver<Option<&'static str>>) {
+/// Ingest as others see it.
+pub(crate) struct Ingesting {
+    /// Sends over the link.
+    pub(crate) publisher: Publisher,
+    /// Why it cannot commit, if it cannot.
+    pub(crate) trouble: watch::Receiver<Option<&'static str>>,
+    /// With which keys boxes may greet, where that is looked at.
+    pub(crate) keys: Option<Keys>,
+}
+
+/// Starts all of it. Through a door the link comes like everybody else.
+pub(crate) fn start(tasks: &TaskGroup, stores: &Stores, (broker, tls): (&Broker, Option<LinkTls>)) -> Ingesting {
     let context = &stores.context;
     let (replicas, subscriptions) = match context.engine {
         Engine::Server(_) => (Replicas::Several, replica_subscriptions()),
@@ -72,14 +79,56 @@ pub(crate) fn start(
         })
     });
     let time_and_chance = (context.clock.clone(), context.entropy.clone());
-    let ingest = Ingest::new(journal, time_and_chance, (publisher.clone(), events), sender, replicas);
+    let mut ingest = Ingest::new(journal, time_and_chance, (publisher.clone(), events), sender, replicas);
+    let keys = broker.certificate().and_then(|_at_somebody_elses| start_keys(tasks, stores));
+    if let Some(keys) = &keys {
+        let (knowing, shut_out) = ingest.with_keys(keys.clone());
+        ingest = knowing;
+        tasks.spawn_restarting("shut_out", move |stop| shut_out.clone().run(stop));
+    }
     let trouble = ingest.trouble();
     tasks.spawn_restarting("ingest", move |stop| ingest.clone().run(stop));
     start_relay(tasks, stores);
     if replicas == Replicas::Several {
         start_quarters(tasks, context);
     }
-    (publisher, trouble)
+    Ingesting { publisher, trouble, keys }
+}
+
+/// Keeps up with which boxes are shut out, of the identity in this process or of another one's. With files there may be none.
+fn start_keys(tasks: &TaskGroup, stores: &Stores) -> Option<Keys> {
+    let keys = Keys::default();
+    let (own, context) = (keys.clone(), stores.context.clone());
+    match (&stores.identity, &context.engine) {
+        (Some(app), _) => {
+            let db = app.db().clone();
+            tasks.spawn_restarting("box_keys", move |stop| {
+                let (own, db) = (own.clone(), db.clone());
+                async move { own.follow(&db, &stop).await }
+            });
+        }
+        (None, Engine::Server(server)) => {
+            let server = server.clone();
+            tasks.spawn_restarting("box_keys", move |stop| {
+                keys_from_elsewhere(own.clone(), context.clone(), server.clone(), stop)
+            });
+        }
+        (None, Engine::Threads | Engine::Inline(_)) => return None,
+    }
+    Some(keys)
+}
+
+/// As [`relay_from_elsewhere`]: identity's process may not have made its tables yet.
+async fn keys_from_elsewhere(
+    keys: Keys,
+    context: ServiceContext,
+    server: Arc<ChainServer>,
+    stop: CancellationToken,
+) -> Result<(), StorageError> {
+    let rows = context.engine.opened(move || Db::open_reader(&identity::SCHEMA, &server, journal::NAME)).await?;
+    let outcome = keys.follow(&rows, &stop).await;
+    rows.stop().await;
+    outcome
 }
 
 /// What the catalog says is copied by one process, whichever publishes it.

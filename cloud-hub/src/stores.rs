@@ -144,7 +144,8 @@ async fn open_journal(
     engine: &Engine,
     parts: &BTreeSet<Part>,
 ) -> Result<Journal, StorageError> {
-    let reader = if parts.contains(&Part::Catalog) { catalog::NAME } else { reporting::NAME };
+    let reader = [(Part::Catalog, catalog::NAME), (Part::Reporting, reporting::NAME)];
+    let reader = reader.into_iter().find(|(part, _)| parts.contains(part)).map_or(identity::NAME, |(_, name)| name);
     match engine {
         Engine::Server(server) if !parts.contains(&Part::Ingest) => awaited_journal(engine, server, reader).await,
         Engine::Server(_) | Engine::Threads | Engine::Inline(_) => {

@@ -10,20 +10,20 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context as _, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use system_tests::books::{any_item, number, store_totals, ticket};
-use system_tests::harness::{Balancer, Client, Node, NodeSpec, eventually, program};
+use system_tests::harness::{Balancer, Client, Door, Node, NodeSpec, eventually, program};
 use system_tests::reads::Reader;
 
 /// What the script ends with where a server is not installed.
 const MISSING: i32 = 2;
 
 /// Processes that have the duties of their kind, as they were there first or as others were not.
-const VICTIMS: [&str; 3] = ["ingest-1", "catalog-1", "reporting-1"];
+const VICTIMS: [&str; 4] = ["ingest-1", "catalog-1", "reporting-1", "identity-1"];
 
 /// Those that make the reports.
 const REPORTING: [&str; 2] = ["reporting-1", "reporting-2"];
 
 /// Sales of each shop.
-const SALES: i64 = 7;
+const SALES: i64 = 8;
 
 /// What people and programs ask for all the time.
 const READS: [&str; 3] = ["/v1/reporting/sales?by=store", "/v1/catalog/revisions", "/v1/sync/streams"];
@@ -64,13 +64,10 @@ impl Cluster {
         Ok(fs::read_to_string(self.folder.join(path)).with_context(|| path.to_owned())?.trim().to_owned())
     }
 
-    async fn shop(&self, scratch: &Path, store: u32) -> Result<Node> {
-        let spec = NodeSpec::store(store);
-        let password = self.folder.join(format!("mosquitto/n{}.password", spec.node));
-        let broker = format!("127.0.0.1:{}", self.read("mosquitto/port")?);
-        let shop =
-            Node::start_with_account(scratch, spec, &broker, &["--hub-password-file", &password.to_string_lossy()])
-                .await?;
+    /// A shop that head office plans at the balancer's address, and whose box enrols itself at the process beside it.
+    async fn shop(&self, scratch: &Path, store: u32, office: &Client) -> Result<Node> {
+        let door = Door::at(office, &format!("127.0.0.1:{}", self.read("mosquitto/port")?));
+        let shop = Node::start(scratch, NodeSpec::store(store), &door, &[]).await?;
         shop.ready().await?;
         Ok(shop)
     }
@@ -158,11 +155,11 @@ async fn reports_agree(office: &Client, shops: &[Node]) -> Result<()> {
 async fn a_cluster_serves_through_the_death_of_one_of_each_and_leaves_nothing_behind() -> Result<()> {
     let Some(cluster) = Cluster::start()? else { return Ok(()) };
     let folders = cluster.folders()?;
-    ensure!(processes_in(&folders)?.len() >= 10, "seven processes, and the servers: {:?}", processes_in(&folders)?);
+    ensure!(processes_in(&folders)?.len() >= 11, "eight processes, and the servers: {:?}", processes_in(&folders)?);
     let balancer = Balancer::of(&cluster.folder.join("haproxy"))?;
     let office = Client::new(balancer.address(), &cluster.folder)?;
     let scratch = tempfile::tempdir()?;
-    let shops = [cluster.shop(scratch.path(), 1).await?, cluster.shop(scratch.path(), 2).await?];
+    let shops = [cluster.shop(scratch.path(), 1, &office).await?, cluster.shop(scratch.path(), 2, &office).await?];
     sell(&shops, "all-well").await?;
 
     let readers = [(); 2].map(|()| Reader::start(READS.map(|path| (office.clone(), path)).to_vec()));

@@ -23,6 +23,7 @@ mod refusals;
 mod replicas;
 mod rmqtt;
 mod rush;
+mod shut_out;
 mod steps;
 mod terminals;
 mod under_systemd;

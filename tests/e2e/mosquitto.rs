@@ -5,26 +5,32 @@ use std::sync::Arc;
 
 use anyhow::{Result, ensure};
 use cloud_hub::broker::{BrokerAccess, BrokerSetting, ExternalBroker};
-use cloud_hub::config::{HubConfig, Profile};
+use cloud_hub::config::{HubConfig, IdentitySetting, Profile};
 use cloud_hub::hub::Hub;
 use own_mosquitto::Mosquitto;
-use percolate_runtime::broker::Credentials;
 use percolate_runtime::system::{OsEntropy, clock_from_option};
 use system_tests::books::{any_item, number, store_totals, text, ticket};
-use system_tests::harness::{Client, Node, NodeSpec, demo_menu, eventually};
+use system_tests::harness::large::{hub_papers, mosquitto};
+use system_tests::harness::{Client, Door, Node, NodeSpec, demo_menu, eventually};
 
 /// How often mosquitto is killed.
 const KILLS: u32 = 3;
 
-async fn hub_behind(mosquitto: &Mosquitto, data: &Path) -> Result<Hub> {
-    let external = ExternalBroker {
-        addresses: mosquitto.address().into(),
-        access: BrokerAccess::Account(Credentials::read("hub", &mosquitto.password_file("hub"))?),
+async fn hub_behind(mosquitto: &Mosquitto, scratch: &Path) -> Result<Hub> {
+    let (data, papers) = (scratch.join("hub"), hub_papers(scratch)?);
+    let external = ExternalBroker { addresses: mosquitto.address().into(), access: BrokerAccess::Certificate(papers) };
+    let here = ([127, 0, 0, 1], 0).into();
+    let identity = IdentitySetting {
+        ca: data.join("ca"),
+        https: here,
+        mqtts: here,
+        broker: vec![mosquitto.address().to_string()],
+        names: Vec::new(),
     };
     let config = HubConfig {
-        data_dir: data.to_owned(),
-        http: ([127, 0, 0, 1], 0).into(),
-        identity: None,
+        data_dir: data,
+        http: here,
+        identity: Some(identity),
         profile: Profile::Small,
         menu: Some(demo_menu()),
         simulated_clock: None,
@@ -46,17 +52,14 @@ async fn link_is(shop: &Node, wanted: &str) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn shops_sell_through_kills_of_a_broker_that_is_not_the_hubs() -> Result<()> {
-    let Some(mosquitto) = Mosquitto::start(&["n11", "n21"])? else { return Ok(()) };
     let scratch = tempfile::tempdir()?;
-    let data = scratch.path().join("hub");
-    let hub = hub_behind(&mosquitto, &data).await?;
-    let office = Client::new(&hub.http_address().to_string(), &data)?;
+    let Some(mosquitto) = mosquitto(scratch.path())? else { return Ok(()) };
+    let hub = hub_behind(&mosquitto, scratch.path()).await?;
+    let office = Client::new(&hub.http_address().to_string(), &scratch.path().join("hub"))?;
+    let door = Door::at(&office, &mosquitto.address().to_string());
     let mut shops = Vec::new();
     for store in [1, 2] {
-        let spec = NodeSpec::store(store);
-        let password = mosquitto.password_file(&format!("n{}", spec.node));
-        let extra = ["--hub-password-file", &password.to_string_lossy(), "--hub-retry-s-max", "1"];
-        shops.push(Node::start_with_account(scratch.path(), spec, &mosquitto.address().to_string(), &extra).await?);
+        shops.push(Node::start(scratch.path(), NodeSpec::store(store), &door, &["--hub-retry-s-max", "1"]).await?);
     }
     for shop in &shops {
         shop.ready().await?;

@@ -85,7 +85,7 @@ async fn shared(ingest: &[Replica], shops: &[Node], told: &mut [BTreeSet<String>
 #[tokio::test(flavor = "multi_thread")]
 async fn parts_of_a_large_hub_are_killed_in_turn_and_nothing_is_lost_or_doubled() -> Result<()> {
     let scratch = tempfile::tempdir()?;
-    let Some(ground) = Ground::new("replicas", scratch.path(), &["n11", "n21", "n31"]).await? else { return Ok(()) };
+    let Some(ground) = Ground::new("replicas", scratch.path()).await? else { return Ok(()) };
     let mut parts: [Vec<Replica>; 3] = Default::default();
     for (replicas, (part, count)) in parts.iter_mut().zip([("ingest", 3), ("catalog", 2), ("reporting", 2)]) {
         for number in 1..=count {
@@ -145,7 +145,7 @@ async fn says_that_it_drains(client: &Client) -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn parts_of_a_large_hub_are_restarted_in_turn_and_say_so_before_they_stop() -> Result<()> {
     let scratch = tempfile::tempdir()?;
-    let Some(ground) = Ground::new("rolled", scratch.path(), &["n11", "n21", "n31"]).await? else { return Ok(()) };
+    let Some(ground) = Ground::new("rolled", scratch.path()).await? else { return Ok(()) };
     let mut parts = Vec::new();
     for part in ["ingest", "catalog,reporting"] {
         for number in 1..=2 {
@@ -185,7 +185,7 @@ const NARROWER: &str = "UPDATE journal.schema_migration SET oldest = number WHER
 #[tokio::test(flavor = "multi_thread")]
 async fn parts_of_two_versions_serve_one_chain_as_long_as_the_schema_was_only_expanded() -> Result<()> {
     let scratch = tempfile::tempdir()?;
-    let Some(ground) = Ground::new("versions", scratch.path(), &["n11", "n21", "n31"]).await? else { return Ok(()) };
+    let Some(ground) = Ground::new("versions", scratch.path()).await? else { return Ok(()) };
     let mut parts = Vec::new();
     for part in ["ingest", "catalog", "reporting"] {
         parts.push(ground.start(part, part, &[]).await?);
@@ -245,7 +245,7 @@ async fn an_import_into_a_large_hub_comes_to_the_same_cent_while_its_parts_are_k
         return Ok(());
     };
     let scratch = tempfile::tempdir()?;
-    let Some(ground) = Ground::new("import", scratch.path(), &["n11", "n21", "n31"]).await? else { return Ok(()) };
+    let Some(ground) = Ground::new("import", scratch.path()).await? else { return Ok(()) };
     let (copy, file) = known_file(&data, scratch.path())?;
     let mut parts: [Vec<Replica>; 3] = Default::default();
     for (replicas, (part, count)) in parts.iter_mut().zip([("ingest", 3), ("catalog", 1), ("reporting", 2)]) {

@@ -56,6 +56,7 @@ pub(crate) struct Issuer {
     chain: ChainV1,
     root_hash: [u8; 32],
     kept: Kept,
+    folder: PathBuf,
 }
 
 impl std::fmt::Debug for Issuer {
@@ -100,7 +101,8 @@ impl Issuer {
             mqtt: Vec::new(),
         };
         let root_hash = root_hash(certificates.last().map(CertificateDer::as_ref).unwrap_or_default());
-        Ok(Self { authority, seal, chain, root_hash, kept: Kept::open(ca).map_err(IssuerError::Kept)? })
+        let kept = Kept::open(ca).map_err(IssuerError::Kept)?;
+        Ok(Self { authority, seal, chain, root_hash, kept, folder: ca.to_owned() })
     }
 
     /// The chain as a box must know it, but for where the hub is reached.
@@ -123,6 +125,16 @@ impl Issuer {
     /// What must not be forgotten.
     pub(crate) const fn kept(&self) -> &Kept {
         &self.kept
+    }
+
+    /// The CA's folder.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// What makes certificates, and lists of revoked ones.
+    pub(crate) const fn authority(&self) -> &Authority {
+        &self.authority
     }
 
     /// What seals bundles, as boxes know it.

@@ -9,6 +9,7 @@ pub mod issuer;
 
 mod bundles;
 mod check;
+mod crl;
 mod differences;
 mod enrol;
 mod kept;
@@ -52,6 +53,7 @@ pub static SCHEMA: Schema = Schema {
         Migration::new(4, "code_site", include_str!("../../migrations/identity/postgres/0002_code_site.sql")),
         auth::people_migration_postgres(5),
         Migration::new(6, "people", include_str!("../../migrations/identity/postgres/0003_people.sql")),
+        auth::keys::migration_postgres(7),
     ],
 };
 
@@ -100,11 +102,16 @@ pub fn parts(app: Arc<IdentityApp>) -> ServiceParts {
         let auth = auth.clone();
         async move { auth.follow(stop).await.map_err(|error| TaskFailure(Box::new(error))) }
     };
+    let listed = app.clone();
+    let list = move |stop| {
+        let listed = listed.clone();
+        async move { crl::keep(listed, stop).await.map_err(|error| TaskFailure(Box::new(error))) }
+    };
     ServiceParts {
         name: NAME,
         db: app.db().clone(),
         router: http::router(app),
         projections: Vec::new(),
-        tasks: vec![ServiceTask::new("auth_view", follow)],
+        tasks: vec![ServiceTask::new("auth_view", follow), ServiceTask::new("revoked_list", list)],
     }
 }

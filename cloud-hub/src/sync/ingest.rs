@@ -21,6 +21,8 @@ pub use super::intake::Replicas;
 use super::intake::{Committing, Intake, Judged, Waiting};
 use super::message::Message;
 use super::outgoing::{Outgoing, RETRY};
+use super::shut_out::ShutOut;
+use crate::kernel::auth::keys::Keys;
 use crate::kernel::journal::Journal;
 
 /// Messages that are read ahead while a group is being committed; beyond it the link's own queue fills.
@@ -102,6 +104,14 @@ impl Ingest {
     ) -> Self {
         let intake = Intake::new(journal, time_and_chance, downlink, replicas);
         Self { intake, publisher, events: Arc::new(Mutex::new(events)) }
+    }
+
+    /// The same, which takes nothing of boxes that are shut out; and what ends their sessions.
+    #[must_use]
+    pub(crate) fn with_keys(self, keys: Keys) -> (Self, ShutOut) {
+        let intake = self.intake.with_keys(keys.clone());
+        let shut_out = ShutOut::new(intake.clone(), keys, self.publisher.clone());
+        (Self { intake, ..self }, shut_out)
     }
 
     /// Why the last group was not kept, by the code of its failure; nothing while all is well.

@@ -20,10 +20,13 @@ use percolate_runtime::storage::StorageError;
 use percolate_runtime::system::monotonic_now;
 use tokio::sync::{mpsc, watch};
 
-use super::apply::{Answer, Answered, Input, Patience, apply};
+use super::apply::{Answer, Answered, Input, Patience};
 use super::ingest::DownlinkEvent;
 use super::outgoing::Outgoing;
+use super::shut_out::apply_known;
 use super::{message, telling};
+use crate::kernel::auth::keys::Keys;
+use crate::kernel::db::Db;
 use crate::kernel::journal::Journal;
 
 /// How long a message may wait for another process that writes the same journals, or has what comes before it. After that
@@ -67,6 +70,8 @@ pub(crate) struct Intake {
     entropy: Arc<dyn Entropy>,
     downlink: mpsc::Sender<DownlinkEvent>,
     replicas: Replicas,
+    /// With which keys boxes may greet, where their broker is somebody else's and asks for certificates.
+    keys: Option<Keys>,
     /// Why the last group was not kept, if it was not.
     trouble: watch::Sender<Option<&'static str>>,
 }
@@ -79,7 +84,16 @@ impl Intake {
         replicas: Replicas,
     ) -> Self {
         let (trouble, _) = watch::channel(None);
-        Self { journal, clock, entropy, downlink, replicas, trouble }
+        Self { journal, clock, entropy, downlink, replicas, keys: None, trouble }
+    }
+
+    /// The same, which takes nothing of boxes that are shut out.
+    pub(super) fn with_keys(self, keys: Keys) -> Self {
+        Self { keys: Some(keys), ..self }
+    }
+
+    pub(super) const fn db(&self) -> &Db {
+        self.journal.db()
     }
 
     /// What time it is.
@@ -153,10 +167,12 @@ impl Intake {
             .into_iter()
             .map(|Waiting { input, until }| (self.entropy.next_u64(), input, patience(until)))
             .collect();
+        let keys = self.keys.clone();
         Box::pin(async move {
-            let commands = numbered
-                .into_iter()
-                .map(|(fresh, input, patience)| db.write("ingest", move |tx| apply(tx, input, fresh, now, patience)));
+            let commands = numbered.into_iter().map(|(fresh, input, patience)| {
+                let keys = keys.clone();
+                db.write("ingest", move |tx| apply_known(tx, input, (fresh, now, patience), keys.as_ref()))
+            });
             let answers = db.write_all(commands).await;
             histogram!("hub_ingest_group_seconds").record(monotonic_now().saturating_sub(begin));
             untils.into_iter().zip(answers).collect()
@@ -196,7 +212,7 @@ impl Intake {
         later
     }
 
-    fn say(&self, node: NodeId, message: &FromHub, outgoing: &mut Outgoing) {
+    pub(super) fn say(&self, node: NodeId, message: &FromHub, outgoing: &mut Outgoing) {
         match message.encode() {
             Ok(frame) => outgoing.send(Topic::DownSession(node), frame),
             Err(error) => {
@@ -206,7 +222,7 @@ impl Intake {
     }
 
     /// The downlink is told by whoever took in a node's word; of several processes one has it.
-    fn tell_downlink(&self, event: DownlinkEvent, outgoing: &mut Outgoing) {
+    pub(super) fn tell_downlink(&self, event: DownlinkEvent, outgoing: &mut Outgoing) {
         match self.replicas {
             Replicas::Alone => self.hear_for_downlink(event),
             Replicas::Several => {

@@ -16,5 +16,6 @@ mod message;
 pub(crate) mod outgoing;
 pub(crate) mod readers;
 mod session;
+pub(crate) mod shut_out;
 pub mod store;
 mod telling;

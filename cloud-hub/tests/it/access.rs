@@ -1,22 +1,21 @@
-//! Who may do what at a broker: the same for the hub's own behind its door, for mosquitto with the list that we ship, and for a
-//! cluster of RMQTT brokers. Each says no in its own way; what counts is what arrives.
+//! Who may do what at a broker: the same for the hub's own behind its door, for mosquitto with the settings that we ship, and for
+//! a cluster of RMQTT brokers. Each says no in its own way; what counts is what arrives.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use cloud_hub::broker::quota::DoorLimits;
 use cloud_hub::broker::rate::Rate;
-use own_mosquitto::Mosquitto;
 use own_rmqtt::Cluster;
 use percolate_runtime::broker::Credentials;
 use percolate_runtime::mqtt::{DownReason, Presence};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::DEADLINE;
-use crate::support::chain::plain;
-use crate::support::door::DoorGround;
+use crate::support::chain::{TestChain, node, plain};
+use crate::support::door::{DoorGround, principal};
 use crate::support::guest::Guest;
-use crate::support::mosquitto::{self, door, door_with};
+use crate::support::mosquitto::{Hearer, MosquittoGround, has_clients};
 use crate::support::node::Door;
 use crate::support::packet::{LET_IN, connect_packet, publish_packet};
 
@@ -111,7 +110,7 @@ impl Words {
 /// A broker.
 enum Ground {
     Door(Box<DoorGround>),
-    Mosquitto(Mosquitto),
+    Mosquitto(Box<MosquittoGround>),
     Cluster(Cluster),
 }
 
@@ -123,19 +122,23 @@ impl Ground {
     }
 
     fn mosquitto() -> Option<Self> {
-        mosquitto::start().map(Self::Mosquitto)
+        MosquittoGround::start().map(|ground| Self::Mosquitto(Box::new(ground)))
     }
 
     fn cluster() -> Option<Self> {
         Cluster::start(&["n11", "n12"]).expect("it starts where it is built").map(Self::Cluster)
     }
 
-    /// How somebody comes: with their certificate or their password, if they have one.
+    /// How somebody comes: with their certificate or their password, if they have one, and else with another chain's or a
+    /// guess.
     fn way(&self, who: &str) -> Door {
         match self {
             Self::Door(ground) => ground.way(Some(&ground.papers(who))),
-            Self::Mosquitto(mosquitto) if ["hub", "n11", "n12"].contains(&who) => door(mosquitto, who),
-            Self::Mosquitto(mosquitto) => door_with(mosquitto, Some(Credentials::new(who, "guess"))),
+            Self::Mosquitto(ground) if ["hub", "n11", "n12"].contains(&who) => {
+                ground.way(Some(&ground.chain.papers(&principal(who))))
+            }
+            // Under which id somebody comes means nothing there: the name in the certificate counts.
+            Self::Mosquitto(ground) => ground.way(Some(&TestChain::of_today(2).papers(&node(11)))),
             Self::Cluster(cluster) => {
                 let password = cluster.password(who).unwrap_or("guess".to_owned());
                 // All at one member: among several the order of what is said is nobody's.
@@ -168,7 +171,7 @@ impl Ground {
         match attempt {
             Come { who } => match self.guest(who, &[]).await {
                 Ok(_) => true,
-                Err(DownReason::Refused { .. }) => false,
+                Err(DownReason::Refused { .. } | DownReason::Certificate { .. }) => false,
                 Err(other) => panic!("{who} was not refused: {other}"),
             },
             Say { who, topic } => {
@@ -201,8 +204,9 @@ impl Ground {
     async fn takes(&self, who: &str, payload: usize) -> bool {
         let (mut stream, account) = match self {
             Self::Door(ground) => (ground.chain.dial(&ground.papers(who), ground.port).await, None),
-            Self::Mosquitto(mosquitto) => {
-                (plain(mosquitto.address().port()).await, Some(mosquitto.password(who).unwrap()))
+            Self::Mosquitto(ground) => {
+                let (papers, port) = (ground.chain.papers(&principal(who)), ground.mosquitto.address().port());
+                (ground.chain.dial(&papers, port).await, None)
             }
             Self::Cluster(cluster) => {
                 (plain(cluster.address(0).unwrap().port()).await, Some(cluster.password(who).unwrap()))
@@ -246,4 +250,37 @@ async fn mosquitto_keeps_the_list_of_who_may_do_what() {
 async fn a_cluster_of_rmqtt_brokers_keeps_the_list_of_who_may_do_what() {
     let Some(ground) = Ground::cluster() else { return };
     keeps_the_list(ground).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mosquittos_own_programs_neither_speak_for_another_shop_nor_hear_it() {
+    let Some(ground) = MosquittoGround::start().filter(|_| has_clients()) else { return };
+    let papers = |who| ground.chain.papers(&principal(who));
+    let hub = Hearer::start(ground.client("mosquitto_sub", &papers("hub"), "hub-ear"), &["percolate/v1/#"]).await;
+    let filters = ["percolate/v1/n12/down/+", "percolate/v1/n12/up/+", "percolate/v1/hub/downlink", "#"];
+    let n11 = Hearer::start(ground.client("mosquitto_sub", &papers("n11"), "n11-ear"), &filters).await;
+    // The names of others as an id, or as a user, are worth nothing.
+    for (number, (who, topic, words)) in [
+        ("n11", "percolate/v1/n12/up/sales", "as n12"),
+        ("n11", "percolate/v1/n12/down/session", "as the hub"),
+        ("n11", "percolate/v1/all/down/catalog", "to all"),
+        ("hub", "percolate/v1/n12/down/session", "to n12 alone"),
+        ("n12", "percolate/v1/n12/up/sales", "of n12"),
+        ("n11", "percolate/v1/n11/up/sales", "of n11"),
+        ("hub", "percolate/v1/n11/down/session", "the end"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut command = ground.client("mosquitto_pub", &papers(who), &format!("n12-{number}"));
+        let done = command.args(["-u", "n12", "-q", "1", "-t", topic, "-m", words]).output().await.unwrap();
+        assert!(done.status.success(), "{done:?}");
+    }
+    let lawful = [
+        "percolate/v1/n12/down/session to n12 alone",
+        "percolate/v1/n12/up/sales of n12",
+        "percolate/v1/n11/up/sales of n11",
+    ];
+    assert_eq!(hub.heard_until("the end").await, lawful);
+    assert_eq!(n11.heard_until("the end").await, Vec::<String>::new(), "n11 hears its own topics alone");
 }

@@ -64,5 +64,6 @@ mod remembering;
 mod reporting;
 #[cfg(test)]
 mod roles;
+mod shut_out;
 #[cfg(test)]
 mod throughput;

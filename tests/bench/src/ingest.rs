@@ -132,9 +132,7 @@ async fn small_run(bench: &Bench) -> Result<Taken> {
 /// Nothing without the servers. With a delay the replicas reach the database over a line that is so long each way.
 async fn large_run(bench: &Bench, replicas: u32, delay: Option<Duration>) -> Result<Option<Taken>> {
     let folder = tempfile::tempdir_in(&bench.scratch)?;
-    let names: Vec<_> = (1..=STORES).map(|store| format!("n{}", NodeSpec::store(store).node)).collect();
-    let accounts: Vec<_> = names.iter().map(String::as_str).collect();
-    let Some(ground) = Ground::new("ingest-large", folder.path(), &accounts).await? else { return Ok(None) };
+    let Some(ground) = Ground::new("ingest-large", folder.path()).await? else { return Ok(None) };
     let database = match delay {
         Some(delay) => {
             let socket = ground.socket().context("the database's socket")?;
@@ -155,12 +153,10 @@ async fn large_run(bench: &Bench, replicas: u32, delay: Option<Duration>) -> Res
     let office = ground.start("office", "catalog,reporting", &[]).await?;
     pids.push(office.pid()?);
     let line = Line::start(&ground.broker.address().to_string(), Slowness::default()).await?;
+    let door = ground.door(&line.address()).await?;
     let mut shops = Vec::new();
-    for (store, name) in (1..=STORES).zip(&names) {
-        let password = ground.broker.password_file(name);
-        let words = ["--hub-password-file", &password.to_string_lossy()];
-        let spec = NodeSpec::store(store);
-        shops.push(Shop::of(Node::start_with_account(folder.path(), spec, &line.address(), &words).await?).await?);
+    for store in 1..=STORES {
+        shops.push(Shop::of(Node::start(folder.path(), NodeSpec::store(store), &door, &[]).await?).await?);
     }
     one_run(bench, shops, (&line, &office.client, &pids)).await.map(Some)
 }

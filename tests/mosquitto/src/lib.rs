@@ -1,5 +1,5 @@
-//! A mosquitto of a test's own, set up as `deploy/mosquitto` says, with accounts, and with ways to hurt it. It ends with the
-//! test, however that ends. Everything is done by `scripts/mosquitto.sh`.
+//! A mosquitto of a test's own, set up as `deploy/mosquitto` says, with certificates of the test's chain, and with ways to hurt
+//! it. It ends with the test, however that ends. Everything is done by `scripts/mosquitto.sh`.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader};
@@ -21,16 +21,17 @@ pub struct Mosquitto {
 }
 
 impl Mosquitto {
-    /// Starts one with an account for the hub and for each of these nodes, as in `n11`. Where mosquitto is not installed
-    /// there is none, and a line says that the test is skipped.
+    /// Starts one with the certificates in a folder: `root.pem`, `certificate.pem` and `key.pem`, and `chain.crl`
+    /// if it is to be told who is shut out. Where mosquitto is not installed there is none, and a line says that the test is
+    /// skipped.
     ///
     /// # Errors
     /// If it does not start.
     #[expect(clippy::print_stdout, reason = "the test runner collects these lines and counts them")]
-    pub fn start(nodes: &[&str]) -> io::Result<Option<Self>> {
+    pub fn start(papers: &Path) -> io::Result<Option<Self>> {
         // In a group of its own, so that it outlives a runner which kills this test's group, and then tidies up.
         let mut holder =
-            script().arg("hold").args(nodes).stdin(Stdio::piped()).stdout(Stdio::piped()).process_group(0).spawn()?;
+            script().arg("hold").arg(papers).stdin(Stdio::piped()).stdout(Stdio::piped()).process_group(0).spawn()?;
         let mut folder = String::new();
         if let Some(output) = holder.stdout.take() {
             BufReader::new(output).read_line(&mut folder)?;
@@ -55,26 +56,12 @@ impl Mosquitto {
         self.address
     }
 
-    /// The file with an account's password, as a program takes it.
-    #[must_use]
-    pub fn password_file(&self, account: &str) -> PathBuf {
-        self.folder.join(format!("{account}.password"))
-    }
-
-    /// An account's password.
+    /// Gives it another list of who is shut out, in a file `chain.crl`, as an operator does. It must have started with one.
     ///
     /// # Errors
-    /// If there is no such account.
-    pub fn password(&self, account: &str) -> io::Result<String> {
-        read(&self.folder, &format!("{account}.password"))
-    }
-
-    /// Takes an account away, as an operator does.
-    ///
-    /// # Errors
-    /// If there is no such account.
-    pub fn take_away(&self, account: &str) -> io::Result<()> {
-        self.command("take-away", &[account])
+    /// If it does not run, or there is no such file.
+    pub fn shut_out(&self, crl: &Path) -> io::Result<()> {
+        self.command("shut-out", &[crl])
     }
 
     /// It reads and sends nothing more, and hangs up on nobody.
@@ -101,7 +88,7 @@ impl Mosquitto {
         self.command("again", &[])
     }
 
-    fn command(&self, word: &str, more: &[&str]) -> io::Result<()> {
+    fn command(&self, word: &str, more: &[&Path]) -> io::Result<()> {
         let status = script().arg(word).arg(&self.folder).args(more).status()?;
         if status.success() {
             Ok(())

@@ -11,7 +11,7 @@ use provisioning::up::options::PlaceOptions;
 use provisioning::up::put_on_box;
 use serde_json::json;
 
-use super::{Client, NodeSpec};
+use super::{Client, NodeSpec, eventually};
 
 /// Where a box meets its hub.
 #[derive(Debug, Clone)]
@@ -23,6 +23,12 @@ pub struct Door {
 }
 
 impl Door {
+    /// The hub that this asks, which plans shops and enrols their boxes, and the broker at an address.
+    #[must_use]
+    pub fn at(hub: &Client, mqtts: &str) -> Self {
+        Self { hub: hub.clone(), mqtts: mqtts.to_owned() }
+    }
+
     /// The same hub, reached by another address: of a line, or of a place where nobody is.
     #[must_use]
     pub fn through(&self, address: &str) -> Self {
@@ -42,14 +48,10 @@ impl Door {
         });
         let store = spec.store;
         self.hub.put(&format!("/v1/identity/stores/{store}"), &plan).await?;
-        let file = self
-            .hub
-            .file(
-                &format!("/v1/identity/stores/{store}/bundles"),
-                &format!("bundle-of-shop-{store}"),
-                &json!({"purpose": "new"}),
-            )
-            .await?;
+        let path = format!("/v1/identity/stores/{store}/bundles");
+        let (key, body) = (format!("bundle-of-shop-{store}"), json!({"purpose": "new"}));
+        // Of several processes the one that makes bundles hears of the menu a little later.
+        let file = eventually("a bundle", || self.hub.file(&path, &key, &body)).await?;
         let mut bundle = tempfile::NamedTempFile::new()?;
         bundle.write_all(&file)?;
         let here = ([127, 0, 0, 1], 0).into();

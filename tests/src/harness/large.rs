@@ -1,4 +1,5 @@
 //! A large hub: processes of its parts, a database of its own on the tests' PostgreSQL server, and a broker that is not its own.
+//! At a mosquitto all come by certificates of a chain that is founded first; at a cluster of RMQTT brokers by accounts.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
@@ -10,20 +11,22 @@ use anyhow::{Context as _, Result, ensure};
 use own_mosquitto::Mosquitto;
 use own_rmqtt::Cluster;
 use percolate_runtime::postgres::Admin;
+use tokio::sync::OnceCell;
 
+use super::enrol::{Door, found_chain};
 use super::process::{Server, text};
 use super::{Client, Node, NodeSpec, demo_menu, program, skipped};
 
 /// Where the tests' own server is: `scripts/postgres.sh start` says.
 const SERVER: &str = "PERCOLATE_TEST_POSTGRES";
 
-/// A broker with an account for the hub and for each node.
+/// A broker that is not the hub's.
 pub trait Broker {
     /// Where a client finds it, as programs take it.
     fn addresses(&self) -> String;
 
-    /// The file with an account's password, as a program takes it.
-    fn password_file(&self, account: &str) -> PathBuf;
+    /// How the hub comes to it, as `cloud-hub serve` takes it, if its certificate is in this folder.
+    fn access(&self, papers: &Path) -> [String; 2];
 }
 
 impl Broker for Mosquitto {
@@ -31,8 +34,8 @@ impl Broker for Mosquitto {
         self.address().to_string()
     }
 
-    fn password_file(&self, account: &str) -> PathBuf {
-        self.password_file(account)
+    fn access(&self, papers: &Path) -> [String; 2] {
+        ["--hub-identity".to_owned(), path(papers)]
     }
 }
 
@@ -41,9 +44,42 @@ impl Broker for Cluster {
         self.addresses()
     }
 
-    fn password_file(&self, account: &str) -> PathBuf {
-        self.password_file(account)
+    fn access(&self, _no_certificate: &Path) -> [String; 2] {
+        ["--broker-password-file".to_owned(), path(&self.password_file("hub"))]
     }
+}
+
+/// The folder of a small hub in that of a test; a large one has its CA from there, whether there is such a hub or not.
+const HUB: &str = "hub";
+
+/// The CA's folder in there.
+const CA: &str = "ca";
+
+/// Founds a chain in a test's folder, unless there is one, and starts a mosquitto with a certificate of it. Where there is no
+/// mosquitto, a line says that the test is skipped.
+///
+/// # Errors
+/// If its certificate cannot be made, or it does not start.
+pub fn mosquitto(scratch: &Path) -> Result<Option<Mosquitto>> {
+    found_chain(&scratch.join(HUB), None)?;
+    Ok(Mosquitto::start(&make_papers("broker-identity", scratch)?)?)
+}
+
+/// Makes the certificate by which the hub of that chain comes to the broker. Tells in which folder it is.
+///
+/// # Errors
+/// If it cannot be made.
+pub fn hub_papers(scratch: &Path) -> Result<PathBuf> {
+    make_papers("hub-identity", scratch)
+}
+
+/// Makes a certificate for a program that is no box, in a folder of its own.
+fn make_papers(of: &str, scratch: &Path) -> Result<PathBuf> {
+    let (ca, out) = (scratch.join(HUB).join(CA), scratch.join(of));
+    let mut command = Command::new(program("provision")?);
+    let done = command.args(["chain", of, "--ca"]).arg(&ca).arg("--out").arg(&out).output()?;
+    ensure!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    Ok(out)
 }
 
 /// What the processes of a large hub stand on.
@@ -55,17 +91,66 @@ pub struct Ground<B = Mosquitto> {
     /// The server without a database.
     server: String,
     database: String,
+    /// The process that plans shops and enrols their boxes, once there is a shop.
+    identity: OnceCell<Replica>,
 }
 
 impl Ground {
-    /// Makes the database and starts a mosquitto, with accounts for these nodes. Where the servers are missing there is
-    /// none, and a line says that the test is skipped.
+    /// Founds a chain, makes the database and starts a mosquitto. Where the servers are missing there is none, and a line says
+    /// that the test is skipped.
     ///
     /// # Errors
     /// If one of them cannot be made.
-    pub async fn new(test: &str, scratch: &Path, nodes: &[&str]) -> Result<Option<Self>> {
-        let Some(mosquitto) = Mosquitto::start(nodes)? else { return Ok(None) };
+    pub async fn new(test: &str, scratch: &Path) -> Result<Option<Self>> {
+        let Some(mosquitto) = mosquitto(scratch)? else { return Ok(None) };
+        hub_papers(scratch)?;
         Self::behind(mosquitto, test, scratch).await
+    }
+
+    /// The process that plans shops and enrols their boxes. It is started when it is first asked for, since it reads a journal
+    /// that another process must have made.
+    ///
+    /// # Errors
+    /// If it does not come up.
+    pub async fn identity(&self) -> Result<&Replica> {
+        let ca = path(&self.scratch.join(HUB).join(CA));
+        let words = ["--ca", &ca, "--https", "127.0.0.1:0"];
+        self.identity.get_or_try_init(|| self.start("identity", "identity", &words)).await
+    }
+
+    /// Where a box meets its hub, at the chain's broker or a line that leads there.
+    ///
+    /// # Errors
+    /// If the process that enrols boxes does not come up.
+    pub async fn door(&self, broker: &str) -> Result<Door> {
+        Ok(Door::at(&self.identity().await?.client, broker))
+    }
+
+    /// Starts a shop whose box enrols itself and comes to a broker, the chain's or a line that leads there, and waits until it
+    /// sells.
+    ///
+    /// # Errors
+    /// If it does not come up.
+    pub async fn shop(&self, store: u32, broker: &str) -> Result<Node> {
+        let door = self.door(broker).await?;
+        let shop = Node::start(&self.scratch, NodeSpec::store(store), &door, &["--hub-retry-s-max", "1"]).await?;
+        shop.ready().await?;
+        Ok(shop)
+    }
+}
+
+impl Ground<Cluster> {
+    /// Starts a shop that comes with its account to a broker, the chain's or another one, and waits until it sells.
+    ///
+    /// # Errors
+    /// If it does not come up.
+    pub async fn shop(&self, store: u32, broker: &str) -> Result<Node> {
+        let spec = NodeSpec::store(store);
+        let password = path(&self.broker.password_file(&format!("n{}", spec.node)));
+        let extra = ["--hub-password-file", &password, "--hub-retry-s-max", "1"];
+        let shop = Node::start_with_account(&self.scratch, spec, broker, &extra).await?;
+        shop.ready().await?;
+        Ok(shop)
     }
 }
 
@@ -84,7 +169,7 @@ impl<B: Broker> Ground<B> {
         };
         let database = format!("e_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         std::fs::write(scratch.join("token"), "a token that all processes share")?;
-        let ground = Self { scratch: scratch.to_owned(), broker, server, database };
+        let ground = Self { scratch: scratch.to_owned(), broker, server, database, identity: OnceCell::new() };
         let (admin, own, secrets) = (ground.admin("postgres"), ground.admin(&ground.database), scratch.join("secrets"));
         let name = ground.database.clone();
         tokio::task::spawn_blocking(move || prepare(&admin, &own, &name, &secrets)).await??;
@@ -125,19 +210,6 @@ impl<B: Broker> Ground<B> {
         Some(Path::new(folder).join(".s.PGSQL.5432"))
     }
 
-    /// Starts a shop that comes with its account to a broker, the chain's or another one, and waits until it sells.
-    ///
-    /// # Errors
-    /// If it does not come up.
-    pub async fn shop(&self, store: u32, broker: &str) -> Result<Node> {
-        let spec = NodeSpec::store(store);
-        let password = path(&self.broker.password_file(&format!("n{}", spec.node)));
-        let extra = ["--hub-password-file", &password, "--hub-retry-s-max", "1"];
-        let shop = Node::start_with_account(&self.scratch, spec, broker, &extra).await?;
-        shop.ready().await?;
-        Ok(shop)
-    }
-
     /// Tries to start such a process where it is to refuse that, and gives what it says.
     ///
     /// # Errors
@@ -157,11 +229,11 @@ impl<B: Broker> Ground<B> {
             ("--postgres", self.admin(&self.database)),
             ("--secrets", path(&secrets)),
             ("--broker", self.broker.addresses()),
-            ("--broker-password-file", path(&self.broker.password_file("hub"))),
             ("--token", path(&token)),
             ("--drain-s", "1".to_owned()),
         ];
         let mut arguments: Vec<String> = words.into_iter().flat_map(|(word, value)| [word.to_owned(), value]).collect();
+        arguments.extend(self.broker.access(&self.scratch.join("hub-identity")));
         if parts.contains("catalog") {
             arguments.extend(["--menu".to_owned(), path(&demo_menu())]);
         }

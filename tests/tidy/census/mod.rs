@@ -72,7 +72,6 @@ const EXPLAINED: &[Explained] = &[
     (NOT_NAMED, "cloud-hub/src/hub.rs ended_tasks", "callers", IN_PROCESS),
     (NOT_NAMED, "cloud-hub/src/inline.rs project", "callers", SIMULATED),
     (NOT_NAMED, "cloud-hub/src/inline.rs wake", "callers", SIMULATED),
-    (NOT_NAMED, "common/runtime/src/pki/authority.rs crl", "callers", ENROLMENT),
     (NOT_NAMED, "common/runtime/src/tls/client.rs is_hub_of", "callers", ENROLMENT),
     (
         NOT_NAMED,
@@ -85,12 +84,6 @@ const EXPLAINED: &[Explained] = &[
         "common/src/journal/audit.rs is_sound",
         "callers",
         "tests of several packages say with it that a journal is whole",
-    ),
-    (
-        NOT_NAMED,
-        "common/runtime/src/migrate.rs expanding",
-        "callers",
-        "the first schema after a release that only expands the one before says so",
     ),
     (NOT_NAMED, "provisioning/src/up/mod.rs put_on_box", "callers", IN_PROCESS),
     (NOT_NAMED, "store-node/src/inline.rs wake", "callers", SIMULATED),

@@ -2,6 +2,7 @@
 //! for no database; and who may ask what: the table of routes, roles, and the sessions of people.
 
 pub mod http;
+pub mod keys;
 pub mod roles;
 pub mod sessions;
 pub mod store;

@@ -15,6 +15,9 @@ const BOOTS_MAX: i64 = 64;
 /// Processes of one node that are told of a journal that another one has begun. Others hear of it when they greet again.
 const COPIES_MAX: i64 = 16;
 
+/// Sessions of one node that are told that they are over. Each is a life's, and of more lives the others notice by themselves.
+const SESSIONS_MAX: i64 = 1_000;
+
 /// The state of a life that goes on.
 const ACTIVE: i64 = 1;
 
@@ -86,6 +89,22 @@ pub fn sessions_of_others(tx: &ReadTx<'_>, node: NodeId, life: &Life) -> Result<
         params![node.get(), life.boot.cast_signed(), ACTIVE, COPIES_MAX],
         |row| Ok(row.take::<i64>()?.cast_unsigned()),
     )
+}
+
+/// Ends the sessions of the lives of a node that came with a key, and tells which they were.
+///
+/// # Errors
+/// [`StorageError`] if they cannot be read or written.
+pub fn sessions_end(tx: &WriteTx<'_>, node: NodeId, key: &PublicKey) -> Result<Vec<u64>, StorageError> {
+    let of_key = "node = ?1 AND session <> 0 AND incarnation IN (
+        SELECT incarnation FROM node_key WHERE node = ?1 AND public_key = ?2)";
+    let sessions = tx.query_list(
+        &format!("SELECT session FROM node_life WHERE {of_key} ORDER BY incarnation LIMIT ?3"),
+        params![node.get(), key.as_bytes(), SESSIONS_MAX],
+        |row| Ok(row.take::<i64>()?.cast_unsigned()),
+    )?;
+    tx.execute(&format!("UPDATE node_life SET session = 0 WHERE {of_key}"), params![node.get(), key.as_bytes()])?;
+    Ok(sessions)
 }
 
 /// Whether a life was welcomed in this process before.

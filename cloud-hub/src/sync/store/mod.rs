@@ -13,8 +13,8 @@ use percolate_runtime::params;
 use percolate_runtime::storage::{EngineKind, ReadTx, StorageError, WriteTx};
 
 pub use lives::{
-    Life, boot_is_known, life_close, life_fetch, life_in_session, life_open, sessions_of_boot, sessions_of_others,
-    signed_head_keep, stock_compared,
+    Life, boot_is_known, life_close, life_fetch, life_in_session, life_open, sessions_end, sessions_of_boot,
+    sessions_of_others, signed_head_keep, stock_compared,
 };
 
 use crate::kernel::db::{incarnation_taken, journal_columns, journal_taken, seq_column, seq_from_column};

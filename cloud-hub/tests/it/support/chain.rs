@@ -8,12 +8,14 @@ use cloud_hub::kernel::auth::store::{Device, DeviceState};
 use percolate_common::entropy::SeededEntropy;
 use percolate_common::identity::certificate::Certificate;
 use percolate_common::identity::names::{ChainId, Principal};
+use percolate_common::identity::pem::{Label, encode};
 use percolate_common::identity::serial::Serial;
 use percolate_common::ids::NodeId;
 use percolate_common::journal::{PublicKey, SigningKey};
-use percolate_common::time::UtcMillis;
+use percolate_common::time::{Clock, UtcMillis};
+use percolate_runtime::files::write_secret;
 use percolate_runtime::mqtt::LinkTls;
-use percolate_runtime::pki::{Authority, Usage, Wanted, new_key};
+use percolate_runtime::pki::{Authority, CertificateDer, Usage, Wanted, new_key};
 use percolate_runtime::tls::{Admission, OwnCertificate, OwnIdentity, Refusal, Roots, TlsClock, client_config, dial};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -73,6 +75,8 @@ pub(crate) struct Papers {
     public_key: PublicKey,
     life: (UtcMillis, UtcMillis),
     identity: Arc<OwnIdentity>,
+    certificates: Vec<CertificateDer<'static>>,
+    key: String,
 }
 
 impl Papers {
@@ -107,6 +111,10 @@ pub(crate) fn hub() -> Principal {
     Principal::Hub("ingest".parse().unwrap())
 }
 
+fn pem(certificate: &CertificateDer<'_>) -> String {
+    encode(Label::Certificate, certificate).unwrap()
+}
+
 /// So many days from noon.
 pub(crate) fn day(days: i64) -> UtcMillis {
     UtcMillis::new(NOON_MS + days * DAY_MS)
@@ -114,10 +122,19 @@ pub(crate) fn day(days: i64) -> UtcMillis {
 
 impl TestChain {
     pub(crate) fn new(seed: u64) -> Self {
-        let entropy = SeededEntropy::new(seed);
-        let (root, _) = Authority::new_root(ChainId::draw(&entropy), "Maven Coffee", day(-1), &entropy).unwrap();
-        let (authority, _) = root.new_intermediate(1, day(-1), &entropy).unwrap();
-        Self::of(authority, Arc::default(), entropy)
+        Self::founded(seed, Arc::default())
+    }
+
+    /// A chain that is there today, for whoever judges by the machine's clock.
+    pub(crate) fn of_today(seed: u64) -> Self {
+        Self::founded(seed, Arc::new(MovedClock::of_today()))
+    }
+
+    fn founded(seed: u64, clock: Arc<MovedClock>) -> Self {
+        let (entropy, at) = (SeededEntropy::new(seed), clock.now());
+        let (root, _) = Authority::new_root(ChainId::draw(&entropy), "Maven Coffee", at, &entropy).unwrap();
+        let (authority, _) = root.new_intermediate(1, at, &entropy).unwrap();
+        Self::of(authority, clock, entropy)
     }
 
     /// The chain of a CA's folder.
@@ -140,12 +157,35 @@ impl TestChain {
 
     /// What somebody has as it should be, and is let in with.
     pub(crate) fn papers(&self, principal: &Principal) -> Papers {
-        self.issue(principal, Usage::Client, (day(-1), day(90)))
+        self.issue(principal, Usage::Client, (self.day(-1), self.day(90)))
     }
 
     /// As [`TestChain::papers`], of somebody who has this key.
     pub(crate) fn papers_of(&self, principal: &Principal, key: &SigningKey) -> Papers {
-        self.made(principal, key, Usage::Client, (day(-1), day(90)))
+        self.made(principal, key, Usage::Client, (self.day(-1), self.day(90)))
+    }
+
+    /// So many days from now.
+    pub(crate) fn day(&self, days: i64) -> UtcMillis {
+        UtcMillis::new(self.clock.now().get() + days * DAY_MS)
+    }
+
+    /// Writes down papers as programs of others take them.
+    pub(crate) fn write(&self, papers: &Papers, folder: &Path) {
+        std::fs::create_dir_all(folder).unwrap();
+        std::fs::write(folder.join("root.pem"), pem(&self.authority.certificates()[1])).unwrap();
+        let certificates: String = papers.certificates.iter().map(pem).collect();
+        std::fs::write(folder.join("certificate.pem"), certificates).unwrap();
+        write_secret(&folder.join("key.pem"), papers.key.as_bytes()).unwrap();
+    }
+
+    /// Writes the list of who is shut out, as it is so many seconds from a day ago.
+    pub(crate) fn write_crl(&self, shut_out: &[&Papers], seconds: i64, path: &Path) {
+        let at = UtcMillis::new(self.day(-1).get() + seconds * 1_000);
+        let revoked: Vec<_> = shut_out.iter().map(|papers| (papers.serial.clone(), at)).collect();
+        let count = u64::try_from(seconds).unwrap();
+        let crl = self.authority.crl(count, &revoked, at, self.day(7)).unwrap();
+        std::fs::write(path, encode(Label::RevocationList, &crl).unwrap()).unwrap();
     }
 
     /// As [`TestChain::papers`], for some use and time.
@@ -164,8 +204,8 @@ impl TestChain {
         let (serial, public_key, (from, until)) = (Serial::draw(&self.entropy), key.public_key(), life);
         let wanted = Wanted { principal, public_key: &public_key, addresses: &[], serial: &serial, from, until, usage };
         let certificates = self.authority.issue(&wanted).unwrap();
-        let identity = Arc::new(OwnIdentity::new(certificates, key).unwrap());
-        Papers { serial, public_key, life, identity }
+        let identity = Arc::new(OwnIdentity::new(certificates.clone(), key).unwrap());
+        Papers { serial, public_key, life, identity, certificates, key: key.to_pem().unwrap().to_string() }
     }
 
     /// What the door shows.
@@ -177,8 +217,8 @@ impl TestChain {
             public_key: &key.public_key(),
             addresses: &[],
             serial: &serial,
-            from: day(-1),
-            until: day(90),
+            from: self.day(-1),
+            until: self.day(90),
             usage: Usage::Server,
         };
         Arc::new(OwnCertificate::new(self.authority.issue(&wanted).unwrap(), &key).unwrap())

@@ -80,7 +80,7 @@ impl DoorGround {
 }
 
 /// Whose papers somebody has who calls himself so: his own, if he is a node.
-fn principal(who: &str) -> Principal {
+pub(crate) fn principal(who: &str) -> Principal {
     match who.strip_prefix('n').and_then(|number| number.parse().ok()) {
         _ if who == "hub" => hub(),
         Some(number) => node(number),

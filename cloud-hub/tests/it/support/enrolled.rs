@@ -8,12 +8,11 @@ use cloud_hub::identity;
 use cloud_hub::kernel::auth::store::device_insert;
 use cloud_hub::kernel::db::Db;
 use percolate_common::entropy::SeededEntropy;
-use percolate_common::time::UtcMillis;
+use percolate_common::time::Clock;
 use percolate_runtime::pki::found;
 use percolate_runtime::storage::StorageError;
 
 use super::chain::{Papers, TestChain, node};
-use super::events::NOON_MS;
 use super::ground::opened;
 use super::hub::MovedClock;
 use super::node::{Door, TestNode};
@@ -33,7 +32,7 @@ impl Enrolled {
     pub(crate) fn found(folder: &Path, clock: Arc<MovedClock>) -> Self {
         let ca = folder.join("ca");
         let places = (ca.as_path(), folder.join("safe"));
-        found("Bytes & Brews", (places.0, &places.1), UtcMillis::new(NOON_MS), &SeededEntropy::new(5)).unwrap();
+        found("Bytes & Brews", (places.0, &places.1), clock.now(), &SeededEntropy::new(5)).unwrap();
         let chain = TestChain::open(&ca, clock);
         let papers = |number: u32| chain.papers_of(&node(number), &TestNode::key_of(number));
         let boxes = BOXES.into_iter().map(|number| (number, papers(number))).collect();
@@ -58,7 +57,15 @@ impl Enrolled {
 
     /// How a box comes to the broker whose door is at this port.
     pub(crate) fn door(&self, number: u32, port: u16) -> Door {
-        let papers = self.boxes.get(&number).unwrap_or_else(|| panic!("box {number} is not enrolled: see BOXES"));
-        Door { tls: Some(self.chain.link_tls(Some(papers))), ..port.into() }
+        Door { tls: Some(self.chain.link_tls(Some(self.papers(number)))), ..port.into() }
+    }
+
+    /// What a box has.
+    fn papers(&self, number: u32) -> &Papers {
+        self.boxes.get(&number).unwrap_or_else(|| panic!("box {number} is not enrolled: see BOXES"))
+    }
+
+    pub(crate) const fn chain(&self) -> &TestChain {
+        &self.chain
     }
 }

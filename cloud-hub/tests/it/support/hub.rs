@@ -6,25 +6,32 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use cloud_hub::broker::BrokerSetting;
 use cloud_hub::broker::embedded::EmbeddedBroker;
+use cloud_hub::broker::{BrokerAccess, BrokerSetting, ExternalBroker};
 use cloud_hub::config::{HubConfig, IdentitySetting, Profile};
 use cloud_hub::hub::{Hub, HubError};
+use own_mosquitto::Mosquitto;
 use percolate_common::entropy::SeededEntropy;
 use percolate_common::time::{Clock, UtcMillis};
 use percolate_runtime::http::caller::HttpsAddress;
 use percolate_runtime::http::server::{ENDPOINTS_FILE, Endpoints};
+use percolate_runtime::system::SystemClock;
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
+use super::chain::{self, Papers, TestChain};
 use super::enrolled::Enrolled;
 use super::events::NOON_MS;
 use super::eventually;
 use super::ground::{Ground, is_server};
+use super::mosquitto;
 use super::node::Door;
 
 /// A free port of this machine.
 const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+/// The folder with the certificate by which a hub comes to somebody else's broker.
+const HUB_IDENTITY: &str = "hub-identity";
 
 /// A clock that stands.
 #[derive(Debug)]
@@ -47,6 +54,11 @@ impl Default for MovedClock {
 }
 
 impl MovedClock {
+    /// It stands at the machine's time.
+    pub(crate) fn of_today() -> Self {
+        Self(AtomicI64::new(SystemClock.now().get()))
+    }
+
     pub(crate) fn move_on(&self, by: Duration) {
         self.0.fetch_add(i64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
     }
@@ -124,14 +136,31 @@ impl TestHub {
 
     /// Starts a hub that meets its nodes at this broker.
     pub(crate) async fn start_behind(broker: BrokerSetting, menu: Option<&str>) -> Self {
-        let mut test = Self::new(broker, menu);
+        let mut test = Self::new(broker, menu, Arc::default());
         test.open().await.unwrap();
         test
     }
 
-    fn new(broker: BrokerSetting, menu: Option<&str>) -> Self {
+    /// Starts a hub behind a mosquitto, to which all come by certificates. Where there is none, the test has said so and gives
+    /// up.
+    pub(crate) async fn start_behind_mosquitto() -> Option<(Self, Mosquitto)> {
+        let mut test = Self::new(BrokerSetting::Embedded, None, Arc::new(MovedClock::of_today()));
+        let (chain, folder) = (test.enrolled.chain(), test.folder.path().to_owned());
+        let mosquitto = mosquitto::start(chain, &folder)?;
+        chain.write(&chain.papers(&chain::hub()), &folder.join(HUB_IDENTITY));
+        let access = BrokerAccess::Certificate(folder.join(HUB_IDENTITY));
+        test.broker = BrokerSetting::External(ExternalBroker { addresses: mosquitto.address().into(), access });
+        test.open().await.unwrap();
+        Some((test, mosquitto))
+    }
+
+    /// Comes to somebody else's broker with these papers from its next start on.
+    pub(crate) fn comes_with(&self, papers: &Papers) {
+        self.chain().write(papers, &self.folder.path().join(HUB_IDENTITY));
+    }
+
+    fn new(broker: BrokerSetting, menu: Option<&str>, clock: Arc<MovedClock>) -> Self {
         let folder = Ground::new();
-        let clock = Arc::<MovedClock>::default();
         let enrolled = Enrolled::found(folder.path(), clock.clone());
         let ca = enrolled.ca.clone();
         let data_dir = folder.path().join("data");
@@ -166,6 +195,21 @@ impl TestHub {
     pub(crate) fn door(&self, number: u32) -> Door {
         let address: SocketAddr = self.endpoints().mqtts.unwrap().parse().unwrap();
         self.enrolled.door(number, address.port())
+    }
+
+    /// How an enrolled box comes to a broker that is not the hub's.
+    pub(crate) fn door_of(&self, mosquitto: &Mosquitto, number: u32) -> Door {
+        self.enrolled.door(number, mosquitto.address().port())
+    }
+
+    /// The chain of its boxes.
+    pub(crate) const fn chain(&self) -> &TestChain {
+        self.enrolled.chain()
+    }
+
+    /// The CA's folder.
+    pub(crate) fn ca(&self) -> &Path {
+        &self.enrolled.ca
     }
 
     /// Where it says that it is.
