@@ -91,7 +91,8 @@ async fn what_cannot_be_written_down_is_an_error_and_is_written_when_it_is_asked
     let (path, away) = (list(&hub), list(&hub).with_extension("away"));
     std::fs::rename(&path, &away).unwrap();
     std::fs::create_dir(&path).unwrap();
-    assert_eq!(revoke(&hub, "stolen").await.0, StatusCode::INTERNAL_SERVER_ERROR);
+    let (status, body) = revoke(&hub, "stolen").await;
+    assert_eq!((status, &body["code"]), (StatusCode::INSUFFICIENT_STORAGE, &json!("not_written_down")), "{body}");
     assert_eq!(refusal(own.renew(&hub, &issued.certificates).await), "certificate_revoked", "it is out all the same");
     std::fs::remove_dir(&path).unwrap();
     std::fs::rename(&away, &path).unwrap();
@@ -104,6 +105,28 @@ async fn what_cannot_be_written_down_is_an_error_and_is_written_when_it_is_asked
     for part in [serial(&issued.certificates), "key:".to_owned(), "code:".to_owned(), "bundle:42 1 ".to_owned()] {
         assert!(listed(&hub).contains(&part), "{part}: {}", listed(&hub));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_that_had_ended_lets_nobody_in_at_a_hub_that_was_put_back() {
+    let mut hub = TestHub::start_with_menu(Some(MENU)).await;
+    planned(&hub).await;
+    let (first, code) = bundle(&hub, "first-bundle-0001", "new").await;
+    hub.stop().await;
+    back_up(hub.data_dir());
+    hub.open().await.unwrap();
+    // A later stick ends the first, and so does shutting the box out before it was ever enrolled.
+    let (_, later) = bundle(&hub, "second-bundle-002", "new").await;
+    assert_eq!(revoke(&hub, "stolen on its way").await.0, StatusCode::OK);
+    hub.stop().await;
+    put_back(hub.data_dir());
+    hub.open().await.unwrap();
+    let own = TestBox::new(&hub, &first, 1);
+    assert_eq!(refusal(own.enrol(&hub, &code).await), "code_expired");
+    assert_eq!(refusal(fetched(&hub, &own, &question(&own, &code), &code).await), "code_expired");
+    assert_eq!(refusal(own.enrol(&hub, &later).await), "code_unknown");
+    let (_, third) = bundle(&hub, "third-bundle-0003", "new").await;
+    own.enrol(&hub, &third).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -26,7 +26,7 @@ fn is_lawful(right: &str) -> bool {
         // What a service says is copied from there.
         // Who takes in what boxes say lets them in.
         ("journal", "SELECT", "identity") => {
-            ["auth_device", "auth_session", "auth_grant", "auth_place"].contains(&table)
+            ["auth_device", "auth_session", "auth_grant", "auth_place", "schema_migration"].contains(&table)
         }
         ("journal", "SELECT", "catalog") => ["outbox_life", "outbox_said", "schema_migration"].contains(&table),
         _ => false,
