@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result};
 use cloud_hub::identity::SCHEMA;
 use cloud_hub::kernel::auth::store::{Device, DeviceState, device_insert};
 use cloud_hub::kernel::db::Db;
+use cloud_hub::kernel::engine::Engine;
 use percolate_common::identity::names::Principal;
 use percolate_common::identity::serial::Serial;
 use percolate_common::ids::NodeId;
@@ -42,7 +43,7 @@ impl Papers {
             papers.push(client_config(&roots, Some(Arc::new(identity)), clock.clone())?.into());
             devices.push(device);
         }
-        let db = Db::open_file(&SCHEMA, data).context("the hub's list of devices")?;
+        let db = Db::open(&SCHEMA, data, &Engine::Threads).context("the hub's list of devices")?;
         let written: Result<(), StorageError> =
             db.write("enrol", move |tx| devices.iter().try_for_each(|device| device_insert(tx, device))).await;
         written?;
