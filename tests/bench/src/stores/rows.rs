@@ -89,10 +89,11 @@ pub(super) fn curve(steps: &[(Phase, Phase)], descriptors: u64) -> Section {
         thousands(PEAK_PER_SECOND)
     ));
     section.note(format!(
-        "What ends the curve: the embedded broker takes 10,000 clients, the hub itself among them. Descriptors: one for \
-         each store on either side, and some hundred besides; this machine allows a process {}. Ports: an address has \
+        "What ends the curve: the embedded broker takes 10,000 clients, the hub itself among them. Descriptors: three \
+         for each store at the hub, as its door has two for its own way to the broker, and some hundred besides; this machine \
+         allows a process {}. Ports: an address has \
          some 28,000 for one destination, so that the stores here come from several (127.0.0.2 and on, 5,000 from each); \
-         real stores have addresses of their own. 40,000 stores need a limit of some 41,000 descriptors, a broker that \
+         real stores have addresses of their own. 40,000 stores need a limit of some 121,000 descriptors, a broker that \
          takes as many clients (a cluster, on the large profile), and the memory of the last step times four.",
         thousands(descriptors)
     ));
