@@ -386,14 +386,14 @@ fn moment(at_ms: Option<i64>) -> String {
     format!("{day} {}", time.get(..5).unwrap_or_default())
 }
 
-/// What the hub has refused. One without a chain knows none of these questions.
+/// What the hub has refused. A process of a large hub that does no identity knows none of these questions.
 fn refused(error: ClientError) -> Failure {
-    let is_without_chain = matches!(&error, ClientError::Refused { code, .. } if code == "not_found");
+    let is_without_identity = matches!(&error, ClientError::Refused { code, .. } if code == "not_found");
     let error = anyhow::Error::new(error);
     Failure::new(
         Exit::ServerFailed,
-        if is_without_chain {
-            error.context("this hub enrols no boxes: run provision chain init, and start it again")
+        if is_without_identity {
+            error.context("nobody enrols boxes at this address: ask the hub's process that does identity")
         } else {
             error
         },
