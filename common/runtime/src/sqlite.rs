@@ -17,11 +17,15 @@ use rusqlite::config::DbConfig;
 use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags, OptionalExtension, Params, Row, ffi};
 
 use crate::storage::StorageError;
+use crate::system::monotonic_now;
 
 /// How long a connection waits for another one's lock before it gives up, in milliseconds.
 ///
 /// Only the checkpointer and a second process ever hold one; at the limit the caller gets [`StorageError::Busy`].
 pub const BUSY_MS_MAX: u64 = 5_000;
+
+/// How long to wait before a lock that SQLite does not wait for is asked for again.
+const TRY_AGAIN: Duration = Duration::from_millis(2);
 
 /// Pages of the database that the writer keeps in memory, in KiB: enough for the trees' inner pages of a few million
 /// rows, so that a key is found without reading the file.
@@ -214,9 +218,7 @@ fn open_to_write(path: &Path, more: OpenFlags) -> Result<Connection, StorageErro
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | more;
     let connection = open(path, flags).map_err(|error| unwritable(path, error))?;
     // Readers never block the writer, and a commit is one append and one flush.
-    let mode: String = connection
-        .query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))
-        .map_err(|error| unwritable(path, error.into()))?;
+    let mode = write_ahead(&connection).map_err(|error| unwritable(path, error))?;
     if mode != "wal" {
         return Err(StorageError::Unsound {
             detail: format!("the journal mode is {mode}, the file system does not bear WAL"),
@@ -229,6 +231,21 @@ fn open_to_write(path: &Path, more: OpenFlags) -> Result<Connection, StorageErro
     connection.query_row("PRAGMA wal_autocheckpoint = 0", [], |_| Ok(()))?;
     connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
     Ok(connection)
+}
+
+/// Has the file written ahead, and tells the mode that it has then.
+///
+/// SQLite does not wait where a reader's lock would have to grow, and a new file's first connection does that here: of
+/// several that open it at once all but one would fail.
+fn write_ahead(connection: &Connection) -> Result<String, StorageError> {
+    let until = monotonic_now() + Duration::from_millis(BUSY_MS_MAX);
+    loop {
+        let mode = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(StorageError::from);
+        match mode {
+            Err(StorageError::Busy(_)) if monotonic_now() < until => std::thread::park_timeout(TRY_AGAIN),
+            mode => return mode,
+        }
+    }
 }
 
 /// SQLite says no more than "unable to open" where the file system is read-only: asks the system itself.

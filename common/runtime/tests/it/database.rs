@@ -2,9 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
+use std::time::Duration;
 
 use percolate_runtime::read_pool::ReadPool;
 use percolate_runtime::storage::StorageError;
+use rusqlite::Connection;
+use tempfile::TempDir;
 
 use crate::notes::{NoteError, all, committed, fresh, hang_a_leaf_in_the_air, insert, options};
 
@@ -125,6 +130,23 @@ fn an_unsound_database_is_not_opened() {
     std::fs::write(dir.path().join("notes.db"), vec![7_u8; 8192]).unwrap();
     let refused = options(dir.path()).open();
     assert!(matches!(refused, Err(StorageError::Corrupt(_))), "{refused:?}");
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "holds the lock as another program would")]
+fn a_file_that_another_one_is_making_is_waited_for() {
+    let dir = TempDir::new().unwrap();
+    let other = Connection::open(dir.path().join("notes.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE; CREATE TABLE other (id INTEGER PRIMARY KEY) STRICT").unwrap();
+
+    let (tell, told) = channel();
+    let opening = options(dir.path());
+    let opener = thread::spawn(move || tell.send(opening.open().map(drop)).unwrap());
+    let early = told.recv_timeout(Duration::from_millis(50));
+    assert!(matches!(early, Err(RecvTimeoutError::Timeout)), "{early:?}");
+    other.execute_batch("COMMIT").unwrap();
+    told.recv().unwrap().unwrap();
+    opener.join().unwrap();
 }
 
 #[test]
