@@ -72,6 +72,27 @@ number_id!(
 number_id!(
     /// Something that is counted in the stock room, numbered by the catalog service.
     StockItemId, "stock item id");
+number_id!(
+    /// A thing of the menu that comes in sizes, numbered by the catalog service.
+    ProductId, "product id");
+number_id!(
+    /// A group of extras, numbered by the catalog service.
+    ModifierGroupId, "modifier group id");
+number_id!(
+    /// An extra, numbered by the catalog service.
+    ModifierId, "modifier id");
+number_id!(
+    /// A set of items at one price, numbered by the catalog service.
+    ComboId, "combo id");
+number_id!(
+    /// Where one set of tax rates holds, numbered by the catalog service.
+    JurisdictionId, "jurisdiction id");
+number_id!(
+    /// A discount that is on the menu, numbered by the catalog service.
+    DiscountId, "discount id");
+number_id!(
+    /// A rule of prices, taxes, happy hours or service charges, numbered by the catalog service within its kind.
+    RuleId, "rule id");
 
 impl StoreId {
     /// The chain itself, where a fact belongs to no single shop.

@@ -160,6 +160,15 @@ pub struct ResolvedLocal {
     pub repeated: bool,
 }
 
+/// A moment of the week as the shop's wall shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WallTime {
+    /// 1 is Monday, 7 is Sunday.
+    pub weekday: u8,
+    /// Minutes since midnight.
+    pub minute: u16,
+}
+
 /// Last hour that a trading day may be cut over at.
 pub const CUTOVER_HOUR_MAX: u8 = 12;
 
@@ -214,6 +223,14 @@ impl StoreCalendar {
     #[must_use]
     pub fn local_hour(&self, at: UtcMillis) -> u8 {
         self.local(at).hour().unsigned_abs()
+    }
+
+    /// The moment of the week on the shop's wall at `at`.
+    #[must_use]
+    pub fn wall_time(&self, at: UtcMillis) -> WallTime {
+        let local = self.local(at);
+        let minute = u16::from(local.hour().unsigned_abs()) * 60 + u16::from(local.minute().unsigned_abs());
+        WallTime { weekday: local.weekday().to_monday_one_offset().unsigned_abs(), minute }
     }
 
     /// What the shop's wall shows at `at`: `YYYY-MM-DD HH:MM:SS`.
@@ -287,6 +304,9 @@ mod tests {
         assert_eq!(midnight.business_day(at("2026-11-23T00:00:00Z")).to_string(), "2026-11-23");
         assert_eq!(midnight.local_text(at("2026-01-02T03:04:05Z")), "2026-01-02 03:04:05");
         assert_eq!(midnight.local_hour(at("2026-01-02T03:04:05Z")), 3);
+        // A Friday, and the Sunday after it.
+        assert_eq!(midnight.wall_time(at("2026-01-02T03:04:05Z")), WallTime { weekday: 5, minute: 184 });
+        assert_eq!(midnight.wall_time(at("2026-01-04T23:59:59Z")), WallTime { weekday: 7, minute: 1_439 });
     }
 
     #[test]

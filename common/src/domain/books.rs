@@ -152,7 +152,7 @@ mod tests {
     use crate::domain::event::ClockQuality;
     use crate::domain::imports::{ImportAmended, LegacyItem, TicketImported};
     use crate::domain::stock::{MovementReason, StockMoved};
-    use crate::domain::tickets::{SoldLine, Totals};
+    use crate::domain::tickets::{SoldLine, TicketDetails, Totals};
     use crate::hlc::Hlc;
     use crate::ids::{CategoryId, ItemId, StoreId, TaxClassId};
     use crate::money::Currency;
@@ -186,6 +186,7 @@ mod tests {
             tenders: Vec::new(),
             change: Minor::ZERO,
             stock_effects: if class == TicketClass::Sale { vec![effect] } else { Vec::new() },
+            details: TicketDetails::default(),
         })
     }
 
@@ -197,6 +198,9 @@ mod tests {
             quantity,
             unit_price: Minor::new(20),
             total: Minor::new(20 * i64::from(quantity)),
+            menu_price: None,
+            extras: Vec::new(),
+            reductions: Vec::new(),
         }
     }
 

@@ -132,7 +132,7 @@ impl Event {
 #[cfg(test)]
 mod tests {
     use crate::domain::stock::MovementReason;
-    use crate::domain::tickets::Totals;
+    use crate::domain::tickets::{TicketDetails, Totals};
     use crate::ids::{MovementId, StockItemId, TicketId};
     use crate::money::Minor;
     use crate::quantity::Quantity;
@@ -155,6 +155,7 @@ mod tests {
                 tenders: Vec::new(),
                 change: Minor::ZERO,
                 stock_effects: lines.clone(),
+                details: TicketDetails::default(),
             })
         };
         assert_eq!(sold(TicketClass::Sale).stock_effects(), lines);

@@ -4,6 +4,7 @@
 
 pub mod envelope;
 pub mod event;
+pub mod menu;
 pub mod session;
 pub mod topic;
 pub mod v1;

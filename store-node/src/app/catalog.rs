@@ -2,6 +2,7 @@
 
 use percolate_common::domain::catalog::{Catalog, CatalogEvent, Draft};
 use percolate_common::domain::event::Event;
+use percolate_common::ids::StoreId;
 use percolate_common::journal::{Head, JournalId, StreamKind};
 use percolate_common::sync::inbound::{Judgement, judge};
 use percolate_common::wire::envelope::Batch;
@@ -13,9 +14,10 @@ use super::App;
 use super::error::AppError;
 use crate::store::down;
 
-/// A journal of the menu as it is folded: all that was said, and its last sound revision.
-#[derive(Debug, Default)]
+/// A journal of the menu as it is folded: all that was said, and its last sound revision for this shop.
+#[derive(Debug)]
 struct Fold {
+    store: StoreId,
     draft: Draft,
     published: Option<Catalog>,
 }
@@ -25,7 +27,9 @@ impl Fold {
         // What this program cannot read, it does not sell.
         let Ok(Event::Catalog(event)) = decode(bytes).map(|recorded| recorded.event) else { return };
         self.draft.apply(&event);
-        if let CatalogEvent::RevisionPublished(revision) = event {
+        if let CatalogEvent::RevisionPublished(revision) = event
+            && revision.is_for(self.store)
+        {
             match self.draft.publish(revision) {
                 Ok(sound) => self.published = Some(sound),
                 Err(error) => {
@@ -36,9 +40,9 @@ impl Fold {
     }
 }
 
-/// The last sound revision in a journal of the menu, however long it is.
-fn published(tx: &ReadTx<'_>, journal: &JournalId) -> Result<Option<Catalog>, StorageError> {
-    let mut fold = Fold::default();
+/// The last sound revision for a shop in a journal of the menu, however long it is.
+fn published(tx: &ReadTx<'_>, journal: &JournalId, store: StoreId) -> Result<Option<Catalog>, StorageError> {
+    let mut fold = Fold { store, draft: Draft::default(), published: None };
     let mut seq = 0;
     loop {
         let page = down::entry_list(tx, journal, seq)?;
@@ -52,13 +56,13 @@ fn published(tx: &ReadTx<'_>, journal: &JournalId) -> Result<Option<Catalog>, St
 
 /// The menu for sale: the highest revision of all journals, for the service begins a new one whenever it speaks after a
 /// start, and the hub may have been put back. Of two that are equal, that of the journal that came last.
-pub(crate) fn load(tx: &ReadTx<'_>) -> Result<Option<Catalog>, StorageError> {
+pub(crate) fn load(tx: &ReadTx<'_>, store: StoreId) -> Result<Option<Catalog>, StorageError> {
     let mut catalog = None;
     for (journal, _head) in down::head_list(tx)? {
         if journal.stream == StreamKind::Catalog {
             let before: Option<Catalog> = catalog.take();
             let number = |known: &Option<Catalog>| known.as_ref().map(|known| known.revision.number);
-            let other = published(tx, &journal)?;
+            let other = published(tx, &journal, store)?;
             catalog = if number(&other) >= number(&before) { other } else { before };
         }
     }
@@ -95,11 +99,13 @@ pub(crate) fn receive(tx: &WriteTx<'_>, batch: &Batch) -> Result<Received, AppEr
 
 /// Reads the menu anew and tells the screens if it is another revision. Blocks.
 pub(crate) fn refresh(app: &App) -> Result<(), AppError> {
-    let before = app.present.catalog().map(|catalog| catalog.revision);
-    let catalog = app.readers.read(load)?;
-    let after = catalog.as_ref().map(|catalog| catalog.revision);
+    let before = app.present.catalog().map(|catalog| catalog.revision.clone());
+    let catalog = app.readers.read(|tx| load(tx, app.identity.store))?;
+    let after = catalog.as_ref().map(|catalog| catalog.revision.clone());
     app.present.set_catalog(catalog);
-    if let Some(revision) = after.filter(|_| after != before) {
+    if before != after
+        && let Some(revision) = after
+    {
         tracing::info!(catalog.revision = revision.number, "menu revision {} is sold now", revision.number);
         app.present.tell(super::Notice::Catalog(revision.number));
     }

@@ -2,7 +2,7 @@
 
 use percolate_common::domain::stock::MovementRejection;
 use percolate_common::domain::tickets::decide::TicketRejection;
-use percolate_common::domain::tickets::pricing::PricingRejection;
+use percolate_common::domain::pricing::PricingRejection;
 use percolate_common::wire::WireError;
 use percolate_runtime::storage::StorageError;
 

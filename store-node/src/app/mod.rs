@@ -15,11 +15,14 @@ pub(crate) mod reports;
 pub(crate) mod take_back;
 pub(crate) mod terminal_list;
 pub(crate) mod terminals;
+pub(crate) mod ticket_answer;
 pub(crate) mod tickets;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use percolate_common::domain::catalog::hours::Channel;
+use percolate_common::domain::catalog::look_up::Moment;
 use percolate_common::domain::event::{ClockQuality, Event, Header, StoreDescribed};
 use percolate_common::entropy::Entropy;
 use percolate_common::hlc::Hlc;
@@ -114,6 +117,16 @@ impl App {
             Some(_) => ClockQuality::Good,
         };
         Ok(Stamp { life: lives::present(tx)?, at: if fell_behind { hlc.millis() } else { now }, hlc, clock })
+    }
+
+    /// Where and when something is sold at the counter.
+    pub(crate) fn moment(&self, at: UtcMillis) -> Moment {
+        Moment {
+            store: self.identity.store,
+            channel: Channel::Counter,
+            day: self.calendar.business_day(at),
+            wall: self.calendar.wall_time(at),
+        }
     }
 
     /// Writes a fact that happens now.

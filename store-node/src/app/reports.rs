@@ -1,10 +1,9 @@
 //! What the tills and the manager read.
 
 use percolate_common::domain::event::Event;
-use percolate_common::domain::imports::TicketImported;
+use percolate_common::domain::imports::{ImportedLine, TicketImported};
 use percolate_common::ids::TicketId;
 use percolate_common::journal::StreamKind;
-use percolate_common::money::Minor;
 use percolate_common::time::BusinessDay;
 use percolate_common::wire::event::{Recorded, decode};
 use percolate_runtime::sqlite::ReadTx;
@@ -13,7 +12,7 @@ use utoipa::ToSchema;
 
 use super::App;
 use super::error::AppError;
-use super::tickets::{LineAnswer, TicketAnswer, describe};
+use super::ticket_answer::{LineAnswer, TicketAnswer, describe};
 use crate::store::lives::{self, Life};
 use crate::store::sales::{self, Place};
 use crate::store::{column, count, journal, stock};
@@ -124,15 +123,11 @@ pub(crate) fn stock(app: &App, tx: &ReadTx<'_>) -> Result<Vec<StockRow>, AppErro
 }
 
 fn imported(ticket: &TicketImported, recorded: &Recorded, seq: u64) -> TicketAnswer {
-    let total = |line: &percolate_common::domain::imports::ImportedLine| line.total().map_or(0, Minor::get);
-    let line = |line: &percolate_common::domain::imports::ImportedLine| LineAnswer {
-        item: None,
-        name: line.item.name.clone(),
-        quantity: line.quantity,
-        unit_price_minor: line.unit_price.get(),
-        total_minor: total(line),
+    let total = |line: &ImportedLine| line.total().unwrap_or_default();
+    let line = |line: &ImportedLine| {
+        LineAnswer::imported(line.item.name.clone(), line.quantity, line.unit_price, total(line))
     };
-    let net: i64 = ticket.lines.iter().map(total).sum();
+    let net: i64 = ticket.lines.iter().map(|line| total(line).get()).sum();
     TicketAnswer {
         ticket_id: ticket.id.to_string(),
         receipt: None,
@@ -140,10 +135,17 @@ fn imported(ticket: &TicketImported, recorded: &Recorded, seq: u64) -> TicketAns
         at_ms: recorded.header.at.get(),
         training: false,
         currency: ticket.currency.to_string(),
+        consumption: None,
         lines: ticket.lines.iter().map(line).collect(),
+        discounts: Vec::new(),
+        service_charge_minor: 0,
         net_minor: net,
         tax_minor: None,
+        taxes: Vec::new(),
+        exempt_reason: None,
         total_minor: net,
+        tip_minor: 0,
+        cash_rounding_minor: 0,
         tendered_minor: None,
         change_minor: 0,
         seq,

@@ -6,64 +6,15 @@ use percolate_common::domain::tickets::decide::{SellTicket, sell as decide_sale}
 use percolate_common::domain::tickets::receipt::TerminalName;
 use percolate_common::domain::tickets::{SeriesOpened, TicketClass, TicketSold};
 use percolate_common::ids::TicketId;
-use percolate_common::time::BusinessDay;
 use percolate_runtime::sqlite::WriteTx;
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use serde::Serialize;
 
 use super::books::{book_tenders, sold_row};
 use super::error::AppError;
+use super::ticket_answer::{TicketAnswer, describe};
 use super::{App, Stamp, reports};
 use crate::store::sales::{self, TicketRow};
 use crate::store::stock;
-
-/// A ticket as the API shows it. Amounts are minor units of its currency.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub(crate) struct TicketAnswer {
-    /// Its id.
-    pub(crate) ticket_id: String,
-    /// Its receipt number; none if it was brought in from another system.
-    pub(crate) receipt: Option<String>,
-    /// Its business day, YYYY-MM-DD.
-    pub(crate) business_day: String,
-    /// When it was paid, UTC milliseconds.
-    pub(crate) at_ms: i64,
-    /// Whether it is practice.
-    pub(crate) training: bool,
-    /// What amounts are in.
-    pub(crate) currency: String,
-    /// What was sold.
-    pub(crate) lines: Vec<LineAnswer>,
-    /// Before tax.
-    pub(crate) net_minor: i64,
-    /// Tax; unknown for an imported ticket.
-    pub(crate) tax_minor: Option<i64>,
-    /// What the guest paid.
-    pub(crate) total_minor: i64,
-    /// What was handed over; unknown for an imported ticket.
-    pub(crate) tendered_minor: Option<i64>,
-    /// Cash handed back.
-    pub(crate) change_minor: i64,
-    /// Its place in the sales journal.
-    pub(crate) seq: u64,
-    /// The menu that it was priced by.
-    pub(crate) catalog_revision: Option<u32>,
-}
-
-/// A line as the API shows it.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub(crate) struct LineAnswer {
-    /// Item number; none if it was brought in from another system.
-    pub(crate) item: Option<u32>,
-    /// What people read.
-    pub(crate) name: String,
-    /// How many.
-    pub(crate) quantity: u32,
-    /// Price of one, before tax.
-    pub(crate) unit_price_minor: i64,
-    /// What the line came to, before tax.
-    pub(crate) total_minor: i64,
-}
 
 /// What makes a write repeatable: hashes of the key and of the body.
 #[derive(Debug, Clone)]
@@ -142,8 +93,8 @@ pub(crate) fn sell(
         return Ok(answer);
     }
     app.check_reserve()?;
-    let decided = decide_sale(catalog, command.clone())?;
     let stamp = app.stamp(tx)?;
+    let decided = decide_sale(catalog, command.clone(), &app.moment(stamp.at))?;
     let training = command.class == TicketClass::Training;
     let (receipt, fresh) = sales::receipt_take(tx, stamp.life, terminal, training)?;
     if fresh {
@@ -185,38 +136,4 @@ fn book(
     )?;
     book_tenders(tx, day, &sold)?;
     Ok(describe(&sold, day, stamp.at.get(), head.seq, Some(catalog)))
-}
-
-/// A sold ticket as the API shows it; names come from the menu that is sold now.
-pub(crate) fn describe(
-    sold: &TicketSold,
-    day: BusinessDay,
-    at_ms: i64,
-    seq: u64,
-    catalog: Option<&Catalog>,
-) -> TicketAnswer {
-    let name = |item| catalog.and_then(|catalog| catalog.content.items.get(&item)).map(|item| item.name.clone());
-    let line = |line: &percolate_common::domain::tickets::SoldLine| LineAnswer {
-        item: Some(line.item.get()),
-        name: name(line.item).unwrap_or_else(|| format!("item {}", line.item)),
-        quantity: line.quantity,
-        unit_price_minor: line.unit_price.get(),
-        total_minor: line.total.get(),
-    };
-    TicketAnswer {
-        ticket_id: sold.id.to_string(),
-        receipt: Some(sold.receipt.to_string()),
-        business_day: day.to_string(),
-        at_ms,
-        training: sold.class == TicketClass::Training,
-        currency: sold.currency.to_string(),
-        lines: sold.lines.iter().map(line).collect(),
-        net_minor: sold.totals.net.get(),
-        tax_minor: Some(sold.totals.tax.get()),
-        total_minor: sold.totals.total.get(),
-        tendered_minor: Some(sold.tenders.iter().map(|tender| tender.amount.get()).sum()),
-        change_minor: sold.change.get(),
-        seq,
-        catalog_revision: Some(sold.catalog_revision),
-    }
 }

@@ -1,10 +1,11 @@
 //! How refusals and failures look to a caller.
 
 use axum::http::StatusCode;
+use percolate_common::domain::pricing::PricingRejection;
+use percolate_common::domain::pricing::cart::DiscountPlace;
 use percolate_common::domain::stock::MovementRejection;
 use percolate_common::domain::terminals::PairingRejection;
 use percolate_common::domain::tickets::decide::TicketRejection;
-use percolate_common::domain::tickets::pricing::PricingRejection;
 use percolate_common::wire::WireError;
 use percolate_runtime::http::problem::Problem;
 use percolate_runtime::storage::StorageError;
@@ -32,14 +33,38 @@ pub(super) fn refused(pointer: impl Into<String>, code: &'static str, text: &str
 
 fn pricing(rejection: &PricingRejection) -> Problem {
     let text = rejection.to_string();
+    let of_line = |line: &usize, field: &str, code| refused(format!("/lines/{line}/{field}"), code, &text);
     match rejection {
         PricingRejection::LineCount(_) => refused("/lines", "line_count", &text),
         PricingRejection::Quantity { line, .. } => {
             refused(format!("/lines/{line}/quantity"), "quantity_out_of_range", &text)
         }
-        PricingRejection::UnknownItem { line, .. } => refused(format!("/lines/{line}/item"), "unknown_item", &text),
+        PricingRejection::UnknownItem { line, .. } => of_line(line, "item", "unknown_item"),
+        PricingRejection::NotSoldHere { line, .. } => of_line(line, "item", "item_not_sold_here"),
+        PricingRejection::NotNow { line, .. } => of_line(line, "item", "item_not_now"),
+        PricingRejection::UnknownExtra { line, .. } => of_line(line, "extras", "unknown_extra"),
+        PricingRejection::ExtraList { line } => of_line(line, "extras", "extras_malformed"),
+        PricingRejection::ExtraCount { line, .. } => of_line(line, "extras", "extra_count"),
+        PricingRejection::Price { line } => of_line(line, "price_minor", "price_out_of_range"),
+        PricingRejection::UnknownCombo { line, .. } => of_line(line, "combo", "unknown_combo"),
+        PricingRejection::ComboIncomplete { line, .. } => of_line(line, "combo", "combo_incomplete"),
+        PricingRejection::DiscountCount { line } => refused(discounts(*line), "discount_count", &text),
+        PricingRejection::UnknownDiscount { place, .. } => refused(discount(*place), "unknown_discount", &text),
+        PricingRejection::DiscountRange { place } => refused(discount(*place), "discount_out_of_range", &text),
+        PricingRejection::Reason { place } => {
+            refused(place.map_or_else(|| "/exempt_reason".to_owned(), discount), "reason_needed", &text)
+        }
         PricingRejection::Overflow(_) => refused("/lines", "amount_out_of_range", &text),
     }
+}
+
+/// Where the discounts of a line or of the whole ticket stand.
+fn discounts(line: Option<usize>) -> String {
+    line.map_or_else(|| "/discounts".to_owned(), |line| format!("/lines/{line}/discounts"))
+}
+
+fn discount(place: DiscountPlace) -> String {
+    format!("{}/{}", discounts(place.line), place.at)
 }
 
 fn ticket(rejection: &TicketRejection) -> Problem {
@@ -51,6 +76,7 @@ fn ticket(rejection: &TicketRejection) -> Problem {
         TicketRejection::Currency { .. } => refused("/currency", "wrong_currency", &text),
         TicketRejection::TenderCount(_) => tenders("tender_count"),
         TicketRejection::TenderAmount { tender, .. } => of_tender(tender, "amount_minor", "tender_amount_out_of_range"),
+        TicketRejection::Tip(_) => refused("/tip_minor", "tip_out_of_range", &text),
         TicketRejection::Underpaid { .. } => tenders("tender_underpaid"),
         TicketRejection::CardOverpaid { .. } => tenders("tender_card_overpaid"),
         TicketRejection::CashNotDue { .. } => tenders("tender_cash_not_due"),

@@ -2,7 +2,6 @@
 
 use axum::Json;
 use axum::extract::State;
-use percolate_common::domain::catalog::Catalog;
 use percolate_common::ids::TicketId;
 use percolate_common::journal::{JournalId, StreamKind};
 use percolate_common::time::{BusinessDay, UtcMillis};
@@ -18,7 +17,7 @@ use crate::app::audit::{self, AuditAnswer};
 use crate::app::error::AppError;
 use crate::app::present::ParkedThere;
 use crate::app::reports::{self, DayAnswer, StockRow};
-use crate::app::tickets::TicketAnswer;
+use crate::app::ticket_answer::TicketAnswer;
 use crate::app::{App, Enrolment, Halted};
 use crate::guard::GuardState;
 use crate::store::lives::{self, Life};
@@ -237,102 +236,6 @@ pub(super) async fn node(State(app): State<App>, _actor: Actor) -> Result<Json<N
         identity: app.present.enrolment(),
         https: https(&app),
     }))
-}
-
-/// The menu that is sold.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct CatalogAnswer {
-    revision: u32,
-    currency: String,
-    items: Vec<ItemAnswer>,
-    categories: Vec<NamedAnswer>,
-    tax_classes: Vec<TaxClassAnswer>,
-    stock_items: Vec<StockItemAnswer>,
-}
-
-/// An item for sale.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct ItemAnswer {
-    id: u32,
-    name: String,
-    category: u32,
-    tax_class: u32,
-    price_minor: i64,
-    uses: Vec<UseAnswer>,
-}
-
-/// What one of an item takes from the stock room.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct UseAnswer {
-    stock_item: u32,
-    quantity: i64,
-}
-
-/// Something with a number and a name.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct NamedAnswer {
-    id: u32,
-    name: String,
-}
-
-/// A class of tax; the rate is in millionths.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct TaxClassAnswer {
-    id: u32,
-    name: String,
-    rate_micro: u32,
-}
-
-/// Something that is counted.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct StockItemAnswer {
-    id: u32,
-    name: String,
-    #[schema(value_type = String)]
-    unit: &'static str,
-}
-
-fn catalog_answer(catalog: &Catalog) -> CatalogAnswer {
-    let content = &catalog.content;
-    let item = |item: &percolate_common::domain::catalog::Item| ItemAnswer {
-        id: item.id.get(),
-        name: item.name.clone(),
-        category: item.category.get(),
-        tax_class: item.tax_class.get(),
-        price_minor: item.price.get(),
-        uses: item
-            .uses
-            .iter()
-            .map(|part| UseAnswer { stock_item: part.stock_item.get(), quantity: part.quantity.get() })
-            .collect(),
-    };
-    CatalogAnswer {
-        revision: catalog.revision.number,
-        currency: catalog.revision.currency.to_string(),
-        items: content.items.values().map(item).collect(),
-        categories: content.categories.values().map(|c| NamedAnswer { id: c.id.get(), name: c.name.clone() }).collect(),
-        tax_classes: content
-            .tax_classes
-            .values()
-            .map(|c| TaxClassAnswer { id: c.id.get(), name: c.name.clone(), rate_micro: c.rate.get() })
-            .collect(),
-        stock_items: content
-            .stock_items
-            .values()
-            .map(|i| StockItemAnswer { id: i.id.get(), name: i.name.clone(), unit: i.unit.as_str() })
-            .collect(),
-    }
-}
-
-/// The menu that is sold.
-#[utoipa::path(get, path = "/v1/catalog", tag = "catalog", responses(
-    (status = 200, description = "The menu", body = CatalogAnswer),
-    (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json"),
-    (status = "5XX", description = "Failed", body = Problem, content_type = "application/problem+json"),
-))]
-pub(super) async fn catalog(State(app): State<App>, _actor: Actor) -> Result<Json<CatalogAnswer>, Problem> {
-    let catalog = app.present.catalog().ok_or(AppError::NoCatalog)?;
-    Ok(Json(catalog_answer(&catalog)))
 }
 
 /// Which tickets are asked for.

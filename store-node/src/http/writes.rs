@@ -5,13 +5,13 @@ use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use percolate_common::domain::imports::{ImportedLine, LegacyItem};
+use percolate_common::domain::pricing::price;
 use percolate_common::domain::stock::{MovementLine, MovementReason};
 use percolate_common::domain::tickets::TicketClass;
 use percolate_common::domain::tickets::decide::SellTicket;
-use percolate_common::domain::tickets::pricing::{LineRequest, price};
 use percolate_common::domain::tickets::receipt::TerminalName;
 use percolate_common::domain::tickets::tender::{Tender, TenderKind};
-use percolate_common::ids::{ItemId, StockItemId};
+use percolate_common::ids::StockItemId;
 use percolate_common::money::Minor;
 use percolate_common::quantity::Quantity;
 use percolate_runtime::http::auth::{Actor, ActorKind};
@@ -20,12 +20,14 @@ use percolate_runtime::http::problem::Problem;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::cart::{CartBody, ConsumptionWord, DiscountBody, LineBody, cart};
 use super::error::refused;
 use crate::app::App;
 use crate::app::error::AppError;
 use crate::app::imports::{Basket, ImportAnswer, import};
 use crate::app::movements::{self, MovementAnswer};
-use crate::app::tickets::{Answer, RequestKey, TicketAnswer, sell};
+use crate::app::ticket_answer::{DiscountAnswer, LineAnswer, TaxAnswer, TicketAnswer};
+use crate::app::tickets::{Answer, RequestKey, sell};
 
 /// Baskets of one import request.
 const IMPORT_BASKETS_MAX: usize = 1_000;
@@ -40,21 +42,25 @@ pub(super) struct TicketRequest {
     currency: String,
     /// What is sold: 1 to 200 lines.
     lines: Vec<LineBody>,
+    /// Where it is eaten; away if nothing is said.
+    #[serde(default)]
+    consumption: ConsumptionWord,
+    /// What is taken off the whole: up to 4.
+    #[serde(default)]
+    discounts: Vec<DiscountBody>,
+    /// Why no tax is charged, if none is: up to 80 bytes.
+    exempt_reason: Option<String>,
+    /// Whether the charge for service is left out.
+    #[serde(default)]
+    without_service_charge: bool,
     /// How it is paid: up to 8; together at least what is due.
     tenders: Vec<TenderBody>,
+    /// What of it is for those who work there, in minor units.
+    #[serde(default)]
+    tip_minor: i64,
     /// Practice: in no total, and without stock.
     #[serde(default)]
     training: bool,
-}
-
-/// One line.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct LineBody {
-    /// Item number.
-    item: u32,
-    /// How many, 1 to 999.
-    quantity: i64,
 }
 
 /// One payment.
@@ -95,17 +101,6 @@ pub(super) fn request_key<T>(key: &IdempotencyKey, body: &JsonBody<T>) -> Reques
     RequestKey { text: key.as_str().to_owned(), key_hash, body_hash: half(&body.hash) }
 }
 
-fn line_requests(lines: &[LineBody]) -> Result<Vec<LineRequest>, Problem> {
-    let request = |(at, line): (usize, &LineBody)| {
-        let quantity = u32::try_from(line.quantity).map_err(|_out_of_range| {
-            let text = format!("quantity {} is out of range: 1 to 999 is expected", line.quantity);
-            refused(format!("/lines/{at}/quantity"), "quantity_out_of_range", &text)
-        })?;
-        Ok(LineRequest { item: ItemId::new(line.item), quantity })
-    };
-    lines.iter().enumerate().map(request).collect()
-}
-
 fn tender(body: TenderBody) -> Tender {
     let kind = match body.kind {
         TenderWord::Cash => TenderKind::Cash,
@@ -128,9 +123,16 @@ fn command(request: TicketRequest) -> Result<(TerminalName, SellTicket), Problem
         return Err(refused(format!("/tenders/{at}/reference"), "reference_invalid", "cash has no reference"));
     }
     let class = if request.training { TicketClass::Training } else { TicketClass::Sale };
-    let lines = line_requests(&request.lines)?;
     let tenders = request.tenders.into_iter().map(tender).collect();
-    Ok((terminal, SellTicket { class, currency, lines, tenders }))
+    let tip = Minor::new(request.tip_minor);
+    let cart = cart(CartBody {
+        lines: request.lines,
+        consumption: request.consumption,
+        discounts: request.discounts,
+        exempt_reason: request.exempt_reason,
+        without_service_charge: request.without_service_charge,
+    })?;
+    Ok((terminal, SellTicket { class, currency, cart, tenders, tip }))
 }
 
 fn answered(answer: Answer, fresh: StatusCode) -> Response {
@@ -174,6 +176,17 @@ pub(super) async fn sell_ticket(
 pub(super) struct QuoteRequest {
     /// What would be sold: 1 to 200 lines.
     lines: Vec<LineBody>,
+    /// Where it is eaten; away if nothing is said.
+    #[serde(default)]
+    consumption: ConsumptionWord,
+    /// What is taken off the whole: up to 4.
+    #[serde(default)]
+    discounts: Vec<DiscountBody>,
+    /// Why no tax is charged, if none is: up to 80 bytes.
+    exempt_reason: Option<String>,
+    /// Whether the charge for service is left out.
+    #[serde(default)]
+    without_service_charge: bool,
 }
 
 /// What lines would cost now.
@@ -189,6 +202,14 @@ pub(super) struct QuoteAnswer {
     tax_minor: i64,
     /// What a guest would pay.
     total_minor: i64,
+    /// What each line comes to.
+    lines: Vec<LineAnswer>,
+    /// Tax by class.
+    taxes: Vec<TaxAnswer>,
+    /// The discounts that were asked for, and what they come to.
+    discounts: Vec<DiscountAnswer>,
+    /// The charge for service, before tax.
+    service_charge_minor: i64,
 }
 
 /// Price lines without selling them.
@@ -203,13 +224,28 @@ pub(super) async fn quote(
     body: JsonBody<QuoteRequest>,
 ) -> Result<Json<QuoteAnswer>, Problem> {
     let catalog = app.present.catalog().ok_or(AppError::NoCatalog)?;
-    let priced = price(&catalog, &line_requests(&body.value.lines)?).map_err(AppError::Pricing)?;
+    let request = body.value;
+    let cart = cart(CartBody {
+        lines: request.lines,
+        consumption: request.consumption,
+        discounts: request.discounts,
+        exempt_reason: request.exempt_reason,
+        without_service_charge: request.without_service_charge,
+    })?;
+    let stamping = app.clone();
+    let at = app.readers.read_async(move |tx| Ok::<_, AppError>(stamping.stamp(tx)?.at)).await?;
+    let priced = price(&catalog, &cart, &app.moment(at)).map_err(AppError::Pricing)?;
+    let charge = priced.service_charge.map_or(Minor::ZERO, |charge| charge.amount);
     Ok(Json(QuoteAnswer {
         currency: catalog.revision.currency.to_string(),
         catalog_revision: catalog.revision.number,
         net_minor: priced.totals.net.get(),
         tax_minor: priced.totals.tax.get(),
         total_minor: priced.totals.total.get(),
+        lines: priced.lines.iter().map(|line| LineAnswer::new(line, Some(&catalog))).collect(),
+        taxes: priced.taxes.iter().map(TaxAnswer::from).collect(),
+        discounts: priced.discounts.iter().map(DiscountAnswer::from).collect(),
+        service_charge_minor: charge.get(),
     }))
 }
 

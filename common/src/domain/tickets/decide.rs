@@ -1,10 +1,12 @@
 //! Selling: from a command to a paid ticket, or to a refusal.
 
-use super::pricing::{self, LineRequest, Priced, PricingRejection};
 use super::receipt::ReceiptNumber;
 use super::tender::{Tender, TenderKind, looks_like_card_number};
-use super::{TicketClass, TicketSold};
+use super::{TicketClass, TicketDetails, TicketSold};
 use crate::domain::catalog::Catalog;
+use crate::domain::catalog::look_up::Moment;
+use crate::domain::pricing::cart::Cart;
+use crate::domain::pricing::{self, Priced, PricingRejection};
 use crate::ids::TicketId;
 use crate::money::{Currency, Minor, MoneyOverflow};
 
@@ -16,9 +18,11 @@ pub struct SellTicket {
     /// What the amounts are in.
     pub currency: Currency,
     /// What is sold.
-    pub lines: Vec<LineRequest>,
+    pub cart: Cart,
     /// How it is paid.
     pub tenders: Vec<Tender>,
+    /// What of it is for those who work there.
+    pub tip: Minor,
 }
 
 /// Tenders on one ticket.
@@ -53,6 +57,9 @@ pub enum TicketRejection {
         /// What it says.
         amount: i64,
     },
+    /// A tip that is negative or absurd.
+    #[error("the tip is out of range: 0 to {TENDER_MINOR_MAX} minor units are expected")]
+    Tip(i64),
     /// Pays less than is due.
     #[error("the tenders pay {tendered} of {due} minor units")]
     Underpaid {
@@ -103,16 +110,34 @@ pub struct DecidedSale {
     catalog_revision: u32,
     priced: Priced,
     tenders: Vec<Tender>,
+    tip: Minor,
+    paid: Paid,
+}
+
+/// How a ticket was paid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Paid {
     change: Minor,
+    cash_rounding: Minor,
 }
 
 impl DecidedSale {
     /// The fact, once id and receipt number are known.
     #[must_use]
     pub fn numbered(self, id: TicketId, receipt: ReceiptNumber) -> TicketSold {
+        let priced = self.priced;
         let stock_effects = match self.class {
-            TicketClass::Sale => self.priced.stock_effects,
+            TicketClass::Sale => priced.stock_effects,
             TicketClass::Training => Vec::new(),
+        };
+        let details = TicketDetails {
+            consumption: priced.consumption,
+            discounts: priced.discounts,
+            service_charge: priced.service_charge,
+            tax_basis: priced.tax_basis,
+            exempt: priced.exempt,
+            tip: self.tip,
+            cash_rounding: self.paid.cash_rounding,
         };
         TicketSold {
             id,
@@ -120,12 +145,13 @@ impl DecidedSale {
             receipt,
             currency: self.currency,
             catalog_revision: self.catalog_revision,
-            lines: self.priced.lines,
-            taxes: self.priced.taxes,
-            totals: self.priced.totals,
+            lines: priced.lines,
+            taxes: priced.taxes,
+            totals: priced.totals,
             tenders: self.tenders,
-            change: self.change,
+            change: self.paid.change,
             stock_effects,
+            details,
         }
     }
 }
@@ -134,24 +160,29 @@ impl DecidedSale {
 ///
 /// # Errors
 /// [`TicketRejection`] says what is wrong with the command; nothing is changed.
-pub fn sell(catalog: &Catalog, command: SellTicket) -> Result<DecidedSale, TicketRejection> {
+pub fn sell(catalog: &Catalog, command: SellTicket, moment: &Moment) -> Result<DecidedSale, TicketRejection> {
     if command.currency != catalog.revision.currency {
         return Err(TicketRejection::Currency { expected: catalog.revision.currency, given: command.currency });
     }
-    let priced = pricing::price(catalog, &command.lines)?;
-    let change = take_tenders(&command.tenders, priced.totals.total)?;
+    if !(0..=TENDER_MINOR_MAX).contains(&command.tip.get()) {
+        return Err(TicketRejection::Tip(command.tip.get()));
+    }
+    let priced = pricing::price(catalog, &command.cart, moment)?;
+    let due = priced.totals.total.plus(command.tip)?;
+    let paid = take_tenders(&command.tenders, due, catalog.content.rules.cash_step())?;
     Ok(DecidedSale {
         class: command.class,
         currency: command.currency,
         catalog_revision: catalog.revision.number,
         priced,
         tenders: command.tenders,
-        change,
+        tip: command.tip,
+        paid,
     })
 }
 
-/// The change that is due back.
-fn take_tenders(tenders: &[Tender], due: Minor) -> Result<Minor, TicketRejection> {
+/// What is due back. Only what cards leave over is rounded, to a multiple that coins can pay.
+fn take_tenders(tenders: &[Tender], due: Minor, cash_step: u32) -> Result<Paid, TicketRejection> {
     if tenders.len() > TENDERS_MAX {
         return Err(TicketRejection::TenderCount(tenders.len()));
     }
@@ -172,15 +203,23 @@ fn take_tenders(tenders: &[Tender], due: Minor) -> Result<Minor, TicketRejection
     if cards > due {
         return Err(TicketRejection::CardOverpaid { due: due.get(), cards: cards.get() });
     }
-    let tendered = cash.plus(cards)?;
-    if tendered < due {
-        return Err(TicketRejection::Underpaid { due: due.get(), tendered: tendered.get() });
+    let left = due.minus(cards)?;
+    let rounded = rounded(left, cash_step)?;
+    if cash < rounded {
+        return Err(TicketRejection::Underpaid { due: cards.plus(rounded)?.get(), tendered: cards.plus(cash)?.get() });
     }
-    let change = tendered.minus(due)?;
+    let change = cash.minus(rounded)?;
     if cash > Minor::ZERO && change >= cash {
         return Err(TicketRejection::CashNotDue { cash: cash.get() });
     }
-    Ok(change)
+    Ok(Paid { change, cash_rounding: rounded.minus(left)? })
+}
+
+/// The nearest multiple of a step; halves go up.
+fn rounded(amount: Minor, step: u32) -> Result<Minor, MoneyOverflow> {
+    let step = i64::from(step.max(1));
+    let up = amount.plus(Minor::new(step / 2))?;
+    up.minus(Minor::new(up.get().rem_euclid(step)))
 }
 
 fn check_reference(tender: usize, reference: &str) -> Result<(), TicketRejection> {
@@ -196,7 +235,10 @@ fn check_reference(tender: usize, reference: &str) -> Result<(), TicketRejection
 
 #[cfg(test)]
 mod tests {
+    use crate::domain::catalog::CatalogEvent;
+    use crate::domain::catalog::rules::Rule;
     use crate::domain::catalog::tests::small_menu;
+    use crate::domain::pricing::tests::in_the_morning;
     use crate::ids::ItemId;
 
     use super::*;
@@ -211,12 +253,12 @@ mod tests {
 
     /// One espresso: 3.00 and 0.27 tax.
     fn espresso(tenders: Vec<Tender>) -> SellTicket {
-        let lines = vec![LineRequest { item: ItemId::new(101), quantity: 1 }];
-        SellTicket { class: TicketClass::Sale, currency: Currency::USD, lines, tenders }
+        let cart = Cart::plain([(ItemId::new(101), 1)]);
+        SellTicket { class: TicketClass::Sale, currency: Currency::USD, cart, tenders, tip: Minor::ZERO }
     }
 
     fn change(tenders: Vec<Tender>) -> Result<i64, TicketRejection> {
-        sell(&small_menu(), espresso(tenders)).map(|sale| sale.change.get())
+        sell(&small_menu(), espresso(tenders), &in_the_morning()).map(|sale| sale.paid.change.get())
     }
 
     #[test]
@@ -263,7 +305,35 @@ mod tests {
     fn another_currency_is_refused() {
         let mut command = espresso(vec![cash(327)]);
         command.currency = "EUR".parse().unwrap();
-        assert!(matches!(sell(&small_menu(), command), Err(TicketRejection::Currency { .. })));
+        assert!(matches!(sell(&small_menu(), command, &in_the_morning()), Err(TicketRejection::Currency { .. })));
+    }
+
+    #[test]
+    fn a_tip_is_paid_on_top_and_is_no_revenue() {
+        let mut command = espresso(vec![card(400, ""), cash(50)]);
+        command.tip = Minor::new(100);
+        let receipt: ReceiptNumber = "T1-A-1".parse().unwrap();
+        let decided = sell(&small_menu(), command.clone(), &in_the_morning()).unwrap();
+        let sold = decided.numbered(TicketId::sold(0, 1, "k"), receipt);
+        assert_eq!((sold.totals.total.get(), sold.details.tip.get(), sold.change.get()), (327, 100, 23));
+        command.tip = Minor::new(-1);
+        assert_eq!(sell(&small_menu(), command, &in_the_morning()), Err(TicketRejection::Tip(-1)));
+    }
+
+    #[test]
+    fn what_is_left_for_coins_is_rounded_to_what_coins_can_pay() {
+        let mut menu = small_menu();
+        menu.content.apply(&CatalogEvent::RuleSet(Box::new(Rule::CashStep(5))));
+        let paid = |tenders| sell(&menu, espresso(tenders), &in_the_morning()).map(|sale| sale.paid);
+        let of = |change, rounding| Ok(Paid { change: Minor::new(change), cash_rounding: Minor::new(rounding) });
+        assert_eq!(paid(vec![cash(325)]), of(0, -2));
+        assert_eq!(paid(vec![cash(500)]), of(175, -2));
+        assert_eq!(paid(vec![card(327, "")]), of(0, 0));
+        assert_eq!(paid(vec![card(324, ""), cash(5)]), of(0, 2));
+        assert_eq!(paid(vec![card(325, "")]), of(0, -2), "two cents are nothing in coins");
+        assert_eq!(paid(vec![cash(324)]), Err(TicketRejection::Underpaid { due: 325, tendered: 324 }));
+        assert_eq!([332, 333, 337, 338].map(|due| rounded(Minor::new(due), 5).unwrap().get()), [330, 335, 335, 340]);
+        assert_eq!(rounded(Minor::new(325), 10).unwrap().get(), 330, "halves go up");
     }
 
     #[test]
@@ -271,9 +341,9 @@ mod tests {
         let receipt: ReceiptNumber = "T1-TRN-1".parse().unwrap();
         let id = TicketId::sold(0, 1, "k");
         let mut command = espresso(vec![cash(327)]);
-        let real = sell(&small_menu(), command.clone()).unwrap().numbered(id, receipt.clone());
+        let real = sell(&small_menu(), command.clone(), &in_the_morning()).unwrap().numbered(id, receipt.clone());
         assert!(!real.stock_effects.is_empty());
         command.class = TicketClass::Training;
-        assert!(sell(&small_menu(), command).unwrap().numbered(id, receipt).stock_effects.is_empty());
+        assert!(sell(&small_menu(), command, &in_the_morning()).unwrap().numbered(id, receipt).stock_effects.is_empty());
     }
 }

@@ -1,19 +1,76 @@
 //! Tickets: what a guest buys at the till.
 
 pub mod decide;
-pub mod pricing;
 pub mod receipt;
 pub mod tender;
 
+use crate::domain::catalog::rules::{Consumption, TaxBasis};
 use crate::domain::stock::MovementLine;
-use crate::ids::{CategoryId, ItemId, TaxClassId, TicketId};
-use crate::money::{Currency, Minor};
+use crate::ids::{CategoryId, ComboId, DiscountId, ItemId, ModifierId, RuleId, TaxClassId, TicketId};
+use crate::money::{Currency, MicroRate, Minor};
 
 use receipt::{ReceiptNumber, Series, TerminalName};
 use tender::Tender;
 
-/// A line as it was sold: the price is frozen here.
+/// An extra as it was sold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SoldExtra {
+    /// Which.
+    pub modifier: ModifierId,
+    /// How many on each piece.
+    pub count: u32,
+    /// What one added to the price of a piece; below zero if it made it cheaper.
+    pub price: Minor,
+}
+
+/// Why a line came to less than its price.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReductionCause {
+    /// It is part of a set.
+    Combo(ComboId),
+    /// It was cheaper at that hour.
+    HappyHour(RuleId),
+    /// A discount was given: its position among those of the ticket.
+    Given(u32),
+}
+
+/// How much less a line came to, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LineReduction {
+    /// Why.
+    pub cause: ReductionCause,
+    /// How much, above zero.
+    pub amount: Minor,
+}
+
+/// A discount that somebody gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GivenDiscount {
+    /// Which one of the menu; none is one of their own.
+    pub discount: Option<DiscountId>,
+    /// On which line; none is the whole ticket.
+    pub line: Option<u32>,
+    /// Why.
+    pub reason: Option<String>,
+    /// What it came to.
+    pub amount: Minor,
+    /// Whether somebody had to approve it.
+    pub approval: bool,
+}
+
+/// A charge for service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ServiceCharged {
+    /// By which rule.
+    pub rule: RuleId,
+    /// Under which tax; none is untaxed.
+    pub tax_class: Option<TaxClassId>,
+    /// What it came to, before tax.
+    pub amount: Minor,
+}
+
+/// A line as it was sold: the price is frozen here.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SoldLine {
     /// What was sold.
     pub item: ItemId,
@@ -23,10 +80,16 @@ pub struct SoldLine {
     pub tax_class: TaxClassId,
     /// How many.
     pub quantity: u32,
-    /// Price of one, before tax.
+    /// Price of one with its extras, before tax.
     pub unit_price: Minor,
-    /// What the line came to, before tax.
+    /// What the line came to, before tax and after all that was taken off.
     pub total: Minor,
+    /// The menu's price of one without extras, if somebody changed it.
+    pub menu_price: Option<Minor>,
+    /// With what.
+    pub extras: Vec<SoldExtra>,
+    /// What was taken off, in this order.
+    pub reductions: Vec<LineReduction>,
 }
 
 /// The tax of one class on one ticket.
@@ -34,6 +97,8 @@ pub struct SoldLine {
 pub struct TaxLine {
     /// Which class.
     pub tax_class: TaxClassId,
+    /// At which rate; zero if no tax was charged.
+    pub rate: MicroRate,
     /// What it was charged on.
     pub base: Minor,
     /// What it came to.
@@ -43,7 +108,7 @@ pub struct TaxLine {
 /// A ticket's sums.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Totals {
-    /// All lines, before tax.
+    /// All lines and the charge for service, before tax.
     pub net: Minor,
     /// All tax.
     pub tax: Minor,
@@ -85,6 +150,27 @@ pub struct TicketSold {
     pub change: Minor,
     /// What left the stock room; empty for training.
     pub stock_effects: Vec<MovementLine>,
+    /// What most tickets have none of.
+    pub details: TicketDetails,
+}
+
+/// What most tickets have none of.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TicketDetails {
+    /// Where it is eaten.
+    pub consumption: Consumption,
+    /// Discounts that somebody gave.
+    pub discounts: Vec<GivenDiscount>,
+    /// The charge for service.
+    pub service_charge: Option<ServiceCharged>,
+    /// How tax was rounded.
+    pub tax_basis: TaxBasis,
+    /// Why no tax was charged, if none was.
+    pub exempt: Option<String>,
+    /// What the tenders pay on top for those who work there: no revenue, and without tax.
+    pub tip: Minor,
+    /// What the part that was paid in cash was rounded by; below zero in the guest's favour.
+    pub cash_rounding: Minor,
 }
 
 /// A terminal began a new series of receipt numbers.

@@ -2,9 +2,11 @@
 
 use minicbor::{Decode, Encode};
 
+use super::rules::{DetailsV1, KeyV1, RuleV1, details_from_twin, details_to_twin, key_from_twin, key_to_twin};
+use super::rules::{rule_from_twin, rule_to_twin};
 use super::{currency, from_bytes, to_bytes};
 use crate::domain::catalog::{CatalogEvent, Category, Item, Revision, StockItem, TaxClass, Use};
-use crate::ids::{CategoryId, ItemId, StockItemId, TaxClassId};
+use crate::ids::{CategoryId, ItemId, StockItemId, StoreId, TaxClassId};
 use crate::money::{MicroRate, Minor};
 use crate::quantity::{Quantity, Unit};
 use crate::wire::WireError;
@@ -52,6 +54,8 @@ enum CatalogV1 {
         price: i64,
         #[n(5)]
         uses: Vec<UseV1>,
+        #[n(6)]
+        details: Option<DetailsV1>,
     },
     #[n(4)]
     ItemRetired {
@@ -66,7 +70,15 @@ enum CatalogV1 {
         currency: String,
         #[n(2)]
         item_count: u32,
+        #[n(3)]
+        rule_count: Option<u32>,
+        #[n(4)]
+        stores: Option<Vec<u32>>,
     },
+    #[n(6)]
+    RuleSet(#[n(0)] RuleV1),
+    #[n(7)]
+    RuleRetired(#[n(0)] KeyV1),
 }
 
 #[derive(Encode, Decode)]
@@ -81,11 +93,23 @@ enum UnitV1 {
 }
 
 #[derive(Encode, Decode)]
-struct UseV1 {
+pub(super) struct UseV1 {
     #[n(0)]
     stock_item: u32,
     #[n(1)]
     quantity: i64,
+}
+
+impl From<&Use> for UseV1 {
+    fn from(part: &Use) -> Self {
+        Self { stock_item: part.stock_item.get(), quantity: part.quantity.get() }
+    }
+}
+
+impl From<UseV1> for Use {
+    fn from(twin: UseV1) -> Self {
+        Self { stock_item: StockItemId::new(twin.stock_item), quantity: Quantity::new(twin.quantity) }
+    }
 }
 
 fn to_twin(event: &CatalogEvent) -> CatalogV1 {
@@ -110,18 +134,19 @@ fn to_twin(event: &CatalogEvent) -> CatalogV1 {
             category: item.category.get(),
             tax_class: item.tax_class.get(),
             price: item.price.get(),
-            uses: item
-                .uses
-                .iter()
-                .map(|part| UseV1 { stock_item: part.stock_item.get(), quantity: part.quantity.get() })
-                .collect(),
+            uses: item.uses.iter().map(UseV1::from).collect(),
+            details: details_to_twin(&item.details),
         },
         CatalogEvent::ItemRetired(id) => CatalogV1::ItemRetired { id: id.get() },
         CatalogEvent::RevisionPublished(revision) => CatalogV1::RevisionPublished {
             number: revision.number,
             currency: revision.currency.to_string(),
             item_count: revision.item_count,
+            rule_count: (revision.rule_count > 0).then_some(revision.rule_count),
+            stores: (!revision.stores.is_empty()).then(|| revision.stores.iter().map(|store| store.get()).collect()),
         },
+        CatalogEvent::RuleSet(rule) => CatalogV1::RuleSet(rule_to_twin(rule)),
+        CatalogEvent::RuleRetired(key) => CatalogV1::RuleRetired(key_to_twin(*key)),
     }
 }
 
@@ -139,24 +164,27 @@ fn from_twin(twin: CatalogV1) -> Result<CatalogEvent, WireError> {
             };
             CatalogEvent::StockItemSet(StockItem { id: StockItemId::new(id), name, unit })
         }
-        CatalogV1::ItemSet { id, name, category, tax_class, price, uses } => CatalogEvent::ItemSet(Item {
+        CatalogV1::ItemSet { id, name, category, tax_class, price, uses, details } => CatalogEvent::ItemSet(Item {
             id: ItemId::new(id),
             name,
             category: CategoryId::new(category),
             tax_class: TaxClassId::new(tax_class),
             price: Minor::new(price),
-            uses: uses
-                .into_iter()
-                .map(|part| Use {
-                    stock_item: StockItemId::new(part.stock_item),
-                    quantity: Quantity::new(part.quantity),
-                })
-                .collect(),
+            uses: uses.into_iter().map(Use::from).collect(),
+            details: details_from_twin(details)?,
         }),
         CatalogV1::ItemRetired { id } => CatalogEvent::ItemRetired(ItemId::new(id)),
-        CatalogV1::RevisionPublished { number, currency: text, item_count } => {
-            CatalogEvent::RevisionPublished(Revision { number, currency: currency(&text, CATALOG)?, item_count })
+        CatalogV1::RevisionPublished { number, currency: text, item_count, rule_count, stores } => {
+            CatalogEvent::RevisionPublished(Revision {
+                number,
+                currency: currency(&text, CATALOG)?,
+                item_count,
+                rule_count: rule_count.unwrap_or(0),
+                stores: stores.unwrap_or_default().into_iter().map(StoreId::new).collect(),
+            })
         }
+        CatalogV1::RuleSet(rule) => CatalogEvent::RuleSet(Box::new(rule_from_twin(rule)?)),
+        CatalogV1::RuleRetired(key) => CatalogEvent::RuleRetired(key_from_twin(&key)?),
     })
 }
 

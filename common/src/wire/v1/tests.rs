@@ -1,13 +1,26 @@
 //! Golden bytes of every fact, and what happens when a newer program adds to one.
 
-use crate::domain::catalog::{CatalogEvent, Category, Item, Revision, StockItem, TaxClass, Use};
+use crate::domain::catalog::hours::{Availability, Channel, Span};
+use crate::domain::catalog::rules::{
+    Combo, Consumption, Discount, DiscountScope, HappyHour, Jurisdiction, Modifier, ModifierGroup, PriceEffect, PriceRule,
+    Product, Reduction, Rule, RuleKey, ServiceCharge, Slot, Swap, TaxBasis, TaxRule,
+};
+use crate::domain::catalog::{
+    Allergen, CatalogEvent, Category, Item, ItemDetails, Revision, Size, StockItem, TaxClass, Use,
+};
 use crate::domain::event::{ClockQuality, Event, Header, LifeBegan, LifeReason, StoreDescribed};
 use crate::domain::imports::{ImportAmended, ImportedLine, LegacyItem, TicketImported};
 use crate::domain::stock::{MovementLine, MovementReason, StockMoved};
 use crate::domain::tickets::tender::{Tender, TenderKind};
-use crate::domain::tickets::{SeriesOpened, SoldLine, TaxLine, TicketClass, TicketSold, Totals};
+use crate::domain::tickets::{
+    GivenDiscount, LineReduction, ReductionCause, SeriesOpened, ServiceCharged, SoldExtra, SoldLine, TaxLine,
+    TicketClass, TicketDetails, TicketSold, Totals,
+};
 use crate::hlc::Hlc;
-use crate::ids::{CategoryId, ItemId, MovementId, NodeId, StockItemId, StoreId, TaxClassId, TicketId};
+use crate::ids::{
+    CategoryId, ComboId, DiscountId, ItemId, JurisdictionId, ModifierGroupId, ModifierId, MovementId, NodeId, ProductId,
+    RuleId, StockItemId, StoreId, TaxClassId, TicketId,
+};
 use crate::journal::{AuthorId, Incarnation, JournalId, Origin, StreamKind};
 use crate::money::{Currency, MicroRate, Minor};
 use crate::quantity::{Quantity, Unit};
@@ -27,7 +40,41 @@ fn header() -> Header {
 }
 
 fn sold() -> Event {
-    Event::TicketSold(TicketSold {
+    Event::TicketSold(plain_sale())
+}
+
+/// A sale with all that most sales have none of.
+fn sold_with_everything() -> Event {
+    let mut sale = plain_sale();
+    let cause = |cause, amount| LineReduction { cause, amount: Minor::new(amount) };
+    sale.lines[0].extras = vec![SoldExtra { modifier: ModifierId::new(7), count: 2, price: Minor::new(-50) }];
+    sale.lines[0].menu_price = Some(Minor::new(350));
+    sale.lines[0].reductions = vec![
+        cause(ReductionCause::Combo(ComboId::new(3)), 20),
+        cause(ReductionCause::HappyHour(RuleId::new(4)), 30),
+        cause(ReductionCause::Given(0), 40),
+    ];
+    let tax_class = Some(TaxClassId::new(1));
+    sale.details = TicketDetails {
+        consumption: Consumption::DineIn,
+        discounts: vec![GivenDiscount {
+            discount: Some(DiscountId::new(5)),
+            line: Some(0),
+            reason: Some("spilt".to_owned()),
+            amount: Minor::new(40),
+            approval: true,
+        }],
+        service_charge: Some(ServiceCharged { rule: RuleId::new(6), tax_class, amount: Minor::new(90) }),
+        tax_basis: TaxBasis::Line,
+        exempt: Some("embassy".to_owned()),
+        tip: Minor::new(100),
+        cash_rounding: Minor::new(-2),
+    };
+    Event::TicketSold(sale)
+}
+
+fn plain_sale() -> TicketSold {
+    TicketSold {
         id: TicketId::sold(1_795_000_000_000, 11, "key"),
         class: TicketClass::Sale,
         receipt: "T1-A-17".parse().unwrap(),
@@ -40,8 +87,16 @@ fn sold() -> Event {
             quantity: 2,
             unit_price: Minor::new(300),
             total: Minor::new(600),
+            menu_price: None,
+            extras: Vec::new(),
+            reductions: Vec::new(),
         }],
-        taxes: vec![TaxLine { tax_class: TaxClassId::new(1), base: Minor::new(600), tax: Minor::new(53) }],
+        taxes: vec![TaxLine {
+            tax_class: TaxClassId::new(1),
+            rate: MicroRate::new(89_000),
+            base: Minor::new(600),
+            tax: Minor::new(53),
+        }],
         totals: Totals { net: Minor::new(600), tax: Minor::new(53), total: Minor::new(653) },
         tenders: vec![
             Tender { kind: TenderKind::CardExternal { reference: Some("AUTH 1".to_owned()) }, amount: Minor::new(600) },
@@ -49,7 +104,8 @@ fn sold() -> Event {
         ],
         change: Minor::new(47),
         stock_effects: vec![MovementLine { stock_item: StockItemId::new(1), quantity: Quantity::new(-36_000) }],
-    })
+        details: TicketDetails::default(),
+    }
 }
 
 fn imported_line() -> ImportedLine {
@@ -69,10 +125,12 @@ fn catalog_events() -> Vec<(&'static str, &'static str, Event)> {
         tax_class: TaxClassId::new(1),
         price: Minor::new(300),
         uses: vec![Use { stock_item: StockItemId::new(1), quantity: Quantity::new(18_000) }],
+        details: ItemDetails::default(),
     };
     let class = TaxClass { id: TaxClassId::new(1), name: "Prepared".to_owned(), rate: MicroRate::new(89_000) };
     let stock = StockItem { id: StockItemId::new(1), name: "Beans".to_owned(), unit: Unit::Milligram };
-    let revision = Revision { number: 1, currency: Currency::USD, item_count: 1 };
+    let revision =
+        Revision { number: 1, currency: Currency::USD, item_count: 1, rule_count: 0, stores: Vec::new() };
     [
         (
             "category_set",
@@ -88,10 +146,117 @@ fn catalog_events() -> Vec<(&'static str, &'static str, Event)> {
             include_str!("golden/revision_published.hex"),
             CatalogEvent::RevisionPublished(revision),
         ),
+        (
+            "rule_retired",
+            include_str!("golden/rule_retired.hex"),
+            CatalogEvent::RuleRetired(RuleKey::HappyHour(RuleId::new(4))),
+        ),
+        ("item_set_whole", include_str!("golden/item_set_whole.hex"), CatalogEvent::ItemSet(whole_item())),
     ]
     .into_iter()
     .map(|(name, golden, event)| (name, golden, Event::Catalog(event)))
     .collect()
+}
+
+fn whole_item() -> Item {
+    let span = Span { weekdays: Span::EVERY_DAY, from_minute: 420, until_minute: 660 };
+    Item {
+        id: ItemId::new(101),
+        name: "Latte, 12 oz".to_owned(),
+        category: CategoryId::new(1),
+        tax_class: TaxClassId::new(1),
+        price: Minor::new(450),
+        uses: Vec::new(),
+        details: ItemDetails {
+            size: Some(Size { product: ProductId::new(9), name: "12 oz".to_owned() }),
+            modifier_groups: vec![ModifierGroupId::new(2)],
+            barcodes: vec!["9506000134352".parse().unwrap()],
+            allergens: vec![Allergen::Milk, Allergen::Sesame],
+            kilocalories: Some(190),
+            availability: Availability { channels: vec![Channel::Web], spans: vec![span] },
+        },
+    }
+}
+
+/// One rule of each kind.
+fn rules() -> Vec<(&'static str, &'static str, Rule)> {
+    let id = RuleId::new(4);
+    let (item, tax_class, store) = (ItemId::new(101), TaxClassId::new(1), StoreId::new(10));
+    let (from, until) = (BusinessDay::from_days(20_775), Some(BusinessDay::from_days(20_800)));
+    let name = || "A name".to_owned();
+    let rate = MicroRate::new(100_000);
+    let swap = Some(Swap { from: StockItemId::new(4), to: StockItemId::new(5) });
+    let uses = vec![Use { stock_item: StockItemId::new(6), quantity: Quantity::new(7_500) }];
+    let slot = Slot { name: "Drink".to_owned(), choices: [(item, Minor::new(50))].into() };
+    let modifiers = vec![ModifierId::new(7)];
+    let effect = PriceEffect::Costs(Minor::new(325));
+    let span = Span { weekdays: 0b001_1111, from_minute: 900, until_minute: 1_020 };
+    let stores = vec![store];
+    let consumption = Some(Consumption::DineIn);
+    let place = Some(JurisdictionId::new(7));
+    macro_rules! golden {
+        ($name:literal, $rule:expr) => {
+            ($name, include_str!(concat!("golden/", $name, ".hex")), $rule)
+        };
+    }
+    vec![
+        golden!("rule_product", Rule::Product(Product { id: ProductId::new(9), name: name() })),
+        golden!(
+            "rule_modifier_group",
+            Rule::ModifierGroup(ModifierGroup { id: ModifierGroupId::new(2), name: name(), at_least: 1, at_most: 2, modifiers })
+        ),
+        golden!(
+            "rule_modifier",
+            Rule::Modifier(Modifier { id: ModifierId::new(7), name: name(), price: Minor::new(-50), uses, swap })
+        ),
+        golden!(
+            "rule_combo",
+            Rule::Combo(Combo { id: ComboId::new(3), name: name(), price: Minor::new(700), slots: vec![slot] })
+        ),
+        golden!(
+            "rule_price",
+            Rule::Price(PriceRule { id, item, store: Some(store), channel: Some(Channel::Counter), from, until, effect })
+        ),
+        golden!(
+            "rule_jurisdiction",
+            Rule::Jurisdiction(Jurisdiction {
+                id: JurisdictionId::new(7),
+                name: name(),
+                basis: TaxBasis::Line,
+                stores: stores.clone(),
+            })
+        ),
+        golden!("rule_tax", Rule::Tax(TaxRule { id, tax_class, jurisdiction: place, consumption, from, rate })),
+        golden!(
+            "rule_happy_hour",
+            Rule::HappyHour(HappyHour {
+                id,
+                name: name(),
+                span,
+                from,
+                until,
+                stores: stores.clone(),
+                items: vec![item],
+                categories: vec![CategoryId::new(1)],
+                reduction: Reduction::Percent(rate),
+            })
+        ),
+        golden!(
+            "rule_discount",
+            Rule::Discount(Discount {
+                id: DiscountId::new(5),
+                name: name(),
+                scope: DiscountScope::Ticket,
+                reduction: Reduction::Amount(Minor::new(100)),
+                approval: true,
+            })
+        ),
+        golden!(
+            "rule_service_charge",
+            Rule::ServiceCharge(ServiceCharge { id, name: name(), rate, tax_class: Some(tax_class), consumption, stores })
+        ),
+        golden!("rule_cash_step", Rule::CashStep(5)),
+    ]
 }
 
 /// One of every kind, with its golden file.
@@ -100,6 +265,7 @@ fn specimens() -> Vec<(&'static str, &'static str, Event)> {
     let source = || "maven".to_owned();
     let mut all = vec![
         ("ticket_sold", include_str!("golden/ticket_sold.hex"), sold()),
+        ("ticket_sold_whole", include_str!("golden/ticket_sold_whole.hex"), sold_with_everything()),
         (
             "series_opened",
             include_str!("golden/series_opened.hex"),
@@ -148,6 +314,8 @@ fn specimens() -> Vec<(&'static str, &'static str, Event)> {
     let began = LifeBegan { parent: Some(Incarnation::new(7)), reason: LifeReason::Forked };
     all.push(("life_began", include_str!("golden/life_began.hex"), Event::LifeBegan(began)));
     all.extend(catalog_events());
+    let rule = |rule| Event::Catalog(CatalogEvent::RuleSet(Box::new(rule)));
+    all.extend(rules().into_iter().map(|(name, golden, one)| (name, golden, rule(one))));
     all
 }
 

@@ -7,9 +7,13 @@ use super::stock::{LineV1 as StockLineV1, line_from_twin, line_to_twin};
 use super::{currency, from_bytes, to_bytes};
 use crate::domain::tickets::receipt::{ReceiptNumber, Series, TerminalName};
 use crate::domain::tickets::tender::{Tender, TenderKind};
-use crate::domain::tickets::{SeriesOpened, SoldLine, TaxLine, TicketClass, TicketSold, Totals};
-use crate::ids::{CategoryId, ItemId, TaxClassId, TicketId};
-use crate::money::Minor;
+use crate::domain::catalog::rules::{Consumption, TaxBasis};
+use crate::domain::tickets::{
+    GivenDiscount, LineReduction, ReductionCause, SeriesOpened, ServiceCharged, SoldExtra, SoldLine, TaxLine,
+    TicketClass, TicketDetails, TicketSold, Totals,
+};
+use crate::ids::{CategoryId, ComboId, DiscountId, ItemId, ModifierId, RuleId, TaxClassId, TicketId};
+use crate::money::{MicroRate, Minor};
 use crate::wire::WireError;
 
 const SOLD: &str = "sold ticket";
@@ -47,6 +51,52 @@ struct TicketSoldV1 {
     change: i64,
     #[n(14)]
     stock_effects: Vec<StockLineV1>,
+    #[n(15)]
+    details: Option<DetailsV1>,
+}
+
+/// What most tickets have none of; as a map, so that what is not said takes no byte.
+#[derive(Encode, Decode, Default, PartialEq, Eq)]
+#[cbor(map)]
+struct DetailsV1 {
+    #[n(0)]
+    dine_in: Option<bool>,
+    #[n(1)]
+    discounts: Option<Vec<DiscountV1>>,
+    #[n(2)]
+    service_charge: Option<ChargeV1>,
+    #[n(3)]
+    tax_by_line: Option<bool>,
+    #[n(4)]
+    exempt: Option<String>,
+    #[n(5)]
+    tip: Option<i64>,
+    #[n(6)]
+    cash_rounding: Option<i64>,
+}
+
+#[derive(Encode, Decode, PartialEq, Eq)]
+struct DiscountV1 {
+    #[n(0)]
+    discount: Option<u32>,
+    #[n(1)]
+    line: Option<u32>,
+    #[n(2)]
+    reason: Option<String>,
+    #[n(3)]
+    amount: i64,
+    #[n(4)]
+    approval: bool,
+}
+
+#[derive(Encode, Decode, PartialEq, Eq)]
+struct ChargeV1 {
+    #[n(0)]
+    rule: u32,
+    #[n(1)]
+    tax_class: Option<u32>,
+    #[n(2)]
+    amount: i64,
 }
 
 #[derive(Encode, Decode)]
@@ -63,6 +113,40 @@ struct SoldLineV1 {
     unit_price: i64,
     #[n(5)]
     total: i64,
+    #[n(6)]
+    extras: Option<Vec<ExtraV1>>,
+    #[n(7)]
+    reductions: Option<Vec<ReductionV1>>,
+    #[n(8)]
+    menu_price: Option<i64>,
+}
+
+#[derive(Encode, Decode)]
+struct ExtraV1 {
+    #[n(0)]
+    modifier: u32,
+    #[n(1)]
+    count: u32,
+    #[n(2)]
+    price: i64,
+}
+
+#[derive(Encode, Decode)]
+struct ReductionV1 {
+    #[n(0)]
+    cause: CauseV1,
+    #[n(1)]
+    amount: i64,
+}
+
+#[derive(Encode, Decode)]
+enum CauseV1 {
+    #[n(0)]
+    Combo(#[n(0)] u32),
+    #[n(1)]
+    HappyHour(#[n(0)] u32),
+    #[n(2)]
+    Given(#[n(0)] u32),
 }
 
 #[derive(Encode, Decode)]
@@ -73,6 +157,8 @@ struct TaxLineV1 {
     base: i64,
     #[n(2)]
     tax: i64,
+    #[n(3)]
+    rate_micro: Option<u32>,
 }
 
 #[derive(Encode, Decode)]
@@ -127,6 +213,19 @@ fn tender_from_twin(twin: TenderV1) -> Tender {
 }
 
 fn sold_line_to_twin(line: &SoldLine) -> SoldLineV1 {
+    let extra = |extra: &SoldExtra| ExtraV1 {
+        modifier: extra.modifier.get(),
+        count: extra.count,
+        price: extra.price.get(),
+    };
+    let reduction = |reduction: &LineReduction| {
+        let cause = match reduction.cause {
+            ReductionCause::Combo(id) => CauseV1::Combo(id.get()),
+            ReductionCause::HappyHour(id) => CauseV1::HappyHour(id.get()),
+            ReductionCause::Given(at) => CauseV1::Given(at),
+        };
+        ReductionV1 { cause, amount: reduction.amount.get() }
+    };
     SoldLineV1 {
         item: line.item.get(),
         category: line.category.get(),
@@ -134,10 +233,26 @@ fn sold_line_to_twin(line: &SoldLine) -> SoldLineV1 {
         quantity: line.quantity,
         unit_price: line.unit_price.get(),
         total: line.total.get(),
+        extras: some(line.extras.iter().map(extra).collect()),
+        reductions: some(line.reductions.iter().map(reduction).collect()),
+        menu_price: line.menu_price.map(Minor::get),
     }
 }
 
-fn sold_line_from_twin(twin: &SoldLineV1) -> SoldLine {
+fn sold_line_from_twin(twin: SoldLineV1) -> SoldLine {
+    let extra = |twin: ExtraV1| SoldExtra {
+        modifier: ModifierId::new(twin.modifier),
+        count: twin.count,
+        price: Minor::new(twin.price),
+    };
+    let reduction = |twin: ReductionV1| {
+        let cause = match twin.cause {
+            CauseV1::Combo(id) => ReductionCause::Combo(ComboId::new(id)),
+            CauseV1::HappyHour(id) => ReductionCause::HappyHour(RuleId::new(id)),
+            CauseV1::Given(at) => ReductionCause::Given(at),
+        };
+        LineReduction { cause, amount: Minor::new(twin.amount) }
+    };
     SoldLine {
         item: ItemId::new(twin.item),
         category: CategoryId::new(twin.category),
@@ -145,12 +260,78 @@ fn sold_line_from_twin(twin: &SoldLineV1) -> SoldLine {
         quantity: twin.quantity,
         unit_price: Minor::new(twin.unit_price),
         total: Minor::new(twin.total),
+        menu_price: twin.menu_price.map(Minor::new),
+        extras: twin.extras.unwrap_or_default().into_iter().map(extra).collect(),
+        reductions: twin.reductions.unwrap_or_default().into_iter().map(reduction).collect(),
+    }
+}
+
+/// A list that takes no byte if it is empty.
+fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
+    (!list.is_empty()).then_some(list)
+}
+
+fn amount(minor: Minor) -> Option<i64> {
+    (minor != Minor::ZERO).then_some(minor.get())
+}
+
+fn details_to_twin(details: &TicketDetails) -> Option<DetailsV1> {
+    let discount = |given: &GivenDiscount| DiscountV1 {
+        discount: given.discount.map(DiscountId::get),
+        line: given.line,
+        reason: given.reason.clone(),
+        amount: given.amount.get(),
+        approval: given.approval,
+    };
+    let charge = |charge: &ServiceCharged| ChargeV1 {
+        rule: charge.rule.get(),
+        tax_class: charge.tax_class.map(TaxClassId::get),
+        amount: charge.amount.get(),
+    };
+    let twin = DetailsV1 {
+        dine_in: (details.consumption == Consumption::DineIn).then_some(true),
+        discounts: some(details.discounts.iter().map(discount).collect()),
+        service_charge: details.service_charge.as_ref().map(charge),
+        tax_by_line: (details.tax_basis == TaxBasis::Line).then_some(true),
+        exempt: details.exempt.clone(),
+        tip: amount(details.tip),
+        cash_rounding: amount(details.cash_rounding),
+    };
+    (twin != DetailsV1::default()).then_some(twin)
+}
+
+fn details_from_twin(twin: Option<DetailsV1>) -> TicketDetails {
+    let twin = twin.unwrap_or_default();
+    let discount = |given: DiscountV1| GivenDiscount {
+        discount: given.discount.map(DiscountId::new),
+        line: given.line,
+        reason: given.reason,
+        amount: Minor::new(given.amount),
+        approval: given.approval,
+    };
+    let charge = |charge: ChargeV1| ServiceCharged {
+        rule: RuleId::new(charge.rule),
+        tax_class: charge.tax_class.map(TaxClassId::new),
+        amount: Minor::new(charge.amount),
+    };
+    TicketDetails {
+        consumption: if twin.dine_in == Some(true) { Consumption::DineIn } else { Consumption::TakeAway },
+        discounts: twin.discounts.unwrap_or_default().into_iter().map(discount).collect(),
+        service_charge: twin.service_charge.map(charge),
+        tax_basis: if twin.tax_by_line == Some(true) { TaxBasis::Line } else { TaxBasis::Ticket },
+        exempt: twin.exempt,
+        tip: Minor::new(twin.tip.unwrap_or(0)),
+        cash_rounding: Minor::new(twin.cash_rounding.unwrap_or(0)),
     }
 }
 
 pub(in crate::wire) fn encode_sold(sold: &TicketSold) -> Result<Vec<u8>, WireError> {
-    let tax =
-        |line: &TaxLine| TaxLineV1 { tax_class: line.tax_class.get(), base: line.base.get(), tax: line.tax.get() };
+    let tax = |line: &TaxLine| TaxLineV1 {
+        tax_class: line.tax_class.get(),
+        base: line.base.get(),
+        tax: line.tax.get(),
+        rate_micro: Some(line.rate.get()),
+    };
     let twin = TicketSoldV1 {
         id: sold.id.to_bytes().into(),
         training: sold.class == TicketClass::Training,
@@ -167,6 +348,7 @@ pub(in crate::wire) fn encode_sold(sold: &TicketSold) -> Result<Vec<u8>, WireErr
         tenders: sold.tenders.iter().map(tender_to_twin).collect(),
         change: sold.change.get(),
         stock_effects: sold.stock_effects.iter().map(line_to_twin).collect(),
+        details: details_to_twin(&sold.details),
     };
     to_bytes(&twin, SOLD)
 }
@@ -175,6 +357,7 @@ pub(in crate::wire) fn decode_sold(bytes: &[u8]) -> Result<TicketSold, WireError
     let twin: TicketSoldV1 = from_bytes(bytes, SOLD)?;
     let tax = |line: TaxLineV1| TaxLine {
         tax_class: TaxClassId::new(line.tax_class),
+        rate: MicroRate::new(line.rate_micro.unwrap_or(0)),
         base: Minor::new(line.base),
         tax: Minor::new(line.tax),
     };
@@ -188,12 +371,13 @@ pub(in crate::wire) fn decode_sold(bytes: &[u8]) -> Result<TicketSold, WireError
         },
         currency: currency(&twin.currency, SOLD)?,
         catalog_revision: twin.catalog_revision,
-        lines: twin.lines.iter().map(sold_line_from_twin).collect(),
+        lines: twin.lines.into_iter().map(sold_line_from_twin).collect(),
         taxes: twin.taxes.into_iter().map(tax).collect(),
         totals: Totals { net: Minor::new(twin.net), tax: Minor::new(twin.tax), total: Minor::new(twin.total) },
         tenders: twin.tenders.into_iter().map(tender_from_twin).collect(),
         change: Minor::new(twin.change),
         stock_effects: twin.stock_effects.iter().map(line_from_twin).collect(),
+        details: details_from_twin(twin.details),
     })
 }
 

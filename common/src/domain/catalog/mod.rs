@@ -1,10 +1,20 @@
 //! The menu: what may be sold, for how much, under which tax, and what it takes from the stock room.
 
+pub mod barcode;
+mod check;
+pub mod hours;
+pub mod look_up;
+pub mod rules;
+
 use std::collections::BTreeMap;
 
-use crate::ids::{CategoryId, ItemId, StockItemId, TaxClassId};
+use crate::ids::{CategoryId, ItemId, ModifierGroupId, ProductId, StockItemId, StoreId, TaxClassId};
 use crate::money::{Currency, MicroRate, Minor};
 use crate::quantity::{Quantity, Unit};
+
+use barcode::Gtin;
+use hours::Availability;
+use rules::{Rule, RuleKey, Rules};
 
 /// A group of the menu.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +71,89 @@ pub struct Item {
     pub price: Minor,
     /// What one takes from the stock room.
     pub uses: Vec<Use>,
+    /// What most items have none of.
+    pub details: ItemDetails,
+}
+
+/// Which size of what an item is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Size {
+    /// Of what.
+    pub product: ProductId,
+    /// What people read, as `12 oz`.
+    pub name: String,
+}
+
+/// What goes into an item that some people must not eat (the nine of the US Food Allergen Labeling and Consumer Protection
+/// and FASTER Acts, read 2026-11).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Allergen {
+    /// Milk.
+    Milk,
+    /// Eggs.
+    Egg,
+    /// Fish.
+    Fish,
+    /// Crustacean shellfish.
+    Shellfish,
+    /// Tree nuts.
+    TreeNut,
+    /// Peanuts.
+    Peanut,
+    /// Wheat.
+    Wheat,
+    /// Soybeans.
+    Soy,
+    /// Sesame.
+    Sesame,
+}
+
+impl Allergen {
+    /// All of them, in the order of their numbers on the wire.
+    pub const ALL: [Self; 9] = [
+        Self::Milk,
+        Self::Egg,
+        Self::Fish,
+        Self::Shellfish,
+        Self::TreeNut,
+        Self::Peanut,
+        Self::Wheat,
+        Self::Soy,
+        Self::Sesame,
+    ];
+
+    /// Its word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Milk => "milk",
+            Self::Egg => "egg",
+            Self::Fish => "fish",
+            Self::Shellfish => "shellfish",
+            Self::TreeNut => "tree_nut",
+            Self::Peanut => "peanut",
+            Self::Wheat => "wheat",
+            Self::Soy => "soy",
+            Self::Sesame => "sesame",
+        }
+    }
+}
+
+/// What most items have none of.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ItemDetails {
+    /// Which size of what it is.
+    pub size: Option<Size>,
+    /// Extras to choose from.
+    pub modifier_groups: Vec<ModifierGroupId>,
+    /// What is printed on its package.
+    pub barcodes: Vec<Gtin>,
+    /// What some people must not eat.
+    pub allergens: Vec<Allergen>,
+    /// Kilocalories of one.
+    pub kilocalories: Option<u32>,
+    /// When and where it is offered.
+    pub availability: Availability,
 }
 
 /// One fact about the menu; a draft until a [`CatalogEvent::RevisionPublished`] follows.
@@ -76,12 +169,16 @@ pub enum CatalogEvent {
     ItemSet(Item),
     /// An item is sold no more.
     ItemRetired(ItemId),
+    /// A rule holds.
+    RuleSet(Box<Rule>),
+    /// A rule holds no more.
+    RuleRetired(RuleKey),
     /// All that was said before is now for sale, at once.
     RevisionPublished(Revision),
 }
 
 /// A published state of the menu.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Revision {
     /// 1 and up.
     pub number: u32,
@@ -89,6 +186,18 @@ pub struct Revision {
     pub currency: Currency,
     /// How many items are for sale; a reader that holds another number has missed something.
     pub item_count: u32,
+    /// How many rules hold, as above.
+    pub rule_count: u32,
+    /// For which shops; none said is all.
+    pub stores: Vec<StoreId>,
+}
+
+impl Revision {
+    /// Whether a shop sells by it.
+    #[must_use]
+    pub fn is_for(&self, store: StoreId) -> bool {
+        self.stores.is_empty() || self.stores.contains(&store)
+    }
 }
 
 /// A name that people read may be this long, in bytes.
@@ -106,14 +215,22 @@ pub const USE_QUANTITY_MAX: i64 = 100_000_000;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CatalogError {
     /// A reference to something that is not there.
-    #[error("item {item} names {kind} {number}, which the menu does not have")]
+    #[error("{by} names {kind} {number}, which the menu does not have")]
     Dangling {
-        /// The item.
-        item: ItemId,
+        /// What names it, as `item 101`.
+        by: String,
         /// What it names.
         kind: &'static str,
         /// Under which number.
         number: u32,
+    },
+    /// Two say that something is theirs.
+    #[error("{by} belongs to {other} already")]
+    Twice {
+        /// What, and whose.
+        by: String,
+        /// Whose it was.
+        other: String,
     },
     /// A value outside its range.
     #[error("{what} is out of range: {limit}")]
@@ -122,6 +239,16 @@ pub enum CatalogError {
         what: String,
         /// What is allowed.
         limit: String,
+    },
+    /// The count of rules in the revision differs from what was received.
+    #[error("revision {revision} announces {announced} rules, but {held} are here")]
+    RulesIncomplete {
+        /// The revision.
+        revision: u32,
+        /// What it announces.
+        announced: u32,
+        /// What is here.
+        held: usize,
     },
     /// The count in the revision differs from what was received.
     #[error("revision {revision} announces {announced} items, but {held} are here")]
@@ -146,6 +273,8 @@ pub struct Draft {
     pub stock_items: BTreeMap<StockItemId, StockItem>,
     /// Items for sale by number.
     pub items: BTreeMap<ItemId, Item>,
+    /// What it says besides.
+    pub rules: Rules,
 }
 
 /// The menu as it is sold: one published revision.
@@ -157,19 +286,6 @@ pub struct Catalog {
     pub content: Draft,
 }
 
-fn in_range(what: impl FnOnce() -> String, ok: bool, limit: impl Into<String>) -> Result<(), CatalogError> {
-    if ok { Ok(()) } else { Err(CatalogError::OutOfRange { what: what(), limit: limit.into() }) }
-}
-
-fn check_name(kind: &str, number: u32, name: &str) -> Result<(), CatalogError> {
-    let well_formed = !name.trim().is_empty() && name.len() <= NAME_BYTES_MAX && !name.chars().any(char::is_control);
-    in_range(
-        || format!("the name of {kind} {number}"),
-        well_formed,
-        format!("1 to {NAME_BYTES_MAX} bytes without control characters"),
-    )
-}
-
 impl Draft {
     /// Takes over one fact; a published revision changes nothing of the draft.
     pub fn apply(&mut self, event: &CatalogEvent) {
@@ -179,63 +295,10 @@ impl Draft {
             CatalogEvent::StockItemSet(item) => drop(self.stock_items.insert(item.id, item.clone())),
             CatalogEvent::ItemSet(item) => drop(self.items.insert(item.id, item.clone())),
             CatalogEvent::ItemRetired(id) => drop(self.items.remove(id)),
+            CatalogEvent::RuleSet(rule) => self.rules.set((**rule).clone()),
+            CatalogEvent::RuleRetired(key) => self.rules.retire(*key),
             CatalogEvent::RevisionPublished(_) => {}
         }
-    }
-
-    /// Checks that the draft can be sold.
-    ///
-    /// # Errors
-    /// [`CatalogError`] names the first thing that is missing or out of range.
-    pub fn check(&self) -> Result<(), CatalogError> {
-        in_range(|| "the number of items".to_owned(), self.items.len() <= ITEMS_MAX, format!("at most {ITEMS_MAX}"))?;
-        for category in self.categories.values() {
-            check_name("category", category.id.get(), &category.name)?;
-        }
-        for class in self.tax_classes.values() {
-            check_name("tax class", class.id.get(), &class.name)?;
-            in_range(
-                || format!("the rate of tax class {}", class.id),
-                class.rate.get() <= MicroRate::WHOLE,
-                "0 to 1000000 millionths",
-            )?;
-        }
-        for item in self.stock_items.values() {
-            check_name("stock item", item.id.get(), &item.name)?;
-        }
-        self.items.values().try_for_each(|item| self.check_item(item))
-    }
-
-    fn check_item(&self, item: &Item) -> Result<(), CatalogError> {
-        let dangling = |kind, number| CatalogError::Dangling { item: item.id, kind, number };
-        check_name("item", item.id.get(), &item.name)?;
-        in_range(
-            || format!("the price of item {}", item.id),
-            (0..=PRICE_MINOR_MAX).contains(&item.price.get()),
-            format!("0 to {PRICE_MINOR_MAX} minor units"),
-        )?;
-        in_range(
-            || format!("the uses of item {}", item.id),
-            item.uses.len() <= USES_PER_ITEM_MAX,
-            format!("at most {USES_PER_ITEM_MAX}"),
-        )?;
-        if !self.categories.contains_key(&item.category) {
-            return Err(dangling("category", item.category.get()));
-        }
-        if !self.tax_classes.contains_key(&item.tax_class) {
-            return Err(dangling("tax class", item.tax_class.get()));
-        }
-        for part in &item.uses {
-            if !self.stock_items.contains_key(&part.stock_item) {
-                return Err(dangling("stock item", part.stock_item.get()));
-            }
-            in_range(
-                || format!("a use of item {}", item.id),
-                (1..=USE_QUANTITY_MAX).contains(&part.quantity.get()),
-                format!("1 to {USE_QUANTITY_MAX} base units"),
-            )?;
-        }
-        Ok(())
     }
 
     /// The facts that turn `from` into this draft, in an order that never dangles.
@@ -274,6 +337,10 @@ impl Draft {
         events.extend(
             from.items.keys().filter(|id| !self.items.contains_key(id)).copied().map(CatalogEvent::ItemRetired),
         );
+        let other = self.rules.iter().filter(|rule| from.rules.get(rule.key()) != Some(*rule));
+        events.extend(other.cloned().map(Box::new).map(CatalogEvent::RuleSet));
+        let gone = from.rules.iter().map(Rule::key).filter(|key| self.rules.get(*key).is_none());
+        events.extend(gone.map(CatalogEvent::RuleRetired));
         events
     }
 
@@ -287,6 +354,13 @@ impl Draft {
                 revision: revision.number,
                 announced: revision.item_count,
                 held: self.items.len(),
+            });
+        }
+        if u32::try_from(self.rules.count()) != Ok(revision.rule_count) {
+            return Err(CatalogError::RulesIncomplete {
+                revision: revision.number,
+                announced: revision.rule_count,
+                held: self.rules.count(),
             });
         }
         self.check()?;
@@ -324,6 +398,7 @@ pub(crate) mod tests {
                     .iter()
                     .map(|(id, q)| Use { stock_item: StockItemId::new(*id), quantity: Quantity::new(*q) })
                     .collect(),
+                details: ItemDetails::default(),
             })
         };
         let events = [
@@ -338,7 +413,12 @@ pub(crate) mod tests {
             item(201, 1_800, 2, 2, &[]),
         ];
         events.iter().for_each(|event| draft.apply(event));
-        draft.publish(Revision { number: 1, currency: Currency::USD, item_count: 3 }).unwrap()
+        draft.publish(revision(1, 3)).unwrap()
+    }
+
+    /// A revision for all shops, of a menu without rules.
+    pub(crate) fn revision(number: u32, item_count: u32) -> Revision {
+        Revision { number, currency: Currency::USD, item_count, rule_count: 0, stores: Vec::new() }
     }
 
     #[test]
@@ -359,7 +439,7 @@ pub(crate) mod tests {
         let mut dangling = menu.content.clone();
         dangling.categories.remove(&CategoryId::new(2));
         assert!(matches!(
-            dangling.publish(menu.revision),
+            dangling.publish(menu.revision.clone()),
             Err(CatalogError::Dangling { kind: "category", number: 2, .. })
         ));
         let short = Revision { item_count: 4, ..menu.revision };

@@ -1,0 +1,66 @@
+//! Sets: several lines at one price.
+
+use std::collections::BTreeMap;
+
+use super::PricingRejection;
+use super::cart::{Cart, CartLine};
+use super::reduce::reduce_line;
+use super::share::share;
+use crate::domain::catalog::Catalog;
+use crate::domain::catalog::look_up::Moment;
+use crate::domain::catalog::rules::Combo;
+use crate::domain::tickets::{ReductionCause, SoldLine};
+use crate::ids::ComboId;
+use crate::money::Minor;
+
+/// The lines of one set, by their places on the ticket.
+type Parts<'c> = Vec<(usize, &'c CartLine)>;
+
+/// Reduces the lines of each set so that they come to its price. A set that is dearer than its parts reduces nothing.
+pub(super) fn reduce(
+    catalog: &Catalog,
+    cart: &Cart,
+    moment: &Moment,
+    lines: &mut [SoldLine],
+) -> Result<(), PricingRejection> {
+    let mut sets: BTreeMap<(ComboId, u32), Parts<'_>> = BTreeMap::new();
+    for (at, line) in cart.lines.iter().enumerate() {
+        if let Some(place) = line.combo {
+            sets.entry((place.combo, place.instance)).or_default().push((at, line));
+        }
+    }
+    for ((id, _instance), parts) in sets {
+        let line = parts.first().map_or(0, |(at, _)| *at);
+        let combo = catalog.content.rules.combo(id).ok_or(PricingRejection::UnknownCombo { line, combo: id })?;
+        let surcharges = filled(combo, &parts).ok_or(PricingRejection::ComboIncomplete { line, combo: id })?;
+        let list = |(_at, part): &(usize, &CartLine)| {
+            let price = part.price.or_else(|| catalog.list_price(part.item, moment)).unwrap_or(Minor::ZERO);
+            price.times(part.quantity.into())
+        };
+        let weights = parts.iter().map(list).collect::<Result<Vec<_>, _>>()?;
+        let quantity = parts.first().map_or(0, |(_, part)| part.quantity);
+        let set_price = combo.price.plus(surcharges)?.times(quantity.into())?;
+        let less = Minor::sum(weights.iter().copied())?.minus(set_price)?.max(Minor::ZERO);
+        for ((at, _part), amount) in parts.iter().zip(share(less, &weights)) {
+            if let Some(line) = lines.get_mut(*at) {
+                reduce_line(line, ReductionCause::Combo(id), amount)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What the choices cost on top, if each place is filled once by one of its choices, all in the same quantity.
+fn filled(combo: &Combo, parts: &Parts<'_>) -> Option<Minor> {
+    let quantity = parts.first()?.1.quantity;
+    let mut surcharges = Minor::ZERO;
+    for (number, slot) in (0_u32..).zip(&combo.slots) {
+        let mut here = parts.iter().filter(|(_, part)| part.combo.is_some_and(|place| place.slot == number));
+        let (_, part) = here.next()?;
+        if here.next().is_some() || part.quantity != quantity {
+            return None;
+        }
+        surcharges = surcharges.plus(*slot.choices.get(&part.item)?).ok()?;
+    }
+    (parts.len() == combo.slots.len()).then_some(surcharges)
+}

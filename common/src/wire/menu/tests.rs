@@ -1,0 +1,107 @@
+use super::*;
+use crate::domain::catalog::tests::small_menu;
+use crate::domain::catalog::Draft;
+use crate::money::Currency;
+
+/// One of everything that a menu may say.
+const WHOLE: &str = r#"{
+  "currency": "USD",
+  "tax_classes": [{"id": 1, "name": "Prepared", "rate_micro": 89000}],
+  "categories": [{"id": 1, "name": "Coffee"}],
+  "stock_items": [{"id": 4, "name": "Whole milk", "unit": "ul"}, {"id": 5, "name": "Oat milk", "unit": "ul"}],
+  "items": [
+    {"id": 101, "name": "Latte, 12 oz", "category": 1, "tax_class": 1, "price_minor": 450,
+     "uses": [{"stock_item": 4, "quantity": 240000}], "product": 9, "size": "12 oz", "modifier_groups": [2],
+     "barcodes": ["09506000134352"], "allergens": ["milk"], "kilocalories": 190, "channels": ["counter"],
+     "hours": [{"weekdays": [1, 5], "from_minute": 420, "until_minute": 660}]},
+    {"id": 102, "name": "Cookie", "category": 1, "tax_class": 1, "price_minor": 250, "uses": []}],
+  "products": [{"id": 9, "name": "Latte"}],
+  "modifier_groups": [{"id": 2, "name": "Milk", "at_least": 0, "at_most": 1, "modifiers": [7]}],
+  "modifiers": [{"id": 7, "name": "Oat milk", "price_minor": 80, "uses": [], "swap": {"from": 4, "to": 5}}],
+  "combos": [{"id": 3, "name": "Break", "price_minor": 600, "slots": [
+    {"name": "Drink", "choices": [{"item": 101, "surcharge_minor": 30}]},
+    {"name": "Bite", "choices": [{"item": 102, "surcharge_minor": 0}]}]}],
+  "price_rules": [
+    {"id": 1, "item": 101, "store": 10, "channel": "web", "from": "2026-12-01", "until": "2026-12-31", "price_minor": 475},
+    {"id": 2, "item": 102, "from": "2026-12-01"}],
+  "jurisdictions": [{"id": 7, "name": "Atlanta", "basis": "line", "stores": [1, 2]}],
+  "tax_rules": [{"id": 1, "tax_class": 1, "jurisdiction": 7, "consumption": "dine_in", "from": "2026-01-01", "rate_micro": 90000}],
+  "happy_hours": [{"id": 1, "name": "Afternoons", "hours": {"weekdays": [3], "from_minute": 900, "until_minute": 1020},
+    "from": "2026-11-01", "until": "2026-11-30", "stores": [1], "items": [101], "categories": [1], "percent_micro": 200000}],
+  "discounts": [{"id": 5, "name": "Regulars", "scope": "ticket", "amount_minor": 100, "approval": true}],
+  "service_charges": [{"id": 1, "name": "Service", "rate_micro": 180000, "tax_class": 1, "consumption": "dine_in", "stores": [2]}],
+  "cash_step_minor": 5
+}"#;
+
+fn parsed(text: &str) -> MenuV1 {
+    serde_json::from_str(text).unwrap()
+}
+
+fn draft(text: &str) -> Draft {
+    parsed(text).into_draft().unwrap().1
+}
+
+#[test]
+fn whatever_a_menu_says_is_read_and_written_again_as_it_was() {
+    let content = draft(WHOLE);
+    content.check().unwrap();
+    assert_eq!(content.rules.count(), 12);
+    let (again, before): (serde_json::Value, serde_json::Value) =
+        (serde_json::to_value(MenuV1::new(Currency::USD, &content)).unwrap(), serde_json::from_str(WHOLE).unwrap());
+    assert_eq!(again, before);
+    let small = small_menu().content;
+    assert_eq!(MenuV1::new(Currency::USD, &small).into_draft(), Ok((Currency::USD, small)));
+}
+
+#[test]
+fn the_facts_of_a_menu_rebuild_it() {
+    let content = draft(WHOLE);
+    let mut rebuilt = Draft::default();
+    content.changes_from(&Draft::default()).iter().for_each(|event| rebuilt.apply(event));
+    assert_eq!(rebuilt, content);
+    let mut emptied = content.clone();
+    Draft::default().changes_from(&content).iter().for_each(|event| emptied.apply(event));
+    assert_eq!((emptied.items.len(), emptied.rules.count()), (0, 0));
+}
+
+#[test]
+fn every_fault_says_where_it_is() {
+    let fault = |from: &str, to: &str| {
+        let text = WHOLE.replacen(from, to, 1);
+        assert_ne!(text, WHOLE, "the fault was not made");
+        parsed(&text).into_draft().unwrap_err().pointer().to_owned()
+    };
+    assert_eq!(fault("\"USD\"", "\"dollars\""), "/currency");
+    assert_eq!(fault("\"ul\"", "\"l\""), "/stock_items/0/unit");
+    assert_eq!(fault("09506000134352", "09506000134353"), "/items/0/barcodes");
+    assert_eq!(fault("[\"milk\"]", "[\"butter\"]"), "/items/0/allergens");
+    assert_eq!(fault("\"size\": \"12 oz\", ", ""), "/items/0/size");
+    assert_eq!(fault("\"product\": 9, ", ""), "/items/0/product");
+    assert_eq!(fault("[\"counter\"]", "[\"kiosk\"]"), "/items/0/channels");
+    assert_eq!(fault("[1, 5]", "[0]"), "/items/0/hours");
+    assert_eq!(fault("\"id\": 102, \"name\"", "\"id\": 101, \"name\""), "/items/1/id");
+    assert_eq!(fault("{\"item\": 102, \"surcharge_minor\": 0}", "{\"item\": 1}, {\"item\": 1}"), "/combos/0/slots/1/choices/1/item");
+    assert_eq!(fault("\"2026-12-31\"", "\"31/12/26\""), "/price_rules/0/until");
+    assert_eq!(fault("\"id\": 2, \"item\": 102", "\"id\": 1, \"item\": 102"), "/price_rules/1/id");
+    assert_eq!(fault("\"basis\": \"line\"", "\"basis\": \"item\""), "/jurisdictions/0/basis");
+    assert_eq!(fault("\"consumption\": \"dine_in\", \"from\"", "\"consumption\": \"here\", \"from\""), "/tax_rules/0/consumption");
+    assert_eq!(fault("\"percent_micro\": 200000", "\"percent_micro\": 1, \"amount_minor\": 1"), "/happy_hours/0/percent_micro");
+    assert_eq!(fault("\"scope\": \"ticket\"", "\"scope\": \"all\""), "/discounts/0/scope");
+    let text = WHOLE.replacen("\"cash_step_minor\": 5", "\"cash_step\": 5", 1);
+    assert!(serde_json::from_str::<MenuV1>(&text).is_err(), "what nobody knows is not passed over");
+}
+
+#[test]
+fn a_menu_that_dangles_is_not_sold() {
+    let refused = |from: &str, to: &str| draft(&WHOLE.replacen(from, to, 1)).check().unwrap_err().to_string();
+    assert!(refused("\"modifiers\": [7]", "\"modifiers\": [8]").contains("modifier group 2 names modifier 8"));
+    assert!(refused("\"swap\": {\"from\": 4", "\"swap\": {\"from\": 6").contains("modifier 7 names stock item 6"));
+    assert!(refused("\"product\": 9", "\"product\": 8").contains("item 101 names product 8"));
+    assert!(refused("\"jurisdiction\": 7", "\"jurisdiction\": 8").contains("tax rule 1 names jurisdiction 8"));
+    assert!(refused("\"items\": [101], ", "\"items\": [999], ").contains("happy hour 1 names item 999"));
+    assert!(refused("\"cash_step_minor\": 5", "\"cash_step_minor\": 3").contains("rounding of cash"));
+    assert!(refused("\"at_most\": 1", "\"at_most\": 21").contains("limits of modifier group 2"));
+    assert!(refused("\"until\": \"2026-11-30\"", "\"until\": \"2026-10-30\"").contains("last day of happy hour 1"));
+    let two = WHOLE.replacen("\"uses\": []}]", "\"uses\": [], \"barcodes\": [\"9506000134352\"]}]", 1);
+    assert!(draft(&two).check().unwrap_err().to_string().contains("barcode 09506000134352 of item 102"));
+}

@@ -1,0 +1,142 @@
+//! What a guest wants, as the API says it.
+
+use percolate_common::domain::catalog::rules::{Consumption, Reduction};
+use percolate_common::domain::pricing::cart::{AskedDiscount, Cart, CartLine, DiscountAsked, Extra, InCombo};
+use percolate_common::ids::{ComboId, DiscountId, ItemId, ModifierId};
+use percolate_common::money::{MicroRate, Minor};
+use percolate_runtime::http::problem::Problem;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::error::refused;
+
+/// One line.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LineBody {
+    /// Item number; of something that comes in sizes, that of the size.
+    item: u32,
+    /// How many, 1 to 999.
+    quantity: i64,
+    /// Extras on each piece.
+    #[serde(default)]
+    extras: Vec<ExtraBody>,
+    /// Another price of one than the menu's, in minor units, before tax and without extras.
+    price_minor: Option<i64>,
+    /// Its place in a set.
+    combo: Option<ComboBody>,
+    /// What is taken off it: up to 4.
+    #[serde(default)]
+    discounts: Vec<DiscountBody>,
+}
+
+/// So many of one extra.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ExtraBody {
+    /// Modifier number.
+    modifier: u32,
+    /// How many on each piece.
+    #[serde(default = "one")]
+    count: u32,
+}
+
+const fn one() -> u32 {
+    1
+}
+
+/// The place of a line in a set.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ComboBody {
+    /// Combo number.
+    id: u32,
+    /// Which of several sets of its kind on the ticket.
+    #[serde(default = "one")]
+    instance: u32,
+    /// Which place, counted from 0.
+    slot: u32,
+}
+
+/// A discount: one of the menu by its number, or one of your own with a reason.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DiscountBody {
+    /// Discount number; then nothing is said of how much.
+    id: Option<u32>,
+    /// A part, in millionths: 100000 is a tenth.
+    percent_micro: Option<u32>,
+    /// An amount, in minor units.
+    amount_minor: Option<i64>,
+    /// Why: up to 80 bytes.
+    reason: Option<String>,
+}
+
+/// Where it is eaten.
+#[derive(Debug, Clone, Copy, Default, Deserialize, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum ConsumptionWord {
+    /// In the shop.
+    DineIn,
+    /// Elsewhere.
+    #[default]
+    TakeAway,
+}
+
+/// All that a guest wants.
+#[derive(Debug)]
+pub(super) struct CartBody {
+    pub(super) lines: Vec<LineBody>,
+    pub(super) consumption: ConsumptionWord,
+    pub(super) discounts: Vec<DiscountBody>,
+    pub(super) exempt_reason: Option<String>,
+    pub(super) without_service_charge: bool,
+}
+
+fn discounts(bodies: Vec<DiscountBody>, place: &str) -> Result<Vec<AskedDiscount>, Problem> {
+    let asked = |(at, body): (usize, DiscountBody)| {
+        let what = match (body.id, body.percent_micro, body.amount_minor) {
+            (Some(id), None, None) => DiscountAsked::Menu(DiscountId::new(id)),
+            (None, Some(rate), None) => DiscountAsked::Free(Reduction::Percent(MicroRate::new(rate))),
+            (None, None, Some(amount)) => DiscountAsked::Free(Reduction::Amount(Minor::new(amount))),
+            _several => {
+                let text = "a discount has an id, or percent_micro, or amount_minor: one of the three";
+                return Err(refused(format!("{place}/discounts/{at}"), "discount_ambiguous", text));
+            }
+        };
+        Ok(AskedDiscount { what, reason: body.reason })
+    };
+    bodies.into_iter().enumerate().map(asked).collect()
+}
+
+fn line((at, body): (usize, LineBody)) -> Result<CartLine, Problem> {
+    let quantity = u32::try_from(body.quantity).map_err(|_out_of_range| {
+        let text = format!("quantity {} is out of range: 1 to 999 is expected", body.quantity);
+        refused(format!("/lines/{at}/quantity"), "quantity_out_of_range", &text)
+    })?;
+    let extra = |extra: ExtraBody| Extra { modifier: ModifierId::new(extra.modifier), count: extra.count };
+    let place =
+        |combo: ComboBody| InCombo { combo: ComboId::new(combo.id), instance: combo.instance, slot: combo.slot };
+    Ok(CartLine {
+        item: ItemId::new(body.item),
+        quantity,
+        extras: body.extras.into_iter().map(extra).collect(),
+        price: body.price_minor.map(Minor::new),
+        combo: body.combo.map(place),
+        discounts: discounts(body.discounts, &format!("/lines/{at}"))?,
+    })
+}
+
+/// The cart that a request describes.
+pub(super) fn cart(body: CartBody) -> Result<Cart, Problem> {
+    Ok(Cart {
+        lines: body.lines.into_iter().enumerate().map(line).collect::<Result<_, _>>()?,
+        consumption: match body.consumption {
+            ConsumptionWord::DineIn => Consumption::DineIn,
+            ConsumptionWord::TakeAway => Consumption::TakeAway,
+        },
+        discounts: discounts(body.discounts, "")?,
+        exempt: body.exempt_reason,
+        without_service_charge: body.without_service_charge,
+    })
+}
