@@ -52,7 +52,7 @@ pub enum CatalogAppError {
 }
 
 /// A revision that was published.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublishedRevision {
     /// What it says.
     pub revision: Revision,
@@ -195,25 +195,23 @@ impl CatalogApp {
 
     async fn try_load_menu(&self, menu: &Menu) -> Result<MenuLoaded, CatalogAppError> {
         let before = self.state();
-        let last = before.published.as_ref().map(|catalog| catalog.revision);
+        let last = before.published.as_ref().map(|catalog| &catalog.revision);
         let is_same = menu.content.changes_from(&before.draft).is_empty();
-        if let Some(last) = last.filter(|last| is_same && last.currency == menu.currency) {
+        let is_said = |last: &&Revision| is_same && last.currency == menu.currency && last.stores.is_empty();
+        if let Some(last) = last.filter(is_said) {
             return Ok(MenuLoaded::Unchanged { revision: last.number });
         }
         let changes = menu.content.changes_from(&before.own.draft);
         let mut draft = before.own.draft.clone();
         changes.iter().for_each(|event| draft.apply(event));
-        let revision = Revision {
-            number: last.map_or(1, |last| last.number.saturating_add(1)),
-            currency: menu.currency,
-            item_count: u32::try_from(draft.items.len()).unwrap_or(u32::MAX),
-        };
+        let number = last.map_or(1, |last| last.number.saturating_add(1));
+        let revision = draft.revision(number, menu.currency, Vec::new());
         // Checked before it is said: what is in the journal stays there.
-        draft.publish(revision)?;
+        draft.publish(revision.clone())?;
         let said: Vec<_> = changes.into_iter().chain([CatalogEvent::RevisionPublished(revision)]).collect();
         let events = said.len();
         self.say(&before, said).await?;
-        Ok(MenuLoaded::Published { revision: revision.number, events })
+        Ok(MenuLoaded::Published { revision: number, events })
     }
 
     /// Says something in the journal of this run, and takes it into the state.
@@ -282,7 +280,7 @@ impl CatalogApp {
             revision = theirs,
             "nodes gave back revision {theirs} of the menu: this run publishes its own again"
         );
-        let revision = Revision { number: theirs.saturating_add(1), ..ours.revision };
+        let revision = Revision { number: theirs.saturating_add(1), ..ours.revision.clone() };
         self.say(&state, vec![CatalogEvent::RevisionPublished(revision)]).await
     }
 }
@@ -304,8 +302,8 @@ impl Told {
     fn fold(&mut self, event: &CatalogEvent, seq: u64, at: UtcMillis) -> Result<(), CatalogError> {
         self.draft.apply(event);
         if let CatalogEvent::RevisionPublished(revision) = event {
-            self.published = Some(self.draft.publish(*revision)?);
-            self.revisions.push(PublishedRevision { revision: *revision, seq, at });
+            self.published = Some(self.draft.publish(revision.clone())?);
+            self.revisions.push(PublishedRevision { revision: revision.clone(), seq, at });
         }
         Ok(())
     }

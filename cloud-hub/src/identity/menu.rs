@@ -70,7 +70,7 @@ pub(super) fn published(tx: &ReadTx<'_>, heads: &Heads) -> Result<Option<Catalog
                 draft.apply(said);
                 let CatalogEvent::RevisionPublished(revision) = said else { continue };
                 if newest.as_ref().is_none_or(|newest| newest.revision.number < revision.number)
-                    && let Ok(catalog) = draft.publish(*revision)
+                    && let Ok(catalog) = draft.publish(revision.clone())
                 {
                     newest = Some(catalog);
                 }

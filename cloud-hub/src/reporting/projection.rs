@@ -288,7 +288,11 @@ impl<'a, 'c> Fold<'a, 'c> {
             CatalogEvent::CategorySet(category) => set(format!("c:{}", category.id), &category.name, ""),
             CatalogEvent::StockItemSet(item) => set(format!("s:{}", item.id), &item.name, item.unit.as_str()),
             CatalogEvent::ItemSet(item) => set(format!("i:{}", item.id), &item.name, ""),
-            CatalogEvent::TaxClassSet(_) | CatalogEvent::ItemRetired(_) | CatalogEvent::RevisionPublished(_) => Ok(()),
+            CatalogEvent::TaxClassSet(_)
+            | CatalogEvent::ItemRetired(_)
+            | CatalogEvent::RuleSet(_)
+            | CatalogEvent::RuleRetired(_)
+            | CatalogEvent::RevisionPublished(_) => Ok(()),
         }
     }
 

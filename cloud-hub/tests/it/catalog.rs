@@ -37,8 +37,8 @@ impl Reading {
             let Event::Catalog(said) = event::decode(bytes).unwrap().event else { panic!("not a catalog event") };
             self.draft.apply(&said);
             if let CatalogEvent::RevisionPublished(revision) = said {
-                self.draft.publish(revision).unwrap();
                 self.revisions.push(revision.number);
+                self.draft.publish(revision).unwrap();
             }
         }
         (self.journal, self.head) = (Some(batch.journal), Some(head));

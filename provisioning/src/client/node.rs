@@ -1,9 +1,7 @@
 //! What is asked of a store-node. Only the fields that are used here; further ones are ignored.
 
-use percolate_common::domain::catalog::{Catalog, Category, Draft, Item, Revision, StockItem, TaxClass, Use};
-use percolate_common::ids::{CategoryId, ItemId, StockItemId, TaxClassId};
-use percolate_common::money::{MicroRate, Minor};
-use percolate_common::quantity::Quantity;
+use percolate_common::domain::catalog::Catalog;
+use percolate_common::wire::menu::MenuV1;
 use serde::Deserialize;
 
 use super::{Answer, Client, ClientError};
@@ -142,50 +140,12 @@ pub struct StockRow {
     pub on_hand: i64,
 }
 
-#[derive(Debug, Deserialize)]
+/// The menu of a store.
+#[derive(Deserialize)]
 struct CatalogBody {
     revision: u32,
-    currency: String,
-    items: Vec<ItemBody>,
-    categories: Vec<NamedBody>,
-    tax_classes: Vec<TaxClassBody>,
-    stock_items: Vec<StockItemBody>,
-}
-
-#[derive(Debug, Deserialize)]
-struct ItemBody {
-    id: u32,
-    name: String,
-    category: u32,
-    tax_class: u32,
-    price_minor: i64,
-    uses: Vec<UseBody>,
-}
-
-#[derive(Debug, Deserialize)]
-struct UseBody {
-    stock_item: u32,
-    quantity: i64,
-}
-
-#[derive(Debug, Deserialize)]
-struct NamedBody {
-    id: u32,
-    name: String,
-}
-
-#[derive(Debug, Deserialize)]
-struct TaxClassBody {
-    id: u32,
-    name: String,
-    rate_micro: u32,
-}
-
-#[derive(Debug, Deserialize)]
-struct StockItemBody {
-    id: u32,
-    name: String,
-    unit: String,
+    #[serde(flatten)]
+    menu: MenuV1,
 }
 
 impl Node {
@@ -288,52 +248,20 @@ impl Node {
 
 impl CatalogBody {
     fn into_catalog(self) -> Result<Catalog, String> {
-        let currency = self.currency.parse().map_err(|error| format!("{error}"))?;
-        let mut content = Draft::default();
-        for NamedBody { id, name } in self.categories {
-            let id = CategoryId::new(id);
-            content.categories.insert(id, Category { id, name });
-        }
-        for TaxClassBody { id, name, rate_micro } in self.tax_classes {
-            let id = TaxClassId::new(id);
-            content.tax_classes.insert(id, TaxClass { id, name, rate: MicroRate::new(rate_micro) });
-        }
-        for StockItemBody { id, name, unit } in self.stock_items {
-            let id = StockItemId::new(id);
-            let unit = unit.parse().map_err(|error| format!("{error}"))?;
-            content.stock_items.insert(id, StockItem { id, name, unit });
-        }
-        for body in self.items {
-            let item = body.into_item();
-            content.items.insert(item.id, item);
-        }
-        let item_count = u32::try_from(content.items.len()).unwrap_or(u32::MAX);
-        content.publish(Revision { number: self.revision, currency, item_count }).map_err(|error| error.to_string())
-    }
-}
-
-impl ItemBody {
-    fn into_item(self) -> Item {
-        let part = |part: UseBody| Use {
-            stock_item: StockItemId::new(part.stock_item),
-            quantity: Quantity::new(part.quantity),
-        };
-        Item {
-            id: ItemId::new(self.id),
-            name: self.name,
-            category: CategoryId::new(self.category),
-            tax_class: TaxClassId::new(self.tax_class),
-            price: Minor::new(self.price_minor),
-            uses: self.uses.into_iter().map(part).collect(),
-        }
+        let (currency, content) = self.menu.into_draft().map_err(|fault| fault.to_string())?;
+        let revision = content.revision(self.revision, currency, Vec::new());
+        content.publish(revision).map_err(|error| error.to_string())
     }
 }
 
 #[cfg(test)]
 pub(super) mod tests {
-    use percolate_common::domain::tickets::pricing::{LineRequest, price};
+    use percolate_common::domain::pricing::cart::Cart;
+    use percolate_common::domain::pricing::price;
+    use percolate_common::ids::ItemId;
 
     use super::*;
+    use crate::demo::rush::any_moment;
 
     /// The demo's menu as a store would serve it.
     pub(crate) fn demo_catalog() -> Catalog {
@@ -362,7 +290,7 @@ pub(super) mod tests {
     #[test]
     fn a_menu_that_was_read_prices_as_the_store_does() {
         let catalog = catalog(|_| {}).unwrap();
-        let priced = price(&catalog, &[LineRequest { item: ItemId::new(101), quantity: 2 }]).unwrap();
+        let priced = price(&catalog, &Cart::plain([(ItemId::new(101), 2)]), &any_moment()).unwrap();
         assert_eq!((catalog.revision.number, priced.totals.total.get()), (3, 653));
         assert_eq!(priced.stock_effects[0].quantity.get(), -36_000);
     }

@@ -4,9 +4,11 @@
 //! decides the rest.
 
 use percolate_common::domain::catalog::Catalog;
-use percolate_common::domain::tickets::pricing::LineRequest;
+use percolate_common::domain::catalog::hours::{Channel, WallTime};
+use percolate_common::domain::catalog::look_up::Moment;
 use percolate_common::entropy::{Entropy as _, SeededEntropy};
-use percolate_common::ids::ItemId;
+use percolate_common::ids::{ItemId, StoreId};
+use percolate_common::time::BusinessDay;
 
 use super::chain::{DayProfile, DemoChain};
 
@@ -83,7 +85,7 @@ pub struct PlannedTicket {
     /// Real or practice.
     pub class: PlannedClass,
     /// What is sold.
-    pub lines: Vec<LineRequest>,
+    pub lines: Vec<(ItemId, u32)>,
     /// How it is paid.
     pub payment: Payment,
     /// What the card terminal prints.
@@ -99,6 +101,13 @@ pub struct StoreRush {
     pub store: u32,
     /// Its tickets in the order of the day.
     pub tickets: Vec<PlannedTicket>,
+}
+
+/// When the plan's tickets are priced. The demo's menu has no prices of certain days, hours or shops: any moment will do.
+#[must_use]
+pub const fn any_moment() -> Moment {
+    let wall = WallTime { weekday: 1, minute: 0 };
+    Moment { store: StoreId::CHAIN, channel: Channel::Counter, day: BusinessDay::from_days(0), wall }
 }
 
 /// Plans a day with `tickets_mean` sales a shop.
@@ -143,10 +152,7 @@ fn store_day(day: &DayProfile, menu: &Menu, sales: u64, dice: &Dice) -> Vec<Plan
 
 fn ticket(day: &DayProfile, menu: &Menu, class: PlannedClass, second: u64, dice: &Dice) -> PlannedTicket {
     let lines = dice.one_or_more(day.lines_per_basket_per_mille, LINES_MAX);
-    let line = |at: u64| LineRequest {
-        item: menu.item(at == 0, dice),
-        quantity: narrow(dice.one_or_more(day.units_per_line_per_mille, UNITS_MAX)),
-    };
+    let line = |at: u64| (menu.item(at == 0, dice), narrow(dice.one_or_more(day.units_per_line_per_mille, UNITS_MAX)));
     let terminals: Vec<u64> = TERMINALS.iter().map(|(_, busy)| *busy).collect();
     let payments: Vec<u64> = PAYMENTS.iter().map(|(_, often)| *often).collect();
     let payment = PAYMENTS.get(dice.pick(&payments)).map_or(Payment::Card, |(payment, _)| *payment);
@@ -304,7 +310,8 @@ mod tests {
         let rush = day(1_000, 5);
         let tickets: Vec<&PlannedTicket> = rush.iter().flat_map(sales).collect();
         let lines: u64 = tickets.iter().map(|ticket| ticket.lines.len() as u64).sum();
-        let units: u64 = tickets.iter().flat_map(|ticket| &ticket.lines).map(|line| u64::from(line.quantity)).sum();
+        let units: u64 =
+            tickets.iter().flat_map(|ticket| &ticket.lines).map(|(_item, quantity)| u64::from(*quantity)).sum();
         let lines_per_mille = lines * 1_000 / tickets.len() as u64;
         let units_per_mille = units * 1_000 / lines;
         assert!((1_240..=1_310).contains(&lines_per_mille), "{lines_per_mille}");
@@ -333,7 +340,7 @@ mod tests {
                 rush.tickets.windows(2).all(|two| two[0].at_s <= two[1].at_s && two[0].number + 1 == two[1].number)
             );
             for ticket in &rush.tickets {
-                let first = &catalog.content.items[&ticket.lines[0].item];
+                let first = &catalog.content.items[&ticket.lines[0].0];
                 assert_ne!(first.category.get(), 6, "{} alone", first.name);
                 assert!(ticket.at_s < 15 * 3_600 && ticket.terminal < TERMINALS.len());
             }

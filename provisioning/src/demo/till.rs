@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use percolate_common::domain::catalog::Catalog;
-use percolate_common::domain::tickets::pricing::{Priced, PricingRejection, price};
+use percolate_common::domain::pricing::cart::Cart;
+use percolate_common::domain::pricing::{Priced, PricingRejection, price};
 use percolate_common::money::{Minor, MoneyOverflow};
 use percolate_common::time::Clock;
 use percolate_runtime::system::monotonic_now;
 use serde::Serialize;
 
 use super::clock::DemoClock;
-use super::rush::{Payment, PlannedClass, PlannedTicket};
+use super::rush::{Payment, PlannedClass, PlannedTicket, any_moment};
 use super::servers::Who;
 use super::tally::Tally;
 use crate::client::{Answer, ClientError, Measures, Node, Sold, retry};
@@ -184,7 +185,7 @@ impl Till {
     }
 
     async fn sell(&self, ticket: &PlannedTicket, catalog: &Catalog, books: &mut TillBooks) -> Result<(), TillError> {
-        let priced = price(catalog, &ticket.lines)?;
+        let priced = price(catalog, &Cart::plain(ticket.lines.iter().copied()), &any_moment())?;
         let body = self.body(ticket, catalog, &priced);
         let key = format!("{}-{}", self.keys, ticket.number);
         if ticket.class == PlannedClass::Sale {
@@ -235,7 +236,7 @@ impl Till {
             lines: ticket
                 .lines
                 .iter()
-                .map(|line| LineBody { item: line.item.get(), quantity: line.quantity })
+                .map(|(item, quantity)| LineBody { item: item.get(), quantity: *quantity })
                 .collect(),
             tenders: tenders(ticket.payment, priced.totals.total, ticket.reference),
             training: ticket.class == PlannedClass::Training,
@@ -289,7 +290,7 @@ pub fn stock_needed(
     let mut needed: std::collections::BTreeMap<u32, i64> =
         catalog.content.stock_items.keys().map(|item| (item.get(), 0)).collect();
     for ticket in tickets.iter().filter(|ticket| ticket.class == PlannedClass::Sale) {
-        for effect in price(catalog, &ticket.lines)?.stock_effects {
+        for effect in price(catalog, &Cart::plain(ticket.lines.iter().copied()), &any_moment())?.stock_effects {
             let sum = needed.entry(effect.stock_item.get()).or_insert(0);
             *sum = sum.checked_sub(effect.quantity.get()).ok_or(MoneyOverflow)?;
         }

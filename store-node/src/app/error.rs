@@ -1,8 +1,8 @@
 //! What can go wrong with a command: refusals, which are the caller's, and failures, which are ours.
 
+use percolate_common::domain::pricing::PricingRejection;
 use percolate_common::domain::stock::MovementRejection;
 use percolate_common::domain::tickets::decide::TicketRejection;
-use percolate_common::domain::pricing::PricingRejection;
 use percolate_common::wire::WireError;
 use percolate_runtime::storage::StorageError;
 

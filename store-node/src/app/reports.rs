@@ -124,9 +124,8 @@ pub(crate) fn stock(app: &App, tx: &ReadTx<'_>) -> Result<Vec<StockRow>, AppErro
 
 fn imported(ticket: &TicketImported, recorded: &Recorded, seq: u64) -> TicketAnswer {
     let total = |line: &ImportedLine| line.total().unwrap_or_default();
-    let line = |line: &ImportedLine| {
-        LineAnswer::imported(line.item.name.clone(), line.quantity, line.unit_price, total(line))
-    };
+    let line =
+        |line: &ImportedLine| LineAnswer::imported(line.item.name.clone(), line.quantity, line.unit_price, total(line));
     let net: i64 = ticket.lines.iter().map(|line| total(line).get()).sum();
     TicketAnswer {
         ticket_id: ticket.id.to_string(),

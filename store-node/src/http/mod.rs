@@ -5,6 +5,7 @@ mod direct;
 mod error;
 mod feed;
 mod gate;
+mod menu;
 mod open;
 mod pair;
 mod reads;

@@ -17,7 +17,7 @@ use utoipa_axum::routes;
 
 use super::gate::Gate;
 use super::table::Way;
-use super::{feed, open, pair, reads, terminals, writes};
+use super::{feed, menu, open, pair, reads, terminals, writes};
 use crate::app::App;
 
 /// Largest body of an import, in bytes.
@@ -66,7 +66,7 @@ pub(super) fn routes() -> (Router<App>, OpenApiDocument) {
         .layer(DefaultBodyLimit::max(IMPORT_BODY_BYTES_MAX));
     OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(reads::node))
-        .routes(routes!(reads::catalog))
+        .routes(routes!(menu::catalog))
         .routes(routes!(writes::quote))
         .routes(routes!(reads::tickets, writes::sell_ticket))
         .routes(routes!(reads::ticket))

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use cloud_hub::catalog::menu::Menu;
 use cloud_hub::inline::{Hub, Options};
-use percolate_common::domain::catalog::{CatalogEvent, Category, Draft, Item, StockItem, TaxClass, Use};
+use percolate_common::domain::catalog::{CatalogEvent, Category, Draft, Item, ItemDetails, StockItem, TaxClass, Use};
 use percolate_common::entropy::SeededEntropy;
 use percolate_common::ids::{CategoryId, ItemId, StockItemId, TaxClassId};
 use percolate_common::money::{Currency, MicroRate, Minor};
@@ -95,6 +95,7 @@ pub(super) fn menu(edition: u32) -> Menu {
             tax_class: TaxClassId::new(1),
             price: Minor::new(300 + i64::from(number * 35 + edition)),
             uses: vec![used(1 + number % STOCK_ITEMS, 18), used(1 + (number + 1) % STOCK_ITEMS, 7)],
+            details: ItemDetails::default(),
         }));
     }
     Menu { currency: Currency::USD, content }

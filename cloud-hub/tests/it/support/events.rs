@@ -4,7 +4,7 @@ use percolate_common::crdt::stock::StockTotal;
 use percolate_common::domain::event::{ClockQuality, Event, Header, StoreDescribed};
 use percolate_common::domain::stock::MovementLine;
 use percolate_common::domain::tickets::tender::{Tender, TenderKind};
-use percolate_common::domain::tickets::{SoldLine, TicketClass, TicketSold, Totals};
+use percolate_common::domain::tickets::{SoldLine, TicketClass, TicketDetails, TicketSold, Totals};
 use percolate_common::hlc::Hlc;
 use percolate_common::ids::{CategoryId, ItemId, StockItemId, StoreId, TaxClassId, TicketId};
 use percolate_common::journal::{Head, JournalId, StreamKind};
@@ -134,6 +134,9 @@ pub(crate) fn ticket(journal: JournalId, number: u64) -> Event {
             quantity: 1,
             unit_price: price,
             total: price,
+            menu_price: None,
+            extras: Vec::new(),
+            reductions: Vec::new(),
         }],
         taxes: Vec::new(),
         totals: Totals { net: price, tax: Minor::ZERO, total: price },
@@ -143,5 +146,6 @@ pub(crate) fn ticket(journal: JournalId, number: u64) -> Event {
             stock_item: StockItemId::new(1),
             quantity: Quantity::new(-i64::try_from(BEANS_PER_TICKET).unwrap()),
         }],
+        details: TicketDetails::default(),
     })
 }

@@ -6,7 +6,7 @@ use percolate_common::crdt::stock::StockTotal;
 use percolate_common::domain::event::{ClockQuality, Event, Header, StoreDescribed};
 use percolate_common::domain::imports::{ImportAmended, ImportedLine, LegacyItem, TicketImported};
 use percolate_common::domain::stock::{MovementLine, MovementReason, StockMoved};
-use percolate_common::domain::tickets::{SoldLine, TicketClass, TicketSold, Totals};
+use percolate_common::domain::tickets::{SoldLine, TicketClass, TicketDetails, TicketSold, Totals};
 use percolate_common::hlc::Hlc;
 use percolate_common::ids::{CategoryId, ItemId, MovementId, NodeId, StockItemId, StoreId, TaxClassId, TicketId};
 use percolate_common::journal::{AuthorId, Incarnation, JournalId, StreamKind};
@@ -130,6 +130,9 @@ pub(crate) fn sale(life: &Life, number: u64, lines: &[SaleLine], tax: i64, stock
         quantity: *quantity,
         unit_price: Minor::new(*price),
         total: Minor::new(price * i64::from(*quantity)),
+        menu_price: None,
+        extras: Vec::new(),
+        reductions: Vec::new(),
     };
     let lines: Vec<SoldLine> = lines.iter().map(sold).collect();
     let net: i64 = lines.iter().map(|line| line.total.get()).sum();
@@ -145,6 +148,7 @@ pub(crate) fn sale(life: &Life, number: u64, lines: &[SaleLine], tax: i64, stock
         tenders: Vec::new(),
         change: Minor::ZERO,
         stock_effects: movement(stock),
+        details: TicketDetails::default(),
     }
 }
 

@@ -1,7 +1,9 @@
 //! Whether a menu can be sold: everything that is named is there, and every value is in its range.
 
 use super::rules::{Combo, HappyHour, ModifierGroup, PriceEffect, PriceRule, Reduction, Rule, ServiceCharge, TaxRule};
-use super::{CatalogError, Draft, ITEMS_MAX, Item, NAME_BYTES_MAX, PRICE_MINOR_MAX, USE_QUANTITY_MAX, USES_PER_ITEM_MAX, Use};
+use super::{
+    CatalogError, Draft, ITEMS_MAX, Item, NAME_BYTES_MAX, PRICE_MINOR_MAX, USE_QUANTITY_MAX, USES_PER_ITEM_MAX, Use,
+};
 use crate::ids::{CategoryId, ItemId, ModifierId, StockItemId, TaxClassId};
 use crate::money::{MicroRate, Minor};
 
@@ -49,7 +51,12 @@ fn check_reduction(by: &str, reduction: Reduction) -> Result<(), CatalogError> {
     }
 }
 
-fn check_count(what: &str, by: &str, count: usize, range: core::ops::RangeInclusive<usize>) -> Result<(), CatalogError> {
+fn check_count(
+    what: &str,
+    by: &str,
+    count: usize,
+    range: core::ops::RangeInclusive<usize>,
+) -> Result<(), CatalogError> {
     let limit = format!("{} to {}", range.start(), range.end());
     in_range(|| format!("the number of {what} of {by}"), range.contains(&count), limit)
 }
@@ -101,7 +108,11 @@ impl Draft {
     }
 
     fn check_uses(&self, by: &str, uses: &[Use]) -> Result<(), CatalogError> {
-        in_range(|| format!("the uses of {by}"), uses.len() <= USES_PER_ITEM_MAX, format!("at most {USES_PER_ITEM_MAX}"))?;
+        in_range(
+            || format!("the uses of {by}"),
+            uses.len() <= USES_PER_ITEM_MAX,
+            format!("at most {USES_PER_ITEM_MAX}"),
+        )?;
         for part in uses {
             self.has_stock_item(by, part.stock_item)?;
             in_range(
@@ -162,9 +173,11 @@ impl Draft {
                 check_reduction(&format!("discount {}", discount.id), discount.reduction)
             }
             Rule::ServiceCharge(charge) => self.check_charge(charge),
-            Rule::CashStep(step) => {
-                in_range(|| "the rounding of cash".to_owned(), CASH_STEPS.contains(step), format!("one of {CASH_STEPS:?}"))
-            }
+            Rule::CashStep(step) => in_range(
+                || "the rounding of cash".to_owned(),
+                CASH_STEPS.contains(step),
+                format!("one of {CASH_STEPS:?}"),
+            ),
         }
     }
 
@@ -173,7 +186,11 @@ impl Draft {
         check_name("modifier group", group.id.get(), &group.name)?;
         check_count("modifiers", &by, group.modifiers.len(), 1..=CHOICES_MAX)?;
         let sound = group.at_least <= group.at_most && (1..=GROUP_PIECES_MAX).contains(&group.at_most);
-        in_range(|| format!("the limits of {by}"), sound, format!("at least no more than at most, 1 to {GROUP_PIECES_MAX}"))?;
+        in_range(
+            || format!("the limits of {by}"),
+            sound,
+            format!("at least no more than at most, 1 to {GROUP_PIECES_MAX}"),
+        )?;
         group.modifiers.iter().try_for_each(|id| self.has_modifier(&by, *id))
     }
 

@@ -165,7 +165,10 @@ mod tests {
         assert_eq!(rate(1, Consumption::DineIn, "2026-11-29"), 89_000);
         assert_eq!(rate(10, Consumption::DineIn, "2026-11-29"), 30_000, "the place goes before the way of eating");
         assert_eq!(rate(10, Consumption::TakeAway, "2027-01-01"), 40_000);
-        assert_eq!((menu.tax_basis(StoreId::new(10)), menu.tax_basis(StoreId::new(1))), (TaxBasis::Line, TaxBasis::Ticket));
+        assert_eq!(
+            (menu.tax_basis(StoreId::new(10)), menu.tax_basis(StoreId::new(1))),
+            (TaxBasis::Line, TaxBasis::Ticket)
+        );
     }
 
     #[test]

@@ -344,6 +344,14 @@ impl Draft {
         events
     }
 
+    /// The revision that announces this draft as it is.
+    #[must_use]
+    pub fn revision(&self, number: u32, currency: Currency, stores: Vec<StoreId>) -> Revision {
+        let count = |held: usize| u32::try_from(held).unwrap_or(u32::MAX);
+        let (item_count, rule_count) = (count(self.items.len()), count(self.rules.count()));
+        Revision { number, currency, item_count, rule_count, stores }
+    }
+
     /// The menu for sale, if the draft holds what the revision announces and is sound.
     ///
     /// # Errors

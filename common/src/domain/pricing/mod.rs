@@ -3,25 +3,25 @@
 pub mod cart;
 mod combos;
 mod extras;
-pub mod reject;
 mod reduce;
+pub mod reject;
 pub mod share;
 mod tax;
 
 use std::collections::BTreeMap;
 
+use crate::domain::catalog::hours::Channel;
 use crate::domain::catalog::look_up::Moment;
 use crate::domain::catalog::rules::{Consumption, TaxBasis};
 use crate::domain::catalog::{Catalog, Item, PRICE_MINOR_MAX};
-use crate::domain::catalog::hours::Channel;
 use crate::domain::stock::MovementLine;
 use crate::domain::tickets::{GivenDiscount, ServiceCharged, SoldExtra, SoldLine, TaxLine, Totals};
 use crate::ids::StockItemId;
 use crate::money::{Minor, MoneyOverflow};
 use crate::quantity::Quantity;
 
-pub use reject::PricingRejection;
 use cart::{Cart, CartLine};
+pub use reject::PricingRejection;
 
 /// Lines of one ticket.
 pub const TICKET_LINES_MAX: usize = 200;
@@ -71,7 +71,9 @@ pub fn price(catalog: &Catalog, cart: &Cart, moment: &Moment) -> Result<Priced, 
         let item = offered(catalog, (at, asked), moment)?;
         let extras = extras::chosen(catalog, (at, asked), item)?;
         lines.push(listed(catalog, (at, asked), (item, &extras), moment)?);
-        extras::uses(catalog, item, &extras, |stock_item, quantity| take(&mut used, stock_item, quantity, asked.quantity))?;
+        extras::uses(catalog, item, &extras, |stock_item, quantity| {
+            take(&mut used, stock_item, quantity, asked.quantity)
+        })?;
     }
     combos::reduce(catalog, cart, moment, &mut lines)?;
     reduce::happy_hours(catalog, moment, &mut lines)?;
@@ -110,8 +112,7 @@ fn offered<'c>(
     if !(1..=LINE_QUANTITY_MAX).contains(&asked.quantity) {
         return Err(PricingRejection::Quantity { line, quantity: asked.quantity });
     }
-    let unknown =
-        PricingRejection::UnknownItem { line, item: asked.item, revision: catalog.revision.number };
+    let unknown = PricingRejection::UnknownItem { line, item: asked.item, revision: catalog.revision.number };
     let item = catalog.content.items.get(&asked.item).ok_or(unknown)?;
     let availability = &item.details.availability;
     if !availability.channels.is_empty() && !availability.channels.contains(&moment.channel) {

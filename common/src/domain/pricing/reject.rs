@@ -91,7 +91,9 @@ pub enum PricingRejection {
         combo: ComboId,
     },
     /// A set with a place that is empty, filled twice or by something else, or with lines of different quantities.
-    #[error("combo {combo} is not filled: each place needs one line with an item of its choices, all in the same quantity")]
+    #[error(
+        "combo {combo} is not filled: each place needs one line with an item of its choices, all in the same quantity"
+    )]
     ComboIncomplete {
         /// Position of a line of it.
         line: usize,

@@ -54,7 +54,10 @@ mod tests {
         assert_eq!(shares(5, &[0, 0]), [5, 0]);
         assert_eq!(shares(5, &[-3, 2]), [0, 5]);
         assert_eq!(shares(5, &[]), Vec::<i64>::new());
-        assert_eq!(share_evenly(Minor::new(1_001), 4).into_iter().map(Minor::get).collect::<Vec<_>>(), [251, 250, 250, 250]);
+        assert_eq!(
+            share_evenly(Minor::new(1_001), 4).into_iter().map(Minor::get).collect::<Vec<_>>(),
+            [251, 250, 250, 250]
+        );
     }
 
     proptest! {

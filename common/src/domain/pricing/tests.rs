@@ -6,8 +6,8 @@ use super::cart::{AskedDiscount, DiscountAsked, DiscountPlace, Extra, InCombo};
 use super::*;
 use crate::domain::catalog::hours::{Availability, Span, WallTime};
 use crate::domain::catalog::rules::{
-    Combo, Discount, DiscountScope, HappyHour, Jurisdiction, Modifier, ModifierGroup, Reduction, Rule, ServiceCharge, Slot,
-    Swap, TaxRule,
+    Combo, Discount, DiscountScope, HappyHour, Jurisdiction, Modifier, ModifierGroup, Reduction, Rule, ServiceCharge,
+    Slot, Swap, TaxRule,
 };
 use crate::domain::catalog::tests::{revision, small_menu};
 use crate::domain::catalog::{Revision, Use};
@@ -73,9 +73,13 @@ fn line_totals(priced: &Priced) -> Vec<i64> {
 
 #[test]
 fn tax_is_taken_per_class_on_the_whole_ticket() {
-    let priced = price(&small_menu(), &Cart::plain([(ESPRESSO, 2), (BEANS, 1), (DOUBLE, 1)]), &in_the_morning()).unwrap();
+    let priced =
+        price(&small_menu(), &Cart::plain([(ESPRESSO, 2), (BEANS, 1), (DOUBLE, 1)]), &in_the_morning()).unwrap();
     // 9.75 at 8.9 % is 0.86775, 18.00 at 4.9 % is 0.882.
-    assert_eq!(priced.taxes.iter().map(|t| (t.rate.get(), t.tax.get())).collect::<Vec<_>>(), [(89_000, 87), (49_000, 88)]);
+    assert_eq!(
+        priced.taxes.iter().map(|t| (t.rate.get(), t.tax.get())).collect::<Vec<_>>(),
+        [(89_000, 87), (49_000, 88)]
+    );
     assert_eq!(totals(&priced), [2_775, 175, 2_950]);
     let effects: Vec<_> = priced.stock_effects.iter().map(|e| (e.stock_item.get(), e.quantity.get())).collect();
     assert_eq!(effects, [(1, -54_000), (2, -3)]);
@@ -173,7 +177,11 @@ fn discounts_that_cannot_be_given_are_refused() {
     let menu = menu_with(vec![tenth_off(DiscountScope::Line, 1)]);
     let refused = |discount: AskedDiscount, on_line: bool| {
         let mut cart = Cart::plain([(ESPRESSO, 1)]);
-        if on_line { cart.lines[0].discounts.push(discount) } else { cart.discounts.push(discount) }
+        if on_line {
+            cart.lines[0].discounts.push(discount)
+        } else {
+            cart.discounts.push(discount)
+        }
         price(&menu, &cart, &in_the_morning()).unwrap_err()
     };
     let (line, ticket) = (DiscountPlace { line: Some(0), at: 0 }, DiscountPlace { line: None, at: 0 });
@@ -219,12 +227,22 @@ fn happy_hours_reduce_by_themselves_and_the_largest_counts() {
     assert_eq!(at(Moment { day: "2026-12-01".parse().unwrap(), ..then }), [600, 375, 1_800], "it has ended");
     let mut said = cart.clone();
     said.lines[0].price = Some(Minor::new(250));
-    assert_eq!(line_totals(&price(&menu, &said, &then).unwrap()), [500, 375, 1_440], "a price that somebody says stays");
+    assert_eq!(
+        line_totals(&price(&menu, &said, &then).unwrap()),
+        [500, 375, 1_440],
+        "a price that somebody says stays"
+    );
 }
 
 fn extras() -> Vec<Rule> {
     let modifier = |id, price, uses: Vec<Use>, swap| {
-        Rule::Modifier(Modifier { id: ModifierId::new(id), name: format!("modifier {id}"), price: Minor::new(price), uses, swap })
+        Rule::Modifier(Modifier {
+            id: ModifierId::new(id),
+            name: format!("modifier {id}"),
+            price: Minor::new(price),
+            uses,
+            swap,
+        })
     };
     let beans = Use { stock_item: StockItemId::new(1), quantity: Quantity::new(9_000) };
     let swap = Swap { from: StockItemId::new(1), to: StockItemId::new(2) };
@@ -266,7 +284,8 @@ fn extras_add_to_price_and_stock_and_stand_in_for_others() {
 
 #[test]
 fn extras_that_the_groups_do_not_allow_are_refused() {
-    let refused = |list: &[(u32, u32)]| price(&menu_with(extras()), &espresso_with(list), &in_the_morning()).unwrap_err();
+    let refused =
+        |list: &[(u32, u32)]| price(&menu_with(extras()), &espresso_with(list), &in_the_morning()).unwrap_err();
     let count = |group, given, at_least, at_most| PricingRejection::ExtraCount {
         line: 0,
         group: ModifierGroupId::new(group),
@@ -371,7 +390,8 @@ fn hours_refuse_only_what_is_sold_unseen_and_channels_refuse_everybody() {
 #[test]
 fn lines_that_cannot_be_priced_are_refused() {
     let menu = small_menu();
-    let refusal = |lines: &[(ItemId, u32)]| price(&menu, &Cart::plain(lines.iter().copied()), &in_the_morning()).unwrap_err();
+    let refusal =
+        |lines: &[(ItemId, u32)]| price(&menu, &Cart::plain(lines.iter().copied()), &in_the_morning()).unwrap_err();
     assert_eq!(refusal(&[]), PricingRejection::LineCount(0));
     let many = vec![(ESPRESSO, 1); TICKET_LINES_MAX + 1];
     assert_eq!(refusal(&many), PricingRejection::LineCount(TICKET_LINES_MAX + 1));

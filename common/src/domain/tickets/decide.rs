@@ -344,6 +344,8 @@ mod tests {
         let real = sell(&small_menu(), command.clone(), &in_the_morning()).unwrap().numbered(id, receipt.clone());
         assert!(!real.stock_effects.is_empty());
         command.class = TicketClass::Training;
-        assert!(sell(&small_menu(), command, &in_the_morning()).unwrap().numbered(id, receipt).stock_effects.is_empty());
+        assert!(
+            sell(&small_menu(), command, &in_the_morning()).unwrap().numbered(id, receipt).stock_effects.is_empty()
+        );
     }
 }

@@ -9,8 +9,8 @@ use super::{
 };
 use crate::domain::catalog::hours::{Availability, Channel, Span};
 use crate::domain::catalog::rules::{
-    Combo, Consumption, Discount, DiscountScope, HappyHour, Jurisdiction, Modifier, ModifierGroup, PriceEffect, PriceRule,
-    Product, Reduction, Rule, RuleKey, Rules, ServiceCharge, Slot, Swap, TaxBasis, TaxRule,
+    Combo, Consumption, Discount, DiscountScope, HappyHour, Jurisdiction, Modifier, ModifierGroup, PriceEffect,
+    PriceRule, Product, Reduction, Rule, RuleKey, Rules, ServiceCharge, Slot, Swap, TaxBasis, TaxRule,
 };
 use crate::domain::catalog::{Allergen, Category, Draft, Item, ItemDetails, Size, StockItem, TaxClass, Use};
 use crate::ids::{
@@ -61,18 +61,18 @@ type Read<T> = Result<T, MenuFault>;
 struct Place<'p>(&'p str);
 
 impl Place<'_> {
-    fn value(&self, field: &str, text: impl ToString, expected: &'static str) -> MenuFault {
+    fn value(&self, field: &str, text: &dyn core::fmt::Display, expected: &'static str) -> MenuFault {
         MenuFault::Value { text: text.to_string(), pointer: format!("{}/{field}", self.0), expected }
     }
 
     fn parsed<T: FromStr>(&self, field: &str, text: &str, expected: &'static str) -> Read<T> {
-        text.parse().map_err(|_refused| self.value(field, text, expected))
+        text.parse().map_err(|_refused| self.value(field, &text, expected))
     }
 
     /// One of so many words.
     fn word<T: Copy>(&self, field: &str, text: &str, words: &[(&str, T)], expected: &'static str) -> Read<T> {
         let known = words.iter().find(|(word, _)| *word == text).map(|(_, meant)| *meant);
-        known.ok_or_else(|| self.value(field, text, expected))
+        known.ok_or_else(|| self.value(field, &text, expected))
     }
 
     fn day(&self, field: &str, text: &str) -> Read<crate::time::BusinessDay> {
@@ -93,7 +93,7 @@ impl Place<'_> {
             (Some(rate), None) => Ok(Reduction::Percent(MicroRate::new(rate))),
             (None, Some(amount)) => Ok(Reduction::Amount(Minor::new(amount))),
             (Some(_), Some(_)) | (None, None) => {
-                Err(self.value("percent_micro", percent.unwrap_or_default(), "this or amount_minor, and not both"))
+                Err(self.value("percent_micro", &percent.unwrap_or_default(), "this or amount_minor, and not both"))
             }
         }
     }
@@ -102,7 +102,7 @@ impl Place<'_> {
         let mut weekdays = 0;
         for day in &hours.weekdays {
             if !(1..=7).contains(day) {
-                return Err(self.value(field, day, "a day of the week from 1, Monday, to 7"));
+                return Err(self.value(field, &day, "a day of the week from 1, Monday, to 7"));
             }
             weekdays |= 1 << (day - 1);
         }
@@ -173,7 +173,7 @@ impl MenuV1 {
         add(rules_of, ("combo", "combos"), self.combos, combo)?;
         add(rules_of, ("price rule", "price_rules"), self.price_rules, price_rule)?;
         add(rules_of, ("jurisdiction", "jurisdictions"), self.jurisdictions, jurisdiction)?;
-        add(rules_of, ("tax rule", "tax_rules"), self.tax_rules, tax_rule)?;
+        add(rules_of, ("tax rule", "tax_rules"), self.tax_rules, |entry, place| tax_rule(&entry, place))?;
         add(rules_of, ("happy hour", "happy_hours"), self.happy_hours, happy_hour)?;
         add(rules_of, ("discount", "discounts"), self.discounts, discount)?;
         add(rules_of, ("service charge", "service_charges"), self.service_charges, service_charge)?;
@@ -205,8 +205,8 @@ fn item(entry: ItemV1, place: &Place<'_>) -> Read<(u32, ItemId, Item)> {
     let size = match (entry.product, entry.size) {
         (Some(product), Some(name)) => Some(Size { product: ProductId::new(product), name }),
         (None, None) => None,
-        (Some(_), None) => return Err(place.value("size", "", "the size, where there is a product")),
-        (None, Some(name)) => return Err(place.value("product", name, "what it is a size of")),
+        (Some(_), None) => return Err(place.value("size", &"", "the size, where there is a product")),
+        (None, Some(name)) => return Err(place.value("product", &name, "what it is a size of")),
     };
     let allergens = Allergen::ALL.map(|allergen| (allergen.as_str(), allergen));
     let allergen = |text: &String| place.word("allergens", text, &allergens, "one of the nine allergens");
@@ -284,7 +284,7 @@ fn jurisdiction(entry: JurisdictionV1, place: &Place<'_>) -> Read<(u32, Rule)> {
     Ok((entry.id, Rule::Jurisdiction(Jurisdiction { id, name: entry.name, basis, stores })))
 }
 
-fn tax_rule(entry: TaxRuleV1, place: &Place<'_>) -> Read<(u32, Rule)> {
+fn tax_rule(entry: &TaxRuleV1, place: &Place<'_>) -> Read<(u32, Rule)> {
     let rule = TaxRule {
         id: RuleId::new(entry.id),
         tax_class: TaxClassId::new(entry.tax_class),

@@ -1,6 +1,6 @@
 use super::*;
-use crate::domain::catalog::tests::small_menu;
 use crate::domain::catalog::Draft;
+use crate::domain::catalog::tests::small_menu;
 use crate::money::Currency;
 
 /// One of everything that a menu may say.
@@ -80,12 +80,21 @@ fn every_fault_says_where_it_is() {
     assert_eq!(fault("[\"counter\"]", "[\"kiosk\"]"), "/items/0/channels");
     assert_eq!(fault("[1, 5]", "[0]"), "/items/0/hours");
     assert_eq!(fault("\"id\": 102, \"name\"", "\"id\": 101, \"name\""), "/items/1/id");
-    assert_eq!(fault("{\"item\": 102, \"surcharge_minor\": 0}", "{\"item\": 1}, {\"item\": 1}"), "/combos/0/slots/1/choices/1/item");
+    assert_eq!(
+        fault("{\"item\": 102, \"surcharge_minor\": 0}", "{\"item\": 1}, {\"item\": 1}"),
+        "/combos/0/slots/1/choices/1/item"
+    );
     assert_eq!(fault("\"2026-12-31\"", "\"31/12/26\""), "/price_rules/0/until");
     assert_eq!(fault("\"id\": 2, \"item\": 102", "\"id\": 1, \"item\": 102"), "/price_rules/1/id");
     assert_eq!(fault("\"basis\": \"line\"", "\"basis\": \"item\""), "/jurisdictions/0/basis");
-    assert_eq!(fault("\"consumption\": \"dine_in\", \"from\"", "\"consumption\": \"here\", \"from\""), "/tax_rules/0/consumption");
-    assert_eq!(fault("\"percent_micro\": 200000", "\"percent_micro\": 1, \"amount_minor\": 1"), "/happy_hours/0/percent_micro");
+    assert_eq!(
+        fault("\"consumption\": \"dine_in\", \"from\"", "\"consumption\": \"here\", \"from\""),
+        "/tax_rules/0/consumption"
+    );
+    assert_eq!(
+        fault("\"percent_micro\": 200000", "\"percent_micro\": 1, \"amount_minor\": 1"),
+        "/happy_hours/0/percent_micro"
+    );
     assert_eq!(fault("\"scope\": \"ticket\"", "\"scope\": \"all\""), "/discounts/0/scope");
     let text = WHOLE.replacen("\"cash_step_minor\": 5", "\"cash_step\": 5", 1);
     assert!(serde_json::from_str::<MenuV1>(&text).is_err(), "what nobody knows is not passed over");

@@ -59,7 +59,8 @@ fn item(item: &Item) -> ItemV1 {
 fn combo(rule: &Combo) -> ComboV1 {
     let choice = |(item, surcharge): (&ItemId, &Minor)| ChoiceV1 { item: item.get(), surcharge_minor: surcharge.get() };
     let slots = rule.slots.iter();
-    let slots = slots.map(|slot| SlotV1 { name: slot.name.clone(), choices: slot.choices.iter().map(choice).collect() });
+    let slots =
+        slots.map(|slot| SlotV1 { name: slot.name.clone(), choices: slot.choices.iter().map(choice).collect() });
     ComboV1 { id: rule.id.get(), name: rule.name.clone(), price_minor: rule.price.get(), slots: slots.collect() }
 }
 

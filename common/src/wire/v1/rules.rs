@@ -8,8 +8,8 @@ use super::catalog::UseV1;
 use crate::domain::catalog::barcode::Gtin;
 use crate::domain::catalog::hours::{Availability, Channel, Span};
 use crate::domain::catalog::rules::{
-    Combo, Consumption, Discount, DiscountScope, HappyHour, Jurisdiction, Modifier, ModifierGroup, PriceEffect, PriceRule,
-    Product, Reduction, Rule, RuleKey, ServiceCharge, Slot, Swap, TaxBasis, TaxRule,
+    Combo, Consumption, Discount, DiscountScope, HappyHour, Jurisdiction, Modifier, ModifierGroup, PriceEffect,
+    PriceRule, Product, Reduction, Rule, RuleKey, ServiceCharge, Slot, Swap, TaxBasis, TaxRule,
 };
 use crate::domain::catalog::{Allergen, ItemDetails, Size};
 use crate::ids::{
@@ -55,15 +55,15 @@ pub(super) struct SpanV1 {
 
 #[derive(Encode, Decode)]
 #[cbor(map)]
-struct SlotV1 {
+pub(super) struct SlotV1 {
     #[n(0)]
     name: String,
     #[n(1)]
     choices: BTreeMap<u32, i64>,
 }
 
-#[derive(Encode, Decode)]
-enum ReductionV1 {
+#[derive(Clone, Copy, Encode, Decode)]
+pub(super) enum ReductionV1 {
     #[n(0)]
     Percent(#[n(0)] u32),
     #[n(1)]
@@ -329,6 +329,7 @@ fn consumption(dine_in: bool) -> Consumption {
     if dine_in { Consumption::DineIn } else { Consumption::TakeAway }
 }
 
+#[expect(clippy::too_many_lines, reason = "one arm for each kind of rule")]
 pub(super) fn rule_to_twin(rule: &Rule) -> RuleV1 {
     match rule {
         Rule::Product(rule) => RuleV1::Product { id: rule.id.get(), name: rule.name.clone() },
@@ -411,6 +412,7 @@ pub(super) fn rule_to_twin(rule: &Rule) -> RuleV1 {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "one arm for each kind of rule")]
 pub(super) fn rule_from_twin(twin: RuleV1) -> Result<Rule, WireError> {
     Ok(match twin {
         RuleV1::Product { id, name } => Rule::Product(Product { id: ProductId::new(id), name }),
@@ -426,8 +428,7 @@ pub(super) fn rule_from_twin(twin: RuleV1) -> Result<Rule, WireError> {
         }
         RuleV1::Combo { id, name, price, slots } => {
             let choice = |(item, surcharge)| (ItemId::new(item), Minor::new(surcharge));
-            let slot =
-                |slot: SlotV1| Slot { name: slot.name, choices: slot.choices.into_iter().map(choice).collect() };
+            let slot = |slot: SlotV1| Slot { name: slot.name, choices: slot.choices.into_iter().map(choice).collect() };
             let slots = slots.into_iter().map(slot).collect();
             Rule::Combo(Combo { id: ComboId::new(id), name, price: Minor::new(price), slots })
         }
@@ -442,7 +443,12 @@ pub(super) fn rule_from_twin(twin: RuleV1) -> Result<Rule, WireError> {
         }),
         RuleV1::Jurisdiction { id, name, by_line, stores } => {
             let basis = if by_line { TaxBasis::Line } else { TaxBasis::Ticket };
-            Rule::Jurisdiction(Jurisdiction { id: JurisdictionId::new(id), name, basis, stores: ids(stores, StoreId::new) })
+            Rule::Jurisdiction(Jurisdiction {
+                id: JurisdictionId::new(id),
+                name,
+                basis,
+                stores: ids(stores, StoreId::new),
+            })
         }
         RuleV1::Tax { id, tax_class, jurisdiction, dine_in, from, rate_micro } => Rule::Tax(TaxRule {
             id: RuleId::new(id),

@@ -2,8 +2,8 @@
 
 use crate::domain::catalog::hours::{Availability, Channel, Span};
 use crate::domain::catalog::rules::{
-    Combo, Consumption, Discount, DiscountScope, HappyHour, Jurisdiction, Modifier, ModifierGroup, PriceEffect, PriceRule,
-    Product, Reduction, Rule, RuleKey, ServiceCharge, Slot, Swap, TaxBasis, TaxRule,
+    Combo, Consumption, Discount, DiscountScope, HappyHour, Jurisdiction, Modifier, ModifierGroup, PriceEffect,
+    PriceRule, Product, Reduction, Rule, RuleKey, ServiceCharge, Slot, Swap, TaxBasis, TaxRule,
 };
 use crate::domain::catalog::{
     Allergen, CatalogEvent, Category, Item, ItemDetails, Revision, Size, StockItem, TaxClass, Use,
@@ -18,8 +18,8 @@ use crate::domain::tickets::{
 };
 use crate::hlc::Hlc;
 use crate::ids::{
-    CategoryId, ComboId, DiscountId, ItemId, JurisdictionId, ModifierGroupId, ModifierId, MovementId, NodeId, ProductId,
-    RuleId, StockItemId, StoreId, TaxClassId, TicketId,
+    CategoryId, ComboId, DiscountId, ItemId, JurisdictionId, ModifierGroupId, ModifierId, MovementId, NodeId,
+    ProductId, RuleId, StockItemId, StoreId, TaxClassId, TicketId,
 };
 use crate::journal::{AuthorId, Incarnation, JournalId, Origin, StreamKind};
 use crate::money::{Currency, MicroRate, Minor};
@@ -129,8 +129,7 @@ fn catalog_events() -> Vec<(&'static str, &'static str, Event)> {
     };
     let class = TaxClass { id: TaxClassId::new(1), name: "Prepared".to_owned(), rate: MicroRate::new(89_000) };
     let stock = StockItem { id: StockItemId::new(1), name: "Beans".to_owned(), unit: Unit::Milligram };
-    let revision =
-        Revision { number: 1, currency: Currency::USD, item_count: 1, rule_count: 0, stores: Vec::new() };
+    let revision = Revision { number: 1, currency: Currency::USD, item_count: 1, rule_count: 0, stores: Vec::new() };
     [
         (
             "category_set",
@@ -179,6 +178,7 @@ fn whole_item() -> Item {
 }
 
 /// One rule of each kind.
+#[expect(clippy::too_many_lines, reason = "one row for each kind of rule")]
 fn rules() -> Vec<(&'static str, &'static str, Rule)> {
     let id = RuleId::new(4);
     let (item, tax_class, store) = (ItemId::new(101), TaxClassId::new(1), StoreId::new(10));
@@ -203,7 +203,13 @@ fn rules() -> Vec<(&'static str, &'static str, Rule)> {
         golden!("rule_product", Rule::Product(Product { id: ProductId::new(9), name: name() })),
         golden!(
             "rule_modifier_group",
-            Rule::ModifierGroup(ModifierGroup { id: ModifierGroupId::new(2), name: name(), at_least: 1, at_most: 2, modifiers })
+            Rule::ModifierGroup(ModifierGroup {
+                id: ModifierGroupId::new(2),
+                name: name(),
+                at_least: 1,
+                at_most: 2,
+                modifiers
+            })
         ),
         golden!(
             "rule_modifier",
@@ -215,7 +221,15 @@ fn rules() -> Vec<(&'static str, &'static str, Rule)> {
         ),
         golden!(
             "rule_price",
-            Rule::Price(PriceRule { id, item, store: Some(store), channel: Some(Channel::Counter), from, until, effect })
+            Rule::Price(PriceRule {
+                id,
+                item,
+                store: Some(store),
+                channel: Some(Channel::Counter),
+                from,
+                until,
+                effect
+            })
         ),
         golden!(
             "rule_jurisdiction",
@@ -253,7 +267,14 @@ fn rules() -> Vec<(&'static str, &'static str, Rule)> {
         ),
         golden!(
             "rule_service_charge",
-            Rule::ServiceCharge(ServiceCharge { id, name: name(), rate, tax_class: Some(tax_class), consumption, stores })
+            Rule::ServiceCharge(ServiceCharge {
+                id,
+                name: name(),
+                rate,
+                tax_class: Some(tax_class),
+                consumption,
+                stores
+            })
         ),
         golden!("rule_cash_step", Rule::CashStep(5)),
     ]

@@ -5,9 +5,9 @@ use minicbor::{Decode, Encode};
 
 use super::stock::{LineV1 as StockLineV1, line_from_twin, line_to_twin};
 use super::{currency, from_bytes, to_bytes};
+use crate::domain::catalog::rules::{Consumption, TaxBasis};
 use crate::domain::tickets::receipt::{ReceiptNumber, Series, TerminalName};
 use crate::domain::tickets::tender::{Tender, TenderKind};
-use crate::domain::catalog::rules::{Consumption, TaxBasis};
 use crate::domain::tickets::{
     GivenDiscount, LineReduction, ReductionCause, SeriesOpened, ServiceCharged, SoldExtra, SoldLine, TaxLine,
     TicketClass, TicketDetails, TicketSold, Totals,
@@ -213,11 +213,8 @@ fn tender_from_twin(twin: TenderV1) -> Tender {
 }
 
 fn sold_line_to_twin(line: &SoldLine) -> SoldLineV1 {
-    let extra = |extra: &SoldExtra| ExtraV1 {
-        modifier: extra.modifier.get(),
-        count: extra.count,
-        price: extra.price.get(),
-    };
+    let extra =
+        |extra: &SoldExtra| ExtraV1 { modifier: extra.modifier.get(), count: extra.count, price: extra.price.get() };
     let reduction = |reduction: &LineReduction| {
         let cause = match reduction.cause {
             ReductionCause::Combo(id) => CauseV1::Combo(id.get()),

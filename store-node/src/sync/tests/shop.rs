@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 
 use percolate_common::domain::catalog::{
-    Catalog, CatalogEvent, Category, Draft, Item, Revision, StockItem, TaxClass, Use,
+    Catalog, CatalogEvent, Category, Draft, Item, ItemDetails, StockItem, TaxClass, Use,
 };
 use percolate_common::domain::event::{Event, StoreDescribed};
+use percolate_common::domain::pricing::cart::Cart;
 use percolate_common::domain::stock::{MovementLine, MovementReason};
 use percolate_common::domain::tickets::TicketClass;
 use percolate_common::domain::tickets::decide::SellTicket;
-use percolate_common::domain::tickets::pricing::LineRequest;
 use percolate_common::domain::tickets::tender::{Tender, TenderKind};
 use percolate_common::entropy::{Entropy as _, SeededEntropy};
 use percolate_common::ids::{CategoryId, ItemId, NodeId, StockItemId, StoreId, TaxClassId, TicketId};
@@ -33,7 +33,8 @@ use super::hub::Hub;
 use crate::app::catalog::Received;
 use crate::app::error::AppError;
 use crate::app::take_back::take_back;
-use crate::app::tickets::{Answer, RequestKey, TicketAnswer, sell};
+use crate::app::ticket_answer::TicketAnswer;
+use crate::app::tickets::{Answer, RequestKey, sell};
 use crate::app::{App, Identity, Present, audit, books, describe, life, movements, reports};
 use crate::store::file::{NodeReaders, NodeWriter};
 use crate::store::lives::{self, Life};
@@ -102,11 +103,12 @@ fn catalog() -> Catalog {
             tax_class: TaxClassId::new(1),
             price: Minor::new(300),
             uses,
+            details: ItemDetails::default(),
         }),
     ] {
         draft.apply(&event);
     }
-    draft.publish(Revision { number: 1, currency: Currency::USD, item_count: 1 }).unwrap()
+    draft.publish(draft.revision(1, Currency::USD, Vec::new())).unwrap()
 }
 
 pub(super) fn request(key: &str) -> RequestKey {
@@ -196,8 +198,9 @@ impl Shop {
         let command = SellTicket {
             class,
             currency: Currency::USD,
-            lines: vec![LineRequest { item: ItemId::new(1), quantity: 1 }],
+            cart: Cart::plain([(ItemId::new(1), 1)]),
             tenders: vec![Tender { kind: TenderKind::Cash, amount: Minor::new(1_000) }],
+            tip: Minor::ZERO,
         };
         let terminal = "T1".parse().unwrap();
         self.app.writer.run_blocking("sell", move |tx| sell(&app, tx, &catalog(), &terminal, &command, &key))

@@ -1,6 +1,8 @@
 //! The hub's journal of the menu, as the hub writes it.
 
-use percolate_common::domain::catalog::{CatalogEvent, Category, Item, Revision, StockItem, TaxClass, Use};
+use percolate_common::domain::catalog::{
+    CatalogEvent, Category, Item, ItemDetails, Revision, StockItem, TaxClass, Use,
+};
 use percolate_common::domain::event::{ClockQuality, Event, Header};
 use percolate_common::hlc::Hlc;
 use percolate_common::ids::{CategoryId, ItemId, StockItemId, StoreId, TaxClassId};
@@ -78,7 +80,13 @@ impl MenuJournal {
     }
 
     pub(crate) fn publish(&mut self, number: u32, item_count: u32) {
-        self.say(&CatalogEvent::RevisionPublished(Revision { number, currency: Currency::USD, item_count }));
+        self.say(&CatalogEvent::RevisionPublished(Revision {
+            number,
+            currency: Currency::USD,
+            item_count,
+            rule_count: 0,
+            stores: Vec::new(),
+        }));
     }
 
     pub(crate) fn say(&mut self, event: &CatalogEvent) {
@@ -138,6 +146,7 @@ fn item(id: u32, price: i64, class: u32, uses: &[(u32, i64)]) -> CatalogEvent {
         tax_class: TaxClassId::new(class),
         price: Minor::new(price),
         uses: uses.collect(),
+        details: ItemDetails::default(),
     })
 }
 

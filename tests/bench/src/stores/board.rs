@@ -5,13 +5,17 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use percolate_common::domain::catalog::hours::{Channel, WallTime};
+use percolate_common::domain::catalog::look_up::Moment;
 use percolate_common::domain::catalog::{CatalogEvent, Draft};
 use percolate_common::domain::event::Event;
+use percolate_common::domain::pricing::cart::Cart;
 use percolate_common::domain::tickets::TicketClass;
 use percolate_common::domain::tickets::decide::{DecidedSale, SellTicket, sell};
-use percolate_common::domain::tickets::pricing::LineRequest;
 use percolate_common::domain::tickets::tender::{Tender, TenderKind};
+use percolate_common::ids::StoreId;
 use percolate_common::money::Minor;
+use percolate_common::time::BusinessDay;
 use percolate_common::wire::envelope::Batch;
 use percolate_common::wire::event;
 
@@ -19,6 +23,14 @@ use percolate_common::wire::event;
 const LINES: usize = 3;
 /// What is handed over for one.
 const HANDED_OVER: Minor = Minor::new(10_000);
+
+/// The menu has no prices of certain days, hours or shops.
+const MOMENT: Moment = Moment {
+    store: StoreId::CHAIN,
+    channel: Channel::Counter,
+    day: BusinessDay::from_days(0),
+    wall: WallTime { weekday: 1, minute: 0 },
+};
 
 /// Counted by all stores.
 #[derive(Debug, Default)]
@@ -55,16 +67,17 @@ impl Board {
         }
         for bytes in &batch.events {
             let Event::Catalog(said) = event::decode(bytes)?.event else { continue };
-            if let CatalogEvent::RevisionPublished(revision) = said {
-                let catalog = menu.1.publish(revision)?;
-                let lines = catalog.content.items.keys().take(LINES);
+            if let CatalogEvent::RevisionPublished(revision) = &said {
+                let catalog = menu.1.publish(revision.clone())?;
+                let lines = catalog.content.items.keys().take(LINES).map(|item| (*item, 1));
                 let command = SellTicket {
                     class: TicketClass::Sale,
-                    currency: revision.currency,
-                    lines: lines.map(|item| LineRequest { item: *item, quantity: 1 }).collect(),
+                    currency: catalog.revision.currency,
+                    cart: Cart::plain(lines),
                     tenders: vec![Tender { kind: TenderKind::Cash, amount: HANDED_OVER }],
+                    tip: Minor::ZERO,
                 };
-                let decided = sell(&catalog, command)?;
+                let decided = sell(&catalog, command, &MOMENT)?;
                 self.sale.get_or_init(|| decided);
             }
             menu.1.apply(&said);
