@@ -50,7 +50,7 @@ impl DoorGround {
         address: SocketAddr,
         limits: DoorLimits,
     ) -> Result<(EmbeddedBroker, Door, Cuts), BrokerError> {
-        let broker = EmbeddedBroker::start().await?;
+        let broker = EmbeddedBroker::default();
         let keys = DoorKeys {
             own: chain.door_certificate(),
             roots: chain.roots(),
