@@ -69,7 +69,7 @@ impl Door {
     /// # Errors
     /// [`BrokerError::Door`] if the address is taken or not ours; [`BrokerError::DoorAddress`] if the hub's own link could not
     /// come in there; [`BrokerError::Tls`].
-    pub async fn open(
+    pub fn open(
         at: SocketAddr,
         broker: EmbeddedBroker,
         keys: DoorKeys,
