@@ -65,7 +65,7 @@ impl Entrance {
                 changes: app.auth().changes(),
                 clock,
             };
-            let (opened, cuts) = Door::open(setting.mqtts, own.clone(), keys, DoorLimits::default()).await?;
+            let (opened, cuts) = Door::open(setting.mqtts, own.clone(), keys, DoorLimits::default())?;
             at.mqtts = Some(opened.address());
             door = Some((opened, cuts));
         }

@@ -226,7 +226,7 @@ impl Hub {
         // Nodes must never meet a hub that says less than it said before: the journal is whole before anybody connects.
         stores.relay().await?;
 
-        let broker = Broker::start(broker).await?;
+        let broker = Broker::new(broker);
         let mut entrance = Entrance::open(&stores, config.identity.as_ref(), &broker).await?;
         let entrances = entrance.as_ref().map(Entrance::addresses).unwrap_or_default();
         let server = BoundServer::bind(config.http).await?;

@@ -15,7 +15,7 @@ use percolate_common::ids::NodeId;
 use percolate_common::wire::topic::{HUB_PREFIX, Topic, client_id, client_node, node_subscriptions};
 
 use super::HUB_USER;
-use super::carry::Pace;
+use super::pace::Pace;
 use super::peers::Peers;
 use super::rate::Rate;
 
@@ -229,18 +229,26 @@ mod tests {
     fn behind_a_door_everybody_is_who_the_certificate_says() {
         let access = Access::default();
         let peers = access.stand_behind(ANYWHERE, ONCE);
-        let note = |port: u16, principal| peers.note(SocketAddr::new(ANYWHERE.ip(), port), peer(principal));
-        let node = note(1, Principal::Node(NodeId::new(11)));
-        let _hub = note(2, Principal::Hub("ingest".parse().unwrap()));
-        let _broker = note(3, Principal::Broker);
-        let comes = |name: &str, port: u16| access.welcome(name, SocketAddr::new(ANYWHERE.ip(), port)).is_some();
-        assert!(comes("n11", 1) && comes("n11-00000000000000ab", 1) && comes("hub-1", 2));
-        for (name, port) in
-            [("n12", 1), ("hub-1", 1), ("n11", 2), ("hub-1", 3), ("broker", 3), ("n11", 4), ("hub-1", 4)]
-        {
-            assert!(!comes(name, port), "{name} from {port}");
+        let note = |principal| peers.note(peer(principal));
+        let node = note(Principal::Node(NodeId::new(11)));
+        let hub = note(Principal::Hub("ingest".parse().unwrap()));
+        let broker = note(Principal::Broker);
+        let comes = |name: &str, from: SocketAddr| access.welcome(name, from).is_some();
+        let (at_node, at_hub, at_broker) = (node.address(), hub.address(), broker.address());
+        assert!(comes("n11", at_node) && comes("n11-00000000000000ab", at_node) && comes("hub-1", at_hub));
+        for (name, from) in [
+            ("n12", at_node),
+            ("hub-1", at_node),
+            ("n11", at_hub),
+            ("hub-1", at_broker),
+            ("broker", at_broker),
+            ("n11", ANYWHERE),
+            ("hub-1", ANYWHERE),
+        ] {
+            assert!(!comes(name, from), "{name} from {from}");
         }
         drop(node);
-        assert!(!comes("n11", 1), "who has gone");
+        assert!(!comes("n11", at_node), "who has gone");
+        assert_ne!(note(Principal::Node(NodeId::new(11))).address(), at_node, "nobody comes after him there");
     }
 }

@@ -76,7 +76,6 @@ async fn changed(changes: &mut watch::Receiver<u64>) {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{Ipv4Addr, SocketAddr};
     use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
     use percolate_common::identity::certificate::Certificate;
@@ -123,12 +122,12 @@ mod tests {
         let peers = Peers::default();
         let tls_clock = Arc::new(TlsClock::new(clock.clone(), UtcMillis::new(0)));
         let cuts = Cuts::new(peers.clone(), admission.clone(), changes, tls_clock);
-        let come = |port: u16, principal| {
+        let come = |principal| {
             let peer = peer(principal);
-            (peer.cut.clone(), peers.note(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), peer))
+            (peer.cut.clone(), peers.note(peer))
         };
-        let node = come(1, Principal::Node(NodeId::new(11)));
-        let hub = come(2, Principal::Hub("ingest".parse().unwrap()));
+        let node = come(Principal::Node(NodeId::new(11)));
+        let hub = come(Principal::Hub("ingest".parse().unwrap()));
         Ground { clock, admission, change, cuts, node, hub }
     }
 

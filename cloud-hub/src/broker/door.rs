@@ -1,12 +1,12 @@
 //! The door: the way into the hub's own broker for whoever shows a certificate of the chain.
 //!
 //! The broker shakes hands with one after the other, so that a silent one stops all, and tells its hooks nothing of
-//! certificates (mqtt5 0.49, read in its source 2026-11). So the door does that, and carries what is said on to the broker
-//! over a connection of its own, whose local address it notes before it connects. Why so: docs/adr/0028.
+//! certificates (mqtt5 0.49, read in its source 2026-11). So the door does that, and gives the broker the connection, under an
+//! address that it has made up and noted before. Why so: docs/adr/0028.
 
 use std::error::Error;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use metrics::{counter, gauge};
@@ -17,20 +17,21 @@ use percolate_runtime::tls::{
     Accepted, Admission, Clients, Handshakes, OwnCertificate, Refusal, Roots, TlsClock, server_config,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::carry::{Pace, carry};
 use super::cuts::Cuts;
 use super::embedded::{BrokerError, EmbeddedBroker};
+use super::one_run::Unserved;
+use super::pace::Pace;
 use super::peers::{Peer, Peers};
 use super::quota::{DoorLimits, Quotas, TooOften};
 
-/// Addresses of this machine from which the door connects to the broker, one after the other: the broker takes no more than
-/// 10,000 connections of one, and the system has 28,000 ports for one.
-const OWN_ADDRESSES: u8 = 16;
+/// Connections that wait with the system until there is time to shake hands. Linux has 4,096 at most, unless it is told
+/// otherwise (`net.core.somaxconn`).
+const WAITING_MAX: u32 = 16 * 1_024;
 
 /// Whom the door lets in, and how it shows who it is itself.
 #[derive(Debug, Clone)]
@@ -68,7 +69,7 @@ impl Door {
     /// # Errors
     /// [`BrokerError::Door`] if the address is taken or not ours; [`BrokerError::DoorAddress`] if the hub's own link could not
     /// come in there; [`BrokerError::Tls`].
-    pub async fn open(
+    pub fn open(
         at: SocketAddr,
         broker: EmbeddedBroker,
         keys: DoorKeys,
@@ -84,7 +85,7 @@ impl Door {
             return Err(BrokerError::DoorAddress { address: at });
         }
         let failed = |source| BrokerError::Door { address: at, source };
-        let listener = TcpListener::bind(at).await.map_err(failed)?;
+        let listener = listen(at).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let handshakes = Handshakes::new("mqtts", listener, config, limits.handshakes);
         let peers = broker.stand_behind(address, limits.messages);
@@ -101,26 +102,24 @@ impl Door {
 
     /// Lets in whoever may come, until it is stopped. Then all connections end.
     pub async fn run(mut self, stop: CancellationToken) {
-        let mut carried = JoinSet::new();
-        let mut count: u8 = 0;
+        let mut visits = JoinSet::new();
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
                 accepted = self.handshakes.accept() => {
-                    count = count.wrapping_add(1) % OWN_ADDRESSES;
-                    if let Some(visit) = self.receive(accepted, count) {
-                        carried.spawn(visit);
+                    if let Some(visit) = self.receive(accepted) {
+                        visits.spawn(visit);
                     }
                 }
                 // A visit that panicked has ended like any other; its connection is closed.
-                Some(_ended) = carried.join_next() => {}
+                Some(_ended) = visits.join_next() => {}
             }
-            gauge!("hub_door_connections").set(f64::from(u32::try_from(carried.len()).unwrap_or(u32::MAX)));
+            gauge!("hub_door_connections").set(f64::from(u32::try_from(visits.len()).unwrap_or(u32::MAX)));
         }
     }
 
     /// What becomes of a connection, if it does not end at once.
-    fn receive(&mut self, accepted: Accepted, count: u8) -> Option<impl Future<Output = ()> + Send + use<>> {
+    fn receive(&mut self, accepted: Accepted) -> Option<impl Future<Output = ()> + Send + use<>> {
         let Accepted { stream, peer: from, certificate } = accepted;
         let (certificate, principal) = self.known(certificate)?;
         let cut = CancellationToken::new();
@@ -146,7 +145,7 @@ impl Door {
         };
         tracing::debug!(peer.address = %from, peer.name = principal.common_name(), "somebody was let in");
         let visit = Visit {
-            way: Way { from: own_address(self.broker.address(), count), broker: self.broker.clone() },
+            broker: self.broker.clone(),
             peers: self.peers.clone(),
             admission: self.admission.clone(),
             peer: Peer { principal, certificate, cut },
@@ -164,9 +163,18 @@ impl Door {
     }
 }
 
-/// Somebody who was let in, from the way to the broker to the end.
+/// Listens with room for all who come at the same moment after the hub was away: whoever finds none tries again later and
+/// later.
+fn listen(at: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if at.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(at)?;
+    socket.listen(WAITING_MAX)
+}
+
+/// Somebody who was let in, from the door to the end.
 struct Visit {
-    way: Way,
+    broker: EmbeddedBroker,
     peers: Peers,
     admission: Arc<dyn Admission>,
     peer: Peer,
@@ -174,64 +182,25 @@ struct Visit {
 }
 
 impl Visit {
-    async fn take_place<S: AsyncRead + AsyncWrite + Send>(self, stream: S) {
-        let name = self.peer.principal.common_name();
-        if let Err(error) = self.carried(stream).await {
-            tracing::debug!(peer.name = name, error = &error as &dyn Error, "a connection of {name} has ended");
-        }
-    }
-
-    async fn carried<S: AsyncRead + AsyncWrite + Send>(self, stream: S) -> io::Result<()> {
-        let Self { way, peers, admission, peer, pace } = self;
-        let (certificate, cut) = (peer.certificate.clone(), peer.cut.clone());
-        let socket = way.bind().inspect_err(|_error| refuse("broker"))?;
-        let noted = peers.note(socket.local_addr()?, peer);
+    async fn take_place<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(self, stream: S) {
+        let Self { broker, peers, admission, peer, pace } = self;
+        let (name, certificate, cut) = (peer.principal.common_name(), peer.certificate.clone(), peer.cut.clone());
+        let noted = peers.note(peer);
         // A revocation that came during the handshake has not met this peer; any later one does.
         if let Err(refusal) = admission.admits(&certificate) {
-            refuse(word(refusal));
-            return Ok(());
+            return refuse(word(refusal));
         }
-        let Some(connected) = cut.run_until_cancelled(way.connect(socket)).await else { return Ok(()) };
-        let mut inner = connected.inspect_err(|_error| refuse("broker"))?;
-        let carried = cut.run_until_cancelled(carry(stream, &mut inner, pace.as_ref())).await;
-        // Nobody stands for this address any more when it is free for others.
-        drop(noted);
-        drop(inner);
-        carried.unwrap_or(Ok(()))
-    }
-}
-
-/// The door's own way to the broker.
-struct Way {
-    from: SocketAddr,
-    broker: EmbeddedBroker,
-}
-
-impl Way {
-    /// Takes an address of our own that nobody else has as long as we hold it.
-    fn bind(&self) -> io::Result<TcpSocket> {
-        let socket = if self.from.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-        socket.bind(self.from)?;
-        Ok(socket)
-    }
-
-    async fn connect(&self, socket: TcpSocket) -> io::Result<TcpStream> {
-        // While it does not run, whoever listens there is not the broker.
-        if !self.broker.is_running() {
-            return Err(io::ErrorKind::NotConnected.into());
+        match broker.serve(stream, noted.address(), pace, &cut).await {
+            Ok(()) => {}
+            Err(Unserved::Down) => refuse("broker"),
+            Err(Unserved::Full) => {
+                tracing::error!(peer.name = name, "{name} is not let in: the broker takes no more clients");
+                refuse("full");
+            }
+            Err(error @ Unserved::Ended(_)) => {
+                tracing::debug!(peer.name = name, error = &error as &dyn Error, "a connection of {name} has ended");
+            }
         }
-        let stream = socket.connect(self.broker.address()).await?;
-        stream.set_nodelay(true)?;
-        Ok(stream)
-    }
-}
-
-/// The address of this machine from which a connection goes to the broker; its port is any.
-fn own_address(broker: SocketAddr, count: u8) -> SocketAddr {
-    match broker.ip() {
-        IpAddr::V4(_) => SocketAddr::from((Ipv4Addr::new(127, 83, 0, count), 0)),
-        // Of these there is one.
-        IpAddr::V6(loopback) => SocketAddr::from((loopback, 0)),
     }
 }
 

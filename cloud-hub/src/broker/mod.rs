@@ -1,10 +1,12 @@
 //! The broker where nodes and hub meet: the hub's own, or one that somebody else runs. Neither holds anything of record.
 
 mod access;
-mod carry;
 pub mod cuts;
 pub mod door;
 pub mod embedded;
+mod line;
+mod one_run;
+mod pace;
 mod peers;
 pub mod quota;
 pub mod rate;
@@ -15,7 +17,7 @@ use std::path::{Path, PathBuf};
 use percolate_runtime::broker::{BrokerAddresses, Credentials};
 use percolate_runtime::http::health::Check;
 
-use self::embedded::{BrokerError, EmbeddedBroker};
+use self::embedded::EmbeddedBroker;
 
 /// The hub's user at a broker of somebody else's.
 pub const HUB_USER: &str = "hub";
@@ -57,14 +59,12 @@ pub enum Broker {
 }
 
 impl Broker {
-    /// Makes the hub's own broker listen; of another one nothing is tried.
-    ///
-    /// # Errors
-    /// As [`EmbeddedBroker::start`].
-    pub async fn start(setting: BrokerSetting) -> Result<Self, BrokerError> {
+    /// The hub's own broker, which does not run yet, or another one, of which nothing is tried.
+    #[must_use]
+    pub fn new(setting: BrokerSetting) -> Self {
         match setting {
-            BrokerSetting::Embedded => EmbeddedBroker::start().await.map(Self::Embedded),
-            BrokerSetting::External(external) => Ok(Self::External(external)),
+            BrokerSetting::Embedded => Self::Embedded(EmbeddedBroker::default()),
+            BrokerSetting::External(external) => Self::External(external),
         }
     }
 
@@ -78,10 +78,10 @@ impl Broker {
     }
 
     /// Where the hub's link finds it, and as whom it comes. At its own broker it comes through the door like everybody else,
-    /// by a certificate.
+    /// by a certificate; before there is a door, it is nowhere.
     pub(crate) fn access(&self) -> (BrokerAddresses, Option<Credentials>) {
         match self {
-            Self::Embedded(own) => (from_here(own.meeting()), None),
+            Self::Embedded(own) => (own.meeting().map_or_else(|| BrokerAddresses::localhost(0), from_here), None),
             Self::External(ExternalBroker { addresses, access }) => match access {
                 BrokerAccess::Certificate(_) => (addresses.clone(), None),
                 BrokerAccess::Account(credentials) => (addresses.clone(), Some(credentials.clone())),
@@ -101,8 +101,10 @@ impl Broker {
     /// having the hub's link.
     pub(crate) fn check(&self, link_is_up: bool) -> Check {
         let (ok, detail) = match self {
-            Self::Embedded(own) if own.is_running() => (true, format!("it listens on {}", own.meeting())),
-            Self::Embedded(_) => (false, "it is down".to_owned()),
+            Self::Embedded(own) => match own.meeting().filter(|_| own.is_running()) {
+                Some(door) => (true, format!("its door is at {door}")),
+                None => (false, "it is down".to_owned()),
+            },
             Self::External(ExternalBroker { addresses, .. }) if link_is_up => {
                 (true, format!("{addresses} has our link"))
             }

@@ -1,7 +1,8 @@
-//! Who is behind each of the door's own connections to the broker, which itself sees addresses of this machine and no more.
+//! Who is behind each connection that the door has brought the broker, which itself knows addresses and no more.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use percolate_common::identity::certificate::Certificate;
@@ -17,28 +18,41 @@ pub(super) struct Peer {
     pub(super) cut: CancellationToken,
 }
 
-/// Everybody whom the door has let in, by the door's local address towards the broker. A clone is the same.
+/// Everybody whom the door has let in, by the address under which the broker knows the connection. A clone is the same.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Peers(Arc<RwLock<BTreeMap<SocketAddr, Peer>>>);
+pub(super) struct Peers(Arc<All>);
+
+#[derive(Debug, Default)]
+struct All {
+    there: RwLock<BTreeMap<SocketAddr, Peer>>,
+    noted: AtomicU64,
+}
+
+/// The address of the connection of a number: one that no machine has, of a network that nobody gives out.
+fn made_up(number: u64) -> SocketAddr {
+    const NETWORK: u128 = 0xfd00_7065_7263_6f6c << 64;
+    SocketAddr::from((Ipv6Addr::from_bits(NETWORK | u128::from(number)), 0))
+}
 
 impl Peers {
-    /// Notes who speaks from an address that is bound, and not connected yet. Let go of what is given back while the address
-    /// is still bound: whoever gets it next is nobody's peer.
-    pub(super) fn note(&self, local: SocketAddr, peer: Peer) -> Noted {
+    /// Notes who has a connection, under an address that nobody had before and nobody will have again. The peer is forgotten
+    /// with what is given back.
+    pub(super) fn note(&self, peer: Peer) -> Noted {
+        let address = made_up(self.0.noted.fetch_add(1, Ordering::Relaxed));
         let cut = peer.cut.clone();
-        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(local, peer);
-        Noted { peers: self.clone(), local, cut }
+        self.0.there.write().unwrap_or_else(PoisonError::into_inner).insert(address, peer);
+        Noted { peers: self.clone(), address, cut }
     }
 
     /// Who speaks from an address.
-    pub(super) fn principal(&self, local: SocketAddr) -> Option<Principal> {
-        let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        all.get(&local).map(|peer| peer.principal.clone())
+    pub(super) fn principal(&self, address: SocketAddr) -> Option<Principal> {
+        let all = self.0.there.read().unwrap_or_else(PoisonError::into_inner);
+        all.get(&address).map(|peer| peer.principal.clone())
     }
 
     /// Everybody.
     pub(super) fn all(&self) -> Vec<Peer> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        self.0.there.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 }
 
@@ -46,13 +60,20 @@ impl Peers {
 #[derive(Debug)]
 pub(super) struct Noted {
     peers: Peers,
-    local: SocketAddr,
+    address: SocketAddr,
     cut: CancellationToken,
+}
+
+impl Noted {
+    /// Under which address the broker is to know the connection.
+    pub(super) const fn address(&self) -> SocketAddr {
+        self.address
+    }
 }
 
 impl Drop for Noted {
     fn drop(&mut self) {
-        self.peers.0.write().unwrap_or_else(PoisonError::into_inner).remove(&self.local);
+        self.peers.0.there.write().unwrap_or_else(PoisonError::into_inner).remove(&self.address);
         self.cut.cancel();
     }
 }

@@ -7,7 +7,7 @@ use percolate_common::ids::NodeId;
 use percolate_runtime::tls::HandshakeLimits;
 use tokio_util::sync::CancellationToken;
 
-use super::carry::Pace;
+use super::pace::Pace;
 use super::rate::{Rate, Used};
 
 /// How much the door takes of anybody.

@@ -1,24 +1,22 @@
 //! The door: who is let in, who is cut off, and that nobody stands in another's way.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
 use cloud_hub::broker::quota::DoorLimits;
 use cloud_hub::broker::rate::Rate;
 use percolate_common::identity::names::Principal;
-use percolate_runtime::mqtt::DownReason;
+use percolate_runtime::mqtt::{DownReason, Presence};
 use percolate_runtime::pki::Usage;
 use percolate_runtime::system::monotonic_now;
 use percolate_runtime::tls::TlsTrouble;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpSocket;
 use tokio::time::timeout;
 
 use crate::support::chain::{Papers, TestChain, Wire, day, node, plain};
 use crate::support::door::DoorGround;
 use crate::support::guest::Guest;
-use crate::support::packet::{LET_IN, NOT_AUTHORIZED, connect_packet, publish_packet};
+use crate::support::packet::{LET_IN, connect_packet, publish_packet};
 use crate::support::{DEADLINE, eventually};
 
 /// A live connection whose certificate is revoked is gone after this. The goal is 200 ms; how long it took is printed.
@@ -82,17 +80,23 @@ async fn nobody_comes_under_the_name_of_another() {
 async fn who_is_revoked_while_connected_is_cut_off_and_stays_out() {
     let ground = DoorGround::start().await;
     let (papers, others) = (ground.papers("n11"), ground.papers("n12"));
-    let mut guest = come(&ground, Some(&papers), "n11").await.unwrap();
+    let will = Presence { topic: "percolate/v1/n11/up/presence".to_owned(), payload: Bytes::from_static(b"gone") };
+    let way = ground.way(Some(&papers));
+    let mut guest = Guest::come(way, "n11", &[], Some(will.clone())).await.unwrap();
     let other = come(&ground, Some(&others), "n12").await.unwrap();
     is_heard(&ground, &guest, "n11").await;
+    let mut listener = ground.listener().await;
 
     let begin = monotonic_now();
     ground.chain.list.revoke(&papers);
     let reason = timeout(CUT_MAX, guest.end()).await.expect("it is cut off");
     println!("a live connection was gone {:?} after its certificate was revoked", monotonic_now() - begin);
     assert!(matches!(reason, DownReason::Lost { .. }), "{reason:?}");
+    assert_eq!(listener.hear().await, (will.topic, will.payload));
     assert_eq!(guest.next_try().await.err(), refused(TlsTrouble::WeAreRevoked));
-    is_heard(&ground, &other, "n12").await;
+    let (topic, words) = ("percolate/v1/n12/up/sales".to_owned(), Bytes::from_static(b"heard"));
+    other.say(&topic, &words);
+    assert_eq!(listener.hear().await, (topic, words));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -106,26 +110,6 @@ async fn a_connection_does_not_outlive_its_certificate() {
     guest.end().await;
     assert_eq!(guest.next_try().await.err(), refused(TlsTrouble::WeAreExpired));
     is_heard(&ground, &other, "n12").await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn nobody_reaches_the_broker_past_the_door() {
-    let ground = DoorGround::start().await;
-    // Somebody who is in by the door does not open it for others.
-    let _inside = come(&ground, Some(&ground.papers("n11")), "n11").await.unwrap();
-    for who in ["n11", "hub", "n12"] {
-        let outcome = Guest::come(ground.broker.address().port().into(), who, &[], None).await.err();
-        assert!(matches!(outcome, Some(DownReason::Refused { .. })), "{who}: {outcome:?}");
-    }
-    for own in 0..16 {
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.bind(SocketAddr::from(([127, 83, 0, own], 0))).unwrap();
-        let mut stream = socket.connect(ground.broker.address()).await.unwrap();
-        stream.write_all(&connect_packet("hub-ingest-0000000000000001", None)).await.unwrap();
-        let mut answer = [0; 4];
-        stream.read_exact(&mut answer).await.unwrap();
-        assert_eq!(answer, NOT_AUTHORIZED, "from the door's own address {own}");
-    }
 }
 
 /// Comes in by hand.
@@ -217,4 +201,41 @@ async fn a_broker_that_is_wiped_behind_its_door_is_found_again() {
     while guest.next_try().await.is_err() {}
     eventually("the broker", || async { ground.broker.is_running().then_some(()) }).await;
     is_heard(&ground, &guest, "n11").await;
+}
+
+/// What is about the program with files.
+#[cfg(test)]
+mod of_files {
+    use std::collections::BTreeSet;
+    use std::sync::Arc;
+
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::support::enrolled::Enrolled;
+    use crate::support::node::TestNode;
+    use crate::support::program::serve;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_store_costs_the_hub_one_descriptor_and_nothing_listens_but_its_entrances() {
+        const CONNECTIONS: usize = 8;
+        let folder = TempDir::new().unwrap();
+        let data = folder.path().join("data");
+        let enrolled = Enrolled::found(folder.path(), Arc::default());
+        enrolled.write(&data).await;
+        let hub = serve((&data, &enrolled.ca), 0).await;
+        // It is answered, so that the hub's own link has come as well.
+        let _node = TestNode::in_session(11, enrolled.door(11, hub.port)).await;
+        let (before, mut guests) = (hub.sockets(), Vec::new());
+        for _ in 0..CONNECTIONS {
+            guests.push(Guest::come(enrolled.door(12, hub.port), "n12", &[], None).await.unwrap());
+        }
+        assert_eq!(hub.sockets() - before, CONNECTIONS);
+
+        // HTTP, HTTPS and the door: the broker itself is nowhere.
+        let text = std::fs::read(data.join("endpoints.json")).unwrap();
+        let said: serde_json::Value = serde_json::from_slice(&text).unwrap();
+        let port = |name: &str| said[name].as_str().unwrap().rsplit(':').next().unwrap().parse().unwrap();
+        assert_eq!(hub.ports(), BTreeSet::from(["http", "https", "mqtts"].map(port)));
+    }
 }

@@ -1,7 +1,5 @@
 //! Commit, then acknowledge: a group that is not kept is not answered, and a hub that is killed holds what it answered.
 
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,11 +16,11 @@ use percolate_runtime::tasks::TaskGroup;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
+use crate::support::DEADLINE;
 use crate::support::door::DoorGround;
 use crate::support::ground::{Ground, aside};
 use crate::support::hub::StandingClock;
 use crate::support::node::{Door, TestNode};
-use crate::support::{DEADLINE, eventually};
 
 /// A broker, a link and ingest around a journal, and nothing else.
 pub(crate) struct Bare {
@@ -88,12 +86,9 @@ async fn whoever_hears_an_acknowledgement_finds_the_entries_in_the_file() {
 /// What is only about files, or about the program with files.
 #[cfg(test)]
 mod of_files {
-    use percolate_common::time::Clock as _;
-    use percolate_runtime::system::SystemClock;
-
     use super::*;
     use crate::support::enrolled::Enrolled;
-    use crate::support::events::NOON_MS;
+    use crate::support::program::serve;
 
     /// Lets the database grow by so many pages at most, or without limit.
     async fn limit_growth(journal: &Journal, pages: Option<u32>) {
@@ -173,41 +168,6 @@ mod of_files {
         node.send_sales(3, 10).await;
         node.sales_acked(40).await;
         assert_eq!(held(&bare.journal, &node), node.sales.head());
-    }
-
-    /// The program itself, killed when it is dropped.
-    struct Process {
-        child: Child,
-        port: u16,
-    }
-
-    impl Drop for Process {
-        fn drop(&mut self) {
-            // SIGKILL: nothing is put in order.
-            self.child.kill().unwrap_or_default();
-            self.child.wait().map(drop).unwrap_or_default();
-        }
-    }
-
-    async fn serve((data, ca): (&Path, &Path), port: u16) -> Process {
-        std::fs::remove_file(data.join("endpoints.json")).unwrap_or_default();
-        let child = Command::new(env!("CARGO_BIN_EXE_cloud-hub"))
-            .args(["serve", "--http", "127.0.0.1:0", "--https", "127.0.0.1:0", "--mqtts", &format!("127.0.0.1:{port}")])
-            .args(["--log", "warn", "--simulated-clock", &format!("{NOON_MS},{},1", SystemClock.now().get()), "--data"])
-            .arg(data)
-            .arg("--ca")
-            .arg(ca)
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut process = Process { child, port };
-        process.port = eventually("the hub's endpoints", || async {
-            let text = std::fs::read(data.join("endpoints.json")).ok()?;
-            let endpoints: serde_json::Value = serde_json::from_slice(&text).ok()?;
-            endpoints["mqtts"].as_str()?.rsplit(':').next()?.parse().ok()
-        })
-        .await;
-        process
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process;
 
 use rustix::fs::{Mode, OFlags};
-use rustix::process::umask;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit, umask};
 
 /// The name of the lock in a data folder.
 pub(crate) const LOCK_FILE: &str = "lock";
@@ -282,6 +282,16 @@ fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
 fn sync_folder_of(path: &Path) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(folder)?.sync_all()
+}
+
+/// How many files this process may have open at a time, connections among them. From now on it may have as many as the system
+/// lets it have if it asks: services are started with a thousand.
+#[must_use]
+pub fn open_files_max() -> usize {
+    let limit = getrlimit(Resource::Nofile);
+    let asked = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let most = if setrlimit(Resource::Nofile, asked).is_ok() { limit.maximum } else { limit.current };
+    most.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX))
 }
 
 #[cfg(test)]

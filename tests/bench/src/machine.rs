@@ -36,6 +36,12 @@ pub(crate) fn memory_kib(pid: u32, field: &str) -> Result<u64> {
     number.parse().with_context(|| format!("{field}{line}"))
 }
 
+/// Descriptors that a process has open.
+pub(crate) fn descriptors(pid: u32) -> Result<usize> {
+    let folder = format!("/proc/{pid}/fd");
+    Ok(std::fs::read_dir(&folder).with_context(|| folder.clone())?.count())
+}
+
 fn field_of(text: &str, name: &str) -> String {
     let line = text.lines().find(|line| line.starts_with(name));
     line.and_then(|line| line.split_once(':')).map_or("", |(_, value)| value.trim()).to_owned()

@@ -29,7 +29,7 @@ impl DoorGround {
 
     pub(crate) async fn start_with(limits: DoorLimits) -> Self {
         let chain = TestChain::new(1);
-        let (broker, door, cuts) = Self::opened(&chain, "127.0.0.1:0".parse().unwrap(), limits).await.unwrap();
+        let (broker, door, cuts) = Self::opened(&chain, "127.0.0.1:0".parse().unwrap(), limits).unwrap();
         let port = door.address().port();
         let (tasks, run) = (TaskGroup::new(), broker.clone());
         tasks.spawn_restarting("broker", move |stop| run.clone().run(stop));
@@ -41,16 +41,16 @@ impl DoorGround {
     }
 
     /// Opens a door there, and nobody comes in.
-    pub(crate) async fn open_at(address: SocketAddr) -> Result<(), BrokerError> {
-        Self::opened(&TestChain::new(1), address, DoorLimits::default()).await.map(drop)
+    pub(crate) fn open_at(address: SocketAddr) -> Result<(), BrokerError> {
+        Self::opened(&TestChain::new(1), address, DoorLimits::default()).map(drop)
     }
 
-    async fn opened(
+    fn opened(
         chain: &TestChain,
         address: SocketAddr,
         limits: DoorLimits,
     ) -> Result<(EmbeddedBroker, Door, Cuts), BrokerError> {
-        let broker = EmbeddedBroker::start().await?;
+        let broker = EmbeddedBroker::default();
         let keys = DoorKeys {
             own: chain.door_certificate(),
             roots: chain.roots(),
@@ -59,7 +59,7 @@ impl DoorGround {
             changes: chain.list.changes(),
             clock: chain.tls_clock(),
         };
-        let (door, cuts) = Door::open(address, broker.clone(), keys, limits).await?;
+        let (door, cuts) = Door::open(address, broker.clone(), keys, limits)?;
         Ok((broker, door, cuts))
     }
 

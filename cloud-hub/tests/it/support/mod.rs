@@ -1,7 +1,7 @@
 //! What the tests stand on: events, a node made by hand, a guest of a broker, a mosquitto, a hub in a scratch folder, reports
 //! over a journal, a chain that trades at random with the ledger of what it did, bodies held against their description,
 //! somebody's hand in the tables, the engine that it all runs on, a door with those who come through it, MQTT
-//! by hand, the office as a browser asks it, waiting with a deadline.
+//! by hand, the office as a browser asks it, the program itself, waiting with a deadline.
 
 pub(crate) mod chain;
 pub(crate) mod copies;
@@ -20,6 +20,7 @@ pub(crate) mod node;
 pub(crate) mod office;
 pub(crate) mod packet;
 pub(crate) mod process;
+pub(crate) mod program;
 pub(crate) mod schema;
 pub(crate) mod trade;
 

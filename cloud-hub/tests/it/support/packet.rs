@@ -3,9 +3,6 @@
 /// The answer to somebody who is let in.
 pub(crate) const LET_IN: [u8; 4] = [0x20, 2, 0, 0];
 
-/// The answer to somebody who is not.
-pub(crate) const NOT_AUTHORIZED: [u8; 4] = [0x20, 2, 0, 5];
-
 /// A text after its length, as MQTT has it.
 fn text(text: &str) -> Vec<u8> {
     [&u16::try_from(text.len()).unwrap().to_be_bytes(), text.as_bytes()].concat()

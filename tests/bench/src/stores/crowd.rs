@@ -19,8 +19,8 @@ use super::papers::Papers;
 use super::store::Store;
 use crate::shop::until;
 
-/// Stores that come from one address: a broker takes so many connections of one, and so has the address ports.
-const STORES_PER_ADDRESS: usize = 5_000;
+/// The first store's address; each has one of its own, as in the world.
+const FIRST_ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 1, 0, 1);
 /// Stores that introduce themselves at the same time while a crowd gathers.
 const GATHER: usize = 250;
 /// A link that has said nothing for so long shows that it lives.
@@ -198,8 +198,8 @@ async fn connected(
     (broker, tls): &(SocketAddr, LinkTls),
     (orders, welcomed): (&mut watch::Receiver<Orders>, &mut bool),
 ) -> Result<()> {
-    let host = u8::try_from(2 + store.place / STORES_PER_ADDRESS)?;
-    let mut link = Link::open((Ipv4Addr::new(127, 0, 0, host), *broker), tls, store.node(), store.boot).await?;
+    let address = Ipv4Addr::from_bits(FIRST_ADDRESS.to_bits() + u32::try_from(store.place)?);
+    let mut link = Link::open((address, *broker), tls, store.node(), store.boot).await?;
     store.connected(monotonic_now());
     let mut ping_at = monotonic_now() + PING_EVERY;
     loop {

@@ -1,5 +1,5 @@
-//! One small hub holds many stores: 500 in their rush, more and more at the peak of a whole chain, and all of them coming
-//! back after the hub was killed.
+//! One small hub holds many stores: 500 in their rush, more and more at the peak of a whole chain, and 10,000 and all of them
+//! coming back after the hub was killed.
 
 mod board;
 mod chain;
@@ -19,7 +19,7 @@ use system_tests::harness::Hub;
 
 use crate::Bench;
 use crate::figures::{micros, percentile};
-use crate::machine::{cpu_us, memory_kib};
+use crate::machine::{cpu_us, descriptors, memory_kib};
 use crate::report::Section;
 use board::read;
 use crowd::{Crowd, Pace};
@@ -35,6 +35,8 @@ const RUSH_STORES: usize = 500;
 const PEAK_PER_SECOND: u64 = 5_000;
 /// Unsent tickets of each store that comes back.
 const BACKLOG: u64 = 10;
+/// Stores that come back: so many, and as many as there are at the end.
+const BACK_STORES: usize = 10_000;
 /// A step of the curve holds if reports are not later than this.
 const LATE_US_MAX: u64 = 1_000_000;
 /// No further step is tried after one that is later than this.
@@ -52,6 +54,7 @@ struct Phase {
     p99_us: u64,
     hub_kib: u64,
     hub_peak_kib: u64,
+    hub_descriptors: usize,
 }
 
 /// How the stores came back.
@@ -64,12 +67,14 @@ struct Return {
     reported_us: u64,
     hub_us: u64,
     generator_us: u64,
+    hub_peak_kib: u64,
 }
 
 pub(crate) async fn run(bench: &Bench) -> Result<Vec<Section>> {
-    let descriptors = limits::share_cores()?;
+    let allowed = limits::share_cores()?;
     let folder = tempfile::tempdir_in(&bench.scratch)?;
-    let steps: &[usize] = if bench.quick { &[500, 1_000, 2_000] } else { &[500, 1_000, 2_000, 5_000, 9_900] };
+    let steps: &[usize] =
+        if bench.quick { &[500, 1_000, 2_000] } else { &[500, 1_000, 2_000, 5_000, BACK_STORES, 15_000, 19_000] };
     let largest = steps.iter().max().copied().unwrap_or(RUSH_STORES);
     let papers = Papers::enrol(&folder.path().join("hub"), largest).await?;
     let mut hub = Hub::start(folder.path()).await?;
@@ -82,20 +87,25 @@ pub(crate) async fn run(bench: &Bench) -> Result<Vec<Section>> {
     let rush = phase(&hub, &crowd, Some(RUSH_EVERY), time).await?;
     let rush = rows::rush(&quiet, &rush);
 
-    let mut curve = Vec::new();
+    let (mut curve, mut back) = (Vec::new(), Vec::new());
     for stores in steps {
         crowd.grow(*stores).await?;
         let quiet = phase(&hub, &crowd, None, time / 2).await?;
         let every = Duration::from_micros(u64::try_from(*stores)? * 1_000_000 / PEAK_PER_SECOND);
         let peak = phase(&hub, &crowd, Some(every), time / 2).await?;
         curve.push((quiet, peak));
+        if *stores == BACK_STORES {
+            back.push(come_back(&mut hub, &crowd).await?);
+        }
         if peak.p99_us > GIVE_UP_US {
             break;
         }
     }
-    let curve = rows::curve(&curve, descriptors);
+    let curve = rows::curve(&curve, allowed);
 
-    let back = come_back(&mut hub, &crowd).await?;
+    if crowd.size() != BACK_STORES {
+        back.push(come_back(&mut hub, &crowd).await?);
+    }
     let back = rows::storm(&back);
     crowd.close().await;
     Ok(vec![rush, curve, back])
@@ -127,6 +137,7 @@ async fn phase(hub: &Hub, crowd: &Crowd, every: Option<Duration>, time: Duration
         p99_us: percentile(&mut waited, 99),
         hub_kib: memory_kib(pid, "VmRSS")?,
         hub_peak_kib: memory_kib(pid, "VmHWM")?,
+        hub_descriptors: descriptors(pid)?,
     };
     watch::compare(&hub.client, board, crowd.size()).await?;
     Ok(phase)
@@ -154,5 +165,6 @@ async fn come_back(hub: &mut Hub, crowd: &Crowd) -> Result<Return> {
     let (hub_us, generator_us) = (cpu_us(pid)? - hub_before, cpu_us(std::process::id())? - own_before);
     watch::compare(&hub.client, board, crowd.size()).await?;
     let tickets = BACKLOG * u64::try_from(crowd.size())?;
-    Ok(Return { stores: crowd.size(), tickets, in_session_us, acked_us, reported_us, hub_us, generator_us })
+    let (stores, hub_peak_kib) = (crowd.size(), memory_kib(pid, "VmHWM")?);
+    Ok(Return { stores, tickets, in_session_us, acked_us, reported_us, hub_us, generator_us, hub_peak_kib })
 }

@@ -1,15 +1,14 @@
 //! The tables of the case.
 
 use super::limits::{CORES, HUB_BYTES_MAX};
-use super::{BACKLOG, LATE_US_MAX, PEAK_PER_SECOND, Phase, RUSH_EVERY, Return};
+use super::{BACK_STORES, BACKLOG, LATE_US_MAX, PEAK_PER_SECOND, Phase, RUSH_EVERY, Return};
 use crate::figures::{ms, thousands};
 use crate::machine::load_average;
 use crate::report::{Section, Verdict};
 
 const RUSH_PERCENT_MAX: u64 = 25;
-const STORES_WANTED: usize = 20_000;
-const BACK_US_MAX: u64 = 3_000_000;
-const BACK_STORES: usize = 10_000;
+const STORES_WANTED: usize = 19_000;
+const BACK_US_MAX: u64 = 15_000_000;
 
 /// Of both cores, in percent.
 fn percent(cpu_us: u64, took_us: u64) -> u64 {
@@ -60,14 +59,15 @@ pub(super) fn rush(quiet: &Phase, rush: &Phase) -> Section {
     section
 }
 
-pub(super) fn curve(steps: &[(Phase, Phase)], descriptors: u64) -> Section {
+pub(super) fn curve(steps: &[(Phase, Phase)], allowed: u64) -> Section {
     let mut section =
         Section::new("stores-curve", "More and more stores at one small hub, 5,000 tickets a second in all");
     for (quiet, peak) in steps {
         section.tell(
             &format!("{} stores", stores(peak.stores)),
             format!(
-                "quiet: {} %; selling {} a second: hub {} %, generator {} %, p50 {}, p99 {}; resident {}",
+                "quiet: {} %; selling {} a second: hub {} %, generator {} %, p50 {}, p99 {}; resident {}, {} \
+                 descriptors",
                 percent(quiet.hub_us, quiet.took_us),
                 thousands(peak.tickets * 1_000_000 / peak.took_us.max(1)),
                 percent(peak.hub_us, peak.took_us),
@@ -75,6 +75,7 @@ pub(super) fn curve(steps: &[(Phase, Phase)], descriptors: u64) -> Section {
                 ms(peak.p50_us),
                 ms(peak.p99_us),
                 mib(peak.hub_kib),
+                stores(peak.hub_descriptors),
             ),
         );
     }
@@ -89,32 +90,42 @@ pub(super) fn curve(steps: &[(Phase, Phase)], descriptors: u64) -> Section {
         thousands(PEAK_PER_SECOND)
     ));
     section.note(format!(
-        "What ends the curve: the embedded broker takes 10,000 clients, the hub itself among them. Descriptors: three \
-         for each store at the hub, as its door has two for its own way to the broker, and some hundred besides; this machine \
-         allows a process {}. Ports: an address has \
-         some 28,000 for one destination, so that the stores here come from several (127.0.0.2 and on, 5,000 from each); \
-         real stores have addresses of their own. 40,000 stores need a limit of some 121,000 descriptors, a broker that \
-         takes as many clients (a cluster, on the large profile), and the memory of the last step times four.",
-        thousands(descriptors)
+        "What ends the curve: descriptors. A store costs the hub one, and some fifty are its own, and this machine allows a \
+         process {}; the generator needs as many. The hub's broker takes 21,000 clients, itself among them. Memory: the \
+         difference between two steps is what a store costs, its rows in the databases' caches included. Each store comes from \
+         an address of its own. 40,000 stores are for a cluster of brokers, on the large profile.",
+        thousands(allowed)
     ));
     section
 }
 
-pub(super) fn storm(back: &Return) -> Section {
+pub(super) fn storm(all: &[Return]) -> Section {
     let mut section = Section::new("stores-return", "All stores come back at once after the hub was killed");
-    section.tell("stores", stores(back.stores));
-    section.tell("all in session", ms(back.in_session_us));
-    // With fewer stores than the goal names, the time says nothing of it.
-    let reached = if back.stores < BACK_STORES { Verdict::Told } else { Verdict::of(back.acked_us <= BACK_US_MAX) };
-    section.row("all tickets acknowledged", ms(back.acked_us), "<= 3 s for 10,000 stores", reached);
-    section.tell("all tickets in the reports", ms(back.reported_us));
-    section.tell("tickets", thousands(back.tickets));
-    section.tell("cores: hub, generator", format!("{}, {}", ms(back.hub_us), ms(back.generator_us)));
+    for back in all {
+        let of = stores(back.stores);
+        section.tell(&format!("{of} stores, all in session"), ms(back.in_session_us));
+        // The goal is for so many stores: for others the time says nothing of it.
+        if back.stores == BACK_STORES {
+            let (name, goal) = (format!("{of} stores, all tickets acknowledged"), "<= 15 s");
+            section.row(&name, ms(back.acked_us), goal, Verdict::of(back.acked_us <= BACK_US_MAX));
+        } else {
+            section.tell(&format!("{of} stores, all tickets acknowledged"), ms(back.acked_us));
+        }
+        section.tell(&format!("{of} stores, all tickets in the reports"), ms(back.reported_us));
+        section.tell(&format!("{of} stores, tickets"), thousands(back.tickets));
+        section.tell(
+            &format!("{of} stores, cores: hub, generator"),
+            format!("{}, {}", ms(back.hub_us), ms(back.generator_us)),
+        );
+        section.tell(&format!("{of} stores, the hub resident at most"), mib(back.hub_peak_kib));
+    }
     machine(&mut section);
     section.note(format!(
         "SIGKILL; each store sells {BACKLOG} more tickets; the hub is started again. Time counts from the moment at which \
-         it listens and all stores connect, without the waits that nodes keep between two tries, over plain connections. \
-         What a store signs for its greeting is signed before: a chain does that on as many machines as it has stores."
+         it listens and all stores connect, over mutual TLS, without the waits that nodes keep between two tries. No session of \
+         TLS is resumed: whoever comes shows a certificate and is judged by it. Both ends of all handshakes are on the same \
+         two cores. What a store signs for its greeting is signed before: a chain does that on as many machines as it has \
+         stores."
     ));
     section
 }
