@@ -23,6 +23,7 @@ use crate::kernel::outbox::OutboxError;
 use crate::stores::Stores;
 use crate::sync::downlink::{self, Downlink};
 use crate::sync::ingest::{Ingest, Replicas};
+use crate::sync::node_lanes::NodeLanes;
 use crate::{catalog, identity};
 
 /// The services whose journals nodes read.
@@ -39,6 +40,8 @@ pub(crate) struct Ingesting {
     pub(crate) trouble: watch::Receiver<Option<&'static str>>,
     /// With which keys boxes may greet, where that is looked at.
     pub(crate) keys: Option<Keys>,
+    /// Says that it is about to stop: others should have what it takes in.
+    pub(crate) leaving: CancellationToken,
 }
 
 /// Starts all of it. Through a door the link comes like everybody else.
@@ -89,10 +92,14 @@ pub(crate) fn start(tasks: &TaskGroup, stores: &Stores, (broker, tls): (&Broker,
     let trouble = ingest.trouble();
     tasks.spawn_restarting("ingest", move |stop| ingest.clone().run(stop));
     start_relay(tasks, stores);
+    let leaving = CancellationToken::new();
     if replicas == Replicas::Several {
         start_quarters(tasks, context);
+        let db = context.journal.db().clone();
+        let lanes = NodeLanes::new(db, publisher.clone(), context.entropy.next_u64(), leaving.clone());
+        tasks.spawn_restarting("node_lanes", move |stop| lanes.clone().run(stop));
     }
-    Ingesting { publisher, trouble, keys }
+    Ingesting { publisher, trouble, keys, leaving }
 }
 
 /// Keeps up with which boxes are shut out, of the identity in this process or of another one's. With files there may be none.

@@ -17,10 +17,10 @@ use tokio_util::sync::CancellationToken;
 use super::db::Db;
 
 /// How long a lease lasts, in milliseconds of the server's clock.
-const LEASE_MS: i64 = 5_000;
+pub const LEASE_MS: i64 = 5_000;
 
 /// How often it is renewed, or tried for.
-const RENEW_EVERY: Duration = Duration::from_millis(1_500);
+pub const RENEW_EVERY: Duration = Duration::from_millis(1_500);
 
 /// The table of duties on a server, to stand in a service's list of migrations under any number.
 #[must_use]
