@@ -431,7 +431,8 @@ impl Watched {
                 );
                 let ingest = Check { name: "ingest", ok: code.is_none(), detail };
                 let keys = part.keys.as_ref().map(Keys::were_read).map(box_keys);
-                [ingest, broker.check(part.publisher.is_up())].into_iter().chain(keys).collect()
+                let lanes = part.lanes.as_ref().map(|settled| node_lanes(*settled.borrow()));
+                [ingest, broker.check(part.publisher.is_up())].into_iter().chain(keys).chain(lanes).collect()
             }
         }
     }
@@ -448,6 +449,16 @@ fn box_keys(ok: bool) -> Check {
         false => "it is not known which boxes are let in: a process with --only identity says so",
     };
     Check { name: "box_keys", ok, detail: detail.to_owned() }
+}
+
+/// Whether a replica has its place among the others.
+fn node_lanes(ok: bool) -> Check {
+    let detail = if ok {
+        "its share of the lanes of nodes is heard"
+    } else {
+        "it does not hear its share of the lanes of nodes yet"
+    };
+    Check { name: "node_lanes", ok, detail: detail.to_owned() }
 }
 
 /// Ready means of each part that it can do its work: what nodes send can be committed, and nodes can connect.

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::db::Db;
 
 /// How long a lease lasts, in milliseconds of the server's clock.
-pub const LEASE_MS: i64 = 5_000;
+const LEASE_MS: i64 = 5_000;
 
 /// How often it is renewed, or tried for.
 pub const RENEW_EVERY: Duration = Duration::from_millis(1_500);

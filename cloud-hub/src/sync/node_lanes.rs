@@ -12,15 +12,19 @@ use percolate_common::wire::topic::{LANES, lane_subscription};
 use percolate_runtime::mqtt::Publisher;
 use percolate_runtime::storage::StorageError;
 use percolate_runtime::system::monotonic_now;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::lane_shares::{Decision, decide};
-use super::store::{lanes_give, lanes_held, lanes_join, lanes_leave, lanes_take};
+use super::store::{LANE_LEASE_MS, lanes_give, lanes_held, lanes_join, lanes_leave, lanes_take};
 use crate::kernel::db::Db;
-use crate::kernel::duty::{LEASE_MS, RENEW_EVERY};
+use crate::kernel::duty::RENEW_EVERY;
 
 /// How often each looks what the others have.
 const LOOK_EVERY: Duration = Duration::from_millis(400);
+
+/// How soon again while the link is not up, or not all was granted yet.
+const SOON: Duration = Duration::from_millis(20);
 
 /// How long a lane that was given back is heard on: the others have looked twice by then.
 pub const HEARD_ON: Duration = Duration::from_millis(1_000);
@@ -32,6 +36,8 @@ pub struct NodeLanes {
     publisher: Publisher,
     me: u64,
     leaving: CancellationToken,
+    /// Whether it is known what others have, and its own lanes are heard.
+    settled: watch::Sender<bool>,
 }
 
 /// What it has now.
@@ -58,7 +64,7 @@ impl Having {
     }
 
     fn has_lapsed(&self, now: Duration) -> bool {
-        let lease = Duration::from_millis(LEASE_MS.unsigned_abs());
+        let lease = Duration::from_millis(LANE_LEASE_MS.unsigned_abs());
         self.renewed.is_some_and(|renewed| renewed + lease <= now)
     }
 
@@ -76,10 +82,17 @@ impl Having {
 
 impl NodeLanes {
     /// The lanes of the process that calls itself `me` among the others, heard over a link. `leaving` says that it is about
-    /// to stop.
+    /// to stop. No two of them may be called the same.
     #[must_use]
-    pub const fn new(db: Db, publisher: Publisher, me: u64, leaving: CancellationToken) -> Self {
-        Self { db, publisher, me, leaving }
+    pub fn new(db: Db, publisher: Publisher, me: u64, leaving: CancellationToken) -> Self {
+        let (settled, _) = watch::channel(false);
+        Self { db, publisher, me, leaving, settled }
+    }
+
+    /// Whether it has its place among the others, and hears what it has.
+    #[must_use]
+    pub fn settled(&self) -> watch::Receiver<bool> {
+        self.settled.subscribe()
     }
 
     /// Has its share until it is stopped, or about to stop; gives all back then, and hears on for a moment.
@@ -97,7 +110,7 @@ impl NodeLanes {
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = self.leaving.cancelled() => {}
-                () = tokio::time::sleep(LOOK_EVERY) => {}
+                () = tokio::time::sleep(if self.publisher.hears_all() { LOOK_EVERY } else { SOON }) => {}
             }
         }
         let (me, all) = (self.me, having.lanes.clone());
@@ -151,6 +164,7 @@ impl NodeLanes {
             // It is said again at the next look.
             tracing::debug!(error = &error as &dyn std::error::Error, "the lanes of nodes could not be subscribed to");
         }
+        self.settled.send_replace(having.renewed.is_some() && self.publisher.hears_all());
         gauge!("hub_lanes_held").set(f64::from(u32::try_from(having.lanes.len()).unwrap_or(u32::MAX)));
     }
 }
@@ -185,6 +199,6 @@ mod tests {
     fn a_lease_is_renewed_in_time_or_has_lapsed() {
         let having = Having { renewed: Some(NOW), ..Having::default() };
         assert!(!having.is_due(NOW) && having.is_due(NOW + RENEW_EVERY) && Having::default().is_due(NOW));
-        assert!(!having.has_lapsed(NOW + RENEW_EVERY) && having.has_lapsed(NOW + Duration::from_secs(5)));
+        assert!(!having.has_lapsed(NOW + RENEW_EVERY) && having.has_lapsed(NOW + Duration::from_secs(10)));
     }
 }

@@ -261,6 +261,15 @@ impl Publisher {
         }
     }
 
+    /// Whether the broker has granted all that was asked for over the present connection.
+    #[must_use]
+    pub fn hears_all(&self) -> bool {
+        match &self.way {
+            Way::Connection(_, filters) => filters.lock().unwrap_or_else(PoisonError::into_inner).are_granted(),
+            Way::Outlet(_) => true,
+        }
+    }
+
     /// Asks the broker to send nothing more over the present connection; what can be sent over it still goes. The next
     /// connection subscribes again.
     pub fn unsubscribe(&self) {

@@ -8,7 +8,9 @@ use percolate_common::wire::topic::LANES;
 use percolate_runtime::params;
 use percolate_runtime::storage::{ReadTx, StorageError, WriteTx};
 
-use crate::kernel::duty::LEASE_MS;
+/// How long a lease lasts, in milliseconds of the server's clock: longer than a duty's, because it is renewed among the messages
+/// of nodes, and where the database is far away two groups of those may take some seconds. To lose lanes then would add to it.
+pub const LANE_LEASE_MS: i64 = 10_000;
 
 /// What the rows of lanes are named by.
 const LANE: &str = "lane_";
@@ -93,7 +95,7 @@ pub fn lanes_take(tx: &WriteTx<'_>, me: u64, lanes: &BTreeSet<u8>) -> Result<BTr
               AND (holder = ?2 OR until_ms < CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT))
             FOR NO KEY UPDATE SKIP LOCKED)
          RETURNING name",
-        &[texts(&names)[..].into(), me.cast_signed().into(), LEASE_MS.into()],
+        &[texts(&names)[..].into(), me.cast_signed().into(), LANE_LEASE_MS.into()],
         |row| row.take(),
     )?;
     Ok(taken.iter().filter_map(|name| name.strip_prefix(LANE)?.parse().ok()).collect())

@@ -39,6 +39,11 @@ impl Filters {
         self.asked.clear();
     }
 
+    /// See [`super::Publisher::hears_all`].
+    pub(super) fn are_granted(&self) -> bool {
+        self.client.is_some() && self.asked.is_empty()
+    }
+
     /// See [`super::Publisher::hear`].
     pub(super) fn change(&mut self, more: BTreeSet<String>) -> Result<(), HearError> {
         let filters = self.always.len() + more.len();
