@@ -15,13 +15,13 @@ pub(super) struct Decision {
     pub(super) give: BTreeSet<u8>,
 }
 
-/// Nobody has more than an equal share, rounded up. What is beyond that is given back, and what nobody has is taken up to it,
+/// Everybody has an equal share; where that leaves a rest, the first of them have one more. What is beyond that is given back, and what nobody has is taken up to it,
 /// so that no lane moves without need. A lane is had by whoever holds its lease, there among the members or not.
 pub(super) fn decide(held: &LanesHeld, me: u64) -> Decision {
     let mut members = held.members.clone();
     members.insert(me);
     let place = Place { rank: members.range(..me).count(), of: members.len() };
-    let share = usize::from(LANES).div_ceil(place.of);
+    let share = place.share();
     let is_mine = |lane: &u8| held.holders.get(lane) == Some(&me);
     let mine: Vec<u8> = (0..LANES).filter(is_mine).collect();
     if mine.len() > share {
@@ -38,6 +38,14 @@ pub(super) fn decide(held: &LanesHeld, me: u64) -> Decision {
 struct Place {
     rank: usize,
     of: usize,
+}
+
+impl Place {
+    /// How many lanes it should have.
+    fn share(self) -> usize {
+        let (lanes, Self { rank, of }) = (usize::from(LANES), self);
+        lanes / of + usize::from(rank < lanes % of)
+    }
 }
 
 /// So many of these, as a dealer would deal them: far from each other, so that lanes in a row go to different processes, and
@@ -62,8 +70,14 @@ mod tests {
     struct Hub(LanesHeld);
 
     impl Hub {
-        fn share(&self) -> usize {
-            usize::from(LANES).div_ceil(self.0.members.len())
+        fn share(&self, member: u64) -> usize {
+            let of = self.0.members.len();
+            Place { rank: self.0.members.range(..member).count(), of }.share()
+        }
+
+        /// What all have here beyond what they should have there.
+        fn beyond(&self, there: &Self) -> usize {
+            there.0.members.iter().map(|member| self.of(*member).saturating_sub(there.share(*member))).sum()
         }
 
         fn of(&self, member: u64) -> usize {
@@ -111,7 +125,7 @@ mod tests {
 
     fn whole(hub: &Hub) -> bool {
         hub.0.holders.len() == usize::from(LANES)
-            && hub.0.members.iter().all(|member| hub.of(*member) <= hub.share())
+            && hub.0.members.iter().all(|member| hub.of(*member) == hub.share(*member))
             && hub.0.holders.values().all(|holder| hub.0.members.contains(holder))
     }
 
@@ -126,7 +140,7 @@ mod tests {
         }
         let of_nine: Vec<u8> =
             three.0.holders.iter().filter(|(_, holder)| **holder == 9).map(|(lane, _)| *lane).collect();
-        assert_eq!(of_nine, [0, 3, 6, 9, 12, 15, 18, 21]);
+        assert_eq!(of_nine, [1, 2, 7, 8, 13, 14, 19, 20]);
         assert!((7..=9).all(|member| three.of(member) == 8));
     }
 
@@ -187,15 +201,14 @@ mod tests {
             more.0.members.insert(other);
             let more = more.settled();
             prop_assert!(whole(&more));
-            // Nobody gets one but who came.
-            prop_assert_eq!(more.moved(&before), more.of(other));
+            prop_assert_eq!(more.moved(&before), before.beyond(&more));
             let gone = *members.first().unwrap();
             let had = before.of(gone);
             let mut fewer = before.clone();
             fewer.leave(gone);
             let fewer = fewer.settled();
             prop_assert!(whole(&fewer));
-            prop_assert_eq!(fewer.moved(&before), had);
+            prop_assert_eq!(fewer.moved(&before), had + before.beyond(&fewer));
         }
     }
 }
