@@ -87,8 +87,10 @@ mod tests {
         /// One of them looks at `seen` and acts on what is so now.
         fn act(&mut self, me: u64, seen: &LanesHeld) {
             let Decision { take, give } = decide(seen, me);
-            give.iter().for_each(|lane| drop(self.0.holders.remove(lane)));
-            take.into_iter().for_each(|lane| drop(self.0.holders.entry(lane).or_insert(me)));
+            self.0.holders.retain(|lane, _| !give.contains(lane));
+            for lane in take {
+                self.0.holders.entry(lane).or_insert(me);
+            }
             self.0.members.insert(me);
         }
 

@@ -4,8 +4,6 @@
 //! error; what was on its way is lost, and a PUBACK is never shown to anybody. Whoever sends keeps what it sent until
 //! the other side's own acknowledgement, and sends it again.
 
-mod filters;
-
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -24,9 +22,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::backoff::jittered_delay;
 use crate::broker::{BrokerAddress, BrokerAddresses, Credentials};
+use crate::filters::Filters;
 use crate::system::{deadline_in, monotonic_now};
 use crate::tls::{Changes, OwnIdentity, TlsTrouble, trouble};
-use filters::Filters;
 
 /// The largest payload, in bytes: what every broker we may meet takes (AWS IoT Core ends at 128 KB).
 pub const FRAME_BYTES_MAX: usize = 96 * 1024;

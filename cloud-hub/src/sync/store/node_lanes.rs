@@ -50,10 +50,14 @@ pub fn lanes_held(tx: &ReadTx<'_>) -> Result<LanesHeld, StorageError> {
     for (name, holder) in rows {
         let holder = holder.cast_unsigned();
         match name.strip_prefix(LANE).map(str::parse) {
-            Some(Ok(lane)) if lane < LANES => drop(held.holders.insert(lane, holder)),
+            Some(Ok(lane)) if lane < LANES => {
+                held.holders.insert(lane, holder);
+            }
             // A newer program may have more of them.
             Some(Ok(_) | Err(_)) => {}
-            None => drop(held.members.insert(holder)),
+            None => {
+                held.members.insert(holder);
+            }
         }
     }
     Ok(held)

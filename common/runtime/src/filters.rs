@@ -4,10 +4,10 @@ use std::collections::{BTreeSet, VecDeque};
 
 use rumqttc::{AsyncClient, QoS, SubAck, SubscribeFilter, SubscribeReasonCode};
 
-use super::{DownReason, FILTERS_MAX, HearError};
+use crate::mqtt::{DownReason, FILTERS_MAX, HearError};
 
 /// The filters of a link.
-pub(super) struct Filters {
+pub(crate) struct Filters {
     always: Vec<String>,
     more: BTreeSet<String>,
     /// The present connection, once the broker has let us in.
@@ -17,12 +17,12 @@ pub(super) struct Filters {
 }
 
 impl Filters {
-    pub(super) const fn new(always: Vec<String>) -> Self {
+    pub(crate) const fn new(always: Vec<String>) -> Self {
         Self { always, more: BTreeSet::new(), client: None, asked: VecDeque::new() }
     }
 
     /// Subscribes to all of them over a new connection. Tells whether there is nothing to subscribe to.
-    pub(super) fn begin(&mut self, client: &AsyncClient) -> Result<bool, DownReason> {
+    pub(crate) fn begin(&mut self, client: &AsyncClient) -> Result<bool, DownReason> {
         self.asked.clear();
         self.client = Some(client.clone());
         let all: Vec<_> = self.always.iter().chain(&self.more).cloned().collect();
@@ -34,18 +34,18 @@ impl Filters {
     }
 
     /// The connection is over.
-    pub(super) fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         self.client = None;
         self.asked.clear();
     }
 
-    /// See [`super::Publisher::hears_all`].
-    pub(super) fn are_granted(&self) -> bool {
+    /// See [`crate::mqtt::Publisher::hears_all`].
+    pub(crate) fn are_granted(&self) -> bool {
         self.client.is_some() && self.asked.is_empty()
     }
 
-    /// See [`super::Publisher::hear`].
-    pub(super) fn change(&mut self, more: BTreeSet<String>) -> Result<(), HearError> {
+    /// See [`crate::mqtt::Publisher::hear`].
+    pub(crate) fn change(&mut self, more: BTreeSet<String>) -> Result<(), HearError> {
         let filters = self.always.len() + more.len();
         if filters > FILTERS_MAX {
             return Err(HearError::TooMany { filters });
@@ -67,21 +67,21 @@ impl Filters {
     }
 
     /// Asks the broker to send nothing more over the present connection.
-    pub(super) fn unsubscribe_all(&self) {
+    pub(crate) fn unsubscribe_all(&self) {
         let Some(client) = &self.client else { return };
         // A connection that takes no request is about to end anyway.
         self.always.iter().chain(&self.more).for_each(|filter| client.try_unsubscribe(filter).unwrap_or_default());
     }
 
     /// A subscription went to the broker in a packet of this number.
-    pub(super) fn went(&mut self, number: u16) {
+    pub(crate) fn went(&mut self, number: u16) {
         if let Some((sent, _)) = self.asked.iter_mut().find(|(sent, _)| sent.is_none()) {
             *sent = Some(number);
         }
     }
 
     /// The broker has answered a subscription.
-    pub(super) fn answered(&mut self, answer: &SubAck) -> Result<(), DownReason> {
+    pub(crate) fn answered(&mut self, answer: &SubAck) -> Result<(), DownReason> {
         let asked = self.asked.iter().position(|(sent, _)| *sent == Some(answer.pkid));
         match asked.and_then(|place| self.asked.remove(place)) {
             Some((_, filters)) => check_subscriptions(&filters, answer),
