@@ -23,6 +23,7 @@ use percolate_runtime::system::{OsEntropy, SimulatedClockError, clock_from_optio
 use percolate_runtime::tasks::{StopReport, TaskGroup};
 use percolate_runtime::telemetry::{TelemetryError, install_metrics, metrics_upkeep, record_build};
 use percolate_runtime::tls::TlsError;
+use tokio_util::sync::CancellationToken;
 
 use crate::broker::embedded::BrokerError;
 use crate::broker::{Broker, BrokerSetting};
@@ -43,6 +44,7 @@ use crate::kernel::projection::ProjectionError;
 use crate::kernel::{ServiceContext, ServiceParts, metrics};
 use crate::stores::Stores;
 use crate::sync::downlink::DownlinkError;
+use crate::sync::node_lanes::HEARD_ON;
 use crate::{catalog, identity, ingest_part, own_papers, sync};
 
 /// How long the parts may take to end, all together; what has not ended then is cut off.
@@ -244,7 +246,7 @@ impl Hub {
         if parts.contains(&Part::Ingest) {
             let tls = link_tls(&stores, &broker, entrance.as_ref())?;
             let part = ingest_part::start(&tasks, &stores, (&broker, tls));
-            drain.publisher = Some(part.publisher.clone());
+            drain.ingest = Some((part.publisher.clone(), part.leaving.clone()));
             watched.push(Watched::Ingest { broker: broker.clone(), part });
             routers.push(sync::http::router(stores.context.journal.clone()));
         }
@@ -376,7 +378,7 @@ struct Drain {
     time: Duration,
     begun: Arc<AtomicBool>,
     /// Only where nodes are heard.
-    publisher: Option<Publisher>,
+    ingest: Option<(Publisher, CancellationToken)>,
 }
 
 impl Drain {
@@ -385,10 +387,15 @@ impl Drain {
             return;
         }
         self.begun.store(true, Ordering::Relaxed);
-        if let Some(publisher) = &self.publisher {
+        let mut heard_on = Duration::ZERO;
+        if let Some((publisher, leaving)) = &self.ingest {
+            // Nodes are heard until others have their lanes.
+            leaving.cancel();
+            heard_on = HEARD_ON.min(self.time / 2);
+            tokio::time::sleep(heard_on).await;
             publisher.unsubscribe();
         }
-        tokio::time::sleep(self.time).await;
+        tokio::time::sleep(self.time.saturating_sub(heard_on)).await;
     }
 }
 
@@ -424,7 +431,8 @@ impl Watched {
                 );
                 let ingest = Check { name: "ingest", ok: code.is_none(), detail };
                 let keys = part.keys.as_ref().map(Keys::were_read).map(box_keys);
-                [ingest, broker.check(part.publisher.is_up())].into_iter().chain(keys).collect()
+                let lanes = part.lanes.as_ref().map(|settled| node_lanes(*settled.borrow()));
+                [ingest, broker.check(part.publisher.is_up())].into_iter().chain(keys).chain(lanes).collect()
             }
         }
     }
@@ -441,6 +449,16 @@ fn box_keys(ok: bool) -> Check {
         false => "it is not known which boxes are let in: a process with --only identity says so",
     };
     Check { name: "box_keys", ok, detail: detail.to_owned() }
+}
+
+/// Whether a replica has its place among the others.
+fn node_lanes(ok: bool) -> Check {
+    let detail = if ok {
+        "its share of the lanes of nodes is heard"
+    } else {
+        "it does not hear its share of the lanes of nodes yet"
+    };
+    Check { name: "node_lanes", ok, detail: detail.to_owned() }
 }
 
 /// Ready means of each part that it can do its work: what nodes send can be committed, and nodes can connect.

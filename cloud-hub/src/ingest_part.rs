@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use percolate_common::journal::{AuthorId, Service};
 use percolate_common::wire::topic::{hub_client_id, hub_subscriptions, replica_subscriptions};
+use percolate_runtime::files::{read_text, write_atomic};
 use percolate_runtime::mqtt::{KEEP_ALIVE, Link, LinkConfig, LinkTls, Publisher, RETRY_MAX};
 use percolate_runtime::storage::StorageError;
 use percolate_runtime::tasks::TaskGroup;
@@ -23,6 +24,7 @@ use crate::kernel::outbox::OutboxError;
 use crate::stores::Stores;
 use crate::sync::downlink::{self, Downlink};
 use crate::sync::ingest::{Ingest, Replicas};
+use crate::sync::node_lanes::NodeLanes;
 use crate::{catalog, identity};
 
 /// The services whose journals nodes read.
@@ -30,6 +32,9 @@ pub(crate) const SERVICES: [AuthorId; 1] = [AuthorId::service(Service::Catalog)]
 
 /// How often it is seen to that the journal has tables for the next quarters.
 const QUARTERS_EVERY: Duration = Duration::from_secs(6 * 60 * 60);
+
+/// What a replica is called, in its data folder.
+const REPLICA_FILE: &str = "replica-id";
 
 /// Ingest as others see it.
 pub(crate) struct Ingesting {
@@ -39,6 +44,10 @@ pub(crate) struct Ingesting {
     pub(crate) trouble: watch::Receiver<Option<&'static str>>,
     /// With which keys boxes may greet, where that is looked at.
     pub(crate) keys: Option<Keys>,
+    /// Whether its share of the lanes of nodes is heard, where several processes share them.
+    pub(crate) lanes: Option<watch::Receiver<bool>>,
+    /// Says that it is about to stop: others should have what it takes in.
+    pub(crate) leaving: CancellationToken,
 }
 
 /// Starts all of it. Through a door the link comes like everybody else.
@@ -89,10 +98,28 @@ pub(crate) fn start(tasks: &TaskGroup, stores: &Stores, (broker, tls): (&Broker,
     let trouble = ingest.trouble();
     tasks.spawn_restarting("ingest", move |stop| ingest.clone().run(stop));
     start_relay(tasks, stores);
+    let (leaving, mut settled) = (CancellationToken::new(), None);
     if replicas == Replicas::Several {
         start_quarters(tasks, context);
+        let db = context.journal.db().clone();
+        let lanes = NodeLanes::new(db, publisher.clone(), replica_id(context), leaving.clone());
+        settled = Some(lanes.settled());
+        tasks.spawn_restarting("node_lanes", move |stop| lanes.clone().run(stop));
     }
-    Ingesting { publisher, trouble, keys }
+    Ingesting { publisher, trouble, keys, lanes: settled, leaving }
+}
+
+/// What this process is called among its replicas. One that was killed goes on under its name, with the lanes that it had.
+fn replica_id(context: &ServiceContext) -> u64 {
+    let path = context.data_dir.join(REPLICA_FILE);
+    let known = read_text(&path).ok().flatten().and_then(|text| u64::from_str_radix(text.trim(), 16).ok());
+    known.unwrap_or_else(|| {
+        let fresh = context.entropy.next_u64();
+        if let Err(error) = write_atomic(&path, format!("{fresh:016x}\n").as_bytes()) {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the name of this replica could not be kept");
+        }
+        fresh
+    })
 }
 
 /// Keeps up with which boxes are shut out, of the identity in this process or of another one's. With files there may be none.

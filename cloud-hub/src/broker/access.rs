@@ -177,17 +177,25 @@ mod tests {
     #[test]
     fn a_node_opens_its_own_topics_and_no_others() {
         let (node, other) = (user("n11"), user("n12"));
-        for topic in ["percolate/v1/n11/up/sales", "percolate/v1/n11/up/session", "percolate/v1/n11/up/presence"] {
+        for topic in
+            ["up/sales", "up/sales/l2", "up/session/l2", "up/presence"].map(|what| format!("percolate/v1/n11/{what}"))
+        {
+            let topic = &topic;
             assert!(node.may_publish(topic) && !other.may_publish(topic), "{topic}");
             assert!(User::Hub.may_publish(topic));
         }
-        for topic in ["percolate/v1/n11/down/catalog", "percolate/v1/all/down/catalog", "percolate/v1/n1/up/x", "other"]
-        {
+        for topic in [
+            "percolate/v1/n11/down/catalog",
+            "percolate/v1/all/down/catalog",
+            "percolate/v1/n1/up/x",
+            "percolate/v1/n11/up/sales/l3",
+            "other",
+        ] {
             assert!(!node.may_publish(topic), "{topic}");
         }
         assert!(node_subscriptions(NodeId::new(11)).iter().all(|own| node.may_subscribe(own)));
         for filter in
-            ["#", "+/+/#", "percolate/v1/+/down/+", "percolate/v1/n12/down/batch", "$share/g/percolate/v1/+/up/+"]
+            ["#", "+/+/#", "percolate/v1/+/down/+", "percolate/v1/n12/down/batch", "$share/g/percolate/v1/+/up/+/l2"]
         {
             assert!(!node.may_subscribe(filter), "{filter}");
             assert!(User::Hub.may_subscribe(filter));

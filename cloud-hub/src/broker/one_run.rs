@@ -16,6 +16,7 @@ use mqtt5::broker::sys_topics::BrokerStats;
 use mqtt5::broker::transport::BrokerTransport;
 use mqtt5::broker::{DynamicStorage, MemoryBackend, ResourceLimits, ResourceMonitor, StorageBackend};
 use percolate_runtime::files::open_files_max;
+use percolate_common::wire::topic::LANES;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -47,8 +48,9 @@ const RETAINED_MESSAGES_MAX: usize = CLIENTS_MAX;
 /// The largest message that is kept, in bytes; a larger one is not, and a client with such a will is refused.
 const RETAINED_BYTES_MAX: usize = 4 * 1024;
 
-/// Filters of one client; the next one is refused. Ours have three at most.
-const SUBSCRIPTIONS_MAX: usize = 8;
+/// Filters of one client; the next one is refused. Ours have three at most, and a hub's that could share its lanes has each of
+/// them, too.
+const SUBSCRIPTIONS_MAX: usize = 8 + LANES as usize;
 
 /// How long what waits for a client outlives its connection: not at all, whatever a client asks for. All of ours begin anew.
 const SESSION_EXPIRY: Duration = Duration::ZERO;

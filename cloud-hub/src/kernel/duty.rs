@@ -20,7 +20,7 @@ use super::db::Db;
 const LEASE_MS: i64 = 5_000;
 
 /// How often it is renewed, or tried for.
-const RENEW_EVERY: Duration = Duration::from_millis(1_500);
+pub const RENEW_EVERY: Duration = Duration::from_millis(1_500);
 
 /// The table of duties on a server, to stand in a service's list of migrations under any number.
 #[must_use]

@@ -66,6 +66,7 @@ fn describe_down() {
     describe_counter!("hub_returned_events_total", "Events of the hub's services that nodes gave back after a restore");
     describe_counter!("hub_downlink_events_dropped_total", "Acknowledgements that the downlink was too busy to hear");
     describe_gauge!("hub_duty_held", "Whether this process of several has a duty");
+    describe_gauge!("hub_lanes_held", "Lanes of nodes that this process of several takes in");
     describe_counter!("hub_messages_later_total", "Messages of nodes that were put off for another process");
     describe_gauge!("hub_downlink_readers", "Sessions of nodes that read journals from the hub");
 }

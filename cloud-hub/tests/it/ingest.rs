@@ -158,7 +158,7 @@ async fn a_frame_that_cannot_be_read_is_a_dead_letter_once_and_stops_nobody() {
     assert_eq!(letters.len(), 2, "{letters:?}");
     let nonsense = letters.iter().find(|row| row["topic"] == "percolate/v1/n11/up/sales").unwrap();
     assert_eq!((&nonsense["times"], &nonsense["bytes"]), (&json!(3), &json!(8)));
-    let forged = letters.iter().find(|row| row["topic"] == "percolate/v1/n21/up/sales").unwrap();
+    let forged = letters.iter().find(|row| row["topic"] == "percolate/v1/n21/up/sales/l3").unwrap();
     assert!(forged["reason"].as_str().unwrap().contains("in the name of n11"), "{forged}");
     assert_eq!(hub.stream("n11", "sales").await.unwrap()["contig"], 0);
 

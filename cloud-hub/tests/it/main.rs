@@ -47,6 +47,8 @@ mod matrix;
 #[cfg(test)]
 mod mosquitto;
 #[cfg(test)]
+mod node_lanes;
+#[cfg(test)]
 mod openapi;
 #[cfg(test)]
 mod parked;

@@ -75,6 +75,8 @@ async fn nothing_counts_of_a_box_that_is_shut_out_while_it_is_connected() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_box_that_greets_with_another_key_than_its_certificates_is_not_answered() {
     let Some((mut hub, mosquitto)) = TestHub::start_behind_mosquitto().await else { return };
+    // What is said before the hub hears all lanes would be said again, and here it is said once.
+    eventually("readiness", || async { hub.get_openly("/readyz").await.status().is_success().then_some(()) }).await;
     let mut node = TestNode::connect(11, hub.door_of(&mosquitto, 11)).await;
     let own = std::mem::replace(&mut node.key, SigningKey::from_random(&[99; 32]).unwrap());
     let (boot, frame) = (node.boot, FromNode::Hello(node.hello()).encode().unwrap());

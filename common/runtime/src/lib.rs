@@ -57,6 +57,7 @@ pub mod password;
 pub mod totp;
 
 pub mod broker;
+mod filters;
 pub mod mqtt;
 
 pub mod http;

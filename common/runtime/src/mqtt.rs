@@ -4,16 +4,17 @@
 //! error; what was on its way is lost, and a PUBACK is never shown to anybody. Whoever sends keeps what it sent until
 //! the other side's own acknowledgement, and sends it again.
 
+use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
 use metrics::{Counter, counter};
 use percolate_common::entropy::Entropy;
 use rumqttc::{
-    AsyncClient, ClientError, ConnectReturnCode, ConnectionError, Event, EventLoop, LastWill, MqttOptions, Packet,
-    Publish, QoS, Request, SubAck, SubscribeFilter, SubscribeReasonCode, TlsConfiguration, Transport,
+    AsyncClient, ClientError, ConnectReturnCode, ConnectionError, Event, EventLoop, LastWill, MqttOptions, Outgoing,
+    Packet, Publish, QoS, Request, TlsConfiguration, Transport,
 };
 use rustls::ClientConfig;
 use tokio::sync::mpsc;
@@ -21,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::backoff::jittered_delay;
 use crate::broker::{BrokerAddress, BrokerAddresses, Credentials};
+use crate::filters::Filters;
 use crate::system::{deadline_in, monotonic_now};
 use crate::tls::{Changes, OwnIdentity, TlsTrouble, trouble};
 
@@ -48,6 +50,9 @@ const LASTED_MIN: Duration = Duration::from_secs(1);
 /// How many events wait for the reader; at the limit the link stops reading, for at most half a keep-alive.
 const EVENTS_MAX: usize = 256;
 
+/// To how many filters a link may subscribe.
+pub const FILTERS_MAX: usize = 64;
+
 /// How many frames wait for the network; at the limit [`PublishError::Full`].
 const REQUESTS_MAX: usize = 256;
 
@@ -74,7 +79,7 @@ pub struct LinkConfig {
     pub credentials: Option<Credentials>,
     /// Our name at the broker; a second connection of the same name ends the first.
     pub client_id: String,
-    /// Topic filters to subscribe to on every connection.
+    /// Topic filters to subscribe to on every connection; see [`Publisher::hear`] for those that come and go.
     pub subscriptions: Vec<String>,
     /// What the broker says of us when the connection is lost.
     pub will: Option<Presence>,
@@ -194,6 +199,20 @@ pub enum PublishError {
     },
 }
 
+/// Why filters were not changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum HearError {
+    /// Too much waits already. Try again: some of it may have been asked for.
+    #[error("the link's queue is full")]
+    Full,
+    /// More filters than a link may have; nothing was changed.
+    #[error("{filters} filters are over the limit of {FILTERS_MAX}")]
+    TooMany {
+        /// How many there would be.
+        filters: usize,
+    },
+}
+
 /// Takes the frames of a [`Publisher::inline`] in the place of a connection.
 pub trait Outlet: Send + Sync {
     /// Takes a frame, or says why not.
@@ -214,7 +233,7 @@ pub struct Publisher {
 #[derive(Clone)]
 enum Way {
     /// With what the link subscribes to.
-    Connection(Client, Arc<[String]>),
+    Connection(Client, Arc<Mutex<Filters>>),
     Outlet(Arc<dyn Outlet>),
 }
 
@@ -240,14 +259,32 @@ impl Publisher {
         }
     }
 
+    /// Whether the broker has granted all that was asked for over the present connection.
+    #[must_use]
+    pub fn hears_all(&self) -> bool {
+        match &self.way {
+            Way::Connection(_, filters) => filters.lock().unwrap_or_else(PoisonError::into_inner).are_granted(),
+            Way::Outlet(_) => true,
+        }
+    }
+
     /// Asks the broker to send nothing more over the present connection; what can be sent over it still goes. The next
     /// connection subscribes again.
     pub fn unsubscribe(&self) {
-        let Way::Connection(client, filters) = &self.way else { return };
-        let client = client.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = client.as_ref() {
-            // A connection that takes no request is about to end anyway.
-            filters.iter().for_each(|filter| client.try_unsubscribe(filter).unwrap_or_default());
+        if let Way::Connection(_, filters) = &self.way {
+            filters.lock().unwrap_or_else(PoisonError::into_inner).unsubscribe_all();
+        }
+    }
+
+    /// Subscribes to these filters, beside those that the link was made with, and to no others any more: over the present
+    /// connection, and over each that follows. What the broker refuses ends the connection.
+    ///
+    /// # Errors
+    /// [`HearError`] if the connection takes no request now, or there would be more than [`FILTERS_MAX`] in all.
+    pub fn hear(&self, more: BTreeSet<String>) -> Result<(), HearError> {
+        match &self.way {
+            Way::Connection(_, filters) => filters.lock().unwrap_or_else(PoisonError::into_inner).change(more),
+            Way::Outlet(_) => Ok(()),
         }
     }
 
@@ -277,6 +314,7 @@ pub struct Link {
     entropy: Arc<dyn Entropy>,
     events: mpsc::Sender<LinkEvent>,
     client: Client,
+    filters: Arc<Mutex<Filters>>,
     connections: Counter,
     frames_refused: Counter,
 }
@@ -313,12 +351,14 @@ impl Link {
     pub fn new(config: LinkConfig, entropy: Arc<dyn Entropy>) -> (Self, Publisher, mpsc::Receiver<LinkEvent>) {
         let (events, receiver) = mpsc::channel(EVENTS_MAX);
         let client = Client::default();
-        let publisher = Publisher { way: Way::Connection(client.clone(), config.subscriptions.clone().into()) };
+        let filters = Arc::new(Mutex::new(Filters::new(config.subscriptions.clone())));
+        let publisher = Publisher { way: Way::Connection(client.clone(), filters.clone()) };
         let link = Self {
             config,
             entropy,
             events,
             client,
+            filters,
             connections: counter!("mqtt_connections_total"),
             frames_refused: counter!("mqtt_frames_refused_total"),
         };
@@ -332,7 +372,14 @@ impl Link {
         self.set(None);
     }
 
+    fn filters(&self) -> MutexGuard<'_, Filters> {
+        self.filters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn set(&self, client: Option<AsyncClient>) {
+        if client.is_none() {
+            self.filters().end();
+        }
         *self.client.write().unwrap_or_else(PoisonError::into_inner) = client;
     }
 
@@ -376,14 +423,25 @@ impl Link {
                 .await
                 .map_err(|_elapsed| DownReason::Silent)?
                 .map_err(|error| down_reason(&error))?;
-            let Event::Incoming(packet) = event else { continue };
+            let packet = match event {
+                Event::Incoming(packet) => packet,
+                Event::Outgoing(Outgoing::Subscribe(number)) => {
+                    self.filters().went(number);
+                    continue;
+                }
+                Event::Outgoing(_) => continue,
+            };
             silent_at = deadline_in(silence_max);
             #[expect(clippy::wildcard_enum_match_arm, reason = "the other packets are the client's own affair")]
             match packet {
-                Packet::ConnAck(_) if self.config.subscriptions.is_empty() => self.come_up(&client, up_since).await?,
-                Packet::ConnAck(_) => self.subscribe(&client)?,
+                Packet::ConnAck(_) => {
+                    let nothing_to_hear = self.filters().begin(&client)?;
+                    if nothing_to_hear {
+                        self.come_up(&client, up_since).await?;
+                    }
+                }
                 Packet::SubAck(answer) => {
-                    check_subscriptions(&self.config.subscriptions, &answer)?;
+                    self.filters().answered(&answer)?;
                     self.come_up(&client, up_since).await?;
                 }
                 Packet::Publish(frame) => self.hand_over(frame).await?,
@@ -415,12 +473,6 @@ impl Link {
         network.set_connection_timeout(CONNECTION_TIMEOUT_S);
         event_loop.set_network_options(network);
         (client, event_loop)
-    }
-
-    fn subscribe(&self, client: &AsyncClient) -> Result<(), DownReason> {
-        let filters =
-            self.config.subscriptions.iter().map(|filter| SubscribeFilter::new(filter.clone(), QoS::AtLeastOnce));
-        client.try_subscribe_many(filters).map_err(|error| DownReason::Lost { detail: error.to_string() })
     }
 
     async fn come_up(&self, client: &AsyncClient, up_since: &mut Option<Duration>) -> Result<(), End> {
@@ -499,18 +551,6 @@ enum End {
 impl From<DownReason> for End {
     fn from(reason: DownReason) -> Self {
         Self::Down(reason)
-    }
-}
-
-fn check_subscriptions(filters: &[String], answer: &SubAck) -> Result<(), DownReason> {
-    let granted = |code: &SubscribeReasonCode| matches!(code, SubscribeReasonCode::Success(_));
-    let refused = filters.iter().zip(&answer.return_codes).find(|(_, code)| !granted(code));
-    match refused {
-        Some((filter, _)) => Err(DownReason::Refused { detail: format!("the subscription to {filter}") }),
-        None if answer.return_codes.len() != filters.len() => {
-            Err(DownReason::Refused { detail: "a subscription was left unanswered".to_owned() })
-        }
-        None => Ok(()),
     }
 }
 

@@ -53,6 +53,8 @@ enum Case {
     Ingest,
     /// A large hub does, on PostgreSQL, with one replica and with three
     IngestLarge,
+    /// A large hub does, whose database is a network away, with one replica to three
+    IngestApart,
     /// Hundreds and thousands of stores at one small hub
     Stores,
 }
@@ -71,6 +73,7 @@ const SECTIONS: &[&str] = &[
     "ingest",
     "ingest-large-1",
     "ingest-large-3",
+    "ingest-large-apart",
     "stores-rush",
     "stores-curve",
     "stores-return",
@@ -112,6 +115,7 @@ async fn measure(case: Case, bench: &Bench) -> Result<Vec<Section>> {
         Case::Memory => memory::run(bench).await,
         Case::Ingest => ingest::run(bench).await,
         Case::IngestLarge => ingest::run_large(bench).await,
+        Case::IngestApart => ingest::run_apart(bench).await,
         Case::Stores => stores::run(bench).await,
     }
 }

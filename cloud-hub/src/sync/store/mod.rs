@@ -2,6 +2,7 @@
 //! transactions as the journals do.
 
 mod lives;
+mod node_lanes;
 
 use std::collections::BTreeSet;
 
@@ -16,6 +17,7 @@ pub use lives::{
     Life, boot_is_known, life_close, life_fetch, life_in_session, life_open, sessions_end, sessions_of_boot,
     sessions_of_others, signed_head_keep, stock_compared,
 };
+pub use node_lanes::{LANE_LEASE_MS, LanesHeld, lanes_give, lanes_held, lanes_join, lanes_leave, lanes_take};
 
 use crate::kernel::db::{incarnation_taken, journal_columns, journal_taken, seq_column, seq_from_column};
 

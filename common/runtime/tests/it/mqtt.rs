@@ -1,5 +1,6 @@
 //! The link against a broker that is played by hand, so that it can misbehave on purpose.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use bytes::Bytes;
 use percolate_common::entropy::SeededEntropy;
 use percolate_runtime::broker::Credentials;
 use percolate_runtime::mqtt::{
-    DownReason, FRAME_BYTES_MAX, Link, LinkConfig, LinkEvent, Presence, PublishError, Publisher,
+    DownReason, FILTERS_MAX, FRAME_BYTES_MAX, HearError, Link, LinkConfig, LinkEvent, Presence, PublishError, Publisher,
 };
 use percolate_runtime::tasks::TaskGroup;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -22,6 +23,7 @@ const SHORT: Duration = Duration::from_secs(1);
 const CONNECT: u8 = 1;
 const PUBLISH: u8 = 3;
 const SUBSCRIBE: u8 = 8;
+const UNSUBSCRIBE: u8 = 10;
 
 struct Bench {
     tasks: TaskGroup,
@@ -372,5 +374,60 @@ async fn a_full_queue_refuses_and_a_slow_reader_does_not_lock_it_up() {
     // Incoming frames still come through.
     peer.publish(b"ack").await;
     assert!(matches!(bench.event().await, LinkEvent::Message { .. }));
+    bench.stop().await;
+}
+
+fn more(filters: &[&str]) -> BTreeSet<String> {
+    filters.iter().map(|filter| (*filter).to_owned()).collect()
+}
+
+#[tokio::test]
+async fn what_a_link_hears_changes_while_it_is_up_and_is_asked_for_again_on_the_next_connection() {
+    let mut bench = Bench::new(LONG).await;
+    let mut peer = bench.accept_up().await;
+    assert!(bench.publisher.hears_all());
+    bench.publisher.hear(more(&["l1", "l2"])).unwrap();
+    assert!(!bench.publisher.hears_all(), "nothing was granted yet");
+    let subscribe = peer.take(SUBSCRIBE).await;
+    assert_eq!(&subscribe.body[2..], b"\x00\x02l1\x01\x00\x02l2\x01");
+    bench.publisher.hear(more(&["l2", "l3"])).unwrap();
+    let second = peer.take(SUBSCRIBE).await;
+    assert_eq!(&second.body[2..], b"\x00\x02l3\x01", "only what is new");
+    assert_eq!(&peer.take(UNSUBSCRIBE).await.body[2..], b"\x00\x02l1", "and only what is old");
+    // Answered in another order than asked.
+    peer.send(&[0x90, 3, second.body[0], second.body[1], 1]).await;
+    peer.send(&[0x90, 4, subscribe.body[0], subscribe.body[1], 1, 1]).await;
+    peer.publish(b"x").await;
+    assert!(matches!(bench.event().await, LinkEvent::Message { .. }), "it is up once");
+    assert!(bench.publisher.hears_all());
+    drop(peer);
+    bench.down().await;
+    assert!(!bench.publisher.hears_all());
+    bench.publisher.hear(more(&["l3"])).unwrap();
+    let mut peer = bench.accept().await;
+    peer.take(CONNECT).await;
+    peer.send(&[0x20, 2, 0, 0]).await;
+    let all = peer.take(SUBSCRIBE).await;
+    assert_eq!(&all.body[2..], b"\x00\x08down/one\x01\x00\x08down/two\x01\x00\x02l3\x01");
+    bench.stop().await;
+}
+
+#[tokio::test]
+async fn a_filter_that_is_refused_later_ends_the_connection() {
+    let mut bench = Bench::new(LONG).await;
+    let mut peer = bench.accept_up().await;
+    bench.publisher.hear(more(&["l1", "l2"])).unwrap();
+    let subscribe = peer.take(SUBSCRIBE).await;
+    peer.send(&[0x90, 4, subscribe.body[0], subscribe.body[1], 1, 0x80]).await;
+    assert_eq!(bench.down().await, DownReason::Refused { detail: "the subscription to l2".to_owned() });
+    bench.stop().await;
+}
+
+#[tokio::test]
+async fn a_link_has_no_more_filters_than_it_may() {
+    let bench = Bench::new(LONG).await;
+    let many: BTreeSet<_> = (1..FILTERS_MAX).map(|number| number.to_string()).collect();
+    assert_eq!(bench.publisher.hear(many.clone()), Err(HearError::TooMany { filters: FILTERS_MAX + 1 }));
+    bench.publisher.hear(many.into_iter().skip(1).collect()).unwrap();
     bench.stop().await;
 }
