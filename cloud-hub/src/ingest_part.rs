@@ -95,17 +95,18 @@ pub(crate) fn start(tasks: &TaskGroup, stores: &Stores, (broker, tls): (&Broker,
         ingest = knowing;
         tasks.spawn_restarting("shut_out", move |stop| shut_out.clone().run(stop));
     }
-    let trouble = ingest.trouble();
-    tasks.spawn_restarting("ingest", move |stop| ingest.clone().run(stop));
-    start_relay(tasks, stores);
     let (leaving, mut settled) = (CancellationToken::new(), None);
     if replicas == Replicas::Several {
         start_quarters(tasks, context);
         let db = context.journal.db().clone();
         let lanes = NodeLanes::new(db, publisher.clone(), replica_id(context), leaving.clone());
         settled = Some(lanes.settled());
+        ingest = ingest.with_lanes(lanes.held());
         tasks.spawn_restarting("node_lanes", move |stop| lanes.clone().run(stop));
     }
+    let trouble = ingest.trouble();
+    tasks.spawn_restarting("ingest", move |stop| ingest.clone().run(stop));
+    start_relay(tasks, stores);
     Ingesting { publisher, trouble, keys, lanes: settled, leaving }
 }
 

@@ -67,7 +67,7 @@ async fn shared(ingest: &[Replica], shops: &[Node], told: &mut [BTreeSet<String>
     eventually("each replica to have its share", || async {
         for replica in ingest {
             let lanes = replica.metric("hub_lanes_held").await.unwrap_or(0.0);
-            ensure!(lanes == f64::from(LANES) / 3.0, "one of three has {lanes} lanes");
+            ensure!(lanes == f64::from(LANES / 3), "one of three has {lanes} lanes");
         }
         Ok(())
     })

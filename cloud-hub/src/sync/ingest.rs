@@ -21,6 +21,7 @@ pub use super::intake::Replicas;
 use super::intake::{Committing, Intake, Judged, Waiting};
 use super::message::Message;
 use super::outgoing::{Outgoing, RETRY};
+use super::present::Present;
 use super::shut_out::ShutOut;
 use crate::kernel::auth::keys::Keys;
 use crate::kernel::journal::Journal;
@@ -82,6 +83,8 @@ pub enum DownlinkEvent {
 pub struct Ingest {
     intake: Intake,
     publisher: Publisher,
+    /// The lanes of this process, where it is one of several.
+    lanes: Option<watch::Receiver<BTreeSet<u8>>>,
     /// Held by the run that is under way.
     events: Arc<Mutex<mpsc::Receiver<LinkEvent>>>,
 }
@@ -103,7 +106,13 @@ impl Ingest {
         replicas: Replicas,
     ) -> Self {
         let intake = Intake::new(journal, time_and_chance, downlink, replicas);
-        Self { intake, publisher, events: Arc::new(Mutex::new(events)) }
+        Self { intake, publisher, lanes: None, events: Arc::new(Mutex::new(events)) }
+    }
+
+    /// The same, which writes down who is connected only of nodes on the lanes that it has.
+    #[must_use]
+    pub(crate) fn with_lanes(self, lanes: watch::Receiver<BTreeSet<u8>>) -> Self {
+        Self { lanes: Some(lanes), ..self }
     }
 
     /// The same, which takes nothing of boxes that are shut out; and what ends their sessions.
@@ -132,6 +141,7 @@ impl Ingest {
         let mut committing: Option<Committing> = None;
         let mut again_at = Duration::ZERO;
         let mut roll = Roll::default();
+        let mut present = Present::new(self.lanes.clone());
         let mut open = true;
         loop {
             if committing.is_none() {
@@ -154,7 +164,7 @@ impl Ingest {
                         roll.notice(&event, &self.intake);
                         let read = self.intake.read(event, &mut outgoing);
                         roll.confirm(read.as_ref());
-                        waiting.extend(read.map(Waiting::from));
+                        waiting.extend(read.and_then(|input| present.own(input)).map(Waiting::from));
                     }
                     None => open = false,
                 },
@@ -163,6 +173,7 @@ impl Ingest {
                 () = tokio::time::sleep(again_at.saturating_sub(monotonic_now())), if !later.is_empty() => {
                     waiting.append(&mut later);
                 }
+                gained = present.gained() => waiting.extend(gained.into_iter().map(Waiting::from)),
                 () = roll.is_due() => waiting.push(roll.called().into()),
                 () = stop.cancelled(), if !stop.is_cancelled() => {}
             }

@@ -16,6 +16,7 @@ mod mark;
 mod message;
 pub mod node_lanes;
 pub(crate) mod outgoing;
+mod present;
 pub(crate) mod readers;
 mod session;
 pub(crate) mod shut_out;

@@ -38,6 +38,8 @@ pub struct NodeLanes {
     leaving: CancellationToken,
     /// Whether it is known what others have, and its own lanes are heard.
     settled: watch::Sender<bool>,
+    /// Its lanes.
+    held: watch::Sender<BTreeSet<u8>>,
 }
 
 /// What it has now.
@@ -85,14 +87,20 @@ impl NodeLanes {
     /// to stop. No two of them may be called the same.
     #[must_use]
     pub fn new(db: Db, publisher: Publisher, me: u64, leaving: CancellationToken) -> Self {
-        let (settled, _) = watch::channel(false);
-        Self { db, publisher, me, leaving, settled }
+        let ((settled, _), (held, _)) = (watch::channel(false), watch::channel(BTreeSet::new()));
+        Self { db, publisher, me, leaving, settled, held }
     }
 
     /// Whether it has its place among the others, and hears what it has.
     #[must_use]
     pub fn settled(&self) -> watch::Receiver<bool> {
         self.settled.subscribe()
+    }
+
+    /// The lanes that it has.
+    #[must_use]
+    pub fn held(&self) -> watch::Receiver<BTreeSet<u8>> {
+        self.held.subscribe()
     }
 
     /// Has its share until it is stopped, or about to stop; gives all back then, and hears on for a moment.
@@ -165,6 +173,11 @@ impl NodeLanes {
             tracing::debug!(error = &error as &dyn std::error::Error, "the lanes of nodes could not be subscribed to");
         }
         self.settled.send_replace(having.renewed.is_some() && self.publisher.hears_all());
+        self.held.send_if_modified(|held| {
+            let is_other = *held != having.lanes;
+            held.clone_from(&having.lanes);
+            is_other
+        });
         gauge!("hub_lanes_held").set(f64::from(u32::try_from(having.lanes.len()).unwrap_or(u32::MAX)));
     }
 }
