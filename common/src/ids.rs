@@ -72,6 +72,9 @@ number_id!(
 number_id!(
     /// Something that is counted in the stock room, numbered by the catalog service.
     StockItemId, "stock item id");
+number_id!(
+    /// A person of the chain, numbered by head office.
+    StaffId, "staff id");
 
 impl StoreId {
     /// The chain itself, where a fact belongs to no single shop.

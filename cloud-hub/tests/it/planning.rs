@@ -73,6 +73,17 @@ async fn what_no_box_can_carry_out_is_refused_with_its_place() {
         ("/staff/0/name", json!("2468"), "/staff/0/name", "malformed"),
         ("/staff/0/pin", json!("24 68"), "/staff/0/pin", "malformed"),
         ("/staff/0/pin", json!("246"), "/staff/0/pin", "malformed"),
+        ("/staff/0/badge", json!("2468"), "/staff/0/badge", "malformed"),
+        ("/staff/0/badge", json!("2468 2468"), "/staff/0/badge", "malformed"),
+        (
+            "/staff",
+            json!([{"id": 7, "name": "Ann", "role": "lead", "badge": "2468-2468"},
+                {"id": 8, "name": "Ben", "role": "barista", "badge": "2468-2468"}]),
+            "/staff/1/badge",
+            "twice",
+        ),
+        ("/sign_in", json!("perhaps"), "/sign_in", "malformed"),
+        ("/badge_use", json!("never"), "/badge_use", "malformed"),
         ("/staff", twice(json!({"id": 7, "name": "Ann", "role": "lead"})), "/staff/1/id", "twice"),
         ("/stock/0/item", json!(999), "/stock/0/item", "unknown"),
         ("/stock/0/quantity", json!(-1), "/stock/0/quantity", "out_of_range"),
@@ -89,6 +100,15 @@ async fn what_no_box_can_carry_out_is_refused_with_its_place() {
             assert!(!body.to_string().contains("2468") && !body.to_string().contains("\\u001b"), "{body}");
         }
     }
+    // Where people must sign in, somebody can.
+    let mut nobody = with("/staff", json!([{"id": 7, "name": "Ann", "role": "lead", "badge": "2468-2468"}]));
+    nobody["sign_in"] = json!("required");
+    let (_, body) = asked(&hub, Method::PUT, PATH, &nobody).await;
+    assert_eq!(body["errors"][0]["pointer"], "/sign_in", "{body}");
+    nobody["badge_use"] = json!("alone");
+    let (status, body) = asked(&hub, Method::PUT, &format!("{PATH}?check=true"), &nobody).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    assert!(body.to_string().contains("Ann, lead, with a badge") && !body.to_string().contains("2468"), "{body}");
     // Nothing of it was planned; and all that is wrong is told at once.
     assert_eq!(hub.asker().body(PATH).await["site"]["name"], "Harbour");
     let mut bad = with("/zone", json!("Mars/Olympus"));
@@ -105,6 +125,9 @@ async fn a_pin_of_another_kind_and_a_misspelt_field_are_refused_and_not_repeated
         assert_eq!((status, &body["errors"][0]["pointer"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("/staff/0/pin")));
         assert!(!body.to_string().contains("2468"), "{body}");
     }
+    let (status, body) = asked(&hub, Method::PUT, PATH, &with("/staff/0/badge", json!(24_682_468))).await;
+    assert_eq!((status, &body["errors"][0]["pointer"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("/staff/0/badge")));
+    assert!(!body.to_string().contains("2468"), "{body}");
     let (status, body) = asked(
         &hub,
         Method::PUT,
@@ -155,7 +178,7 @@ async fn a_plan_is_told_field_by_field_before_it_is_taken() {
     other["staff"][0]["pin"] = json!("1357");
     let expected = json!({"outcome": "changed", "differences": [
         {"field": "name", "before": "Harbour", "after": "Pier"},
-        {"field": "person 7", "before": "Ann, lead, with a PIN", "after": "Ann, lead, with a PIN, another one"},
+        {"field": "person 7", "before": "Ann, lead, with a PIN", "after": "Ann, lead, with a PIN, another PIN"},
         {"field": "stock 1", "before": "5", "after": null},
     ]});
     for path in [&check, PATH] {

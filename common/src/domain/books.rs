@@ -74,7 +74,11 @@ impl Books {
                     self.move_stock(&moved.lines);
                 }
             }
-            Event::SeriesOpened(_) | Event::StoreDescribed(_) | Event::LifeBegan(_) | Event::Catalog(_) => {}
+            Event::SeriesOpened(_)
+            | Event::StoreDescribed(_)
+            | Event::LifeBegan(_)
+            | Event::StaffLocked(_)
+            | Event::Catalog(_) => {}
         }
     }
 
@@ -186,6 +190,7 @@ mod tests {
             tenders: Vec::new(),
             change: Minor::ZERO,
             stock_effects: if class == TicketClass::Sale { vec![effect] } else { Vec::new() },
+            sold_by: None,
         })
     }
 
@@ -228,6 +233,8 @@ mod tests {
                 id: MovementId::moved(0, 11, "m"),
                 reason: MovementReason::Received,
                 lines: vec![MovementLine { stock_item: StockItemId::new(1), quantity: Quantity::new(500) }],
+                by: None,
+                approval: None,
             }),
         ];
         let mut once = Books::default();

@@ -4,6 +4,7 @@ pub mod books;
 pub mod catalog;
 pub mod event;
 pub mod imports;
+pub mod staff;
 pub mod stock;
 pub mod terminals;
 pub mod tickets;

@@ -168,6 +168,7 @@ fn read_place(app: &App, tx: &ReadTx<'_>, Place { life, seq }: Place) -> Result<
         }
         Event::SeriesOpened(_)
         | Event::LifeBegan(_)
+        | Event::StaffLocked(_)
         | Event::ImportAmended(_)
         | Event::StockMoved(_)
         | Event::StoreDescribed(_)

@@ -145,6 +145,7 @@ pub(crate) fn sale(life: &Life, number: u64, lines: &[SaleLine], tax: i64, stock
         tenders: Vec::new(),
         change: Minor::ZERO,
         stock_effects: movement(stock),
+        sold_by: None,
     }
 }
 
@@ -168,6 +169,8 @@ pub(crate) fn moved(life: &Life, number: u64, lines: &[(u32, i64)]) -> Event {
         id: MovementId::moved(0, life.node, &format!("{}-move-{number}", life.incarnation)),
         reason: MovementReason::Adjusted,
         lines: movement(lines),
+        by: None,
+        approval: None,
     })
 }
 

@@ -6,7 +6,7 @@ pub mod receipt;
 pub mod tender;
 
 use crate::domain::stock::MovementLine;
-use crate::ids::{CategoryId, ItemId, TaxClassId, TicketId};
+use crate::ids::{CategoryId, ItemId, StaffId, TaxClassId, TicketId};
 use crate::money::{Currency, Minor};
 
 use receipt::{ReceiptNumber, Series, TerminalName};
@@ -85,6 +85,8 @@ pub struct TicketSold {
     pub change: Minor,
     /// What left the stock room; empty for training.
     pub stock_effects: Vec<MovementLine>,
+    /// Who sold it, if they had signed in.
+    pub sold_by: Option<StaffId>,
 }
 
 /// A terminal began a new series of receipt numbers.

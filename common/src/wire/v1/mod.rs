@@ -3,6 +3,7 @@
 pub(super) mod catalog;
 pub(super) mod imports;
 pub(super) mod ops;
+pub(super) mod staff;
 pub(super) mod stock;
 pub(super) mod tickets;
 
