@@ -148,6 +148,7 @@ fn imported(ticket: &TicketImported, recorded: &Recorded, seq: u64) -> TicketAns
         change_minor: 0,
         seq,
         catalog_revision: None,
+        sold_by: None,
     }
 }
 

@@ -5,7 +5,7 @@ use percolate_common::domain::event::Event;
 use percolate_common::domain::tickets::decide::{SellTicket, sell as decide_sale};
 use percolate_common::domain::tickets::receipt::TerminalName;
 use percolate_common::domain::tickets::{SeriesOpened, TicketClass, TicketSold};
-use percolate_common::ids::TicketId;
+use percolate_common::ids::{StaffId, TicketId};
 use percolate_common::time::BusinessDay;
 use percolate_runtime::sqlite::WriteTx;
 use serde::{Deserialize, Serialize};
@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 
 use super::books::{book_tenders, sold_row};
 use super::error::AppError;
+use super::staff::{self, Shown};
 use super::{App, Stamp, reports};
 use crate::store::sales::{self, TicketRow};
 use crate::store::stock;
@@ -48,6 +49,8 @@ pub(crate) struct TicketAnswer {
     pub(crate) seq: u64,
     /// The menu that it was priced by.
     pub(crate) catalog_revision: Option<u32>,
+    /// The number of whoever sold it, if they had signed in.
+    pub(crate) sold_by: Option<u32>,
 }
 
 /// A line as the API shows it.
@@ -137,10 +140,12 @@ pub(crate) fn sell(
     terminal: &TerminalName,
     command: &SellTicket,
     key: &RequestKey,
+    shown: &Shown,
 ) -> Result<Answer, AppError> {
     if let Some(answer) = given(app, tx, key, KIND_TICKET)? {
         return Ok(answer);
     }
+    let seller = staff::seller(app, tx, shown)?;
     app.check_reserve()?;
     let decided = decide_sale(catalog, command.clone())?;
     let stamp = app.stamp(tx)?;
@@ -151,7 +156,7 @@ pub(crate) fn sell(
         app.record(tx, &stamp, &Event::SeriesOpened(opened))?;
     }
     let id = TicketId::sold(stamp.at.get(), app.author().number(), &key.text);
-    let sold = decided.numbered(id, receipt);
+    let sold = TicketSold { sold_by: seller.map(|seller| seller.id), ..decided.numbered(id, receipt) };
     let answer = book(app, tx, &stamp, catalog, sold, key)?;
     app.terminals.note(tx, stamp.at)?;
     Ok(Answer { json: json(&answer), replayed: false })
@@ -218,5 +223,6 @@ pub(crate) fn describe(
         change_minor: sold.change.get(),
         seq,
         catalog_revision: Some(sold.catalog_revision),
+        sold_by: sold.sold_by.map(StaffId::get),
     }
 }

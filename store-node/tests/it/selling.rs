@@ -22,7 +22,7 @@ async fn a_sale_is_answered_with_its_receipt_its_sums_and_its_place() {
     let expected = json!({
         "ticket_id": null, "receipt": "T1-A-1", "business_day": "2026-11-23", "at_ms": 1_795_435_200_000_i64,
         "training": false, "currency": "USD", "net_minor": 2_400, "tax_minor": 141, "total_minor": 2_541,
-        "tendered_minor": 3_000, "change_minor": 459, "seq": 2, "catalog_revision": 1,
+        "tendered_minor": 3_000, "change_minor": 459, "seq": 2, "catalog_revision": 1, "sold_by": null,
         "lines": [
             {"item": ESPRESSO, "name": "item 101", "quantity": 2, "unit_price_minor": 300, "total_minor": 600},
             {"item": BAG, "name": "item 201", "quantity": 1, "unit_price_minor": 1_800, "total_minor": 1_800},
