@@ -100,7 +100,17 @@ async fn what_no_box_can_carry_out_is_refused_with_its_place() {
             assert!(!body.to_string().contains("2468") && !body.to_string().contains("\\u001b"), "{body}");
         }
     }
-    // Where people must sign in, somebody can.
+    // Nothing of it was planned; and all that is wrong is told at once.
+    assert_eq!(hub.asker().body(PATH).await["site"]["name"], "Harbour");
+    let mut bad = with("/zone", json!("Mars/Olympus"));
+    bad["stock"][0] = json!({"item": 998, "quantity": -3});
+    let (_, body) = asked(&hub, Method::PUT, PATH, &bad).await;
+    assert_eq!(body["errors"].as_array().map(Vec::len), Some(3), "{body}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_people_must_sign_in_somebody_can_and_no_badge_is_repeated() {
+    let hub = TestHub::start_with_menu(Some(MENU)).await;
     let mut nobody = with("/staff", json!([{"id": 7, "name": "Ann", "role": "lead", "badge": "2468-2468"}]));
     nobody["sign_in"] = json!("required");
     let (_, body) = asked(&hub, Method::PUT, PATH, &nobody).await;
@@ -109,12 +119,6 @@ async fn what_no_box_can_carry_out_is_refused_with_its_place() {
     let (status, body) = asked(&hub, Method::PUT, &format!("{PATH}?check=true"), &nobody).await;
     assert_eq!(status, StatusCode::OK, "{body}");
     assert!(body.to_string().contains("Ann, lead, with a badge") && !body.to_string().contains("2468"), "{body}");
-    // Nothing of it was planned; and all that is wrong is told at once.
-    assert_eq!(hub.asker().body(PATH).await["site"]["name"], "Harbour");
-    let mut bad = with("/zone", json!("Mars/Olympus"));
-    bad["stock"][0] = json!({"item": 998, "quantity": -3});
-    let (_, body) = asked(&hub, Method::PUT, PATH, &bad).await;
-    assert_eq!(body["errors"].as_array().map(Vec::len), Some(3), "{body}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -50,8 +50,7 @@ pub(crate) fn book(
     app: &App,
     tx: &WriteTx<'_>,
     catalog: &Catalog,
-    reason: MovementReason,
-    lines: &[MovementLine],
+    (reason, lines): (MovementReason, &[MovementLine]),
     key: &RequestKey,
     shown: &Shown,
 ) -> Result<Answer, AppError> {

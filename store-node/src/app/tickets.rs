@@ -137,8 +137,7 @@ pub(crate) fn sell(
     app: &App,
     tx: &WriteTx<'_>,
     catalog: &Catalog,
-    terminal: &TerminalName,
-    command: &SellTicket,
+    (terminal, command): (&TerminalName, &SellTicket),
     key: &RequestKey,
     shown: &Shown,
 ) -> Result<Answer, AppError> {

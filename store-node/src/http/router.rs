@@ -31,7 +31,8 @@ const TOKEN_SCHEME: &str = "token";
     info(
         title = "Percolate store-node",
         description = "One shop. Send `Authorization: Bearer` with the token that the terminal was given when it was paired, or \
-            on the box itself with the token of the data folder; and with writes an `Idempotency-Key`. Whoever has signed in at the terminal is told by `Percolate-Staff`. Every error is a problem \
+            on the box itself with the token of the data folder; and with writes an `Idempotency-Key`. Whoever has signed in at the \
+            terminal is told by `Percolate-Staff`. Every error is a problem \
             document (RFC 9457) with a `code`.",
     ),
     paths(open::livez, open::readyz, open::metrics, open::openapi),

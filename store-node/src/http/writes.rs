@@ -168,7 +168,7 @@ pub(super) async fn sell_ticket(
     let catalog = app.present.catalog().ok_or(AppError::NoCatalog)?;
     let selling = app.clone();
     let sale = move |tx: &percolate_runtime::sqlite::WriteTx<'_>| {
-        sell(&selling, tx, &catalog, &terminal, &command, &key, &shown)
+        sell(&selling, tx, &catalog, (&terminal, &command), &key, &shown)
     };
     Ok(answered(app.writer.run("sell", sale).await?, StatusCode::CREATED))
 }
@@ -284,7 +284,7 @@ pub(super) async fn move_stock(
     let catalog = app.present.catalog().ok_or(AppError::NoCatalog)?;
     let booking = app.clone();
     let book = move |tx: &percolate_runtime::sqlite::WriteTx<'_>| {
-        movements::book(&booking, tx, &catalog, reason, &lines, &key, &shown)
+        movements::book(&booking, tx, &catalog, (reason, &lines), &key, &shown)
     };
     Ok(answered(app.writer.run("move_stock", book).await?, StatusCode::CREATED))
 }

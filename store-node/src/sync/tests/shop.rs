@@ -207,7 +207,7 @@ impl Shop {
         let terminal = "T1".parse().unwrap();
         self.app
             .writer
-            .run_blocking("sell", move |tx| sell(&app, tx, &catalog(), &terminal, &command, &key, &ON_THE_BOX))
+            .run_blocking("sell", move |tx| sell(&app, tx, &catalog(), (&terminal, &command), &key, &ON_THE_BOX))
     }
 
     pub(super) fn practise(&self, key: &str) -> TicketAnswer {
@@ -231,7 +231,7 @@ impl Shop {
         let (app, key) = (self.app.clone(), request(key));
         let lines = [MovementLine { stock_item: StockItemId::new(BEANS), quantity: Quantity::new(quantity) }];
         let book = move |tx: &percolate_runtime::sqlite::WriteTx<'_>| {
-            movements::book(&app, tx, &catalog(), MovementReason::Received, &lines, &key, &ON_THE_BOX)
+            movements::book(&app, tx, &catalog(), (MovementReason::Received, &lines), &key, &ON_THE_BOX)
         };
         self.app.writer.run_blocking("move", book).unwrap().replayed
     }
