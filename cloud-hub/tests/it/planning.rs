@@ -27,7 +27,11 @@ fn with(pointer: &str, value: Value) -> Value {
     ] {
         site[list] = json!([entry]);
     }
-    *site.pointer_mut(pointer).unwrap() = value;
+    let (parent, field) = pointer.rsplit_once('/').unwrap();
+    match site.pointer_mut(parent).unwrap() {
+        Value::Object(fields) => drop(fields.insert(field.to_owned(), value)),
+        list => list[field.parse::<usize>().unwrap()] = value,
+    }
     site
 }
 
