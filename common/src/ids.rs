@@ -93,6 +93,9 @@ number_id!(
 number_id!(
     /// A rule of prices, taxes, happy hours or service charges, numbered by the catalog service within its kind.
     RuleId, "rule id");
+number_id!(
+    /// A person of the chain, numbered by head office.
+    StaffId, "staff id");
 
 impl StoreId {
     /// The chain itself, where a fact belongs to no single shop.

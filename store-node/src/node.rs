@@ -25,7 +25,7 @@ use percolate_runtime::telemetry::{install_metrics, metrics_upkeep, record_build
 use percolate_runtime::writer::{Writer, WriterOptions};
 
 use crate::app::life::{self, Told};
-use crate::app::{App, Identity, Present, Terminals, bundle, catalog, describe, terminals};
+use crate::app::{App, Identity, Present, Staff, Terminals, bundle, catalog, describe, staff, terminals};
 use crate::config::Config;
 use crate::guard::{self, Guard};
 use crate::http::{self, Way};
@@ -149,6 +149,7 @@ pub(crate) fn open(
         writer: storage.writer,
         present: Arc::new(Present::default()),
         terminals: Arc::new(Terminals::default()),
+        staff: Arc::new(Staff { policy: shop.policy, ..Staff::default() }),
         data_dir: Arc::new(data.path().to_owned()),
         disk_reserve_bytes: config.disk_reserve_bytes,
         key,
@@ -170,6 +171,7 @@ pub(crate) fn open(
     }
     catalog::refresh(&app).part("reading the menu")?;
     terminals::load(&app).part("reading the terminals")?;
+    staff::load(&app, &shop.staff).part("reading the people")?;
     app.check_files().part("looking for the database")?;
     Ok(app)
 }

@@ -3,10 +3,13 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::str::FromStr;
 
 use percolate_common::domain::event::StoreDescribed;
+use percolate_common::domain::staff::{BadgeUse, SignIn, StaffPolicy};
 use percolate_common::identity::names::{ChainId, Principal};
 use percolate_common::identity::pem::{Label, decode};
+use percolate_common::identity::site::{SiteV1, StaffV1};
 use percolate_common::identity::site_file::{MENU_FILE, SITE_FILE_BYTES_MAX, SiteFileV1, plan_of};
 use percolate_common::ids::{NodeId, StoreId};
 use percolate_common::journal::SigningKey;
@@ -53,6 +56,10 @@ pub(crate) struct Shop {
     pub(crate) https: Option<SocketAddr>,
     /// Under which names they come.
     pub(crate) lan_names: Vec<SanName>,
+    /// Its people, with what they type and what their badges say.
+    pub(crate) staff: Vec<StaffV1>,
+    /// What it has decided about their signing in.
+    pub(crate) policy: StaffPolicy,
     /// Frames with the menu that came with the shop, in their order.
     pub(crate) menu: Option<Vec<Vec<u8>>>,
     /// The hash of the file that says all this, where there is one.
@@ -142,6 +149,8 @@ fn told(config: &Config) -> Result<Shop> {
         brokers,
         https: None,
         lan_names: Vec::new(),
+        staff: Vec::new(),
+        policy: StaffPolicy::default(),
         menu: None,
         plan: None,
         follows: false,
@@ -180,11 +189,36 @@ fn installed(config: &Config, path: &Path) -> Result<Shop> {
         https: file.https.as_deref().map(str::parse).transpose().part("reading the address in the file of --site")?,
         // The hub has certified only those that it could read.
         lan_names: site.lan_names.iter().filter_map(|name| name.parse().ok()).collect(),
+        staff: site.staff.clone(),
+        policy: policy(site),
         menu: menu(path, &file),
         plan: Some(plan_of(text.as_bytes())),
         follows: file.bundle > FIRST_BUNDLE,
         chain: Some(chain(config, &file)?),
     })
+}
+
+/// What the shop has decided about signing in. A word that is not known decides nothing; and where nobody can sign in, nobody must.
+fn policy(site: &SiteV1) -> StaffPolicy {
+    fn read<T: FromStr + Default>(field: &str, word: Option<&str>) -> T {
+        let Some(word) = word else { return T::default() };
+        word.parse().unwrap_or_else(|_unknown| {
+            tracing::warn!(
+                field,
+                word,
+                "{field} {word:?} in the file of --site is not known to this program, and decides nothing"
+            );
+            T::default()
+        })
+    }
+    let badge_use: BadgeUse = read("badge_use", site.badge_use.as_deref());
+    let sign_in: SignIn = read("sign_in", site.sign_in.as_deref());
+    let can = |one: &StaffV1| one.pin.is_some() || (badge_use == BadgeUse::Alone && one.badge.is_some());
+    if sign_in == SignIn::Required && !site.staff.iter().any(can) {
+        tracing::warn!("the shop wants people to sign in, and nobody can: it sells without");
+        return StaffPolicy { sign_in: SignIn::Optional, badge_use };
+    }
+    StaffPolicy { sign_in, badge_use }
 }
 
 fn chain(config: &Config, file: &SiteFileV1) -> Result<Chain> {

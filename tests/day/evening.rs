@@ -95,6 +95,26 @@ pub(crate) async fn tills_are_paired(day: &mut Day) -> Result<String> {
     Ok(format!("{} tills, one lost and replaced", day.shops.len()))
 }
 
+/// Head office has named nobody of these shops: a till lists nobody to tap, takes nobody in, and sells all the same.
+pub(crate) async fn nobody_signs_in(day: &mut Day) -> Result<String> {
+    for shop in &day.shops {
+        let client = &shop.node.client;
+        let people = client.get("/v1/staff").await?;
+        ensure!(list(&people, "/rows")?.is_empty() && text(&people, "/sign_in")? == "optional", "{people}");
+        let claim = json!({"staff": 7, "pin": "2468"});
+        let approval = json!({"staff": 7, "pin": "2468", "act": "refund", "reason": "spilt"});
+        let answers = [
+            (client.try_post("/v1/sign-ins", "unused", &claim).await?, "sign_in_wrong"),
+            (client.try_post("/v1/approvals", "unused", &approval).await?, "sign_in_wrong"),
+            (client.try_get("/v1/sign-ins/current").await?, "sign_in_needed"),
+        ];
+        for (answer, code) in answers {
+            ensure!((answer.status, answer.code().as_str()) == (401, code), "{answer:?}");
+        }
+    }
+    Ok(format!("{} shops sell without it", day.shops.len()))
+}
+
 /// Milk is spilt, and a count finds more and less than the books say.
 pub(crate) async fn waste_is_booked(day: &mut Day) -> Result<String> {
     let mut movements = 0;

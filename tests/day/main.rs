@@ -47,6 +47,7 @@ async fn tuesday_at_ten_shops_and_the_books_balance() -> Result<()> {
     step("past sales", evening::past_sales_are_brought_in(day)).await?;
     step("waste and corrections", evening::waste_is_booked(day)).await?;
     step("tills are paired", evening::tills_are_paired(day)).await?;
+    step("nobody signs in", evening::nobody_signs_in(day)).await?;
     step("last guests", evening::the_last_guests(day)).await?;
     step("everything has arrived", evening::everything_has_arrived(day)).await?;
     step("reports folded anew", evening::the_reports_are_folded_anew(day)).await?;

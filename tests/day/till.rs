@@ -187,6 +187,7 @@ impl Till {
             "change_minor": tendered - total,
             "seq": number(answer, "/seq")?,
             "catalog_revision": menu.revision,
+            "sold_by": null,
         }))
     }
 

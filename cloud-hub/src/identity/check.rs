@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use percolate_common::domain::catalog::{Catalog, NAME_BYTES_MAX};
+use percolate_common::domain::staff::{BADGE_CHARS, BadgeUse, SignIn, is_badge};
 use percolate_common::domain::stock::MOVEMENT_QUANTITY_MAX;
 use percolate_common::domain::tickets::receipt::TerminalName;
 use percolate_common::identity::names::Principal;
@@ -57,6 +58,7 @@ pub(crate) fn faults(site: &SiteV1, around: &Surroundings<'_>) -> Vec<Fault> {
     for (at, one) in site.staff.iter().enumerate() {
         staff(at, one, &mut found);
     }
+    signing_in(site, &mut found);
     stock(site, around.menu, &mut found);
     found.0
 }
@@ -211,6 +213,13 @@ fn lists(site: &SiteV1, found: &mut Found) {
     }
     found.once(("printers", "name"), site.printers.iter().map(|printer| &printer.name), "the printer");
     found.once(("staff", "id"), site.staff.iter().map(|one| one.id), "the number");
+    let mut badges = BTreeSet::new();
+    for (at, one) in site.staff.iter().enumerate() {
+        // What it says is said to nobody.
+        if one.badge.as_ref().is_some_and(|badge| !badges.insert(badge)) {
+            found.add(format!("/staff/{at}/badge"), "twice", "the badge is somebody else's, too");
+        }
+    }
     found.once(("stock", "item"), site.stock.iter().map(|line| line.item), "the stock item");
 }
 
@@ -240,6 +249,28 @@ fn staff(at: usize, one: &StaffV1, found: &mut Found) {
         // What it is instead is said to nobody.
         let said = format!("a PIN has {} to {} digits, and nothing else", PIN_DIGITS.start(), PIN_DIGITS.end());
         found.add(format!("/staff/{at}/pin"), "malformed", said);
+    }
+    if one.badge.as_deref().is_some_and(|badge| !is_badge(badge)) {
+        let (least, most) = (BADGE_CHARS.start(), BADGE_CHARS.end());
+        let said = format!("a badge says {least} to {most} letters, digits and signs without blanks");
+        found.add(format!("/staff/{at}/badge"), "malformed", said);
+    }
+}
+
+/// A shop that needs people to sign in has somebody who can.
+fn signing_in(site: &SiteV1, found: &mut Found) {
+    let sign_in = site.sign_in.as_deref().map(str::parse::<SignIn>).transpose();
+    let badge_use = site.badge_use.as_deref().map(str::parse::<BadgeUse>).transpose();
+    if let Err(error) = &sign_in {
+        found.add("/sign_in", "malformed", error.to_string());
+    }
+    if let Err(error) = &badge_use {
+        found.add("/badge_use", "malformed", error.to_string());
+    }
+    let by_badge = badge_use.is_ok_and(|badge_use| badge_use == Some(BadgeUse::Alone));
+    let can = |one: &StaffV1| one.pin.is_some() || (by_badge && one.badge.is_some());
+    if sign_in.is_ok_and(|sign_in| sign_in == Some(SignIn::Required)) && !site.staff.iter().any(can) {
+        found.add("/sign_in", "missing", "nobody of the shop has a PIN, so that nobody could sell");
     }
 }
 

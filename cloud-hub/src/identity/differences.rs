@@ -24,7 +24,9 @@ pub(crate) fn differences(before: Option<&SiteV1>, after: &SiteV1) -> Vec<Differ
     let mut found = Vec::new();
     for (field, text) in fields(after) {
         let earlier = was.remove(&field);
-        let text = if has_another_pin(before, after, &field) { format!("{text}, another one") } else { text };
+        let another = [("PIN", pin as Secret), ("badge", badge)];
+        let another = another.into_iter().filter(|(_, of)| has_another(before, after, &field, *of));
+        let text = another.fold(text, |text, (what, _)| format!("{text}, another {what}"));
         if earlier.as_ref() != Some(&text) {
             found.push(Difference { field, before: earlier, after: Some(text) });
         }
@@ -42,6 +44,8 @@ fn fields(site: &SiteV1) -> Vec<(String, String)> {
         ("currency".to_owned(), site.currency.clone()),
         ("cutover hour".to_owned(), site.cutover_hour.to_string()),
     ];
+    let said = [("signing in", &site.sign_in), ("badges", &site.badge_use)];
+    all.extend(said.into_iter().filter_map(|(field, word)| Some((field.to_owned(), word.clone()?))));
     all.extend(hours(&site.hours));
     if !site.lan_names.is_empty() {
         all.push(("names of the box".to_owned(), site.lan_names.join(", ")));
@@ -68,13 +72,25 @@ fn person(id: u32) -> String {
 
 fn of_person(one: &StaffV1) -> String {
     let pin = if one.pin.is_some() { ", with a PIN" } else { "" };
-    format!("{}, {}{pin}", one.name, one.role)
+    let badge = if one.badge.is_some() { ", with a badge" } else { "" };
+    format!("{}, {}{pin}{badge}", one.name, one.role)
 }
 
-/// Whether the field is somebody who types something else than before.
-fn has_another_pin(before: Option<&SiteV1>, after: &SiteV1, field: &str) -> bool {
-    let pin = |site: &SiteV1| site.staff.iter().find(|one| person(one.id) == field).and_then(|one| one.pin.clone());
-    before.and_then(pin).zip(pin(after)).is_some_and(|(was, is)| was != is)
+/// Something of somebody that nobody is told.
+type Secret = fn(&StaffV1) -> Option<&String>;
+
+const fn pin(one: &StaffV1) -> Option<&String> {
+    one.pin.as_ref()
+}
+
+const fn badge(one: &StaffV1) -> Option<&String> {
+    one.badge.as_ref()
+}
+
+/// Whether the field is somebody whose secret is another one than before.
+fn has_another(before: Option<&SiteV1>, after: &SiteV1, field: &str, of: Secret) -> bool {
+    let secret = |site: &SiteV1| site.staff.iter().find(|one| person(one.id) == field).and_then(of).cloned();
+    before.and_then(secret).zip(secret(after)).is_some_and(|(was, is)| was != is)
 }
 
 /// The opening hours, a day a field.

@@ -211,6 +211,8 @@ mod tests {
                 id: MovementId::moved(0, 11, &self.head.seq.to_string()),
                 reason: MovementReason::Received,
                 lines: vec![MovementLine { stock_item: BEANS.1, quantity: Quantity::new(amount) }],
+                by: None,
+                approval: None,
             });
             let bytes = encode(&header, &event, None).unwrap();
             let arrival = Arrival::new(Batch {

@@ -141,7 +141,7 @@ impl<'a, 'c> Fold<'a, 'c> {
             Event::StockMoved(moved) => self.stock_moved(header.store, &moved.lines)?,
             Event::StoreDescribed(described) => store::store_upsert(self.tx, header, described)?,
             Event::Catalog(event) => self.catalog(header, event)?,
-            Event::TicketSold(_) | Event::SeriesOpened(_) | Event::LifeBegan(_) => {}
+            Event::TicketSold(_) | Event::SeriesOpened(_) | Event::LifeBegan(_) | Event::StaffLocked(_) => {}
         }
         self.advance_mark(recorded);
         Ok(())
@@ -161,6 +161,7 @@ impl<'a, 'c> Fold<'a, 'c> {
             | Event::StockMoved(_)
             | Event::StoreDescribed(_)
             | Event::LifeBegan(_)
+            | Event::StaffLocked(_)
             | Event::Catalog(_) => Some(header.at),
         };
         if let Event::TicketSold(sold) = &recorded.event

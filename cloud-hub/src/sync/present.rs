@@ -81,7 +81,7 @@ mod tests {
         assert!(present.own(said(11)).is_some());
         assert!(present.own(said(21)).is_none());
         assert!(present.own(Input::Count).is_some(), "what is not about who comes and goes is everybody's");
-        tell.send_modify(|lanes| drop(lanes.insert(lane_of(NodeId::new(21)))));
+        tell.send_modify(|lanes| lanes.extend([lane_of(NodeId::new(21))]));
         assert_eq!(nodes(&present.gained().await), [21], "and of those that it had nothing is new");
         assert!(present.own(said(21)).is_some());
         tell.send_replace(BTreeSet::new());

@@ -191,6 +191,8 @@ fn delivery(life: u64) -> Written {
         id: MovementId::moved(NOON_MS, 11, "delivery"),
         reason: MovementReason::Received,
         lines: vec![MovementLine { stock_item: StockItemId::new(1), quantity: Quantity::new(5_000) }],
+        by: None,
+        approval: None,
     });
     let bytes = encoded(journal.id, 1, &moved);
     journal.push(bytes);

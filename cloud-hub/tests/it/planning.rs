@@ -27,7 +27,11 @@ fn with(pointer: &str, value: Value) -> Value {
     ] {
         site[list] = json!([entry]);
     }
-    *site.pointer_mut(pointer).unwrap() = value;
+    let (parent, field) = pointer.rsplit_once('/').unwrap();
+    match site.pointer_mut(parent).unwrap() {
+        Value::Object(fields) => drop(fields.insert(field.to_owned(), value)),
+        list => list[field.parse::<usize>().unwrap()] = value,
+    }
     site
 }
 
@@ -73,6 +77,17 @@ async fn what_no_box_can_carry_out_is_refused_with_its_place() {
         ("/staff/0/name", json!("2468"), "/staff/0/name", "malformed"),
         ("/staff/0/pin", json!("24 68"), "/staff/0/pin", "malformed"),
         ("/staff/0/pin", json!("246"), "/staff/0/pin", "malformed"),
+        ("/staff/0/badge", json!("2468"), "/staff/0/badge", "malformed"),
+        ("/staff/0/badge", json!("2468 2468"), "/staff/0/badge", "malformed"),
+        (
+            "/staff",
+            json!([{"id": 7, "name": "Ann", "role": "lead", "badge": "2468-2468"},
+                {"id": 8, "name": "Ben", "role": "barista", "badge": "2468-2468"}]),
+            "/staff/1/badge",
+            "twice",
+        ),
+        ("/sign_in", json!("perhaps"), "/sign_in", "malformed"),
+        ("/badge_use", json!("never"), "/badge_use", "malformed"),
         ("/staff", twice(json!({"id": 7, "name": "Ann", "role": "lead"})), "/staff/1/id", "twice"),
         ("/stock/0/item", json!(999), "/stock/0/item", "unknown"),
         ("/stock/0/quantity", json!(-1), "/stock/0/quantity", "out_of_range"),
@@ -98,6 +113,19 @@ async fn what_no_box_can_carry_out_is_refused_with_its_place() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn where_people_must_sign_in_somebody_can_and_no_badge_is_repeated() {
+    let hub = TestHub::start_with_menu(Some(MENU)).await;
+    let mut nobody = with("/staff", json!([{"id": 7, "name": "Ann", "role": "lead", "badge": "2468-2468"}]));
+    nobody["sign_in"] = json!("required");
+    let (_, body) = asked(&hub, Method::PUT, PATH, &nobody).await;
+    assert_eq!(body["errors"][0]["pointer"], "/sign_in", "{body}");
+    nobody["badge_use"] = json!("alone");
+    let (status, body) = asked(&hub, Method::PUT, &format!("{PATH}?check=true"), &nobody).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    assert!(body.to_string().contains("Ann, lead, with a badge") && !body.to_string().contains("2468"), "{body}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_pin_of_another_kind_and_a_misspelt_field_are_refused_and_not_repeated() {
     let hub = TestHub::start_with_menu(Some(MENU)).await;
     for pin in [json!(2468), json!(24.68), json!(["2468"]), json!({"2468": 1}), json!(true)] {
@@ -105,6 +133,9 @@ async fn a_pin_of_another_kind_and_a_misspelt_field_are_refused_and_not_repeated
         assert_eq!((status, &body["errors"][0]["pointer"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("/staff/0/pin")));
         assert!(!body.to_string().contains("2468"), "{body}");
     }
+    let (status, body) = asked(&hub, Method::PUT, PATH, &with("/staff/0/badge", json!(24_682_468))).await;
+    assert_eq!((status, &body["errors"][0]["pointer"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("/staff/0/badge")));
+    assert!(!body.to_string().contains("2468"), "{body}");
     let (status, body) = asked(
         &hub,
         Method::PUT,
@@ -155,7 +186,7 @@ async fn a_plan_is_told_field_by_field_before_it_is_taken() {
     other["staff"][0]["pin"] = json!("1357");
     let expected = json!({"outcome": "changed", "differences": [
         {"field": "name", "before": "Harbour", "after": "Pier"},
-        {"field": "person 7", "before": "Ann, lead, with a PIN", "after": "Ann, lead, with a PIN, another one"},
+        {"field": "person 7", "before": "Ann, lead, with a PIN", "after": "Ann, lead, with a PIN, another PIN"},
         {"field": "stock 1", "before": "5", "after": null},
     ]});
     for path in [&check, PATH] {

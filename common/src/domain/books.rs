@@ -74,7 +74,11 @@ impl Books {
                     self.move_stock(&moved.lines);
                 }
             }
-            Event::SeriesOpened(_) | Event::StoreDescribed(_) | Event::LifeBegan(_) | Event::Catalog(_) => {}
+            Event::SeriesOpened(_)
+            | Event::StoreDescribed(_)
+            | Event::LifeBegan(_)
+            | Event::StaffLocked(_)
+            | Event::Catalog(_) => {}
         }
     }
 
@@ -187,6 +191,7 @@ mod tests {
             change: Minor::ZERO,
             stock_effects: if class == TicketClass::Sale { vec![effect] } else { Vec::new() },
             details: TicketDetails::default(),
+            sold_by: None,
         })
     }
 
@@ -232,6 +237,8 @@ mod tests {
                 id: MovementId::moved(0, 11, "m"),
                 reason: MovementReason::Received,
                 lines: vec![MovementLine { stock_item: StockItemId::new(1), quantity: Quantity::new(500) }],
+                by: None,
+                approval: None,
             }),
         ];
         let mut once = Books::default();

@@ -2,6 +2,7 @@
 
 use crate::domain::catalog::CatalogEvent;
 use crate::domain::imports::{ImportAmended, TicketImported};
+use crate::domain::staff::StaffLocked;
 use crate::domain::stock::{MovementLine, StockMoved};
 use crate::domain::tickets::{SeriesOpened, TicketClass, TicketSold};
 use crate::hlc::Hlc;
@@ -94,6 +95,8 @@ pub enum Event {
     StoreDescribed(StoreDescribed),
     /// A node's database began a new life.
     LifeBegan(LifeBegan),
+    /// Wrong tries have locked somebody out, or a terminal.
+    StaffLocked(StaffLocked),
     /// The menu changed.
     Catalog(CatalogEvent),
 }
@@ -111,6 +114,7 @@ impl Event {
             | Self::ImportAmended(_)
             | Self::StoreDescribed(_)
             | Self::LifeBegan(_)
+            | Self::StaffLocked(_)
             | Self::Catalog(_) => &[],
         }
     }
@@ -123,7 +127,7 @@ impl Event {
                 StreamKind::Sales
             }
             Self::StockMoved(_) => StreamKind::Stock,
-            Self::StoreDescribed(_) | Self::LifeBegan(_) => StreamKind::Ops,
+            Self::StoreDescribed(_) | Self::LifeBegan(_) | Self::StaffLocked(_) => StreamKind::Ops,
             Self::Catalog(_) => StreamKind::Catalog,
         }
     }
@@ -156,12 +160,13 @@ mod tests {
                 change: Minor::ZERO,
                 stock_effects: lines.clone(),
                 details: TicketDetails::default(),
+                sold_by: None,
             })
         };
         assert_eq!(sold(TicketClass::Sale).stock_effects(), lines);
         assert_eq!(sold(TicketClass::Training).stock_effects(), []);
         let id = MovementId::moved(0, 11, "m");
-        let moved = StockMoved { id, reason: MovementReason::Wasted, lines: lines.clone() };
+        let moved = StockMoved { id, reason: MovementReason::Wasted, lines: lines.clone(), by: None, approval: None };
         assert_eq!(Event::StockMoved(moved).stock_effects(), lines);
     }
 }

@@ -5,6 +5,7 @@ pub mod catalog;
 pub mod event;
 pub mod imports;
 pub mod pricing;
+pub mod staff;
 pub mod stock;
 pub mod terminals;
 pub mod tickets;

@@ -1,7 +1,8 @@
 //! Movements of stock that are not sales.
 
 use crate::domain::catalog::Catalog;
-use crate::ids::{MovementId, StockItemId};
+use crate::domain::staff::approvals::Approval;
+use crate::ids::{MovementId, StaffId, StockItemId};
 use crate::quantity::Quantity;
 
 /// Why stock moved.
@@ -45,6 +46,10 @@ pub struct StockMoved {
     pub reason: MovementReason,
     /// What and how much.
     pub lines: Vec<MovementLine>,
+    /// Who booked it, if they had signed in.
+    pub by: Option<StaffId>,
+    /// Who approved it, where that was needed.
+    pub approval: Option<Approval>,
 }
 
 /// Lines of one movement.
@@ -125,7 +130,7 @@ pub fn move_stock(
         Ok(MovementLine { stock_item: line.stock_item, quantity: Quantity::new(booked) })
     };
     let lines = lines.iter().enumerate().map(book).collect::<Result<_, _>>()?;
-    Ok(StockMoved { id, reason, lines })
+    Ok(StockMoved { id, reason, lines, by: None, approval: None })
 }
 
 #[cfg(test)]

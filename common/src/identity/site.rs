@@ -81,6 +81,10 @@ pub struct StaffV1 {
     /// What they type, if they were given one.
     #[n(3)]
     pub pin: Option<String>,
+    /// What their badge says, if they were given one.
+    #[n(4)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub badge: Option<String>,
 }
 
 impl core::fmt::Debug for StaffV1 {
@@ -141,6 +145,14 @@ pub struct SiteV1 {
     /// What it has in stock at first.
     #[n(11)]
     pub stock: Vec<StockV1>,
+    /// Whether selling needs that somebody has signed in: `optional` or `required`; optional if it is not said.
+    #[n(12)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sign_in: Option<String>,
+    /// What badges are good for: `with_pin` or `alone`; with a PIN if it is not said.
+    #[n(13)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub badge_use: Option<String>,
 }
 
 impl SiteV1 {
@@ -178,7 +190,9 @@ impl SiteV1 {
         bound("printers", self.printers.len(), PRINTERS_MAX)?;
         bound_texts("characters of a printer", self.printers.iter().flat_map(|p| [&p.name, &p.kind, &p.address]))?;
         bound("people", self.staff.len(), STAFF_MAX)?;
-        let of_staff = self.staff.iter().flat_map(|one| [&one.name, &one.role].into_iter().chain(&one.pin));
+        bound_texts("characters of what is said of signing in", self.sign_in.iter().chain(&self.badge_use))?;
+        let of_staff =
+            self.staff.iter().flat_map(|one| [&one.name, &one.role].into_iter().chain(&one.pin).chain(&one.badge));
         bound_texts("characters of somebody's entry", of_staff)?;
         bound("entries of the stock", self.stock.len(), STOCK_MAX)
     }
@@ -223,8 +237,11 @@ pub(super) mod tests {
                 name: "Ann".to_owned(),
                 role: "lead".to_owned(),
                 pin: Some("2468".to_owned()),
+                badge: Some("04A224B9".to_owned()),
             }],
             stock: vec![StockV1 { item: 3, quantity: -5 }],
+            sign_in: Some("required".to_owned()),
+            badge_use: None,
         }
     }
 
@@ -232,7 +249,7 @@ pub(super) mod tests {
     fn every_list_and_text_of_a_site_has_its_bound() {
         assert_eq!(site().check(), Ok(()));
         let long = || "x".repeat(TEXT_CHARS_MAX + 1);
-        let changes: [Change<'_>; 16] = [
+        let changes: [Change<'_>; 19] = [
             ("characters of the shop's name", &|s| s.name = long()),
             ("characters of the zone or currency", &|s| s.zone = long()),
             ("characters of the zone or currency", &|s| s.currency = long()),
@@ -248,6 +265,9 @@ pub(super) mod tests {
             ("characters of somebody's entry", &|s| s.staff[0].name = long()),
             ("characters of somebody's entry", &|s| s.staff[0].role = long()),
             ("characters of somebody's entry", &|s| s.staff[0].pin = Some(long())),
+            ("characters of somebody's entry", &|s| s.staff[0].badge = Some(long())),
+            ("characters of what is said of signing in", &|s| s.sign_in = Some(long())),
+            ("characters of what is said of signing in", &|s| s.badge_use = Some(long())),
             ("entries of the stock", &|s| s.stock = vec![s.stock[0]; STOCK_MAX + 1]),
         ];
         for (name, change) in changes {
@@ -261,6 +281,6 @@ pub(super) mod tests {
     #[test]
     fn what_somebody_types_is_not_shown() {
         let shown = format!("{:?}", site().staff);
-        assert!(!shown.contains("2468") && !shown.contains("Ann"), "{shown}");
+        assert!(!["2468", "04A224B9", "Ann"].iter().any(|word| shown.contains(word)), "{shown}");
     }
 }

@@ -119,7 +119,7 @@ mod tests {
             r#""chain":{"id":"01040G2081040G2081040G2081","#,
             r#""https":["https://hub.example:8444"]"#,
             r#""site":{"store":42,"node":142,"name":"Harbour","zone":"America/New_York""#,
-            r#""staff":[{"id":7,"name":"Ann","role":"lead","pin":"2468"}]"#,
+            r#""staff":[{"id":7,"name":"Ann","role":"lead","pin":"2468","badge":"04A224B9"}]"#,
         ] {
             assert!(text.contains(part), "{part} in {text}");
         }

@@ -3,7 +3,7 @@
 use minicbor::bytes::{ByteArray, ByteVec};
 use minicbor::{Decode, Encode};
 
-use super::v1::{catalog, imports, ops, stock, tickets};
+use super::v1::{catalog, imports, ops, staff, stock, tickets};
 use super::{EVENT_BYTES_MAX, WireError};
 use crate::domain::event::{ClockQuality, Event, Header};
 use crate::hlc::Hlc;
@@ -95,6 +95,7 @@ mod number {
     pub(super) const STOCK_MOVED: u16 = 16;
     pub(super) const STORE_DESCRIBED: u16 = 32;
     pub(super) const LIFE_BEGAN: u16 = 33;
+    pub(super) const STAFF_LOCKED: u16 = 40;
     pub(super) const CATALOG: u16 = 48;
 }
 
@@ -121,6 +122,7 @@ fn payload(event: &Event) -> Result<(u16, Vec<u8>), WireError> {
         Event::StockMoved(moved) => (number::STOCK_MOVED, stock::encode_moved(moved)?),
         Event::StoreDescribed(described) => (number::STORE_DESCRIBED, ops::encode_described(described)?),
         Event::LifeBegan(began) => (number::LIFE_BEGAN, ops::encode_began(*began)?),
+        Event::StaffLocked(locked) => (number::STAFF_LOCKED, staff::encode_locked(locked)?),
         Event::Catalog(event) => (number::CATALOG, catalog::encode(event)?),
     })
 }
@@ -202,6 +204,7 @@ pub fn decode(bytes: &[u8]) -> Result<Recorded, EventError> {
         number::STOCK_MOVED => Event::StockMoved(stock::decode_moved(payload)?),
         number::STORE_DESCRIBED => Event::StoreDescribed(ops::decode_described(payload)?),
         number::LIFE_BEGAN => Event::LifeBegan(ops::decode_began(payload)?),
+        number::STAFF_LOCKED => Event::StaffLocked(staff::decode_locked(payload)?),
         number::CATALOG => Event::Catalog(catalog::decode(payload)?),
         _newer => return Err(unknown),
     };

@@ -10,9 +10,9 @@ use super::{StoreCreate, from_file, refused};
 use crate::client::Client;
 use crate::exit::Failure;
 
-/// What belongs to one shop alone, and is not taken over from another: its people, whose PINs nobody tells, and where its box
-/// is found in its network.
-const NOT_CLONED: [&str; 3] = ["staff", "lan_names", "node"];
+/// What belongs to one shop alone, and is not taken over from another: its people, whose PINs nobody tells, with what is said of
+/// their signing in, and where its box is found in its network.
+const NOT_CLONED: [&str; 5] = ["staff", "sign_in", "badge_use", "lan_names", "node"];
 
 #[derive(Deserialize)]
 struct Source {
@@ -41,7 +41,7 @@ pub(super) async fn cloned(store: u32, options: &StoreCreate, client: &Client) -
         site.remove(field);
     }
     let (shop, note) = over(site, options, &format!("shop {store}"))?;
-    let left = "Not taken over: its people, and the names of its box.".to_owned();
+    let left = "Not taken over: its people and how they sign in, and the names of its box.".to_owned();
     Ok(Asked { shops: vec![shop], notes: vec![note, left], is_derived: true, tables: None })
 }
 

@@ -118,7 +118,11 @@ pub(crate) fn book_returned(
             amend(tx, day, &new)?;
         }
         Event::StockMoved(moved) => stock::movement_returned(tx, moved.id.key_part(), place(life, seq))?,
-        Event::SeriesOpened(_) | Event::StoreDescribed(_) | Event::LifeBegan(_) | Event::Catalog(_) => {}
+        Event::SeriesOpened(_)
+        | Event::StoreDescribed(_)
+        | Event::LifeBegan(_)
+        | Event::StaffLocked(_)
+        | Event::Catalog(_) => {}
     }
     Ok(())
 }

@@ -4,7 +4,11 @@ use percolate_common::domain::pricing::PricingRejection;
 use percolate_common::domain::stock::MovementRejection;
 use percolate_common::domain::tickets::decide::TicketRejection;
 use percolate_common::wire::WireError;
+use percolate_runtime::password::PasswordError;
 use percolate_runtime::storage::StorageError;
+use percolate_runtime::tasks::Panicked;
+
+use super::staff::StaffRefusal;
 
 /// Why a command was not done. Nothing of it was written.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +47,15 @@ pub(crate) enum AppError {
     /// So many codes wait for their terminals that no other one is given out.
     #[error("too many pairings are open")]
     PairingsFull,
+    /// Somebody is not signed in, or may not.
+    #[error(transparent)]
+    Staff(#[from] StaffRefusal),
+    /// A PIN cannot be hashed.
+    #[error("a PIN cannot be hashed")]
+    Pin(#[from] PasswordError),
+    /// Work on another thread did not end well.
+    #[error("work on another thread did not end well")]
+    Panicked(#[from] Panicked),
     /// Only the reserve is left on the disk.
     #[error("{free} bytes are left on the disk")]
     DiskReserve {

@@ -12,6 +12,7 @@ pub(crate) mod movements;
 pub(crate) mod present;
 pub(crate) mod repair;
 pub(crate) mod reports;
+pub(crate) mod staff;
 pub(crate) mod take_back;
 pub(crate) mod terminal_list;
 pub(crate) mod terminals;
@@ -39,6 +40,7 @@ use crate::store::lives::{self, Life};
 pub(crate) use enrolment::Enrolment;
 use error::AppError;
 pub(crate) use present::{FOLLOW_EVERY, FileIdentity, Halted, Lan, LinkState, Notice, Present};
+pub(crate) use staff::Staff;
 pub(crate) use terminal_list::Terminals;
 
 /// A wall clock this far behind what was already written is not believed, in milliseconds.
@@ -71,6 +73,7 @@ pub(crate) struct App {
     pub(crate) readers: NodeReaders,
     pub(crate) present: Arc<Present>,
     pub(crate) terminals: Arc<Terminals>,
+    pub(crate) staff: Arc<Staff>,
     pub(crate) data_dir: Arc<PathBuf>,
     pub(crate) disk_reserve_bytes: u64,
     /// What its heads are signed with.

@@ -2,7 +2,8 @@
 
 use percolate_common::domain::catalog::Catalog;
 use percolate_common::domain::event::Event;
-use percolate_common::domain::stock::{MovementLine, MovementReason, move_stock};
+use percolate_common::domain::staff::roles::Act;
+use percolate_common::domain::stock::{MovementLine, MovementReason, StockMoved, move_stock};
 use percolate_common::ids::MovementId;
 use percolate_common::journal::StreamKind;
 use percolate_common::wire::event::decode;
@@ -12,6 +13,7 @@ use utoipa::ToSchema;
 
 use super::App;
 use super::error::AppError;
+use super::staff::{self, Shown};
 use super::tickets::{Answer, KIND_MOVEMENT, RequestKey, give, given};
 use crate::store::{journal, stock};
 
@@ -48,9 +50,9 @@ pub(crate) fn book(
     app: &App,
     tx: &WriteTx<'_>,
     catalog: &Catalog,
-    reason: MovementReason,
-    lines: &[MovementLine],
+    (reason, lines): (MovementReason, &[MovementLine]),
     key: &RequestKey,
+    shown: &Shown,
 ) -> Result<Answer, AppError> {
     if let Some(answer) = given(app, tx, key, KIND_MOVEMENT)? {
         return Ok(answer);
@@ -59,9 +61,16 @@ pub(crate) fn book(
         return give(tx, key, KIND_MOVEMENT, &answer).map(|given| Answer { replayed: true, ..given });
     }
     app.check_files()?;
+    let person = staff::seller(app, tx, shown)?;
+    // A delivery and what was wasted are seen by others, too; a correction is one person's word.
+    let approval = match reason {
+        MovementReason::Adjusted => staff::approved(app, tx, Act::CorrectStock, person.as_ref(), shown)?,
+        MovementReason::Received | MovementReason::Wasted => None,
+    };
     let stamp = app.stamp(tx)?;
     let id = MovementId::moved(stamp.at.get(), app.author().number(), &key.text);
-    let moved = move_stock(catalog, id, reason, lines)?;
+    let by = person.map(|person| person.id);
+    let moved = StockMoved { by, approval, ..move_stock(catalog, id, reason, lines)? };
     for line in &moved.lines {
         let total = stock::total_fetch(tx, stamp.life, line.stock_item)?;
         let total = total.moved(line.quantity).map_err(|_overflow| AppError::Field {

@@ -149,6 +149,7 @@ fn imported(ticket: &TicketImported, recorded: &Recorded, seq: u64) -> TicketAns
         change_minor: 0,
         seq,
         catalog_revision: None,
+        sold_by: None,
     }
 }
 
@@ -169,6 +170,7 @@ fn read_place(app: &App, tx: &ReadTx<'_>, Place { life, seq }: Place) -> Result<
         }
         Event::SeriesOpened(_)
         | Event::LifeBegan(_)
+        | Event::StaffLocked(_)
         | Event::ImportAmended(_)
         | Event::StockMoved(_)
         | Event::StoreDescribed(_)

@@ -54,6 +54,8 @@ pub(crate) struct TicketAnswer {
     pub(crate) seq: u64,
     /// The menu that it was priced by.
     pub(crate) catalog_revision: Option<u32>,
+    /// The number of whoever sold it, if they had signed in.
+    pub(crate) sold_by: Option<u32>,
 }
 
 /// A line as the API shows it.
@@ -228,5 +230,6 @@ pub(crate) fn describe(
         change_minor: sold.change.get(),
         seq,
         catalog_revision: Some(sold.catalog_revision),
+        sold_by: sold.sold_by.map(percolate_common::ids::StaffId::get),
     }
 }

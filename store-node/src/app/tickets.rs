@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::books::{book_tenders, sold_row};
 use super::error::AppError;
+use super::staff::{self, Shown};
 use super::ticket_answer::{TicketAnswer, describe};
 use super::{App, Stamp, reports};
 use crate::store::sales::{self, TicketRow};
@@ -85,13 +86,14 @@ pub(crate) fn sell(
     app: &App,
     tx: &WriteTx<'_>,
     catalog: &Catalog,
-    terminal: &TerminalName,
-    command: &SellTicket,
+    (terminal, command): (&TerminalName, &SellTicket),
     key: &RequestKey,
+    shown: &Shown,
 ) -> Result<Answer, AppError> {
     if let Some(answer) = given(app, tx, key, KIND_TICKET)? {
         return Ok(answer);
     }
+    let seller = staff::seller(app, tx, shown)?;
     app.check_reserve()?;
     let stamp = app.stamp(tx)?;
     let decided = decide_sale(catalog, command.clone(), &app.moment(stamp.at))?;
@@ -102,7 +104,7 @@ pub(crate) fn sell(
         app.record(tx, &stamp, &Event::SeriesOpened(opened))?;
     }
     let id = TicketId::sold(stamp.at.get(), app.author().number(), &key.text);
-    let sold = decided.numbered(id, receipt);
+    let sold = TicketSold { sold_by: seller.map(|seller| seller.id), ..decided.numbered(id, receipt) };
     let answer = book(app, tx, &stamp, catalog, sold, key)?;
     app.terminals.note(tx, stamp.at)?;
     Ok(Answer { json: json(&answer), replayed: false })

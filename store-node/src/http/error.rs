@@ -3,6 +3,7 @@
 use axum::http::StatusCode;
 use percolate_common::domain::pricing::PricingRejection;
 use percolate_common::domain::pricing::cart::DiscountPlace;
+use percolate_common::domain::staff::approvals::ApprovalRejection;
 use percolate_common::domain::stock::MovementRejection;
 use percolate_common::domain::terminals::PairingRejection;
 use percolate_common::domain::tickets::decide::TicketRejection;
@@ -11,9 +12,13 @@ use percolate_runtime::http::problem::Problem;
 use percolate_runtime::storage::StorageError;
 
 use crate::app::error::AppError;
+use crate::app::staff::StaffRefusal;
 
 /// When to try again, in seconds, where somebody must free some space first.
 const RESERVE_RETRY_S: u32 = 30;
+
+/// When to try again, in seconds, where many sign in at once.
+const SIGN_INS_RETRY_S: u32 = 2;
 
 /// When to try again, in seconds, where a menu is on its way.
 const CATALOG_RETRY_S: u32 = 1;
@@ -131,9 +136,35 @@ pub(super) fn pairing(rejection: PairingRejection) -> Problem {
     }
 }
 
+/// Why somebody is not signed in, or may not.
+fn staff(refusal: &StaffRefusal) -> Problem {
+    let detail = sentence(&refusal.to_string());
+    match refusal {
+        StaffRefusal::Wrong => Problem::new(StatusCode::UNAUTHORIZED, "sign_in_wrong", detail),
+        StaffRefusal::Locked { left_ms } => {
+            let wait_s = u32::try_from(left_ms.saturating_add(999) / 1_000).unwrap_or(u32::MAX);
+            Problem::new(StatusCode::TOO_MANY_REQUESTS, "sign_in_locked", detail).with_retry_after(wait_s)
+        }
+        StaffRefusal::Busy => {
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "sign_ins_busy", detail).with_retry_after(SIGN_INS_RETRY_S)
+        }
+        StaffRefusal::Needed => Problem::new(StatusCode::UNAUTHORIZED, "sign_in_needed", detail),
+        StaffRefusal::Ended => Problem::new(StatusCode::UNAUTHORIZED, "sign_in_ended", detail),
+        StaffRefusal::ApprovalNeeded { .. } => Problem::new(StatusCode::FORBIDDEN, "approval_needed", detail),
+        StaffRefusal::Approval(ApprovalRejection::Used | ApprovalRejection::Ended) => {
+            Problem::new(StatusCode::FORBIDDEN, "approval_ended", detail)
+        }
+        StaffRefusal::Approval(ApprovalRejection::OtherAct | ApprovalRejection::OtherTerminal) => {
+            Problem::new(StatusCode::FORBIDDEN, "approval_not_for_this", detail)
+        }
+        StaffRefusal::MayNotApprove => Problem::new(StatusCode::FORBIDDEN, "may_not_approve", detail),
+    }
+}
+
 impl From<AppError> for Problem {
     fn from(error: AppError) -> Self {
         match error {
+            AppError::Staff(refusal) => staff(&refusal),
             AppError::Storage(error) => storage(&error),
             AppError::Ticket(rejection) => ticket(&rejection),
             AppError::Pricing(rejection) => pricing(&rejection),
@@ -173,7 +204,7 @@ impl From<AppError> for Problem {
                 Self::new(StatusCode::NOT_FOUND, "not_found", format!("There is no such {what} in this store."))
             }
             AppError::Event(error) => event(&error),
-            AppError::OtherNode { .. } => {
+            AppError::OtherNode { .. } | AppError::Pin(_) | AppError::Panicked(_) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "a command failed: {error}");
                 Self::internal()
             }

@@ -10,6 +10,7 @@ mod open;
 mod pair;
 mod reads;
 mod router;
+mod staff;
 mod table;
 mod terminals;
 mod tries;

@@ -17,7 +17,7 @@ use utoipa_axum::routes;
 
 use super::gate::Gate;
 use super::table::Way;
-use super::{feed, menu, open, pair, reads, terminals, writes};
+use super::{feed, menu, open, pair, reads, staff, terminals, writes};
 use crate::app::App;
 
 /// Largest body of an import, in bytes.
@@ -31,7 +31,8 @@ const TOKEN_SCHEME: &str = "token";
     info(
         title = "Percolate store-node",
         description = "One shop. Send `Authorization: Bearer` with the token that the terminal was given when it was paired, or \
-            on the box itself with the token of the data folder; and with writes an `Idempotency-Key`. Every error is a problem \
+            on the box itself with the token of the data folder; and with writes an `Idempotency-Key`. Whoever has signed in at the \
+            terminal is told by `Percolate-Staff`. Every error is a problem \
             document (RFC 9457) with a `code`.",
     ),
     paths(open::livez, open::readyz, open::metrics, open::openapi),
@@ -80,6 +81,10 @@ pub(super) fn routes() -> (Router<App>, OpenApiDocument) {
         .routes(routes!(terminals::redeem))
         .routes(routes!(terminals::terminals))
         .routes(routes!(terminals::revoke))
+        .routes(routes!(staff::people))
+        .routes(routes!(staff::sign_in))
+        .routes(routes!(staff::current, staff::sign_out))
+        .routes(routes!(staff::approve))
         .routes(routes!(pair::page))
         .routes(routes!(pair::root))
         .merge(imports)

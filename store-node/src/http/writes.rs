@@ -26,6 +26,7 @@ use crate::app::App;
 use crate::app::error::AppError;
 use crate::app::imports::{Basket, ImportAnswer, import};
 use crate::app::movements::{self, MovementAnswer};
+use crate::app::staff::{self, Shown};
 use crate::app::ticket_answer::{DiscountAnswer, LineAnswer, TaxAnswer, TicketAnswer};
 use crate::app::tickets::{Answer, RequestKey, sell};
 
@@ -146,7 +147,8 @@ fn answered(answer: Answer, fresh: StatusCode) -> Response {
 
 /// Sell a ticket. The answer comes after the sale is on the disk; print the receipt then, and not before.
 #[utoipa::path(post, path = "/v1/tickets", tag = "tickets", request_body = TicketRequest,
-    params(("Idempotency-Key" = String, Header, description = "New for each sale; the same when you try again")),
+    params(("Idempotency-Key" = String, Header, description = "New for each sale; the same when you try again"),
+        ("Percolate-Staff" = Option<String>, Header, description = "The token of whoever has signed in")),
     responses(
         (status = 201, description = "Sold", body = TicketAnswer),
         (status = 200, description = "Was sold before under this key", body = TicketAnswer),
@@ -156,6 +158,7 @@ fn answered(answer: Answer, fresh: StatusCode) -> Response {
 pub(super) async fn sell_ticket(
     State(app): State<App>,
     actor: Actor,
+    shown: Shown,
     key: IdempotencyKey,
     body: JsonBody<TicketRequest>,
 ) -> Result<Response, Problem> {
@@ -166,8 +169,10 @@ pub(super) async fn sell_ticket(
     }
     let catalog = app.present.catalog().ok_or(AppError::NoCatalog)?;
     let selling = app.clone();
-    let answer = app.writer.run("sell", move |tx| sell(&selling, tx, &catalog, &terminal, &command, &key)).await?;
-    Ok(answered(answer, StatusCode::CREATED))
+    let sale = move |tx: &percolate_runtime::sqlite::WriteTx<'_>| {
+        sell(&selling, tx, &catalog, (&terminal, &command), &key, &shown)
+    };
+    Ok(answered(app.writer.run("sell", sale).await?, StatusCode::CREATED))
 }
 
 /// Lines to be priced.
@@ -213,16 +218,19 @@ pub(super) struct QuoteAnswer {
 }
 
 /// Price lines without selling them.
-#[utoipa::path(post, path = "/v1/quotes", tag = "tickets", request_body = QuoteRequest, responses(
-    (status = 200, description = "The price", body = QuoteAnswer),
-    (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json"),
-    (status = "5XX", description = "Failed", body = Problem, content_type = "application/problem+json"),
-))]
+#[utoipa::path(post, path = "/v1/quotes", tag = "tickets", request_body = QuoteRequest,
+    params(("Percolate-Staff" = Option<String>, Header, description = "The token of whoever has signed in: they stay so")),
+    responses(
+        (status = 200, description = "The price", body = QuoteAnswer),
+        (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "Failed", body = Problem, content_type = "application/problem+json"),
+    ))]
 pub(super) async fn quote(
     State(app): State<App>,
-    _actor: Actor,
+    shown: Shown,
     body: JsonBody<QuoteRequest>,
 ) -> Result<Json<QuoteAnswer>, Problem> {
+    staff::saw(&app, shown).await?;
     let catalog = app.present.catalog().ok_or(AppError::NoCatalog)?;
     let request = body.value;
     let cart = cart(CartBody {
@@ -283,7 +291,9 @@ pub(super) struct MovementLineBody {
 
 /// Book a movement of stock.
 #[utoipa::path(post, path = "/v1/stock/movements", tag = "stock", request_body = MovementRequest,
-    params(("Idempotency-Key" = String, Header, description = "New for each movement; the same when you try again")),
+    params(("Idempotency-Key" = String, Header, description = "New for each movement; the same when you try again"),
+        ("Percolate-Staff" = Option<String>, Header, description = "The token of whoever has signed in"),
+        ("Percolate-Approval" = Option<String>, Header, description = "An approval of `correct_stock`, where one is needed")),
     responses(
         (status = 201, description = "Booked", body = MovementAnswer),
         (status = 200, description = "Was booked before under this key", body = MovementAnswer),
@@ -292,7 +302,7 @@ pub(super) struct MovementLineBody {
     ))]
 pub(super) async fn move_stock(
     State(app): State<App>,
-    _actor: Actor,
+    shown: Shown,
     key: IdempotencyKey,
     body: JsonBody<MovementRequest>,
 ) -> Result<Response, Problem> {
@@ -310,7 +320,7 @@ pub(super) async fn move_stock(
     let catalog = app.present.catalog().ok_or(AppError::NoCatalog)?;
     let booking = app.clone();
     let book = move |tx: &percolate_runtime::sqlite::WriteTx<'_>| {
-        movements::book(&booking, tx, &catalog, reason, &lines, &key)
+        movements::book(&booking, tx, &catalog, (reason, &lines), &key, &shown)
     };
     Ok(answered(app.writer.run("move_stock", book).await?, StatusCode::CREATED))
 }

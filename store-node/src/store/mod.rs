@@ -10,6 +10,7 @@ pub(crate) mod journal;
 pub(crate) mod lives;
 pub(crate) mod repair;
 pub(crate) mod sales;
+pub(crate) mod staff;
 pub(crate) mod stock;
 pub(crate) mod terminals;
 
@@ -22,6 +23,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration::new(3, "returned_movements", include_str!("../../migrations/0003_returned_movements.sql")),
     Migration::new(4, "one_row_a_sale", include_str!("../../migrations/0004_one_row_a_sale.sql")),
     Migration::new(5, "terminals", include_str!("../../migrations/0005_terminals.sql")),
+    Migration::new(6, "staff", include_str!("../../migrations/0006_staff.sql")),
 ];
 
 /// Rows of any list that has no limit of its own.

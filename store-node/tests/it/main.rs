@@ -43,6 +43,8 @@ mod renewal;
 #[cfg(test)]
 mod selling;
 #[cfg(test)]
+mod staff;
+#[cfg(test)]
 mod surface;
 #[cfg(test)]
 mod terminals;

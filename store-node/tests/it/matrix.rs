@@ -37,6 +37,9 @@ fn lawful(path: &str, column: &Column) -> (u16, Option<&'static str>) {
     match path {
         "/v1/tickets" if column.name == "till T2" => (403, Some("terminal_not_yours")),
         "/v1/tickets" | "/v1/stock/movements" | "/v1/terminals/pairings" => (201, None),
+        // The shop has no people.
+        "/v1/sign-ins" | "/v1/approvals" => (401, Some("sign_in_wrong")),
+        "/v1/sign-ins/current" => (401, Some("sign_in_needed")),
         "/v1/pairings/redemptions" if column.name == "expired code" => (410, Some("pairing_expired")),
         "/v1/pairings/redemptions" => (404, Some("pairing_unknown")),
         _ => (200, None),
@@ -58,6 +61,8 @@ fn request(row: &table::Row, number: usize, column: &Column, sold: &str) -> Requ
             json!({"source": "old", "baskets": [basket("2026-11-20", "07:00:00", &[("1", 1, 300)])]})
         }
         ("POST", "/v1/terminals/pairings") => json!({"name": "X2"}),
+        ("POST", "/v1/sign-ins") => json!({"staff": 7, "pin": "2468"}),
+        ("POST", "/v1/approvals") => json!({"staff": 7, "pin": "2468", "act": "refund", "reason": "spilt"}),
         ("POST", "/v1/pairings/redemptions") => json!({"code": column.code, "device": "matrix"}),
         ("GET" | "DELETE", _) => return request,
         other => panic!("the matrix does not know how {other:?} is asked"),

@@ -130,7 +130,9 @@ impl Checker {
 
     /// Everything that can be read, with something in it.
     async fn read_all(&mut self, ticket: &str) {
-        for path in ["/v1/node", "/v1/catalog", "/v1/tickets", "/v1/stock", "/v1/business-day", "/v1/audit"] {
+        for path in
+            ["/v1/node", "/v1/catalog", "/v1/tickets", "/v1/stock", "/v1/business-day", "/v1/audit", "/v1/staff"]
+        {
             assert_eq!(self.get(path, path).await.status, 200, "{path}");
         }
         for path in ["/livez", "/metrics", "/readyz", "/openapi.json", "/pair"] {
@@ -218,6 +220,14 @@ impl Checker {
             ("/v1/stock/movements", json!({"reason": "lost", "lines": []}), 422, "invalid_body"),
             ("/v1/imports/baskets", json!({"source": "", "baskets": []}), 422, "source_invalid"),
             ("/v1/imports/baskets", json!({"source": "a", "baskets": []}), 422, "basket_count"),
+            ("/v1/sign-ins", json!({"staff": 7, "pin": "2468"}), 401, "sign_in_wrong"),
+            ("/v1/sign-ins", json!({"staff": 7}), 422, "pin_missing"),
+            ("/v1/sign-ins", json!({"badge": "04A224B9"}), 422, "pin_missing"),
+            ("/v1/sign-ins", json!({"staff": 7, "badge": "04A224B9", "pin": "2468"}), 422, "person_unclear"),
+            ("/v1/sign-ins", json!({"pin": "2468"}), 422, "person_unclear"),
+            ("/v1/sign-ins", json!({"staff": 7, "pin": 2468}), 422, "invalid_body"),
+            ("/v1/approvals", json!({"staff": 7, "pin": "2468", "act": "rob", "reason": "spilt"}), 422, "act_unknown"),
+            ("/v1/approvals", json!({"staff": 7, "pin": "2468", "act": "refund", "reason": "."}), 422, "reason_unfit"),
             ("/v1/terminals/pairings", json!({"name": "till one"}), 422, "terminal_name_invalid"),
             ("/v1/terminals/pairings", json!({"name": "T1", "kind": "bar"}), 422, "invalid_body"),
         ] {
@@ -287,6 +297,15 @@ async fn every_answer_is_as_it_is_described() {
     described.remove(&("/v1/events".to_owned(), "GET".to_owned(), 200));
     // Of a box that is of a chain; tested where that is.
     described.remove(&("/root.pem".to_owned(), "GET".to_owned(), 200));
+    // Of a shop that has people; tested where they are.
+    for (path, method, status) in [
+        ("/v1/sign-ins", "POST", 201),
+        ("/v1/sign-ins/current", "GET", 200),
+        ("/v1/sign-ins/current", "DELETE", 200),
+        ("/v1/approvals", "POST", 201),
+    ] {
+        described.remove(&(path.to_owned(), method.to_owned(), status));
+    }
     assert_eq!(described, checker.seen, "each described success was seen");
     node.stop().await;
 }

@@ -113,6 +113,7 @@ impl Entry {
             | Event::SeriesOpened(_)
             | Event::StoreDescribed(_)
             | Event::LifeBegan(_)
+            | Event::StaffLocked(_)
             | Event::Catalog(_) => None,
         }
     }
@@ -129,6 +130,7 @@ impl Entry {
                 | Event::SeriesOpened(_)
                 | Event::StoreDescribed(_)
                 | Event::LifeBegan(_)
+                | Event::StaffLocked(_)
                 | Event::Catalog(_),
             )
             | None => return Vec::new(),

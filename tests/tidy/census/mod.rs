@@ -64,6 +64,12 @@ const EXPLAINED: &[Explained] = &[
         "read",
         "it says in the journal itself why a life began; what the hub does about lives it hears in the greeting",
     ),
+    (
+        "events",
+        "Event::StaffLocked",
+        "read",
+        "it says in the journal itself that PINs or badges were guessed at, where, and how often: for whoever looks into it",
+    ),
     ("routes", "hub  POST /v1/identity/devices/*/acceptances", "callers", UP),
     ("routes", "hub  POST /v1/identity/bundle-fetches", "callers", UP),
     ("routes", "hub  POST /v1/identity/enrolments", "callers", BOTH_ENDS),

@@ -41,6 +41,12 @@ pub(super) struct Site {
     /// What it has in stock at first.
     #[serde(default)]
     stock: Vec<Stock>,
+    /// Whether selling needs that somebody has signed in: `optional`, as it is if nothing is said, or `required`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sign_in: Option<String>,
+    /// What badges are good for: `with_pin`, as it is if nothing is said, or `alone`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    badge_use: Option<String>,
 }
 
 impl std::fmt::Debug for Site {
@@ -100,18 +106,31 @@ struct Staff {
     /// What they type to sign in. Never told again.
     #[serde(default, skip_serializing, deserialize_with = "pin")]
     pin: Option<String>,
+    /// What their badge says. Never told again.
+    #[serde(default, skip_serializing, deserialize_with = "badge")]
+    badge: Option<String>,
 }
 
-/// Reads what somebody types. Whatever stands there instead, no answer repeats it.
+/// Reads what somebody types.
 fn pin<'d, D: Deserializer<'d>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    secret(deserializer, "a PIN is a text of digits, in quotation marks")
+}
+
+/// Reads what somebody's badge says.
+fn badge<'d, D: Deserializer<'d>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    secret(deserializer, "a badge is a text, in quotation marks")
+}
+
+/// Reads what nobody is told. Whatever stands there instead, no answer repeats it.
+fn secret<'d, D: Deserializer<'d>>(deserializer: D, expected: &'static str) -> Result<Option<String>, D::Error> {
     let said = serde_json::Value::deserialize(deserializer)?;
     match said {
         serde_json::Value::Null => Ok(None),
-        serde_json::Value::String(pin) => Ok(Some(pin)),
+        serde_json::Value::String(text) => Ok(Some(text)),
         serde_json::Value::Bool(_)
         | serde_json::Value::Number(_)
         | serde_json::Value::Array(_)
-        | serde_json::Value::Object(_) => Err(D::Error::custom("a PIN is a text of digits, in quotation marks")),
+        | serde_json::Value::Object(_) => Err(D::Error::custom(expected)),
     }
 }
 
@@ -140,6 +159,8 @@ impl Site {
             printers: self.printers.into_iter().map(printer_v1).collect(),
             staff: self.staff.into_iter().map(staff_v1).collect(),
             stock: self.stock.into_iter().map(|Stock { item, quantity }| StockV1 { item, quantity }).collect(),
+            sign_in: self.sign_in,
+            badge_use: self.badge_use,
         }
     }
 }
@@ -158,6 +179,8 @@ impl From<SiteV1> for Site {
             printers: site.printers.into_iter().map(printer).collect(),
             staff: site.staff.into_iter().map(staff).collect(),
             stock: site.stock.into_iter().map(|StockV1 { item, quantity }| Stock { item, quantity }).collect(),
+            sign_in: site.sign_in,
+            badge_use: site.badge_use,
         }
     }
 }
@@ -186,10 +209,10 @@ fn printer(PrinterV1 { name, kind, address }: PrinterV1) -> Printer {
     Printer { name, kind, address }
 }
 
-fn staff_v1(Staff { id, name, role, pin }: Staff) -> StaffV1 {
-    StaffV1 { id, name, role, pin }
+fn staff_v1(Staff { id, name, role, pin, badge }: Staff) -> StaffV1 {
+    StaffV1 { id, name, role, pin, badge }
 }
 
 fn staff(StaffV1 { id, name, role, .. }: StaffV1) -> Staff {
-    Staff { id, name, role, pin: None }
+    Staff { id, name, role, pin: None, badge: None }
 }

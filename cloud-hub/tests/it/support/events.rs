@@ -147,5 +147,6 @@ pub(crate) fn ticket(journal: JournalId, number: u64) -> Event {
             quantity: Quantity::new(-i64::try_from(BEANS_PER_TICKET).unwrap()),
         }],
         details: TicketDetails::default(),
+        sold_by: None,
     })
 }

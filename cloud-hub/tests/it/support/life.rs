@@ -149,6 +149,7 @@ pub(crate) fn sale(life: &Life, number: u64, lines: &[SaleLine], tax: i64, stock
         change: Minor::ZERO,
         stock_effects: movement(stock),
         details: TicketDetails::default(),
+        sold_by: None,
     }
 }
 
@@ -172,6 +173,8 @@ pub(crate) fn moved(life: &Life, number: u64, lines: &[(u32, i64)]) -> Event {
         id: MovementId::moved(0, life.node, &format!("{}-move-{number}", life.incarnation)),
         reason: MovementReason::Adjusted,
         lines: movement(lines),
+        by: None,
+        approval: None,
     })
 }
 

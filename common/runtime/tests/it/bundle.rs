@@ -35,6 +35,8 @@ fn bundle(chain: &TestChain) -> BundleV1 {
             printers: Vec::new(),
             staff: Vec::new(),
             stock: Vec::new(),
+            sign_in: None,
+            badge_use: None,
         },
         code: Code::draw(&SeededEntropy::new(3)).to_string(),
         purpose: PurposeV1::New,

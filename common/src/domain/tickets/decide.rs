@@ -152,6 +152,7 @@ impl DecidedSale {
             change: self.paid.change,
             stock_effects,
             details,
+            sold_by: None,
         }
     }
 }

@@ -6,7 +6,7 @@ pub mod tender;
 
 use crate::domain::catalog::rules::{Consumption, TaxBasis};
 use crate::domain::stock::MovementLine;
-use crate::ids::{CategoryId, ComboId, DiscountId, ItemId, ModifierId, RuleId, TaxClassId, TicketId};
+use crate::ids::{CategoryId, ComboId, DiscountId, ItemId, ModifierId, RuleId, StaffId, TaxClassId, TicketId};
 use crate::money::{Currency, MicroRate, Minor};
 
 use receipt::{ReceiptNumber, Series, TerminalName};
@@ -152,6 +152,8 @@ pub struct TicketSold {
     pub stock_effects: Vec<MovementLine>,
     /// What most tickets have none of.
     pub details: TicketDetails,
+    /// Who sold it, if they had signed in.
+    pub sold_by: Option<StaffId>,
 }
 
 /// What most tickets have none of.

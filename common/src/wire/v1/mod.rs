@@ -4,6 +4,7 @@ pub(super) mod catalog;
 pub(super) mod imports;
 pub(super) mod ops;
 mod rules;
+pub(super) mod staff;
 pub(super) mod stock;
 pub(super) mod tickets;
 

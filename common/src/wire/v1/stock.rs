@@ -3,9 +3,10 @@
 use minicbor::bytes::ByteArray;
 use minicbor::{Decode, Encode};
 
+use super::staff::{ApprovalV1, approval_from_twin, approval_to_twin};
 use super::{from_bytes, to_bytes};
 use crate::domain::stock::{MovementLine, MovementReason, StockMoved};
-use crate::ids::{MovementId, StockItemId};
+use crate::ids::{MovementId, StaffId, StockItemId};
 use crate::quantity::Quantity;
 use crate::wire::WireError;
 
@@ -27,6 +28,10 @@ struct StockMovedV1 {
     reason: ReasonV1,
     #[n(2)]
     lines: Vec<LineV1>,
+    #[n(3)]
+    by: Option<u32>,
+    #[n(4)]
+    approval: Option<ApprovalV1>,
 }
 
 #[derive(Encode, Decode)]
@@ -54,10 +59,14 @@ pub(in crate::wire) fn encode_moved(moved: &StockMoved) -> Result<Vec<u8>, WireE
         MovementReason::Wasted => ReasonV1::Wasted,
         MovementReason::Adjusted => ReasonV1::Adjusted,
     };
-    to_bytes(
-        &StockMovedV1 { id: moved.id.to_bytes().into(), reason, lines: moved.lines.iter().map(line_to_twin).collect() },
-        MOVED,
-    )
+    let twin = StockMovedV1 {
+        id: moved.id.to_bytes().into(),
+        reason,
+        lines: moved.lines.iter().map(line_to_twin).collect(),
+        by: moved.by.map(StaffId::get),
+        approval: moved.approval.as_ref().map(approval_to_twin),
+    };
+    to_bytes(&twin, MOVED)
 }
 
 pub(in crate::wire) fn decode_moved(bytes: &[u8]) -> Result<StockMoved, WireError> {
@@ -71,5 +80,7 @@ pub(in crate::wire) fn decode_moved(bytes: &[u8]) -> Result<StockMoved, WireErro
         id: MovementId::from_bytes(*twin.id),
         reason,
         lines: twin.lines.iter().map(line_from_twin).collect(),
+        by: twin.by.map(StaffId::new),
+        approval: twin.approval.map(approval_from_twin),
     })
 }

@@ -10,6 +10,8 @@ use crate::domain::catalog::{
 };
 use crate::domain::event::{ClockQuality, Event, Header, LifeBegan, LifeReason, StoreDescribed};
 use crate::domain::imports::{ImportAmended, ImportedLine, LegacyItem, TicketImported};
+use crate::domain::staff::StaffLocked;
+use crate::domain::staff::approvals::Approval;
 use crate::domain::stock::{MovementLine, MovementReason, StockMoved};
 use crate::domain::tickets::tender::{Tender, TenderKind};
 use crate::domain::tickets::{
@@ -19,7 +21,7 @@ use crate::domain::tickets::{
 use crate::hlc::Hlc;
 use crate::ids::{
     CategoryId, ComboId, DiscountId, ItemId, JurisdictionId, ModifierGroupId, ModifierId, MovementId, NodeId,
-    ProductId, RuleId, StockItemId, StoreId, TaxClassId, TicketId,
+    ProductId, RuleId, StaffId, StockItemId, StoreId, TaxClassId, TicketId,
 };
 use crate::journal::{AuthorId, Incarnation, JournalId, Origin, StreamKind};
 use crate::money::{Currency, MicroRate, Minor};
@@ -105,6 +107,7 @@ fn plain_sale() -> TicketSold {
         change: Minor::new(47),
         stock_effects: vec![MovementLine { stock_item: StockItemId::new(1), quantity: Quantity::new(-36_000) }],
         details: TicketDetails::default(),
+        sold_by: Some(StaffId::new(7)),
     }
 }
 
@@ -319,6 +322,8 @@ fn specimens() -> Vec<(&'static str, &'static str, Event)> {
                 id: MovementId::moved(1_795_000_000_000, 11, "key"),
                 reason: MovementReason::Received,
                 lines: vec![MovementLine { stock_item: StockItemId::new(1), quantity: Quantity::new(1_000_000) }],
+                by: Some(StaffId::new(8)),
+                approval: Some(Approval { by: StaffId::new(7), reason: "counted".to_owned() }),
             }),
         ),
         (
@@ -334,6 +339,13 @@ fn specimens() -> Vec<(&'static str, &'static str, Event)> {
     ];
     let began = LifeBegan { parent: Some(Incarnation::new(7)), reason: LifeReason::Forked };
     all.push(("life_began", include_str!("golden/life_began.hex"), Event::LifeBegan(began)));
+    let locked = StaffLocked {
+        staff: Some(StaffId::new(7)),
+        terminal: Some("T1".parse().unwrap()),
+        wrong: 5,
+        until: UtcMillis::new(1_795_000_030_000),
+    };
+    all.push(("staff_locked", include_str!("golden/staff_locked.hex"), Event::StaffLocked(locked)));
     all.extend(catalog_events());
     let rule = |rule| Event::Catalog(CatalogEvent::RuleSet(Box::new(rule)));
     all.extend(rules().into_iter().map(|(name, golden, one)| (name, golden, rule(one))));
@@ -419,6 +431,16 @@ fn every_fact_round_trips() {
             assert_eq!(decode(&bytes).unwrap(), recorded, "{name}");
         }
     }
+}
+
+#[test]
+fn a_sale_of_nobody_in_particular_is_written_as_it_was_before_people_signed_in() {
+    let before = include_str!("golden/ticket_sold_by_nobody.hex").trim();
+    let Event::TicketSold(sold) = sold() else { panic!("a sale") };
+    let nobodys = Event::TicketSold(TicketSold { sold_by: None, ..sold });
+    let bytes = encode(&header(), &nobodys, None).unwrap();
+    assert_eq!(hex(&bytes), before);
+    assert_eq!(decode(&bytes).unwrap().event, nobodys);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::domain::tickets::{
     GivenDiscount, LineReduction, ReductionCause, SeriesOpened, ServiceCharged, SoldExtra, SoldLine, TaxLine,
     TicketClass, TicketDetails, TicketSold, Totals,
 };
-use crate::ids::{CategoryId, ComboId, DiscountId, ItemId, ModifierId, RuleId, TaxClassId, TicketId};
+use crate::ids::{CategoryId, ComboId, DiscountId, ItemId, ModifierId, RuleId, StaffId, TaxClassId, TicketId};
 use crate::money::{MicroRate, Minor};
 use crate::wire::WireError;
 
@@ -53,6 +53,8 @@ struct TicketSoldV1 {
     stock_effects: Vec<StockLineV1>,
     #[n(15)]
     details: Option<DetailsV1>,
+    #[n(16)]
+    sold_by: Option<u32>,
 }
 
 /// What most tickets have none of; as a map, so that what is not said takes no byte.
@@ -346,6 +348,7 @@ pub(in crate::wire) fn encode_sold(sold: &TicketSold) -> Result<Vec<u8>, WireErr
         change: sold.change.get(),
         stock_effects: sold.stock_effects.iter().map(line_to_twin).collect(),
         details: details_to_twin(&sold.details),
+        sold_by: sold.sold_by.map(StaffId::get),
     };
     to_bytes(&twin, SOLD)
 }
@@ -375,6 +378,7 @@ pub(in crate::wire) fn decode_sold(bytes: &[u8]) -> Result<TicketSold, WireError
         change: Minor::new(twin.change),
         stock_effects: twin.stock_effects.iter().map(line_from_twin).collect(),
         details: details_from_twin(twin.details),
+        sold_by: twin.sold_by.map(StaffId::new),
     })
 }
 

@@ -82,8 +82,8 @@ fn value(column: &Column, cell: &str) -> Result<Option<Value>, &'static str> {
         Form::Time => some(time(cell).map(|minute| json!(minute)), "a time is expected, from 00:00 to 24:00"),
         Form::Truth => some(truth(cell).map(|truth| json!(truth)), "yes or no is expected"),
         Form::Words => Ok(Some(json!(cell.split_whitespace().collect::<Vec<_>>()))),
-        Form::Pin if cell.is_empty() => Ok(None),
-        Form::Pin => Ok(Some(json!(cell))),
+        Form::Word if cell.is_empty() => Ok(None),
+        Form::Word => Ok(Some(json!(cell))),
     }
 }
 

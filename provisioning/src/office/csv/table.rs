@@ -23,8 +23,8 @@ pub(super) enum Form {
     Truth,
     /// Texts with blanks between them.
     Words,
-    /// What somebody types to sign in; nothing is none.
-    Pin,
+    /// A text; nothing is none.
+    Word,
 }
 
 /// A column.
@@ -70,6 +70,8 @@ const SHOPS: Kind = Kind {
         needed("currency", Form::Text),
         needed("cutover_hour", Form::Number),
         optional("lan_names", Form::Words),
+        optional("sign_in", Form::Word),
+        optional("badge_use", Form::Word),
     ],
     is_shown: true,
 };
@@ -102,7 +104,8 @@ const STAFF: Kind = Kind {
         needed("id", Form::Number),
         needed("name", Form::Text),
         needed("role", Form::Text),
-        optional("pin", Form::Pin),
+        optional("pin", Form::Word),
+        optional("badge", Form::Word),
     ],
     is_shown: false,
 };

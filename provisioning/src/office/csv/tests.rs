@@ -1,6 +1,9 @@
 use super::*;
 use crate::client::FieldRefused;
 
+const POLICY_CSV: &str = "store,node,name,zone,currency,cutover_hour,sign_in,badge_use\n\
+    42,421,Harbour,America/New_York,USD,4,required,alone\n43,431,Pier,America/New_York,USD,4,,\n";
+
 const STORES_CSV: &str = "Store,node,name,zone,currency,cutover_hour,lan_names,manager\n\
     42,421,Harbour,America/New_York,USD,4,192.168.7.20 till.example,Bo\n\
     43,431,\"Station, East\",America/Chicago,USD,4,,Cy\n";
@@ -64,6 +67,22 @@ fn shops_are_put_together_from_their_tables() {
     assert_eq!((station.store, &station.site["name"]), (43, &json!("Station, East")));
     // What is there below nothing is told to the hub, which says that it cannot be; it is not left out.
     assert_eq!(station.site["stock"], json!([{"item": 1, "quantity": -3}]));
+}
+
+#[test]
+fn how_people_sign_in_stands_with_their_shop_and_a_badge_with_them() {
+    let dir = folder(&[
+        ("stores.csv", POLICY_CSV),
+        ("staff.csv", "store,id,name,role,pin,badge\n42,7,Ann,lead,,04A224B9\n42,8,Ben,barista,1357,\n"),
+    ]);
+    let asked = read(dir.path()).unwrap();
+    let [harbour, pier] = asked.shops.as_slice() else { panic!("{:?}", asked.shops) };
+    let said = (&harbour.site["sign_in"], &harbour.site["badge_use"]);
+    assert_eq!(said, (&json!("required"), &json!("alone")));
+    let staff = json!([{"id": 7, "name": "Ann", "role": "lead", "badge": "04A224B9"},
+        {"id": 8, "name": "Ben", "role": "barista", "pin": "1357"}]);
+    assert_eq!(harbour.site["staff"], staff);
+    assert!(!pier.site.contains_key("sign_in") && !pier.site.contains_key("badge_use"), "nothing is said");
 }
 
 #[test]

@@ -32,6 +32,7 @@ use tempfile::TempDir;
 use super::hub::Hub;
 use crate::app::catalog::Received;
 use crate::app::error::AppError;
+use crate::app::staff::{Place, Shown};
 use crate::app::take_back::take_back;
 use crate::app::ticket_answer::TicketAnswer;
 use crate::app::tickets::{Answer, RequestKey, sell};
@@ -40,6 +41,9 @@ use crate::store::file::{NodeReaders, NodeWriter};
 use crate::store::lives::{self, Life};
 use crate::store::{MIGRATIONS, journal, repair, stock};
 use crate::sync::session::{Machine, Session};
+
+/// Whoever has the box's own token.
+const ON_THE_BOX: Shown = Shown { place: Place::OnTheBox, person: None, approval: None };
 
 pub(super) const NODE: u32 = 11;
 const NOON_MS: i64 = 1_795_435_200_000;
@@ -160,6 +164,7 @@ impl Shop {
             writer: NodeWriter(Writer::inline("node", database, hook.clone())),
             present: Arc::new(Present::default()),
             terminals: Arc::default(),
+            staff: Arc::default(),
             data_dir: Arc::new(folder.path().to_owned()),
             disk_reserve_bytes: 0,
             entropy: entropy.clone(),
@@ -203,7 +208,9 @@ impl Shop {
             tip: Minor::ZERO,
         };
         let terminal = "T1".parse().unwrap();
-        self.app.writer.run_blocking("sell", move |tx| sell(&app, tx, &catalog(), &terminal, &command, &key))
+        self.app
+            .writer
+            .run_blocking("sell", move |tx| sell(&app, tx, &catalog(), (&terminal, &command), &key, &ON_THE_BOX))
     }
 
     pub(super) fn practise(&self, key: &str) -> TicketAnswer {
@@ -227,7 +234,7 @@ impl Shop {
         let (app, key) = (self.app.clone(), request(key));
         let lines = [MovementLine { stock_item: StockItemId::new(BEANS), quantity: Quantity::new(quantity) }];
         let book = move |tx: &percolate_runtime::sqlite::WriteTx<'_>| {
-            movements::book(&app, tx, &catalog(), MovementReason::Received, &lines, &key)
+            movements::book(&app, tx, &catalog(), (MovementReason::Received, &lines), &key, &ON_THE_BOX)
         };
         self.app.writer.run_blocking("move", book).unwrap().replayed
     }

@@ -67,6 +67,8 @@ pub(crate) fn bundle(chain: &TestChain, https: &str, mqtt: &str) -> BundleV1 {
             printers: Vec::new(),
             staff: Vec::new(),
             stock: Vec::new(),
+            sign_in: None,
+            badge_use: None,
         },
         code: code().to_string(),
         purpose: PurposeV1::New,

@@ -23,6 +23,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration::new(3, "returned_movements", include_str!("../../../migrations/0003_returned_movements.sql")),
     Migration::new(4, "one_row_a_sale", include_str!("../../../migrations/0004_one_row_a_sale.sql")),
     Migration::new(5, "terminals", include_str!("../../../migrations/0005_terminals.sql")),
+    Migration::new(6, "staff", include_str!("../../../migrations/0006_staff.sql")),
 ];
 
 /// The schema of the program before it.
@@ -35,7 +36,8 @@ const NEWER_MIGRATIONS: &[Migration] = &[
     MIGRATIONS[2],
     MIGRATIONS[3],
     MIGRATIONS[4],
-    Migration::new(6, "later", "CREATE TABLE later (number INTEGER NOT NULL) STRICT"),
+    MIGRATIONS[5],
+    Migration::new(7, "later", "CREATE TABLE later (number INTEGER NOT NULL) STRICT"),
 ];
 
 /// Opens a node's database as a later program does, and leaves it so.
@@ -114,17 +116,22 @@ pub(crate) struct Program {
 
 impl Program {
     pub(crate) fn start(config: &Config) -> Self {
-        let words = [
+        let mut words = vec![
             ("--data", config.data.display().to_string()),
-            ("--store", config.store.unwrap().to_string()),
-            ("--node", config.node.unwrap().to_string()),
-            ("--name", config.name.clone().unwrap()),
-            ("--zone", config.zone.clone().unwrap()),
-            ("--currency", config.currency.clone().unwrap()),
             ("--http", config.http.to_string()),
-            ("--hub-mqtt", config.hub_mqtt.as_ref().unwrap().to_string()),
             ("--disk-reserve-bytes", config.disk_reserve_bytes.to_string()),
         ];
+        match &config.site {
+            Some(site) => words.push(("--site", site.display().to_string())),
+            None => words.extend([
+                ("--store", config.store.unwrap().to_string()),
+                ("--node", config.node.unwrap().to_string()),
+                ("--name", config.name.clone().unwrap()),
+                ("--zone", config.zone.clone().unwrap()),
+                ("--currency", config.currency.clone().unwrap()),
+                ("--hub-mqtt", config.hub_mqtt.as_ref().unwrap().to_string()),
+            ]),
+        }
         let mut command = Command::new(env!("CARGO_BIN_EXE_store-node"));
         command.arg("serve");
         for (option, value) in words {
@@ -161,6 +168,11 @@ impl Program {
     pub(crate) fn tell_to_stop(&self) {
         let told = std::process::Command::new("kill").args(["-TERM", &self.pid().to_string()]).status().unwrap();
         assert!(told.success());
+    }
+
+    /// Ends it as a loss of power does.
+    pub(crate) async fn kill(mut self) {
+        self.child.kill().await.unwrap();
     }
 
     /// Waits until it has ended, and gives its exit code and what it had to say.
