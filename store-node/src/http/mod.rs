@@ -1,5 +1,6 @@
 //! The API under `/v1`. Handlers extract, call one function of `app`, and map the outcome.
 
+mod cash;
 mod direct;
 mod error;
 mod feed;

@@ -111,6 +111,10 @@ impl Entry {
             Event::ImportAmended(_)
             | Event::StockMoved(_)
             | Event::SeriesOpened(_)
+            | Event::DrawerOpened(_)
+            | Event::CashMoved(_)
+            | Event::DrawerClosed(_)
+            | Event::DayClosed(_)
             | Event::StoreDescribed(_)
             | Event::LifeBegan(_)
             | Event::Catalog(_) => None,
@@ -127,6 +131,10 @@ impl Entry {
                 | Event::TicketImported(_)
                 | Event::ImportAmended(_)
                 | Event::SeriesOpened(_)
+                | Event::DrawerOpened(_)
+                | Event::CashMoved(_)
+                | Event::DrawerClosed(_)
+                | Event::DayClosed(_)
                 | Event::StoreDescribed(_)
                 | Event::LifeBegan(_)
                 | Event::Catalog(_),

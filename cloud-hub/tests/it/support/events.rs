@@ -143,5 +143,6 @@ pub(crate) fn ticket(journal: JournalId, number: u64) -> Event {
             stock_item: StockItemId::new(1),
             quantity: Quantity::new(-i64::try_from(BEANS_PER_TICKET).unwrap()),
         }],
+        drawer: None,
     })
 }

@@ -145,6 +145,7 @@ pub(crate) fn sale(life: &Life, number: u64, lines: &[SaleLine], tax: i64, stock
         tenders: Vec::new(),
         change: Minor::ZERO,
         stock_effects: movement(stock),
+        drawer: None,
     }
 }
 

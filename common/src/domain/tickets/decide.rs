@@ -126,6 +126,7 @@ impl DecidedSale {
             tenders: self.tenders,
             change: self.change,
             stock_effects,
+            drawer: None,
         }
     }
 }

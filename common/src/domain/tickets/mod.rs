@@ -6,11 +6,11 @@ pub mod receipt;
 pub mod tender;
 
 use crate::domain::stock::MovementLine;
-use crate::ids::{CategoryId, ItemId, TaxClassId, TicketId};
+use crate::ids::{CategoryId, DrawerSessionId, ItemId, TaxClassId, TicketId};
 use crate::money::{Currency, Minor};
 
 use receipt::{ReceiptNumber, Series, TerminalName};
-use tender::Tender;
+use tender::{Tender, TenderKind};
 
 /// A line as it was sold: the price is frozen here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +85,20 @@ pub struct TicketSold {
     pub change: Minor,
     /// What left the stock room; empty for training.
     pub stock_effects: Vec<MovementLine>,
+    /// The drawer that its cash went into, where one was open at the terminal.
+    pub drawer: Option<DrawerSessionId>,
+}
+
+impl TicketSold {
+    /// The cash that stays: what was handed over less the change. Practice brings none.
+    #[must_use]
+    pub fn cash(&self) -> Minor {
+        if self.class == TicketClass::Training {
+            return Minor::ZERO;
+        }
+        let cash = self.tenders.iter().filter(|tender| matches!(tender.kind, TenderKind::Cash));
+        Minor::new(cash.fold(0_i64, |sum, tender| sum.saturating_add(tender.amount.get())) - self.change.get())
+    }
 }
 
 /// A terminal began a new series of receipt numbers.

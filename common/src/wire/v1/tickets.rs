@@ -8,7 +8,7 @@ use super::{currency, from_bytes, to_bytes};
 use crate::domain::tickets::receipt::{ReceiptNumber, Series, TerminalName};
 use crate::domain::tickets::tender::{Tender, TenderKind};
 use crate::domain::tickets::{SeriesOpened, SoldLine, TaxLine, TicketClass, TicketSold, Totals};
-use crate::ids::{CategoryId, ItemId, TaxClassId, TicketId};
+use crate::ids::{CategoryId, DrawerSessionId, ItemId, TaxClassId, TicketId};
 use crate::money::Minor;
 use crate::wire::WireError;
 
@@ -47,6 +47,8 @@ struct TicketSoldV1 {
     change: i64,
     #[n(14)]
     stock_effects: Vec<StockLineV1>,
+    #[n(15)]
+    drawer: Option<ByteArray<16>>,
 }
 
 #[derive(Encode, Decode)]
@@ -167,6 +169,7 @@ pub(in crate::wire) fn encode_sold(sold: &TicketSold) -> Result<Vec<u8>, WireErr
         tenders: sold.tenders.iter().map(tender_to_twin).collect(),
         change: sold.change.get(),
         stock_effects: sold.stock_effects.iter().map(line_to_twin).collect(),
+        drawer: sold.drawer.map(|drawer| drawer.to_bytes().into()),
     };
     to_bytes(&twin, SOLD)
 }
@@ -194,6 +197,7 @@ pub(in crate::wire) fn decode_sold(bytes: &[u8]) -> Result<TicketSold, WireError
         tenders: twin.tenders.into_iter().map(tender_from_twin).collect(),
         change: Minor::new(twin.change),
         stock_effects: twin.stock_effects.iter().map(line_from_twin).collect(),
+        drawer: twin.drawer.map(|drawer| DrawerSessionId::from_bytes(*drawer)),
     })
 }
 
