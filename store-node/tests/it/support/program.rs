@@ -23,6 +23,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration::new(3, "returned_movements", include_str!("../../../migrations/0003_returned_movements.sql")),
     Migration::new(4, "one_row_a_sale", include_str!("../../../migrations/0004_one_row_a_sale.sql")),
     Migration::new(5, "terminals", include_str!("../../../migrations/0005_terminals.sql")),
+    Migration::new(6, "cash", include_str!("../../../migrations/0007_cash.sql")),
 ];
 
 /// The schema of the program before it.
@@ -35,7 +36,8 @@ const NEWER_MIGRATIONS: &[Migration] = &[
     MIGRATIONS[2],
     MIGRATIONS[3],
     MIGRATIONS[4],
-    Migration::new(6, "later", "CREATE TABLE later (number INTEGER NOT NULL) STRICT"),
+    MIGRATIONS[5],
+    Migration::new(7, "later", "CREATE TABLE later (number INTEGER NOT NULL) STRICT"),
 ];
 
 /// Opens a node's database as a later program does, and leaves it so.
