@@ -132,7 +132,8 @@ pub(crate) async fn the_day_is_closed(day: &mut Day) -> Result<String> {
         is_the_day(&format!("shop {number_of}"), &reading, "/sums", "gross_minor", &books)?;
         let carried = list(&reading, "/carried_over")?;
         ensure!(carried.len() == usize::from(number_of == CUT_OFF), "{carried:?}");
-        ensure!(shop.node.client.get("/v1/readings/A-1").await? == reading, "{reading}");
+        let number = text(&reading, "/number")?;
+        ensure!(shop.node.client.get(&format!("/v1/readings/{number}")).await? == reading, "{reading}");
         let all = list(&shop.node.client.get("/v1/readings").await?, "/rows")?;
         ensure!(all == [reading.clone()], "{all:?}");
         let drawers = list(&shop.node.client.get("/v1/drawers").await?, "/rows")?;

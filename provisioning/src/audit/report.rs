@@ -138,7 +138,8 @@ impl AuditReport {
         let store = |store: &StoreAudit| {
             json!({
                 "store": store.evidence.node.store, "node": store.evidence.node.node, "name": store.evidence.name,
-                "entries": entries(store), "drawer_difference_minor": drawer_difference(store), "findings": store.findings.iter().map(found).collect::<Vec<_>>(),
+                "entries": entries(store), "drawer_difference_minor": drawer_difference(store),
+                "findings": store.findings.iter().map(found).collect::<Vec<_>>(),
             })
         };
         json!({
