@@ -19,7 +19,7 @@ fn session() -> DrawerSessionId {
 }
 
 /// A close over so many tickets of 3.00 and 0.27 tax, whatever its ranges hold.
-fn closed(number: &str, ranges: &[(u64, u64, u64)], tickets: i64) -> Event {
+pub(crate) fn closed(number: &str, ranges: &[(u64, u64, u64)], tickets: i64) -> Event {
     let range =
         |(life, from, to): &(u64, u64, u64)| ReadRange { incarnation: Incarnation::new(*life), from: *from, to: *to };
     let (net, tax) = (300 * tickets, 27 * tickets);
