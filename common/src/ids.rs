@@ -148,10 +148,18 @@ uuid_id!(
 uuid_id!(
     /// A movement of stock that is not a sale.
     MovementId, "movement id");
+uuid_id!(
+    /// A drawer from its float to its count.
+    DrawerSessionId, "drawer id");
+uuid_id!(
+    /// Cash that came into a drawer or left it other than by a sale.
+    CashMovementId, "cash movement id");
 
 /// Domain separation of the hashes that ids are derived from.
 const SOLD_CONTEXT: &str = "percolate 2026 id of a sold ticket";
 const MOVED_CONTEXT: &str = "percolate 2026 id of a stock movement";
+const OPENED_CONTEXT: &str = "percolate 2026 id of an opened drawer";
+const CASH_CONTEXT: &str = "percolate 2026 id of a cash movement";
 const IMPORTED_CONTEXT: &str = "percolate 2026 id of an imported ticket";
 
 /// 48 bits of milliseconds, then the version and the derived bits of a UUIDv7.
@@ -203,6 +211,34 @@ impl TicketId {
         let mut bytes = [0_u8; 16];
         bytes.copy_from_slice(hasher.finalize().as_bytes().split_at(16).0);
         Self::from_bytes(uuid::Builder::from_custom_bytes(bytes).into_uuid().into_bytes())
+    }
+}
+
+impl DrawerSessionId {
+    /// The id of a drawer that is opened, derived as [`TicketId::sold`] is.
+    #[must_use]
+    pub fn opened(at_ms: i64, author: u32, key: &str) -> Self {
+        Self::from_bytes(version_7(at_ms, derived_from_key(OPENED_CONTEXT, author, key)))
+    }
+
+    /// The part that the key alone decides, as of a ticket.
+    #[must_use]
+    pub fn key_part(self) -> [u8; 8] {
+        second_half(self.to_bytes())
+    }
+}
+
+impl CashMovementId {
+    /// The id of a cash movement, derived as [`TicketId::sold`] is.
+    #[must_use]
+    pub fn moved(at_ms: i64, author: u32, key: &str) -> Self {
+        Self::from_bytes(version_7(at_ms, derived_from_key(CASH_CONTEXT, author, key)))
+    }
+
+    /// The part that the key alone decides, as of a ticket.
+    #[must_use]
+    pub fn key_part(self) -> [u8; 8] {
+        second_half(self.to_bytes())
     }
 }
 

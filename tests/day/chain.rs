@@ -1,5 +1,6 @@
 //! The chain of the day: head office, ten shops, and what the script knows of them.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -7,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use anyhow::{Context as _, Result, bail, ensure};
 use percolate_common::time::Clock;
 use percolate_runtime::system::{SystemClock, clock_from_option};
+use serde_json::Value;
 use system_tests::harness::{Feed, Hub, Node, NodeSpec, Proxy, demo_menu, eventually};
 use tokio::task::JoinSet;
 
@@ -42,6 +44,10 @@ pub(crate) struct Shop {
     pub(crate) back_office: Ledger,
     /// The menu that it sells.
     pub(crate) menu: Arc<Menu>,
+    /// Its drawers by terminal: the id, and what should be in it.
+    pub(crate) drawers: BTreeMap<String, (String, i64)>,
+    /// Its closing reading.
+    pub(crate) closing: Option<Value>,
 }
 
 impl Shop {
@@ -110,7 +116,8 @@ impl Day {
         let open = |node: Node| {
             let till = |name: &&str| Till::new(node.client.clone(), clock.clone(), node.spec.store, name, sold.clone());
             let tills = TERMINALS.iter().map(till).collect();
-            Shop { node, tills, back_office: Ledger::default(), menu: menu.clone() }
+            let (drawers, closing) = (BTreeMap::new(), None);
+            Shop { node, tills, back_office: Ledger::default(), menu: menu.clone(), drawers, closing }
         };
         let shops: Vec<Shop> = nodes.into_iter().map(open).collect();
         let watched = shops.iter().find(|shop| shop.number() == WATCHED).context("the shop that is watched")?;

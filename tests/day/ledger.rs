@@ -54,6 +54,10 @@ pub(crate) struct Ledger {
     pub(crate) by_category: BTreeMap<String, Sums>,
     /// Today's money by means of payment, cash less the change.
     pub(crate) tenders: BTreeMap<String, i64>,
+    /// Today's tax by class.
+    pub(crate) taxes: BTreeMap<String, i64>,
+    /// What guests paid today, by hour.
+    pub(crate) hours_today: BTreeMap<String, i64>,
     /// Today's tickets, by id.
     pub(crate) tickets: BTreeMap<String, Slip>,
     /// Practice tickets, by id.
@@ -108,6 +112,14 @@ impl Ledger {
         *self.tenders.entry(kind.to_owned()).or_default() += amount;
     }
 
+    /// Books the tax of a ticket of today, and its hour.
+    pub(crate) fn tax(&mut self, taxes: &BTreeMap<i64, i64>, hour: i64, total: i64) {
+        for (class, tax) in taxes {
+            *self.taxes.entry(class.to_string()).or_default() += tax;
+        }
+        *self.hours_today.entry(hour.to_string()).or_default() += total;
+    }
+
     /// Adds other books to these.
     pub(crate) fn add(&mut self, more: &Self) {
         self.all.add(&more.all);
@@ -117,6 +129,11 @@ impl Ledger {
         add_all(&mut self.by_category, &more.by_category);
         for (kind, amount) in &more.tenders {
             self.pay(kind, *amount);
+        }
+        for (into, from) in [(&mut self.taxes, &more.taxes), (&mut self.hours_today, &more.hours_today)] {
+            for (key, amount) in from {
+                *into.entry(key.clone()).or_default() += amount;
+            }
         }
         self.tickets.extend(more.tickets.clone());
         self.practice.extend(more.practice.clone());

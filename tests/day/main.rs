@@ -9,6 +9,7 @@
 
 mod balance;
 mod chain;
+mod drawers;
 mod evening;
 mod ledger;
 mod menu;
@@ -35,6 +36,7 @@ async fn tuesday_at_ten_shops_and_the_books_balance() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let day = &mut Day::begin(folder.path()).await?;
     step("opening", morning::the_shops_open(day)).await?;
+    step("drawers are opened", drawers::drawers_are_opened(day)).await?;
     step("opening stock", morning::stock_is_booked(day)).await?;
     step("practice", morning::a_new_hand_practises(day)).await?;
     step("morning rush", morning::the_rush(day)).await?;
@@ -46,13 +48,16 @@ async fn tuesday_at_ten_shops_and_the_books_balance() -> Result<()> {
     step("head office is killed", troubles::head_office_is_killed(day)).await?;
     step("past sales", evening::past_sales_are_brought_in(day)).await?;
     step("waste and corrections", evening::waste_is_booked(day)).await?;
+    step("cash leaves the drawers", drawers::cash_leaves_the_drawers(day)).await?;
     step("tills are paired", evening::tills_are_paired(day)).await?;
     step("nobody signs in", evening::nobody_signs_in(day)).await?;
     step("last guests", evening::the_last_guests(day)).await?;
+    step("the day is closed", drawers::the_day_is_closed(day)).await?;
     step("everything has arrived", evening::everything_has_arrived(day)).await?;
     step("reports folded anew", evening::the_reports_are_folded_anew(day)).await?;
     step("screens", evening::the_screens_were_told(day)).await?;
     step("descriptions", evening::the_servers_describe_themselves(day)).await?;
+    step("closes at head office", drawers::head_office_has_the_closes(day)).await?;
     step("the books balance", balance::the_books_balance(day)).await?;
     step("audit", evening::the_audit_proves_it(day)).await
 }

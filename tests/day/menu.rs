@@ -52,19 +52,27 @@ impl Menu {
 
     /// Before tax, and the tax: of each class on the whole ticket, half a cent and more up.
     pub(crate) fn price(&self, lines: &[(i64, i64)]) -> Result<(i64, i64)> {
+        let mut net = 0;
+        for (id, count) in lines {
+            net += self.item(*id)?.price * count;
+        }
+        Ok((net, self.taxes(lines)?.values().sum()))
+    }
+
+    /// The tax by class.
+    pub(crate) fn taxes(&self, lines: &[(i64, i64)]) -> Result<BTreeMap<i64, i64>> {
         let mut by_class: BTreeMap<i64, i64> = BTreeMap::new();
         for (id, count) in lines {
             let item = self.item(*id)?;
             *by_class.entry(item.tax_class).or_default() += item.price * count;
         }
-        let mut tax = 0;
-        for (class, base) in &by_class {
+        for (class, amount) in &mut by_class {
             let rate = self.rates.get(class).context("a tax class")?;
             // Cents and millionths: the remainder tells whether half a cent is reached.
-            let micro_cents = base * rate;
-            tax += micro_cents / 1_000_000 + i64::from(micro_cents % 1_000_000 >= 500_000);
+            let micro_cents = *amount * rate;
+            *amount = micro_cents / 1_000_000 + i64::from(micro_cents % 1_000_000 >= 500_000);
         }
-        Ok((by_class.values().sum(), tax))
+        Ok(by_class)
     }
 }
 

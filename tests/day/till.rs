@@ -204,6 +204,7 @@ impl Till {
         let whole = Sums { tickets: 1, tax: plan.tax, total, ..Sums::default() };
         let hour = (at / 3_600_000 - ZONE_HOURS).rem_euclid(24);
         self.books.book(&Entry { day: TODAY, hour, whole, lines });
+        self.books.tax(&menu.taxes(&plan.lines)?, hour, total);
         for (kind, amount) in &plan.tenders {
             self.books.pay(kind, *amount);
         }

@@ -20,6 +20,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::closings::{self, ClosingsReport};
 use super::completeness::{CompletenessMark, marks};
 use super::live::{Feed, TICK_MAX, Tick};
 use super::reports::{self, Dimension, Question, ReportError, SalesReport, StockReport};
@@ -45,6 +46,7 @@ pub(super) fn router(reporting: Reporting, feed: Feed) -> ServiceRouter {
         .routes(routes!(sales))
         .routes(routes!(stock))
         .routes(routes!(tickets))
+        .routes(routes!(closings))
         .routes(routes!(stores))
         .routes(routes!(live))
         .with_state(ReportingState { reporting, feed })
@@ -320,6 +322,37 @@ async fn tickets(
     });
     let (rows, completeness) = read.await?;
     Ok(Json(page(rows, limit, completeness)))
+}
+
+/// Which closing readings are asked for.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct ClosingsQuery {
+    /// One store; all if absent.
+    store: Option<String>,
+    /// First business day, YYYY-MM-DD; from the beginning if absent.
+    from: Option<String>,
+    /// Last business day, YYYY-MM-DD; to the end if absent.
+    to: Option<String>,
+}
+
+/// How shops closed their days: each closing reading as it was made, and whether reporting comes to the same.
+#[utoipa::path(get, path = "/v1/reporting/closings", params(ClosingsQuery), tag = "reporting", security(("token" = [])),
+    responses(
+    (status = 200, description = "The latest 1000 readings, newest first", body = ClosingsReport),
+    Refused,
+))]
+async fn closings(
+    _actor: Actor,
+    State(state): State<ReportingState>,
+    QueryParams(query): QueryParams<ClosingsQuery>,
+) -> Result<Json<ClosingsReport>, Problem> {
+    let store = query.store.as_deref().map(store_number).transpose()?;
+    let (from, to) = days(query.from.as_deref(), query.to.as_deref())?;
+    let whole = Span::default();
+    let span = Span { from: from.unwrap_or(whole.from), to: to.unwrap_or(whole.to) };
+    Ok(Json(state.reporting.read(move |tx, known| closings::report(tx, known, store, span)).await?))
 }
 
 /// The day so far, once.

@@ -4,6 +4,7 @@
 //! thrown away and folded again, and comes out the same.
 
 mod audit;
+mod closings;
 mod completeness;
 mod export;
 mod http;
@@ -40,6 +41,7 @@ pub static SCHEMA: Schema = Schema {
         Migration::new(4, "no_stock_cell", include_str!("../../migrations/reporting/0003_no_stock_cell.sql")),
         unread::migration(5),
         Migration::new(6, "fold_anew", include_str!("../../migrations/reporting/0004_fold_anew.sql")),
+        Migration::new(7, "closings", include_str!("../../migrations/reporting/0005_closings.sql")),
     ],
     postgres: &[
         Migration::new(1, "reporting", include_str!("../../migrations/reporting/postgres/0001_reporting.sql")),
@@ -47,6 +49,7 @@ pub static SCHEMA: Schema = Schema {
         duty::migration(3),
         unread::migration_postgres(4),
         Migration::new(5, "fold_anew", include_str!("../../migrations/reporting/postgres/0002_fold_anew.sql")),
+        Migration::new(6, "closings", include_str!("../../migrations/reporting/postgres/0003_closings.sql")),
     ],
 };
 

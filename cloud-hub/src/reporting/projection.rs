@@ -18,6 +18,7 @@ use percolate_common::time::{BusinessDay, StoreCalendar};
 use percolate_common::wire::event::Recorded;
 use percolate_runtime::storage::{StorageError, WriteTx, kept_text};
 
+use super::closings::JournalSums;
 use super::measures::{CountedLine, HOUR_UNKNOWN, Keys, Kind, Measures, Rollups, SumOverflow, add_lines, lines_sum};
 use super::store::{self, ListedTicket, SourceMark, StockTotals};
 use crate::kernel::projection::{Projection, ProjectionError, Slice};
@@ -39,6 +40,7 @@ impl Projection for SalesProjection {
         let journal = slice.journal;
         let mut fold = Fold::new(tx, journal)?;
         for entry in &slice.entries {
+            fold.sums.add(entry.seq, entry.recorded.as_ref());
             let Some(recorded) = &entry.recorded else {
                 fold.mark.parked = fold.mark.parked.saturating_add(1);
                 continue;
@@ -104,6 +106,8 @@ struct Fold<'a, 'c> {
     calendars: BTreeMap<String, Option<StoreCalendar>>,
     names: BTreeMap<String, String>,
     mark: SourceMark,
+    /// What all sales of the journal come to.
+    sums: JournalSums,
 }
 
 impl<'a, 'c> Fold<'a, 'c> {
@@ -118,6 +122,7 @@ impl<'a, 'c> Fold<'a, 'c> {
             calendars: BTreeMap::new(),
             names: BTreeMap::new(),
             mark: store::mark_fetch(tx, &journal)?.unwrap_or_default(),
+            sums: JournalSums::fetch(tx, &journal)?,
         })
     }
 
@@ -141,6 +146,9 @@ impl<'a, 'c> Fold<'a, 'c> {
             Event::StockMoved(moved) => self.stock_moved(header.store, &moved.lines)?,
             Event::StoreDescribed(described) => store::store_upsert(self.tx, header, described)?,
             Event::Catalog(event) => self.catalog(header, event)?,
+            Event::DayClosed(closed) => store::closings::insert(self.tx, self.journal.author, header, closed)?,
+            // A reading sums up what became of drawers.
+            Event::DrawerOpened(_) | Event::CashMoved(_) | Event::DrawerClosed(_) => {}
             Event::TicketSold(_) | Event::SeriesOpened(_) | Event::LifeBegan(_) | Event::StaffLocked(_) => {}
         }
         self.advance_mark(recorded);
@@ -159,6 +167,10 @@ impl<'a, 'c> Fold<'a, 'c> {
             Event::TicketSold(_)
             | Event::SeriesOpened(_)
             | Event::StockMoved(_)
+            | Event::DrawerOpened(_)
+            | Event::CashMoved(_)
+            | Event::DrawerClosed(_)
+            | Event::DayClosed(_)
             | Event::StoreDescribed(_)
             | Event::LifeBegan(_)
             | Event::StaffLocked(_)
@@ -307,6 +319,7 @@ impl<'a, 'c> Fold<'a, 'c> {
             return Ok(());
         }
         store::stock_aliases_add(self.tx, &self.alias_stock)?;
+        self.sums.keep(self.tx, &self.journal)?;
         store::mark_upsert(self.tx, &self.journal, &self.mark)
     }
 }

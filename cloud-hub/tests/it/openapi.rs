@@ -6,7 +6,8 @@ use std::path::Path;
 use reqwest::{Method, Response, StatusCode};
 use serde_json::Value;
 
-use crate::support::events::from_the_future;
+use crate::reporting::closings::closed;
+use crate::support::events::{encoded, from_the_future};
 use crate::support::eventually;
 use crate::support::hand::change;
 use crate::support::hub::TestHub;
@@ -89,9 +90,10 @@ async fn busy_hub() -> (TestHub, TestNode) {
     node.send(&node.ops.batch(1, 1, session)).await;
     node.sales.write(3);
     node.sales.push(from_the_future(node.sales.id, 4));
+    node.sales.push(encoded(node.sales.id, 5, &closed("A-1", &[(7, 1, 4)], 3)));
     node.publish_to("percolate/v1/n11/up/labor", b"nonsense").await;
     node.send_sales(1, 10).await;
-    node.sales_acked(4).await;
+    node.sales_acked(5).await;
     eventually("the reports", || async {
         let day = hub.asker().body("/v1/reporting/stores").await;
         (day["projection_lag_events"] == 0 && day["totals"]["tickets"] == 3).then_some(())

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::cash::books::CashBooks;
 use super::event::{Event, Header};
 use super::imports::ImportedLine;
 use super::stock::MovementLine;
@@ -42,6 +43,7 @@ pub struct Books {
     days: BTreeMap<BusinessDay, DayBooks>,
     stock: BTreeMap<StockItemId, i64>,
     receipts: BTreeMap<String, BTreeMap<u64, u32>>,
+    cash: CashBooks,
 }
 
 /// A series of receipt numbers.
@@ -74,6 +76,10 @@ impl Books {
                     self.move_stock(&moved.lines);
                 }
             }
+            Event::DrawerOpened(opened) => self.cash.opened(opened),
+            Event::CashMoved(moved) => self.cash.moved(moved),
+            Event::DrawerClosed(closed) => self.cash.closed(closed),
+            Event::DayClosed(closed) => self.cash.read(closed),
             Event::SeriesOpened(_)
             | Event::StoreDescribed(_)
             | Event::LifeBegan(_)
@@ -98,6 +104,7 @@ impl Books {
                 sums.tax_minor += sold.totals.tax.get();
                 sums.total_minor += sold.totals.total.get();
                 self.move_stock(&sold.stock_effects);
+                self.cash.sold(sold);
             }
         }
     }
@@ -125,6 +132,12 @@ impl Books {
             let sum = self.stock.entry(line.stock_item).or_default();
             *sum = sum.saturating_add(line.quantity.get());
         }
+    }
+
+    /// Drawers and readings.
+    #[must_use]
+    pub const fn cash(&self) -> &CashBooks {
+        &self.cash
     }
 
     /// The days, in order.
@@ -192,6 +205,7 @@ mod tests {
             stock_effects: if class == TicketClass::Sale { vec![effect] } else { Vec::new() },
             details: TicketDetails::default(),
             sold_by: None,
+            drawer: None,
         })
     }
 

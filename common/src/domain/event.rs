@@ -1,5 +1,6 @@
 //! Every kind of fact that a journal may hold, and what is said about each.
 
+use crate::domain::cash::{CashMoved, DayClosed, DrawerClosed, DrawerOpened};
 use crate::domain::catalog::CatalogEvent;
 use crate::domain::imports::{ImportAmended, TicketImported};
 use crate::domain::staff::StaffLocked;
@@ -91,6 +92,14 @@ pub enum Event {
     ImportAmended(ImportAmended),
     /// Stock moved other than by a sale.
     StockMoved(StockMoved),
+    /// A drawer was opened.
+    DrawerOpened(DrawerOpened),
+    /// Cash moved other than by a sale.
+    CashMoved(CashMoved),
+    /// A drawer was counted and closed.
+    DrawerClosed(DrawerClosed),
+    /// A day was closed.
+    DayClosed(DayClosed),
     /// A node described its store.
     StoreDescribed(StoreDescribed),
     /// A node's database began a new life.
@@ -112,6 +121,10 @@ impl Event {
             | Self::SeriesOpened(_)
             | Self::TicketImported(_)
             | Self::ImportAmended(_)
+            | Self::DrawerOpened(_)
+            | Self::CashMoved(_)
+            | Self::DrawerClosed(_)
+            | Self::DayClosed(_)
             | Self::StoreDescribed(_)
             | Self::LifeBegan(_)
             | Self::StaffLocked(_)
@@ -123,9 +136,14 @@ impl Event {
     #[must_use]
     pub const fn stream(&self) -> StreamKind {
         match self {
-            Self::TicketSold(_) | Self::SeriesOpened(_) | Self::TicketImported(_) | Self::ImportAmended(_) => {
-                StreamKind::Sales
-            }
+            Self::TicketSold(_)
+            | Self::SeriesOpened(_)
+            | Self::TicketImported(_)
+            | Self::ImportAmended(_)
+            | Self::DrawerOpened(_)
+            | Self::CashMoved(_)
+            | Self::DrawerClosed(_)
+            | Self::DayClosed(_) => StreamKind::Sales,
             Self::StockMoved(_) => StreamKind::Stock,
             Self::StoreDescribed(_) | Self::LifeBegan(_) | Self::StaffLocked(_) => StreamKind::Ops,
             Self::Catalog(_) => StreamKind::Catalog,
@@ -161,6 +179,7 @@ mod tests {
                 stock_effects: lines.clone(),
                 details: TicketDetails::default(),
                 sold_by: None,
+                drawer: None,
             })
         };
         assert_eq!(sold(TicketClass::Sale).stock_effects(), lines);

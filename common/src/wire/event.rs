@@ -3,7 +3,7 @@
 use minicbor::bytes::{ByteArray, ByteVec};
 use minicbor::{Decode, Encode};
 
-use super::v1::{catalog, imports, ops, staff, stock, tickets};
+use super::v1::{cash, catalog, imports, ops, staff, stock, tickets};
 use super::{EVENT_BYTES_MAX, WireError};
 use crate::domain::event::{ClockQuality, Event, Header};
 use crate::hlc::Hlc;
@@ -93,6 +93,10 @@ mod number {
     pub(super) const TICKET_IMPORTED: u16 = 3;
     pub(super) const IMPORT_AMENDED: u16 = 4;
     pub(super) const STOCK_MOVED: u16 = 16;
+    pub(super) const DRAWER_OPENED: u16 = 20;
+    pub(super) const CASH_MOVED: u16 = 21;
+    pub(super) const DRAWER_CLOSED: u16 = 22;
+    pub(super) const DAY_CLOSED: u16 = 23;
     pub(super) const STORE_DESCRIBED: u16 = 32;
     pub(super) const LIFE_BEGAN: u16 = 33;
     pub(super) const STAFF_LOCKED: u16 = 40;
@@ -120,6 +124,10 @@ fn payload(event: &Event) -> Result<(u16, Vec<u8>), WireError> {
         Event::TicketImported(ticket) => (number::TICKET_IMPORTED, imports::encode_imported(ticket)?),
         Event::ImportAmended(amended) => (number::IMPORT_AMENDED, imports::encode_amended(amended)?),
         Event::StockMoved(moved) => (number::STOCK_MOVED, stock::encode_moved(moved)?),
+        Event::DrawerOpened(opened) => (number::DRAWER_OPENED, cash::encode_opened(opened)?),
+        Event::CashMoved(moved) => (number::CASH_MOVED, cash::encode_moved(moved)?),
+        Event::DrawerClosed(closed) => (number::DRAWER_CLOSED, cash::encode_closed(closed)?),
+        Event::DayClosed(closed) => (number::DAY_CLOSED, cash::encode_day(closed)?),
         Event::StoreDescribed(described) => (number::STORE_DESCRIBED, ops::encode_described(described)?),
         Event::LifeBegan(began) => (number::LIFE_BEGAN, ops::encode_began(*began)?),
         Event::StaffLocked(locked) => (number::STAFF_LOCKED, staff::encode_locked(locked)?),
@@ -202,6 +210,10 @@ pub fn decode(bytes: &[u8]) -> Result<Recorded, EventError> {
         number::TICKET_IMPORTED => Event::TicketImported(imports::decode_imported(payload)?),
         number::IMPORT_AMENDED => Event::ImportAmended(imports::decode_amended(payload)?),
         number::STOCK_MOVED => Event::StockMoved(stock::decode_moved(payload)?),
+        number::DRAWER_OPENED => Event::DrawerOpened(cash::decode_opened(payload)?),
+        number::CASH_MOVED => Event::CashMoved(cash::decode_moved(payload)?),
+        number::DRAWER_CLOSED => Event::DrawerClosed(cash::decode_closed(payload)?),
+        number::DAY_CLOSED => Event::DayClosed(cash::decode_day(payload)?),
         number::STORE_DESCRIBED => Event::StoreDescribed(ops::decode_described(payload)?),
         number::LIFE_BEGAN => Event::LifeBegan(ops::decode_began(payload)?),
         number::STAFF_LOCKED => Event::StaffLocked(staff::decode_locked(payload)?),

@@ -7,7 +7,9 @@ use percolate_common::journal::{AuthorId, Hash, Head, Incarnation, JournalId, Pu
 use percolate_common::money::{Currency, Minor};
 
 use super::finding::{Finding, Nature, by_cause};
-use super::statement::{Day, HubJournal, HubStatement, Journal, NodeJournal, NodeStatement, Sums, TotalApart};
+use super::statement::{
+    Day, Drawer, HubJournal, HubStatement, Journal, NodeJournal, NodeStatement, Readings, Sums, TotalApart,
+};
 use crate::figures::{grouped, money};
 
 /// Everything that is known of one store.
@@ -70,6 +72,8 @@ fn all_findings(store: &StoreEvidence) -> Vec<Finding> {
     found.extend(stock_findings(store));
     found.extend(day_findings(store));
     found.extend(receipt_findings(&store.node));
+    found.extend(drawer_findings(store));
+    found.extend(reading_findings(&store.node));
     found
 }
 
@@ -299,6 +303,45 @@ fn receipt_findings(node: &NodeStatement) -> Vec<Finding> {
     found
 }
 
+fn drawer_findings(store: &StoreEvidence) -> Vec<Finding> {
+    let differs = store.node.drawers.iter().filter(|drawer| drawer.kept_minor != drawer.folded_minor);
+    let finding = |drawer: &Drawer| {
+        let text = format!(
+            "Drawer {}: the shop expects {} in it, its journals come to {}.",
+            drawer.drawer,
+            money(Minor::new(drawer.kept_minor), store.currency),
+            money(Minor::new(drawer.folded_minor), store.currency)
+        );
+        wrong("drawer_differs_from_journal", text)
+    };
+    differs.map(finding).collect()
+}
+
+fn reading_findings(node: &NodeStatement) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for Readings { series, gap_at, doubled, discontinued_at, .. } in &node.readings {
+        if let Some(number) = gap_at {
+            found.push(wrong(
+                "reading_missing",
+                format!("Closing reading {series}-{number} is missing, and later ones are there."),
+            ));
+        }
+        for number in doubled {
+            found.push(wrong(
+                "reading_given_twice",
+                format!("Closing reading {series}-{number} stands for two closes of a day."),
+            ));
+        }
+        if let Some(number) = discontinued_at {
+            found.push(wrong(
+                "reading_discontinued",
+                format!("Closing reading {series}-{number} does not begin where the one before it ended."),
+            ));
+        }
+    }
+    found
+}
+
 #[cfg(test)]
 pub(super) mod tests {
     use percolate_common::journal::{SigningKey, StreamKind};
@@ -356,6 +399,19 @@ pub(super) mod tests {
                 stock: vec![Stock { stock_item: 3, on_hand: -4, folded: -4 }],
                 days: vec![Day { day: "2026-11-24".to_owned(), kept: sums, folded: sums }],
                 receipts: vec![Series { series: "T1-A".to_owned(), last: 4, gap_at: None, doubled: vec![] }],
+                drawers: vec![Drawer {
+                    drawer: "d1".to_owned(),
+                    kept_minor: 10_000,
+                    folded_minor: 10_000,
+                    difference_minor: Some(-135),
+                }],
+                readings: vec![Readings {
+                    series: "A".to_owned(),
+                    last: 2,
+                    gap_at: None,
+                    doubled: vec![],
+                    discontinued_at: None,
+                }],
             },
             reported_days: BTreeMap::from([("2026-11-24".to_owned(), sums)]),
             reported_stock: BTreeMap::from([(3, -4)]),
@@ -462,6 +518,22 @@ pub(super) mod tests {
         assert!(apart(100, 39).is_empty() && apart(0, 0).is_empty(), "it is told after the entries");
         assert_eq!(apart(100, 41), ["stock_total_wrong"]);
         assert_eq!(apart(101, 0), ["stock_total_wrong"]);
+    }
+
+    #[test]
+    fn a_drawer_and_readings_that_are_not_what_the_journals_come_to_are_found_and_named() {
+        let mut store = sound();
+        store.node.drawers[0].kept_minor = 9_865;
+        store.node.readings[0] =
+            Readings { series: "A".to_owned(), last: 9, gap_at: Some(3), doubled: vec![7], discontinued_at: Some(8) };
+        let sentences: Vec<_> = compare(&store).into_iter().map(|found| found.sentence).collect();
+        let expected = [
+            "Drawer d1: the shop expects $98.65 in it, its journals come to $100.00.",
+            "Closing reading A-3 is missing, and later ones are there.",
+            "Closing reading A-7 stands for two closes of a day.",
+            "Closing reading A-8 does not begin where the one before it ended.",
+        ];
+        assert_eq!(sentences, expected);
     }
 
     #[test]

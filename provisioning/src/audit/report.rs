@@ -138,7 +138,8 @@ impl AuditReport {
         let store = |store: &StoreAudit| {
             json!({
                 "store": store.evidence.node.store, "node": store.evidence.node.node, "name": store.evidence.name,
-                "entries": entries(store), "findings": store.findings.iter().map(found).collect::<Vec<_>>(),
+                "entries": entries(store), "drawer_difference_minor": drawer_difference(store),
+                "findings": store.findings.iter().map(found).collect::<Vec<_>>(),
             })
         };
         json!({
@@ -151,6 +152,12 @@ impl AuditReport {
 
 fn entries(store: &StoreAudit) -> i64 {
     signed(store.evidence.node.journals.iter().map(|journal| journal.read.entries).sum::<u64>())
+}
+
+/// What was missing in all drawers that were counted, below zero, or too much.
+fn drawer_difference(store: &StoreAudit) -> i64 {
+    let differences = store.evidence.node.drawers.iter().filter_map(|drawer| drawer.difference_minor);
+    differences.fold(0, i64::saturating_add)
 }
 
 #[cfg(test)]
@@ -180,6 +187,7 @@ pub(crate) mod tests {
 ";
         assert_eq!(report.to_text(Paint::new(false)), expected);
         assert_eq!((report.exit(), &report.to_json()["outcome"]), (Exit::Done, &json!("proven")));
+        assert_eq!(report.to_json()["stores"][0]["drawer_difference_minor"], -135);
     }
 
     #[test]

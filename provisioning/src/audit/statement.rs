@@ -19,6 +19,40 @@ pub struct NodeStatement {
     pub days: Vec<Day>,
     /// Its series of receipts.
     pub receipts: Vec<Series>,
+    /// Its drawers; an older program states none.
+    #[serde(default)]
+    pub drawers: Vec<Drawer>,
+    /// Its closing readings; an older program states none.
+    #[serde(default)]
+    pub readings: Vec<Readings>,
+}
+
+/// A drawer in the shop.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Drawer {
+    /// Its id.
+    pub drawer: String,
+    /// What should be in it, as the shop goes by.
+    pub kept_minor: i64,
+    /// The same, as its journals come to.
+    pub folded_minor: i64,
+    /// The difference that was told when it was counted.
+    pub difference_minor: Option<i64>,
+}
+
+/// The closing readings of one life.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Readings {
+    /// The letters of the life.
+    pub series: String,
+    /// The last number.
+    pub last: u64,
+    /// The first number that is missing.
+    pub gap_at: Option<u64>,
+    /// Numbers that two readings carry.
+    pub doubled: Vec<u64>,
+    /// The first reading that does not begin where the one before it ended.
+    pub discontinued_at: Option<u64>,
 }
 
 /// A journal, read anew, on either side.

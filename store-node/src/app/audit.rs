@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use percolate_common::domain::books::{Books, DayBooks, SeriesBooks};
-use percolate_common::ids::StockItemId;
+use percolate_common::domain::cash::books::{DrawerBooks, ReadingBooks};
+use percolate_common::ids::{DrawerSessionId, StockItemId};
 use percolate_common::journal::{ChainAudit, EventId, Hash, Head, JournalId};
 use percolate_common::time::BusinessDay;
 use percolate_common::wire::event::{Recorded, decode};
@@ -14,7 +15,7 @@ use utoipa::ToSchema;
 
 use super::App;
 use super::error::AppError;
-use crate::store::{audit, column, lives, sales, stock};
+use crate::store::{audit, cash, column, lives, sales, stock};
 
 /// What the node states of its own books.
 #[derive(Debug, Serialize, ToSchema)]
@@ -33,6 +34,10 @@ pub(crate) struct AuditAnswer {
     days: Vec<AuditedDay>,
     /// Its series of receipts.
     receipts: Vec<AuditedSeries>,
+    /// Its drawers: what should be in each, and what was counted.
+    drawers: Vec<AuditedDrawer>,
+    /// Its closing readings, by the letters of their lives.
+    readings: Vec<AuditedReadings>,
 }
 
 /// One journal, read anew.
@@ -108,6 +113,43 @@ struct AuditedSeries {
     doubled: Vec<u64>,
 }
 
+/// One drawer.
+#[derive(Debug, Serialize, ToSchema)]
+struct AuditedDrawer {
+    /// Its id.
+    drawer: String,
+    /// What should be in it, as the shop goes by.
+    kept_minor: i64,
+    /// The same, as the journals come to.
+    folded_minor: i64,
+    /// What was counted; null while it is open.
+    counted_minor: Option<i64>,
+    /// The difference that was told then.
+    difference_minor: Option<i64>,
+}
+
+/// The closing readings of one life.
+#[derive(Debug, Serialize, ToSchema)]
+struct AuditedReadings {
+    /// The letters of the life.
+    series: String,
+    /// The last number.
+    last: u64,
+    /// The first number that is missing.
+    gap_at: Option<u64>,
+    /// Numbers that two readings carry.
+    doubled: Vec<u64>,
+    /// The first reading that does not begin where the one before it ended.
+    discontinued_at: Option<u64>,
+}
+
+impl From<ReadingBooks> for AuditedReadings {
+    fn from(books: ReadingBooks) -> Self {
+        let ReadingBooks { series, last, gap_at, doubled, discontinued_at } = books;
+        Self { series, last, gap_at, doubled, discontinued_at }
+    }
+}
+
 impl From<DayBooks> for AuditedSums {
     fn from(sums: DayBooks) -> Self {
         let DayBooks { tickets, training_tickets, lines, units, net_minor, tax_minor, total_minor } = sums;
@@ -158,6 +200,8 @@ pub(crate) fn statement(app: &App, tx: &ReadTx<'_>) -> Result<AuditAnswer, AppEr
         stock: stock_answers(app, tx, &books)?,
         days: day_answers(tx, &books)?,
         receipts: books.series().map(AuditedSeries::from).collect(),
+        drawers: drawer_answers(tx, &books)?,
+        readings: books.cash().readings().into_iter().map(AuditedReadings::from).collect(),
     })
 }
 
@@ -203,6 +247,23 @@ fn stock_answers(app: &App, tx: &ReadTx<'_>, books: &Books) -> Result<Vec<Audite
         folded: folded.get(&item).copied().unwrap_or(0),
     };
     Ok(items.into_iter().map(answer).collect())
+}
+
+fn drawer_answers(tx: &ReadTx<'_>, books: &Books) -> Result<Vec<AuditedDrawer>, AppError> {
+    let folded: BTreeMap<DrawerSessionId, DrawerBooks> = books.cash().drawers().collect();
+    let kept: BTreeMap<DrawerSessionId, i64> = cash::expected_list(tx)?.into_iter().collect();
+    let all: BTreeSet<DrawerSessionId> = folded.keys().chain(kept.keys()).copied().collect();
+    let answer = |session: DrawerSessionId| {
+        let books = folded.get(&session).copied().unwrap_or_default();
+        AuditedDrawer {
+            drawer: session.to_string(),
+            kept_minor: kept.get(&session).copied().unwrap_or(0),
+            folded_minor: books.expected_minor,
+            counted_minor: books.closed.map(|(_, counted)| counted.get()),
+            difference_minor: books.closed.map(|(expected, counted)| counted.get().saturating_sub(expected.get())),
+        }
+    };
+    Ok(all.into_iter().map(answer).collect())
 }
 
 fn day_answers(tx: &ReadTx<'_>, books: &Books) -> Result<Vec<AuditedDay>, AppError> {

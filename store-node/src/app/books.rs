@@ -6,12 +6,14 @@ use percolate_common::domain::event::{Event, Header};
 use percolate_common::domain::imports::ImportedLine;
 use percolate_common::domain::tickets::tender::TenderKind;
 use percolate_common::domain::tickets::{TicketClass, TicketSold};
+use percolate_common::journal::StreamKind;
 use percolate_common::money::Minor;
 use percolate_common::quantity::Quantity;
 use percolate_common::time::{BusinessDay, StoreCalendar};
 use percolate_runtime::sqlite::WriteTx;
 
 use super::error::AppError;
+use crate::store::cash::{self, Made};
 use crate::store::lives::Life;
 use crate::store::sales::{self, Place, RowClass, TicketRow};
 use crate::store::{imports, stock};
@@ -53,6 +55,9 @@ pub(crate) fn book_tenders(tx: &WriteTx<'_>, day: BusinessDay, sold: &TicketSold
     }
     if sold.change > Minor::ZERO {
         sales::tender_add(tx, day, TenderKind::Cash.as_str(), Minor::new(-sold.change.get()))?;
+    }
+    if let Some(session) = sold.drawer {
+        cash::drawer_sold(tx, session, sold.cash())?;
     }
     Ok(())
 }
@@ -118,11 +123,26 @@ pub(crate) fn book_returned(
             amend(tx, day, &new)?;
         }
         Event::StockMoved(moved) => stock::movement_returned(tx, moved.id.key_part(), place(life, seq))?,
+        Event::DrawerOpened(opened) => cash::drawer_insert(tx, opened, (header.at, day))?,
+        Event::CashMoved(moved) => {
+            cash::movement_insert(tx, moved, place(life, seq))?;
+        }
+        Event::DrawerClosed(closed) => cash::drawer_close(tx, closed, (header.at, day))?,
+        Event::DayClosed(closed) => cash::reading_insert(tx, closed, place(life, seq), Made::Elsewhere)?,
         Event::SeriesOpened(_)
         | Event::StoreDescribed(_)
         | Event::LifeBegan(_)
         | Event::StaffLocked(_)
         | Event::Catalog(_) => {}
+    }
+    Ok(())
+}
+
+/// Notes an entry that came back into what a reading that was made here covers: the next reading counts it.
+pub(crate) fn note_late(tx: &WriteTx<'_>, life: Life, seq: u64, event: &Event) -> Result<(), AppError> {
+    let (_, made) = cash::reading_end(tx, life.incarnation)?;
+    if event.stream() == StreamKind::Sales && seq <= made {
+        cash::late_insert(tx, place(life, seq))?;
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! What can go wrong with a command: refusals, which are the caller's, and failures, which are ours.
 
+use percolate_common::domain::cash::decide::DrawerRejection;
 use percolate_common::domain::pricing::PricingRejection;
 use percolate_common::domain::stock::MovementRejection;
 use percolate_common::domain::tickets::decide::TicketRejection;
@@ -28,6 +29,9 @@ pub(crate) enum AppError {
     /// A movement of stock is refused.
     #[error("the movement is refused")]
     Movement(#[from] MovementRejection),
+    /// Something about a drawer is refused.
+    #[error("the drawer stays as it is")]
+    Drawer(#[from] DrawerRejection),
     /// The body names something that it must not.
     #[error("{detail}")]
     Field {

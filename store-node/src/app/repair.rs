@@ -15,9 +15,9 @@ use percolate_runtime::sqlite::{ReadTx, WriteTx};
 
 use super::error::AppError;
 use super::{App, books, life};
-use crate::store::journal;
 use crate::store::lives::{self, Life};
 use crate::store::repair::{self as store, Repair};
+use crate::store::{cash, journal};
 
 /// Entries that are written again in one transaction: a sale waits no longer than for these.
 pub(crate) const STEP_ENTRIES: u64 = 64;
@@ -97,6 +97,7 @@ fn write_again(app: &App, tx: &WriteTx<'_>, repair: &Repair, present: Life, seq:
     store::origin_put(tx, origin.id, present, stream, head.seq)?;
     if stream == StreamKind::Sales {
         store::ticket_move(tx, books::place(old, seq), books::place(present, head.seq))?;
+        cash::move_place(tx, books::place(old, seq), books::place(present, head.seq))?;
     }
     // What this program cannot read, a newer one wrote: it has counted nothing here.
     if let Ok(event) = decode(&bytes).map(|read| read.event) {

@@ -173,6 +173,10 @@ fn read_place(app: &App, tx: &ReadTx<'_>, Place { life, seq }: Place) -> Result<
         | Event::StaffLocked(_)
         | Event::ImportAmended(_)
         | Event::StockMoved(_)
+        | Event::DrawerOpened(_)
+        | Event::CashMoved(_)
+        | Event::DrawerClosed(_)
+        | Event::DayClosed(_)
         | Event::StoreDescribed(_)
         | Event::Catalog(_) => Err(AppError::NotFound("ticket")),
     }

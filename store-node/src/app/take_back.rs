@@ -56,6 +56,7 @@ fn entry_return(app: &App, tx: &WriteTx<'_>, life: Life, id: &JournalId, entry: 
     }
     if !twice {
         books::book_returned(tx, &app.calendar, life, entry.head.seq, &recorded.header, &recorded.event)?;
+        books::note_late(tx, life, entry.head.seq, &recorded.event)?;
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use percolate_common::domain::tickets::decide::{SellTicket, sell as decide_sale}
 use percolate_common::domain::tickets::receipt::TerminalName;
 use percolate_common::domain::tickets::{SeriesOpened, TicketClass, TicketSold};
 use percolate_common::ids::TicketId;
+use percolate_common::money::Minor;
 use percolate_runtime::sqlite::WriteTx;
 use serde::Serialize;
 
@@ -15,7 +16,7 @@ use super::staff::{self, Shown};
 use super::ticket_answer::{TicketAnswer, describe};
 use super::{App, Stamp, reports};
 use crate::store::sales::{self, TicketRow};
-use crate::store::stock;
+use crate::store::{cash, stock};
 
 /// What makes a write repeatable: hashes of the key and of the body.
 #[derive(Debug, Clone)]
@@ -36,6 +37,10 @@ pub(crate) struct Answer {
 pub(crate) const KIND_TICKET: i64 = 1;
 pub(crate) const KIND_MOVEMENT: i64 = 2;
 pub(crate) const KIND_IMPORT: i64 = 3;
+pub(crate) const KIND_DRAWER: i64 = 4;
+pub(crate) const KIND_CASH: i64 = 5;
+pub(crate) const KIND_COUNT: i64 = 6;
+pub(crate) const KIND_READING: i64 = 7;
 
 /// The answer that was given under this key; a sale's is made again from the journal. It may be from another life of the
 /// database: what was answered then may have been lost with a disk, and the ticket may have come back from the hub.
@@ -104,7 +109,11 @@ pub(crate) fn sell(
         app.record(tx, &stamp, &Event::SeriesOpened(opened))?;
     }
     let id = TicketId::sold(stamp.at.get(), app.author().number(), &key.text);
-    let sold = TicketSold { sold_by: seller.map(|seller| seller.id), ..decided.numbered(id, receipt) };
+    let sold_by = seller.map(|seller| seller.id);
+    let mut sold = TicketSold { sold_by, ..decided.numbered(id, receipt) };
+    if sold.cash() != Minor::ZERO {
+        sold.drawer = cash::drawer_open(tx, terminal)?;
+    }
     let answer = book(app, tx, &stamp, catalog, sold, key)?;
     app.terminals.note(tx, stamp.at)?;
     Ok(Answer { json: json(&answer), replayed: false })

@@ -1,6 +1,7 @@
 //! How refusals and failures look to a caller.
 
 use axum::http::StatusCode;
+use percolate_common::domain::cash::decide::DrawerRejection;
 use percolate_common::domain::pricing::PricingRejection;
 use percolate_common::domain::pricing::cart::DiscountPlace;
 use percolate_common::domain::staff::approvals::ApprovalRejection;
@@ -103,6 +104,16 @@ fn movement(rejection: &MovementRejection) -> Problem {
     }
 }
 
+fn drawer(rejection: &DrawerRejection) -> Problem {
+    let text = rejection.to_string();
+    match rejection {
+        DrawerRejection::Open { .. } => Problem::new(StatusCode::CONFLICT, "drawer_open", sentence(&text)),
+        DrawerRejection::Closed(_) => Problem::new(StatusCode::CONFLICT, "drawer_closed", sentence(&text)),
+        DrawerRejection::Amount { .. } => refused("", "cash_amount_out_of_range", &text),
+        DrawerRejection::Count => refused("", "count_unclear", &text),
+    }
+}
+
 fn storage(error: &StorageError) -> Problem {
     tracing::error!(
         error.code = error.code(),
@@ -169,6 +180,7 @@ impl From<AppError> for Problem {
             AppError::Ticket(rejection) => ticket(&rejection),
             AppError::Pricing(rejection) => pricing(&rejection),
             AppError::Movement(rejection) => movement(&rejection),
+            AppError::Drawer(rejection) => drawer(&rejection),
             AppError::Field { pointer, code, detail } => refused(pointer, code, detail.trim_end_matches('.')),
             AppError::KeyReused => refused(
                 "",

@@ -1,6 +1,7 @@
 //! The API under `/v1`. Handlers extract, call one function of `app`, and map the outcome.
 
 mod cart;
+mod cash;
 mod direct;
 mod error;
 mod feed;

@@ -27,7 +27,7 @@ use crate::store::{journal, repair};
 const PAGE_TICKETS: u32 = 100;
 const PAGE_TICKETS_MAX: u32 = 1_000;
 
-async fn read<T: Send + 'static>(
+pub(super) async fn read<T: Send + 'static>(
     app: &App,
     f: impl FnOnce(&App, &ReadTx<'_>) -> Result<T, AppError> + Send + 'static,
 ) -> Result<T, Problem> {

@@ -17,7 +17,7 @@ use utoipa_axum::routes;
 
 use super::gate::Gate;
 use super::table::Way;
-use super::{feed, menu, open, pair, reads, staff, terminals, writes};
+use super::{cash, feed, menu, open, pair, reads, staff, terminals, writes};
 use crate::app::App;
 
 /// Largest body of an import, in bytes.
@@ -76,6 +76,12 @@ pub(super) fn routes() -> (Router<App>, OpenApiDocument) {
         .routes(routes!(reads::business_day))
         .routes(routes!(reads::any_business_day))
         .routes(routes!(reads::audit))
+        .routes(routes!(cash::drawers, cash::open_drawer))
+        .routes(routes!(cash::move_cash))
+        .routes(routes!(cash::close_drawer))
+        .routes(routes!(cash::readings, cash::close_day))
+        .routes(routes!(cash::current_reading))
+        .routes(routes!(cash::reading))
         .routes(routes!(feed::events))
         .routes(routes!(terminals::pair))
         .routes(routes!(terminals::redeem))

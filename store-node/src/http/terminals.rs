@@ -81,7 +81,7 @@ pub(super) async fn pair(
     })
 }
 
-fn terminal_name(text: &str, pointer: &str) -> Result<TerminalName, Problem> {
+pub(super) fn terminal_name(text: &str, pointer: &str) -> Result<TerminalName, Problem> {
     text.parse().map_err(|error: percolate_common::domain::tickets::receipt::ReceiptParseError| {
         refused(pointer, "terminal_name_invalid", &error.to_string())
     })

@@ -87,7 +87,7 @@ pub(super) enum TenderWord {
 }
 
 /// A till sells under its own name: nobody writes on another's receipts.
-fn not_yours(actor: &Actor) -> Problem {
+pub(super) fn not_yours(actor: &Actor) -> Problem {
     let detail = format!("This terminal was paired as {actor}, and sells under that name only.");
     Problem::new(StatusCode::FORBIDDEN, "terminal_not_yours", detail)
 }
@@ -136,7 +136,7 @@ fn command(request: TicketRequest) -> Result<(TerminalName, SellTicket), Problem
     Ok((terminal, SellTicket { class, currency, cart, tenders, tip }))
 }
 
-fn answered(answer: Answer, fresh: StatusCode) -> Response {
+pub(super) fn answered(answer: Answer, fresh: StatusCode) -> Response {
     let status = if answer.replayed { StatusCode::OK } else { fresh };
     let mut response = (status, [(header::CONTENT_TYPE, "application/json")], answer.json).into_response();
     if answer.replayed {

@@ -151,11 +151,12 @@ pub(crate) fn label_fetch(tx: &ReadTx<'_>, life: Life) -> Result<Series, Storage
     Ok(text.parse().unwrap_or_else(|_written_by_nobody| Series::first()))
 }
 
-/// Gives a life other letters, as long as no series was opened in it.
+/// Gives a life other letters, as long as no series was opened in it and no day closed.
 pub(crate) fn label_put(tx: &WriteTx<'_>, life: Life, label: &Series) -> Result<(), StorageError> {
     tx.execute(
         "UPDATE author_life SET label = :label
-         WHERE life = :life AND NOT EXISTS (SELECT 1 FROM series WHERE series.life = :life)",
+         WHERE life = :life AND NOT EXISTS (SELECT 1 FROM series WHERE series.life = :life)
+            AND NOT EXISTS (SELECT 1 FROM reading WHERE reading.life = :life)",
         named_params! {":life": life.number, ":label": label.to_string()},
     )?;
     Ok(())

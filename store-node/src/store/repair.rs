@@ -140,12 +140,16 @@ pub(crate) fn origin_put(
 
 /// Whether an event was written again, and counts there.
 pub(crate) fn origin_is_known(tx: &ReadTx<'_>, id: EventId) -> Result<bool, StorageError> {
-    let found = tx.query_optional(
-        "SELECT seq FROM journal_origin WHERE event_id = :id",
+    Ok(origin_place(tx, id)?.is_some())
+}
+
+/// Where an event stands and counts that was written again.
+pub(crate) fn origin_place(tx: &ReadTx<'_>, id: EventId) -> Result<Option<Place>, StorageError> {
+    tx.query_optional(
+        "SELECT life, seq FROM journal_origin WHERE event_id = :id",
         named_params! {":id": id.as_bytes()},
-        |row| row.get::<_, i64>("seq"),
-    )?;
-    Ok(found.is_some())
+        |row| Ok(Place { life: row.get("life")?, seq: count(row.get("seq")?) }),
+    )
 }
 
 /// A ticket's event stands elsewhere now.

@@ -1,5 +1,7 @@
 //! After any mix of commands, refusals, repetitions, steps of the clock and restarts, the books hold together.
 
+use std::collections::BTreeMap;
+
 use percolate_common::entropy::{Entropy, SeededEntropy};
 use serde_json::{Value, json};
 
@@ -58,12 +60,81 @@ impl Dice {
         json!({"source": "old till", "baskets": [basket(date, time, &rows)]})
     }
 
+    /// Something about a drawer or a reading, at whatever terminal.
+    async fn cash(&self, till: &Till, key: &str) -> Answer {
+        let open = till.get("/v1/readings/current").await["open_drawers"].as_array().unwrap().clone();
+        let much = i64::try_from(self.below(9_000)).unwrap();
+        let Some(drawer) = open.first().filter(|_| self.below(4) > 0) else {
+            let body = json!({"terminal": self.one_of(&["T1", "T2"]), "float_minor": much});
+            return till.post("/v1/drawers", key, &body).await;
+        };
+        let path = format!("/v1/drawers/{}", drawer["drawer"].as_str().unwrap());
+        match self.below(4) {
+            0 => till.post(&format!("{path}/close"), key, &json!({"counted_minor": much})).await,
+            1 => till.post("/v1/readings", key, &json!({})).await,
+            _ => {
+                let kind = self.one_of(&["pay_in", "pay_out", "drop", "no_sale"]);
+                let body = json!({"kind": kind, "amount_minor": much, "reason": "bank"});
+                till.post(&format!("{path}/movements"), key, &body).await
+            }
+        }
+    }
+
     async fn command(&self, till: &Till, key: &str) -> Answer {
-        match self.below(8) {
+        match self.below(10) {
+            8 | 9 => self.cash(till, key).await,
             0 => till.post("/v1/stock/movements", key, &self.movement()).await,
             1 => till.post("/v1/imports/baskets", key, &self.import()).await,
             _ => till.sell(key, &self.ticket()).await,
         }
+    }
+}
+
+/// Everything that was sold is in one reading, or in what has happened since: together they are the running sums of the days.
+/// What was brought in from another system is in none.
+async fn readings_are_the_days(till: &Till, seed: u64) {
+    let mut readings = till.get("/v1/readings").await["rows"].as_array().unwrap().clone();
+    assert!(!readings.is_empty(), "seed {seed}");
+    readings.push(till.get("/v1/readings/current").await);
+    let mut read: BTreeMap<String, i64> = BTreeMap::new();
+    let add = |into: &mut BTreeMap<String, i64>, key: &str, value: &Value| {
+        *into.entry(key.to_owned()).or_default() += value.as_i64().unwrap();
+    };
+    for sums in readings.iter().map(|reading| &reading["sums"]) {
+        add(&mut read, "tickets", &sums["tickets"]);
+        add(&mut read, "tax", &sums["tax_minor"]);
+        for (list, field) in [("taxes", "tax_minor"), ("hours", "gross_minor"), ("tenders", "amount_minor")] {
+            for row in sums[list].as_array().unwrap() {
+                add(&mut read, list, &row[field]);
+            }
+        }
+        for row in sums["tenders"].as_array().unwrap() {
+            add(&mut read, row["kind"].as_str().unwrap(), &row["amount_minor"]);
+        }
+        add(&mut read, "gross", &sums["gross_minor"]);
+    }
+    let mut kept: BTreeMap<String, i64> = BTreeMap::new();
+    let mut day: percolate_common::time::BusinessDay = "2026-11-15".parse().unwrap();
+    for _day in 0..30 {
+        let book = till.get(&format!("/v1/business-days/{day}")).await;
+        add(
+            &mut kept,
+            "tickets",
+            &json!(book["tickets"].as_i64().unwrap() - book["tax_unknown_tickets"].as_i64().unwrap()),
+        );
+        for list in ["tax", "taxes"] {
+            add(&mut kept, list, &book["tax_minor"]);
+        }
+        for row in book["tenders"].as_array().unwrap() {
+            for key in [row["kind"].as_str().unwrap(), "tenders", "gross", "hours"] {
+                add(&mut kept, key, &row["amount_minor"]);
+            }
+        }
+        day = percolate_common::time::BusinessDay::from_days(day.days() + 1);
+    }
+    assert_eq!(read, kept, "seed {seed}");
+    for drawer in till.get("/v1/audit").await["drawers"].as_array().unwrap() {
+        assert_eq!(drawer["kept_minor"], drawer["folded_minor"], "seed {seed}");
     }
 }
 
@@ -94,6 +165,7 @@ async fn a_day_of(seed: u64) {
     assert!(done > 60 && refused > 5, "seed {seed}: {done} were done, {refused} were refused");
     let books = node.books();
     books.check_served(&till).await;
+    readings_are_the_days(&till, seed).await;
     assert!(books.sold().len() > 30, "seed {seed}");
     node.stop().await;
 }

@@ -11,6 +11,8 @@ mod books;
 #[cfg(test)]
 mod carts;
 #[cfg(test)]
+mod cash;
+#[cfg(test)]
 mod days;
 #[cfg(test)]
 mod disk;

@@ -36,7 +36,12 @@ struct Column {
 fn lawful(path: &str, column: &Column) -> (u16, Option<&'static str>) {
     match path {
         "/v1/tickets" if column.name == "till T2" => (403, Some("terminal_not_yours")),
-        "/v1/tickets" | "/v1/stock/movements" | "/v1/terminals/pairings" => (201, None),
+        "/v1/drawers" if column.name == "till T2" => (403, Some("terminal_not_yours")),
+        "/v1/drawers" if column.name == "till T1 here" => (409, Some("drawer_open")),
+        "/v1/drawers/{id}/movements" | "/v1/drawers/{id}/close" | "/v1/readings/{number}" => (404, Some("not_found")),
+        "/v1/tickets" | "/v1/stock/movements" | "/v1/terminals/pairings" | "/v1/drawers" | "/v1/readings" => {
+            (201, None)
+        }
         // The shop has no people.
         "/v1/sign-ins" | "/v1/approvals" => (401, Some("sign_in_wrong")),
         "/v1/sign-ins/current" => (401, Some("sign_in_needed")),
@@ -47,7 +52,12 @@ fn lawful(path: &str, column: &Column) -> (u16, Option<&'static str>) {
 }
 
 fn request(row: &table::Row, number: usize, column: &Column, sold: &str) -> Request {
-    let path = row.path.replace("{id}", sold).replace("{day}", "2026-11-23").replace("{name}", "X1");
+    let path = row
+        .path
+        .replace("{id}", sold)
+        .replace("{day}", "2026-11-23")
+        .replace("{name}", "X1")
+        .replace("{number}", "A-999");
     let request = Request::new(row.method, &path);
     let request = match column.token.as_str() {
         "" => request,
@@ -60,6 +70,12 @@ fn request(row: &table::Row, number: usize, column: &Column, sold: &str) -> Requ
         ("POST", "/v1/imports/baskets") => {
             json!({"source": "old", "baskets": [basket("2026-11-20", "07:00:00", &[("1", 1, 300)])]})
         }
+        ("POST", "/v1/drawers") => {
+            json!({"terminal": if column.name == "the box's token" { "T9" } else { "T1" }, "float_minor": 100})
+        }
+        ("POST", "/v1/drawers/{id}/movements") => json!({"kind": "pay_in", "amount_minor": 5, "reason": "bank"}),
+        ("POST", "/v1/drawers/{id}/close") => json!({"counted_minor": 5}),
+        ("POST", "/v1/readings") => json!({}),
         ("POST", "/v1/terminals/pairings") => json!({"name": "X2"}),
         ("POST", "/v1/sign-ins") => json!({"staff": 7, "pin": "2468"}),
         ("POST", "/v1/approvals") => json!({"staff": 7, "pin": "2468", "act": "refund", "reason": "spilt"}),
@@ -164,7 +180,8 @@ async fn everybody_may_ask_what_the_table_says_and_nothing_else() {
                 Verdict::OtherKind => (403, Some("terminal_not_allowed")),
                 Verdict::OnTheBoxOnly => (403, Some("on_the_box_only")),
             };
-            let is_read = row.method == "GET" && row.path == "/v1/tickets";
+            let lists = ["/v1/tickets", "/v1/drawers", "/v1/readings"];
+            let is_read = row.method == "GET" && lists.contains(&row.path);
             let expected = if is_read && verdict == Verdict::Yes { (200, None) } else { expected };
             let request = request(row, count, column, &sold);
             let endless = row.path == "/v1/events" && verdict == Verdict::Yes;

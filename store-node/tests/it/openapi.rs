@@ -18,7 +18,8 @@ async fn description(till: &Till) -> Description {
 
 /// A real path for a described one.
 fn real(path: &str, ticket: &Value) -> String {
-    path.replace("{id}", ticket["ticket_id"].as_str().unwrap()).replace("{day}", "2026-11-23").replace("{name}", "T1")
+    let path = path.replace("{id}", ticket["ticket_id"].as_str().unwrap()).replace("{day}", "2026-11-23");
+    path.replace("{name}", "T1").replace("{number}", "A-1")
 }
 
 /// What every refusal must be, whatever refuses.
@@ -124,8 +125,38 @@ impl Checker {
     }
 
     async fn post(&mut self, path: &str, key: &str, body: &Value) -> Answer {
+        self.post_to(path, path, key, body).await
+    }
+
+    async fn post_to(&mut self, described: &str, path: &str, key: &str, body: &Value) -> Answer {
         let request = Request::new("POST", path).header("idempotency-key", key).json(body);
-        self.ask("POST", path, path, request).await
+        self.ask("POST", described, path, request).await
+    }
+
+    /// A drawer's whole life, and two closes: one with an open drawer and one with a counted one.
+    async fn cash(&mut self) {
+        let opening = json!({"terminal": "T1", "float_minor": 100, "staff": 4});
+        let drawer = self.post("/v1/drawers", "drawer", &opening).await.ok();
+        assert_eq!(self.post("/v1/drawers", "drawer", &opening).await.status, 200);
+        self.post("/v1/readings", "close-1", &json!({})).await.ok();
+        let id = drawer["drawer"].as_str().unwrap();
+        let of = |what: &str| (format!("/v1/drawers/{{id}}/{what}"), format!("/v1/drawers/{id}/{what}"));
+        let movement = json!({"kind": "pay_out", "amount_minor": 5, "reason": "supplies", "approved_by": 2});
+        for (what, body) in [("movements", movement), ("close", json!({"counted_minor": 90}))] {
+            let (described, path) = of(what);
+            let first = self.post_to(&described, &path, what, &body).await;
+            let again = self.post_to(&described, &path, what, &body).await;
+            assert_eq!((first.status, again.status, &first.text), (201, 200, &again.text), "{path}");
+        }
+        self.post("/v1/readings", "close-2", &json!({"staff": 2})).await.ok();
+        assert_eq!(self.post("/v1/readings", "close-2", &json!({"staff": 2})).await.status, 200);
+        for path in ["/v1/drawers", "/v1/readings", "/v1/readings/current"] {
+            assert_eq!(self.get(path, path).await.status, 200, "{path}");
+        }
+        for path in ["/v1/readings/A-1", "/v1/readings/A-2", "/v1/readings/A-2?format=text"] {
+            assert_eq!(self.get("/v1/readings/{number}", path).await.status, 200, "{path}");
+        }
+        assert_eq!(self.get("/v1/audit", "/v1/audit").await.status, 200);
     }
 
     /// Everything that can be read, with something in it.
@@ -286,6 +317,7 @@ async fn every_answer_is_as_it_is_described() {
         checker.read_all(ticket["ticket_id"].as_str().unwrap()).await;
     }
     checker.terminals().await;
+    checker.cash().await;
     checker.refusals(&sale).await;
     checker.malformed(&sale).await;
 

@@ -1,5 +1,6 @@
 //! The tables of reporting: their rows, written by [`fold`] and read by [`read`].
 
+pub(super) mod closings;
 mod fold;
 mod postgres;
 mod read;
@@ -31,8 +32,21 @@ use crate::kernel::db::seq_from_column;
 pub(crate) const REPORT_ROWS_MAX: i64 = 400_000;
 
 /// Every table that is folded.
-const TABLES: [&str; 8] =
-    ["ticket", "import_line", "rollup", "name", "store", "source_mark", "stock_fold", "stock_alias"];
+const TABLES: [&str; 13] = [
+    "ticket",
+    "import_line",
+    "rollup",
+    "name",
+    "store",
+    "source_mark",
+    "stock_fold",
+    "stock_alias",
+    "closing",
+    "closing_part",
+    "closing_range",
+    "sales_sum",
+    "sales_sum_at",
+];
 
 /// Stock by store and item.
 pub(crate) type StockTotals = BTreeMap<(StoreId, StockItemId), StockTotal>;

@@ -148,5 +148,6 @@ pub(crate) fn ticket(journal: JournalId, number: u64) -> Event {
         }],
         details: TicketDetails::default(),
         sold_by: None,
+        drawer: None,
     })
 }

@@ -150,6 +150,7 @@ pub(crate) fn sale(life: &Life, number: u64, lines: &[SaleLine], tax: i64, stock
         stock_effects: movement(stock),
         details: TicketDetails::default(),
         sold_by: None,
+        drawer: None,
     }
 }
 

@@ -153,6 +153,7 @@ impl DecidedSale {
             stock_effects,
             details,
             sold_by: None,
+            drawer: None,
         }
     }
 }

@@ -6,11 +6,13 @@ pub mod tender;
 
 use crate::domain::catalog::rules::{Consumption, TaxBasis};
 use crate::domain::stock::MovementLine;
-use crate::ids::{CategoryId, ComboId, DiscountId, ItemId, ModifierId, RuleId, StaffId, TaxClassId, TicketId};
+use crate::ids::{
+    CategoryId, ComboId, DiscountId, DrawerSessionId, ItemId, ModifierId, RuleId, StaffId, TaxClassId, TicketId,
+};
 use crate::money::{Currency, MicroRate, Minor};
 
 use receipt::{ReceiptNumber, Series, TerminalName};
-use tender::Tender;
+use tender::{Tender, TenderKind};
 
 /// An extra as it was sold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,6 +156,20 @@ pub struct TicketSold {
     pub details: TicketDetails,
     /// Who sold it, if they had signed in.
     pub sold_by: Option<StaffId>,
+    /// The drawer that its cash went into, where one was open at the terminal.
+    pub drawer: Option<DrawerSessionId>,
+}
+
+impl TicketSold {
+    /// The cash that stays: what was handed over less the change. Practice brings none.
+    #[must_use]
+    pub fn cash(&self) -> Minor {
+        if self.class == TicketClass::Training {
+            return Minor::ZERO;
+        }
+        let cash = self.tenders.iter().filter(|tender| matches!(tender.kind, TenderKind::Cash));
+        Minor::new(cash.fold(0_i64, |sum, tender| sum.saturating_add(tender.amount.get())) - self.change.get())
+    }
 }
 
 /// What most tickets have none of.

@@ -12,7 +12,9 @@ use crate::domain::tickets::{
     GivenDiscount, LineReduction, ReductionCause, SeriesOpened, ServiceCharged, SoldExtra, SoldLine, TaxLine,
     TicketClass, TicketDetails, TicketSold, Totals,
 };
-use crate::ids::{CategoryId, ComboId, DiscountId, ItemId, ModifierId, RuleId, StaffId, TaxClassId, TicketId};
+use crate::ids::{
+    CategoryId, ComboId, DiscountId, DrawerSessionId, ItemId, ModifierId, RuleId, StaffId, TaxClassId, TicketId,
+};
 use crate::money::{MicroRate, Minor};
 use crate::wire::WireError;
 
@@ -55,6 +57,8 @@ struct TicketSoldV1 {
     details: Option<DetailsV1>,
     #[n(16)]
     sold_by: Option<u32>,
+    #[n(17)]
+    drawer: Option<ByteArray<16>>,
 }
 
 /// What most tickets have none of; as a map, so that what is not said takes no byte.
@@ -349,6 +353,7 @@ pub(in crate::wire) fn encode_sold(sold: &TicketSold) -> Result<Vec<u8>, WireErr
         stock_effects: sold.stock_effects.iter().map(line_to_twin).collect(),
         details: details_to_twin(&sold.details),
         sold_by: sold.sold_by.map(StaffId::get),
+        drawer: sold.drawer.map(|drawer| drawer.to_bytes().into()),
     };
     to_bytes(&twin, SOLD)
 }
@@ -379,6 +384,7 @@ pub(in crate::wire) fn decode_sold(bytes: &[u8]) -> Result<TicketSold, WireError
         stock_effects: twin.stock_effects.iter().map(line_from_twin).collect(),
         details: details_from_twin(twin.details),
         sold_by: twin.sold_by.map(StaffId::new),
+        drawer: twin.drawer.map(|drawer| DrawerSessionId::from_bytes(*drawer)),
     })
 }
 

@@ -211,7 +211,17 @@ impl Books {
         let is_ticket = |event: &Event| matches!(event, Event::TicketSold(_) | Event::TicketImported(_));
         let tickets = self.entries.iter().filter(|entry| is_ticket(&entry.recorded.event)).count() as u64;
         assert_eq!(self.ticket_rows, tickets, "one row a ticket");
-        let keyed = |event: &Event| matches!(event, Event::TicketSold(_) | Event::StockMoved(_));
+        let keyed = |event: &Event| {
+            matches!(
+                event,
+                Event::TicketSold(_)
+                    | Event::StockMoved(_)
+                    | Event::DrawerOpened(_)
+                    | Event::CashMoved(_)
+                    | Event::DrawerClosed(_)
+                    | Event::DayClosed(_)
+            )
+        };
         let keyed = self.entries.iter().filter(|entry| keyed(&entry.recorded.event)).count() as u64;
         // What came back from the hub was answered on a disk that is gone.
         let lives: BTreeSet<_> = self.entries.iter().map(|entry| entry.id.incarnation).collect();

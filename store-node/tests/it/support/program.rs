@@ -24,6 +24,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration::new(4, "one_row_a_sale", include_str!("../../../migrations/0004_one_row_a_sale.sql")),
     Migration::new(5, "terminals", include_str!("../../../migrations/0005_terminals.sql")),
     Migration::new(6, "staff", include_str!("../../../migrations/0006_staff.sql")),
+    Migration::new(7, "cash", include_str!("../../../migrations/0007_cash.sql")),
 ];
 
 /// The schema of the program before it.
@@ -37,7 +38,7 @@ const NEWER_MIGRATIONS: &[Migration] = &[
     MIGRATIONS[3],
     MIGRATIONS[4],
     MIGRATIONS[5],
-    Migration::new(7, "later", "CREATE TABLE later (number INTEGER NOT NULL) STRICT"),
+    Migration::new(8, "later", "CREATE TABLE later (number INTEGER NOT NULL) STRICT"),
 ];
 
 /// Opens a node's database as a later program does, and leaves it so.
