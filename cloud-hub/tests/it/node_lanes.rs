@@ -36,6 +36,7 @@ struct Replica {
 }
 
 impl Replica {
+    #[expect(clippy::disallowed_methods, reason = "it is its own process, which a test ends by hand")]
     fn start(ground: &Ground, me: u64) -> Self {
         let (journal, leaving) = (ground.journal(), CancellationToken::new());
         let publisher = Publisher::inline(Arc::new(Nowhere));

@@ -36,6 +36,7 @@ fn with(pointer: &str, value: Value) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::too_many_lines, reason = "one row for each mistake")]
 async fn what_no_box_can_carry_out_is_refused_with_its_place() {
     let hub = TestHub::start_with_menu(Some(MENU)).await;
     let (status, body) = asked(&hub, Method::PUT, PATH, &with("/node", json!(NODE))).await;
