@@ -142,6 +142,7 @@ fn imported(ticket: &TicketImported, recorded: &Recorded, seq: u64) -> TicketAns
         tax_minor: None,
         taxes: Vec::new(),
         exempt_reason: None,
+        approvals: Vec::new(),
         total_minor: net,
         tip_minor: 0,
         cash_rounding_minor: 0,

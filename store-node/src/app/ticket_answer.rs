@@ -2,7 +2,7 @@
 
 use percolate_common::domain::catalog::Catalog;
 use percolate_common::domain::tickets::{
-    GivenDiscount, ReductionCause, SoldExtra, SoldLine, TaxLine, TicketClass, TicketDetails, TicketSold,
+    ApprovedAct, GivenDiscount, ReductionCause, SoldExtra, SoldLine, TaxLine, TicketClass, TicketDetails, TicketSold,
 };
 use percolate_common::money::Minor;
 use percolate_common::time::BusinessDay;
@@ -37,9 +37,11 @@ pub(crate) struct TicketAnswer {
     /// Tax; unknown for an imported ticket.
     pub(crate) tax_minor: Option<i64>,
     /// Tax by class.
-    pub(crate) taxes: Vec<TaxAnswer>,
+    pub(crate) taxes: Vec<TicketTaxAnswer>,
     /// Why no tax was charged, if none was.
     pub(crate) exempt_reason: Option<String>,
+    /// What of it somebody had to approve.
+    pub(crate) approvals: Vec<ApprovedAnswer>,
     /// With tax, without tip and rounding.
     pub(crate) total_minor: i64,
     /// What of the tenders is for those who work there.
@@ -116,9 +118,27 @@ pub(crate) struct DiscountAnswer {
     pub(crate) amount_minor: i64,
 }
 
+/// Something that somebody approved.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub(crate) struct ApprovedAnswer {
+    /// What, by its word.
+    pub(crate) act: String,
+    /// The number of whoever approved it.
+    pub(crate) by: u32,
+    /// Why.
+    pub(crate) reason: String,
+}
+
+impl From<&ApprovedAct> for ApprovedAnswer {
+    fn from(one: &ApprovedAct) -> Self {
+        let ApprovedAct { act, approval } = one;
+        Self { act: act.as_str().to_owned(), by: approval.by.get(), reason: approval.reason.clone() }
+    }
+}
+
 /// Tax of one class.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub(crate) struct TaxAnswer {
+pub(crate) struct TicketTaxAnswer {
     /// Tax class number.
     pub(crate) tax_class: u32,
     /// The rate in millionths.
@@ -129,7 +149,7 @@ pub(crate) struct TaxAnswer {
     pub(crate) tax_minor: i64,
 }
 
-impl From<&TaxLine> for TaxAnswer {
+impl From<&TaxLine> for TicketTaxAnswer {
     fn from(line: &TaxLine) -> Self {
         Self {
             tax_class: line.tax_class.get(),
@@ -221,8 +241,9 @@ pub(crate) fn describe(
         service_charge_minor: details.service_charge.map_or(0, |charge| charge.amount.get()),
         net_minor: sold.totals.net.get(),
         tax_minor: Some(sold.totals.tax.get()),
-        taxes: sold.taxes.iter().map(TaxAnswer::from).collect(),
+        taxes: sold.taxes.iter().map(TicketTaxAnswer::from).collect(),
         exempt_reason: details.exempt.clone(),
+        approvals: details.approvals.iter().map(ApprovedAnswer::from).collect(),
         total_minor: sold.totals.total.get(),
         tip_minor: details.tip.get(),
         cash_rounding_minor: details.cash_rounding.get(),

@@ -4,7 +4,7 @@ use percolate_common::domain::catalog::Catalog;
 use percolate_common::domain::event::Event;
 use percolate_common::domain::tickets::decide::{SellTicket, sell as decide_sale};
 use percolate_common::domain::tickets::receipt::TerminalName;
-use percolate_common::domain::tickets::{SeriesOpened, TicketClass, TicketSold};
+use percolate_common::domain::tickets::{ApprovedAct, SeriesOpened, TicketClass, TicketSold};
 use percolate_common::ids::TicketId;
 use percolate_common::money::Minor;
 use percolate_runtime::sqlite::WriteTx;
@@ -109,8 +109,13 @@ pub(crate) fn sell(
         app.record(tx, &stamp, &Event::SeriesOpened(opened))?;
     }
     let id = TicketId::sold(stamp.at.get(), app.author().number(), &key.text);
-    let sold_by = seller.map(|seller| seller.id);
+    let sold_by = seller.as_ref().map(|seller| seller.id);
     let mut sold = TicketSold { sold_by, ..decided.numbered(id, receipt) };
+    for act in sold.details.acts(&sold.lines) {
+        if let Some(approval) = staff::approved(app, tx, act, seller.as_ref(), shown)? {
+            sold.details.approvals.push(ApprovedAct { act, approval });
+        }
+    }
     if sold.cash() != Minor::ZERO {
         sold.drawer = cash::drawer_open(tx, terminal)?;
     }

@@ -27,7 +27,7 @@ use crate::app::error::AppError;
 use crate::app::imports::{Basket, ImportAnswer, import};
 use crate::app::movements::{self, MovementAnswer};
 use crate::app::staff::{self, Shown};
-use crate::app::ticket_answer::{DiscountAnswer, LineAnswer, TaxAnswer, TicketAnswer};
+use crate::app::ticket_answer::{DiscountAnswer, LineAnswer, TicketAnswer, TicketTaxAnswer};
 use crate::app::tickets::{Answer, RequestKey, sell};
 
 /// Baskets of one import request.
@@ -210,7 +210,7 @@ pub(super) struct QuoteAnswer {
     /// What each line comes to.
     lines: Vec<LineAnswer>,
     /// Tax by class.
-    taxes: Vec<TaxAnswer>,
+    taxes: Vec<TicketTaxAnswer>,
     /// The discounts that were asked for, and what they come to.
     discounts: Vec<DiscountAnswer>,
     /// The charge for service, before tax.
@@ -251,7 +251,7 @@ pub(super) async fn quote(
         tax_minor: priced.totals.tax.get(),
         total_minor: priced.totals.total.get(),
         lines: priced.lines.iter().map(|line| LineAnswer::new(line, Some(&catalog))).collect(),
-        taxes: priced.taxes.iter().map(TaxAnswer::from).collect(),
+        taxes: priced.taxes.iter().map(TicketTaxAnswer::from).collect(),
         discounts: priced.discounts.iter().map(DiscountAnswer::from).collect(),
         service_charge_minor: charge.get(),
     }))

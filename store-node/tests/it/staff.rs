@@ -386,3 +386,33 @@ async fn answers_about_people_are_as_they_are_described() {
     check("DELETE", "/v1/sign-ins/current", &out, 200);
     node.stop().await;
 }
+
+#[tokio::test]
+async fn a_discount_and_a_changed_price_are_approved_each_and_the_ticket_says_by_whom() {
+    let mut node = open(|_site| {}).await;
+    let here = node.till();
+    let till = paired(&here, "T1").await;
+    let (ben, ann) = (signed_in(&till, BEN).await, signed_in(&till, ANN).await);
+    let mut cheap = ticket("T1", &[(ESPRESSO, 1)]);
+    cheap["lines"][0]["price_minor"] = json!(250);
+    cheap["lines"][0]["discounts"] = json!([{"amount_minor": 50, "reason": "late"}]);
+    let sell = async |who: &str, approvals: &[&str], key: &str| {
+        let request = by(Request::new("POST", "/v1/tickets"), who).header("idempotency-key", key).json(&cheap);
+        let shown = approvals.join(", ");
+        till.send(if approvals.is_empty() { request } else { request.header("percolate-approval", &shown) }).await
+    };
+    let refused = |code: &str| (403, code.to_owned());
+    assert_eq!(sell(&ben, &[], "a").await.refusal(), refused("approval_needed"));
+    let (discount, price) = (approved(&till, ANN, "discount").await, approved(&till, CY, "price_change").await);
+    assert_eq!(sell(&ben, &[&discount], "a").await.refusal(), refused("approval_not_for_this"), "the price is not approved");
+    let sold = sell(&ben, &[&price, &discount], "a").await.ok();
+    let because = |act: &str, by: u32| json!({"act": act, "by": by, "reason": "counted twice"});
+    assert_eq!(sold["approvals"], json!([because("discount", 7), because("price_change", 9)]));
+    assert_eq!((&sold["sold_by"], &sold["net_minor"]), (&json!(8), &json!(200)));
+    assert_eq!(sell(&ben, &[&price, &discount], "b").await.refusal(), refused("approval_ended"), "each is good once");
+    let by_lead = sell(&ann, &[], "c").await.ok();
+    assert_eq!((&by_lead["approvals"], &by_lead["sold_by"]), (&json!([]), &json!(7)));
+    let tickets: Vec<_> = node.books().sold().iter().map(|(_, sold)| sold.details.approvals.len()).collect();
+    assert_eq!(tickets, [2, 0]);
+    node.stop().await;
+}

@@ -138,6 +138,7 @@ impl DecidedSale {
             exempt: priced.exempt,
             tip: self.tip,
             cash_rounding: self.paid.cash_rounding,
+            approvals: Vec::new(),
         };
         TicketSold {
             id,

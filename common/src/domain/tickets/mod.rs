@@ -5,6 +5,8 @@ pub mod receipt;
 pub mod tender;
 
 use crate::domain::catalog::rules::{Consumption, TaxBasis};
+use crate::domain::staff::approvals::Approval;
+use crate::domain::staff::roles::Act;
 use crate::domain::stock::MovementLine;
 use crate::ids::{
     CategoryId, ComboId, DiscountId, DrawerSessionId, ItemId, ModifierId, RuleId, StaffId, TaxClassId, TicketId,
@@ -189,6 +191,35 @@ pub struct TicketDetails {
     pub tip: Minor,
     /// What the part that was paid in cash was rounded by; below zero in the guest's favour.
     pub cash_rounding: Minor,
+    /// What of it somebody had to approve.
+    pub approvals: Vec<ApprovedAct>,
+}
+
+/// Something that somebody approved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApprovedAct {
+    /// What.
+    pub act: Act,
+    /// By whom, and why.
+    pub approval: Approval,
+}
+
+impl TicketDetails {
+    /// What of a ticket a barista alone may not do.
+    #[must_use]
+    pub fn acts(&self, lines: &[SoldLine]) -> Vec<Act> {
+        let mut acts = Vec::new();
+        if self.discounts.iter().any(|discount| discount.approval) {
+            acts.push(Act::Discount);
+        }
+        if lines.iter().any(|line| line.menu_price.is_some()) {
+            acts.push(Act::PriceChange);
+        }
+        if self.exempt.is_some() {
+            acts.push(Act::TaxExemption);
+        }
+        acts
+    }
 }
 
 /// A terminal began a new series of receipt numbers.

@@ -17,11 +17,12 @@ use crate::domain::event::{ClockQuality, Event, Header, LifeBegan, LifeReason, S
 use crate::domain::imports::{ImportAmended, ImportedLine, LegacyItem, TicketImported};
 use crate::domain::staff::StaffLocked;
 use crate::domain::staff::approvals::Approval;
+use crate::domain::staff::roles::Act;
 use crate::domain::stock::{MovementLine, MovementReason, StockMoved};
 use crate::domain::tickets::tender::{Tender, TenderKind};
 use crate::domain::tickets::{
-    GivenDiscount, LineReduction, ReductionCause, SeriesOpened, ServiceCharged, SoldExtra, SoldLine, TaxLine,
-    TicketClass, TicketDetails, TicketSold, Totals,
+    ApprovedAct, GivenDiscount, LineReduction, ReductionCause, SeriesOpened, ServiceCharged, SoldExtra, SoldLine,
+    TaxLine, TicketClass, TicketDetails, TicketSold, Totals,
 };
 use crate::hlc::Hlc;
 use crate::ids::{
@@ -76,6 +77,10 @@ fn sold_with_everything() -> Event {
         exempt: Some("embassy".to_owned()),
         tip: Minor::new(100),
         cash_rounding: Minor::new(-2),
+        approvals: vec![ApprovedAct {
+            act: Act::Discount,
+            approval: Approval { by: StaffId::new(2), reason: "spilt".to_owned() },
+        }],
     };
     Event::TicketSold(sale)
 }

@@ -6,11 +6,12 @@ use minicbor::{Decode, Encode};
 use super::stock::{LineV1 as StockLineV1, line_from_twin, line_to_twin};
 use super::{currency, from_bytes, to_bytes};
 use crate::domain::catalog::rules::{Consumption, TaxBasis};
+use crate::domain::staff::approvals::Approval;
 use crate::domain::tickets::receipt::{ReceiptNumber, Series, TerminalName};
 use crate::domain::tickets::tender::{Tender, TenderKind};
 use crate::domain::tickets::{
-    GivenDiscount, LineReduction, ReductionCause, SeriesOpened, ServiceCharged, SoldExtra, SoldLine, TaxLine,
-    TicketClass, TicketDetails, TicketSold, Totals,
+    ApprovedAct, GivenDiscount, LineReduction, ReductionCause, SeriesOpened, ServiceCharged, SoldExtra, SoldLine,
+    TaxLine, TicketClass, TicketDetails, TicketSold, Totals,
 };
 use crate::ids::{
     CategoryId, ComboId, DiscountId, DrawerSessionId, ItemId, ModifierId, RuleId, StaffId, TaxClassId, TicketId,
@@ -79,6 +80,18 @@ struct DetailsV1 {
     tip: Option<i64>,
     #[n(6)]
     cash_rounding: Option<i64>,
+    #[n(7)]
+    approvals: Option<Vec<ApprovedV1>>,
+}
+
+#[derive(Encode, Decode, PartialEq, Eq)]
+struct ApprovedV1 {
+    #[n(0)]
+    act: String,
+    #[n(1)]
+    by: u32,
+    #[n(2)]
+    reason: String,
 }
 
 #[derive(Encode, Decode, PartialEq, Eq)]
@@ -291,6 +304,11 @@ fn details_to_twin(details: &TicketDetails) -> Option<DetailsV1> {
         tax_class: charge.tax_class.map(TaxClassId::get),
         amount: charge.amount.get(),
     };
+    let approved = |one: &ApprovedAct| ApprovedV1 {
+        act: one.act.as_str().to_owned(),
+        by: one.approval.by.get(),
+        reason: one.approval.reason.clone(),
+    };
     let twin = DetailsV1 {
         dine_in: (details.consumption == Consumption::DineIn).then_some(true),
         discounts: some(details.discounts.iter().map(discount).collect()),
@@ -299,11 +317,12 @@ fn details_to_twin(details: &TicketDetails) -> Option<DetailsV1> {
         exempt: details.exempt.clone(),
         tip: amount(details.tip),
         cash_rounding: amount(details.cash_rounding),
+        approvals: some(details.approvals.iter().map(approved).collect()),
     };
     (twin != DetailsV1::default()).then_some(twin)
 }
 
-fn details_from_twin(twin: Option<DetailsV1>) -> TicketDetails {
+fn details_from_twin(twin: Option<DetailsV1>) -> Result<TicketDetails, WireError> {
     let twin = twin.unwrap_or_default();
     let discount = |given: DiscountV1| GivenDiscount {
         discount: given.discount.map(DiscountId::new),
@@ -317,7 +336,11 @@ fn details_from_twin(twin: Option<DetailsV1>) -> TicketDetails {
         tax_class: charge.tax_class.map(TaxClassId::new),
         amount: Minor::new(charge.amount),
     };
-    TicketDetails {
+    let approved = |one: ApprovedV1| {
+        let act = one.act.parse().map_err(|error| WireError::malformed(SOLD, error))?;
+        Ok(ApprovedAct { act, approval: Approval { by: StaffId::new(one.by), reason: one.reason } })
+    };
+    Ok(TicketDetails {
         consumption: if twin.dine_in == Some(true) { Consumption::DineIn } else { Consumption::TakeAway },
         discounts: twin.discounts.unwrap_or_default().into_iter().map(discount).collect(),
         service_charge: twin.service_charge.map(charge),
@@ -325,7 +348,8 @@ fn details_from_twin(twin: Option<DetailsV1>) -> TicketDetails {
         exempt: twin.exempt,
         tip: Minor::new(twin.tip.unwrap_or(0)),
         cash_rounding: Minor::new(twin.cash_rounding.unwrap_or(0)),
-    }
+        approvals: twin.approvals.unwrap_or_default().into_iter().map(approved).collect::<Result<_, _>>()?,
+    })
 }
 
 pub(in crate::wire) fn encode_sold(sold: &TicketSold) -> Result<Vec<u8>, WireError> {
@@ -382,7 +406,7 @@ pub(in crate::wire) fn decode_sold(bytes: &[u8]) -> Result<TicketSold, WireError
         tenders: twin.tenders.into_iter().map(tender_from_twin).collect(),
         change: Minor::new(twin.change),
         stock_effects: twin.stock_effects.iter().map(line_from_twin).collect(),
-        details: details_from_twin(twin.details),
+        details: details_from_twin(twin.details)?,
         sold_by: twin.sold_by.map(StaffId::new),
         drawer: twin.drawer.map(|drawer| DrawerSessionId::from_bytes(*drawer)),
     })

@@ -16,6 +16,9 @@ use crate::store::staff::{self as store, ApprovalRow};
 /// Names that a refusal says.
 const APPROVERS_SAID_MAX: usize = 5;
 
+/// Approvals that one request may show, with commas between them.
+const APPROVALS_SHOWN_MAX: usize = 4;
+
 /// What is to be approved.
 #[derive(Clone)]
 pub(crate) struct ApprovalAsked {
@@ -98,15 +101,34 @@ pub(crate) fn approved(
     if may(role, act) == May::Yes || store::staff_list(tx)?.is_empty() {
         return Ok(None);
     }
-    let Some(token) = &shown.approval else {
+    let Some(tokens) = &shown.approval else {
         return Err(StaffRefusal::ApprovalNeeded { act, by: approvers(tx, act)? }.into());
     };
-    let row = store::approval_fetch(tx, &hashed(token))?.ok_or(StaffRefusal::Approval(ApprovalRejection::Ended))?;
-    let of = row.act.parse::<Act>().map_err(|_unknown| StaffRefusal::Approval(ApprovalRejection::OtherAct))?;
-    let is_here = row.place == shown.place.text();
     let now = app.clock.now();
-    redeem(&Given { act: of, is_here, expires_at: row.expires_at, is_used: row.is_used }, act, now)
-        .map_err(StaffRefusal::Approval)?;
-    store::approval_used(tx, &row.hash, now)?;
-    Ok(Some(Approval { by: row.approver, reason: row.reason }))
+    let mut refused = ApprovalRejection::OtherAct;
+    for token in tokens.split(',').map(str::trim).take(APPROVALS_SHOWN_MAX) {
+        match good_for(tx, token, act, (shown, now))? {
+            Ok(row) => {
+                store::approval_used(tx, &row.hash, now)?;
+                return Ok(Some(Approval { by: row.approver, reason: row.reason }));
+            }
+            Err(ApprovalRejection::OtherAct) => {}
+            Err(rejection) => refused = rejection,
+        }
+    }
+    Err(StaffRefusal::Approval(refused).into())
+}
+
+/// The approval that a token stands for, if it is good for an act now.
+fn good_for(
+    tx: &WriteTx<'_>,
+    token: &str,
+    act: Act,
+    (shown, now): (&Shown, UtcMillis),
+) -> Result<Result<ApprovalRow, ApprovalRejection>, AppError> {
+    let Some(row) = store::approval_fetch(tx, &hashed(token))? else { return Ok(Err(ApprovalRejection::Ended)) };
+    let Ok(of) = row.act.parse::<Act>() else { return Ok(Err(ApprovalRejection::OtherAct)) };
+    let is_here = row.place == shown.place.text();
+    let given = Given { act: of, is_here, expires_at: row.expires_at, is_used: row.is_used };
+    Ok(redeem(&given, act, now).map(|()| row))
 }

@@ -38,6 +38,7 @@ const NEWER_MIGRATIONS: &[Migration] = &[
     MIGRATIONS[3],
     MIGRATIONS[4],
     MIGRATIONS[5],
+    MIGRATIONS[6],
     Migration::new(8, "later", "CREATE TABLE later (number INTEGER NOT NULL) STRICT"),
 ];
 
