@@ -404,7 +404,11 @@ async fn a_discount_and_a_changed_price_are_approved_each_and_the_ticket_says_by
     let refused = |code: &str| (403, code.to_owned());
     assert_eq!(sell(&ben, &[], "a").await.refusal(), refused("approval_needed"));
     let (discount, price) = (approved(&till, ANN, "discount").await, approved(&till, CY, "price_change").await);
-    assert_eq!(sell(&ben, &[&discount], "a").await.refusal(), refused("approval_not_for_this"), "the price is not approved");
+    assert_eq!(
+        sell(&ben, &[&discount], "a").await.refusal(),
+        refused("approval_not_for_this"),
+        "the price is not approved"
+    );
     let sold = sell(&ben, &[&price, &discount], "a").await.ok();
     let because = |act: &str, by: u32| json!({"act": act, "by": by, "reason": "counted twice"});
     assert_eq!(sold["approvals"], json!([because("discount", 7), because("price_change", 9)]));

@@ -338,7 +338,8 @@ macro_rules! look_up {
 
         #[$doc]
         pub fn $all(&self) -> impl Iterator<Item = &$kind> {
-            self.all.values().filter_map(|rule| if let Rule::$kind(rule) = rule { Some(rule) } else { None })
+            let kind = RuleKey::$kind(<$id>::new(0))..=RuleKey::$kind(<$id>::new(u32::MAX));
+            self.all.range(kind).filter_map(|(_key, rule)| if let Rule::$kind(rule) = rule { Some(rule) } else { None })
         }
     )*};
 }
@@ -413,6 +414,7 @@ impl Rules {
 
     /// The rules of taxes.
     pub fn taxes(&self) -> impl Iterator<Item = &TaxRule> {
-        self.all.values().filter_map(|rule| if let Rule::Tax(rule) = rule { Some(rule) } else { None })
+        let kind = RuleKey::Tax(RuleId::new(0))..=RuleKey::Tax(RuleId::new(u32::MAX));
+        self.all.range(kind).filter_map(|(_key, rule)| if let Rule::Tax(rule) = rule { Some(rule) } else { None })
     }
 }
