@@ -22,6 +22,7 @@ use utoipa_axum::routes;
 
 use super::closings::{self, ClosingsReport};
 use super::completeness::{CompletenessMark, marks};
+use super::differences::{self, DifferencesReport};
 use super::live::{Feed, TICK_MAX, Tick};
 use super::reports::{self, Dimension, Question, ReportError, SalesReport, StockReport};
 use super::store::{self, Span};
@@ -47,6 +48,7 @@ pub(super) fn router(reporting: Reporting, feed: Feed) -> ServiceRouter {
         .routes(routes!(stock))
         .routes(routes!(tickets))
         .routes(routes!(closings))
+        .routes(routes!(differences))
         .routes(routes!(stores))
         .routes(routes!(live))
         .with_state(ReportingState { reporting, feed })
@@ -324,11 +326,11 @@ async fn tickets(
     Ok(Json(page(rows, limit, completeness)))
 }
 
-/// Which closing readings are asked for.
+/// Of which days something is asked for.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-struct ClosingsQuery {
+struct DaysQuery {
     /// One store; all if absent.
     store: Option<String>,
     /// First business day, YYYY-MM-DD; from the beginning if absent.
@@ -338,7 +340,7 @@ struct ClosingsQuery {
 }
 
 /// How shops closed their days: each closing reading as it was made, and whether reporting comes to the same.
-#[utoipa::path(get, path = "/v1/reporting/closings", params(ClosingsQuery), tag = "reporting", security(("token" = [])),
+#[utoipa::path(get, path = "/v1/reporting/closings", params(DaysQuery), tag = "reporting", security(("token" = [])),
     responses(
     (status = 200, description = "The latest 1000 readings, newest first", body = ClosingsReport),
     Refused,
@@ -346,13 +348,32 @@ struct ClosingsQuery {
 async fn closings(
     _actor: Actor,
     State(state): State<ReportingState>,
-    QueryParams(query): QueryParams<ClosingsQuery>,
+    QueryParams(query): QueryParams<DaysQuery>,
 ) -> Result<Json<ClosingsReport>, Problem> {
+    let (store, span) = store_and_days(&query)?;
+    Ok(Json(state.reporting.read(move |tx, known| closings::report(tx, known, store, span)).await?))
+}
+
+fn store_and_days(query: &DaysQuery) -> Result<(Option<StoreId>, Span), Problem> {
     let store = query.store.as_deref().map(store_number).transpose()?;
     let (from, to) = days(query.from.as_deref(), query.to.as_deref())?;
     let whole = Span::default();
-    let span = Span { from: from.unwrap_or(whole.from), to: to.unwrap_or(whole.to) };
-    Ok(Json(state.reporting.read(move |tx, known| closings::report(tx, known, store, span)).await?))
+    Ok((store, Span { from: from.unwrap_or(whole.from), to: to.unwrap_or(whole.to) }))
+}
+
+/// The books: what of tickets did not come out the same when they were computed again, and which clocks were wrong.
+#[utoipa::path(get, path = "/v1/reporting/differences", params(DaysQuery), tag = "reporting", security(("token" = [])),
+    responses(
+    (status = 200, description = "The first 1000 differences, oldest first", body = DifferencesReport),
+    Refused,
+))]
+async fn differences(
+    _actor: Actor,
+    State(state): State<ReportingState>,
+    QueryParams(query): QueryParams<DaysQuery>,
+) -> Result<Json<DifferencesReport>, Problem> {
+    let (store, span) = store_and_days(&query)?;
+    Ok(Json(state.reporting.read(move |tx, known| differences::report(tx, known, store, span)).await?))
 }
 
 /// The day so far, once.

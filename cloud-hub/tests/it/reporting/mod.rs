@@ -3,6 +3,7 @@
 
 pub(crate) mod closings;
 mod csv;
+mod differences;
 mod imports;
 mod live;
 mod marks;

@@ -93,6 +93,11 @@ impl Desk {
         self.asker.body(path).await
     }
 
+    /// What `/metrics` says.
+    pub(crate) async fn metrics(&self) -> String {
+        self.asker.openly(reqwest::Method::GET, "/metrics").send().await.unwrap().text().await.unwrap()
+    }
+
     /// The hashes of the reports' tables.
     pub(crate) async fn digest(&self) -> Vec<(&'static str, String)> {
         let db = self.db.clone();

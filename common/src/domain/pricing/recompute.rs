@@ -47,6 +47,27 @@ pub enum Part {
 }
 
 impl Part {
+    /// Every word.
+    pub const WORDS: [&str; 17] = [
+        "line",
+        "discount",
+        "tax_base",
+        "tax",
+        "net",
+        "tax_sum",
+        "total",
+        "paid",
+        "unknown",
+        "unit_price",
+        "menu_price",
+        "extras",
+        "tax_class",
+        "tax_rate",
+        "tax_basis",
+        "service_charge",
+        "cash_rounding",
+    ];
+
     /// Its word.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
