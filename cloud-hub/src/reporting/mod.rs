@@ -82,7 +82,7 @@ pub fn parts(context: &ServiceContext) -> Result<ServiceParts, StorageError> {
     Ok(ServiceParts {
         name: NAME,
         db,
-        router: http::router(reporting, feed),
+        router: http::router(reporting, feed, context.clock.clone()),
         projections: vec![runner],
         tasks: vec![
             ServiceTask::new("reporting_live", move |stop| publisher.clone().run(stop)),

@@ -44,7 +44,29 @@ pub(crate) struct ListedDifference {
     pub(crate) number: Option<u32>,
     pub(crate) said: i64,
     pub(crate) computed: i64,
+    pub(crate) settled: Option<Settlement>,
 }
+
+/// What somebody has decided about a difference.
+#[derive(Debug, Clone)]
+pub(crate) struct Settlement {
+    pub(crate) who: String,
+    pub(crate) at: UtcMillis,
+    pub(crate) reason: String,
+}
+
+/// Which differences are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Which {
+    All,
+    /// Those that nobody has settled.
+    Open,
+}
+
+/// Differences with what was decided about each: about the same part with the same numbers.
+const DIFFERENCES: &str = "ticket_flag AS flag LEFT JOIN difference_settled AS settled ON settled.ticket = flag.ticket
+    AND settled.part = flag.part AND settled.number = flag.number AND settled.said = flag.said
+    AND settled.computed = flag.computed";
 
 /// Events of a shop's day whose clock was known to be wrong.
 #[derive(Debug, Clone)]
@@ -198,29 +220,62 @@ fn difference(row: &mut Row<'_>) -> Result<ListedDifference, StorageError> {
         number: u32::try_from(row.take::<i64>()?).ok(),
         said: row.take()?,
         computed: row.take()?,
+        settled: settlement(row)?,
     })
+}
+
+fn settlement(row: &mut Row<'_>) -> Result<Option<Settlement>, StorageError> {
+    let (who, at_ms, reason) = (row.take::<Option<String>>()?, row.take::<Option<i64>>()?, row.take()?);
+    let settled = who.zip(at_ms).zip(reason);
+    Ok(settled.map(|((who, at_ms), reason)| Settlement { who, at: UtcMillis::new(at_ms), reason }))
 }
 
 /// Differences of days, the oldest first.
 pub(crate) fn difference_list(
     tx: &ReadTx<'_>,
-    only: Option<StoreId>,
-    span: Span,
+    (only, span): (Option<StoreId>, Span),
+    which: Which,
 ) -> Result<Vec<ListedDifference>, StorageError> {
+    let sql = format!(
+        "SELECT flag.ticket, store, day, flag.at_ms, receipt, flag.part, flag.number, flag.said, flag.computed,
+            settled.who, settled.at_ms, settled.reason FROM {DIFFERENCES}
+         WHERE (?1 = 0 OR store = ?1) AND day BETWEEN ?2 AND ?3 AND (?4 = 0 OR settled.ticket IS NULL)
+         ORDER BY day, flag.at_ms, flag.ticket, flag.part, flag.number LIMIT ?5"
+    );
+    let only_open = which == Which::Open;
     tx.query_list(
-        "SELECT ticket, store, day, at_ms, receipt, part, number, said, computed FROM ticket_flag
-         WHERE (?1 = 0 OR store = ?1) AND day BETWEEN ?2 AND ?3 ORDER BY day, at_ms, ticket, part, number LIMIT ?4",
-        params![scope(only), span.from.days(), span.to.days(), PAGE_ROWS],
+        &sql,
+        params![scope(only), span.from.days(), span.to.days(), i64::from(only_open), PAGE_ROWS],
         difference,
     )
 }
 
 /// How many differences there are in those days.
-pub(crate) fn difference_count(tx: &ReadTx<'_>, only: Option<StoreId>, span: Span) -> Result<i64, StorageError> {
-    tx.query_one(
-        "SELECT count(*) FROM ticket_flag WHERE (?1 = 0 OR store = ?1) AND day BETWEEN ?2 AND ?3",
-        params![scope(only), span.from.days(), span.to.days()],
-        |row| row.take(),
+pub(crate) fn difference_count(
+    tx: &ReadTx<'_>,
+    (only, span): (Option<StoreId>, Span),
+    which: Which,
+) -> Result<i64, StorageError> {
+    let sql = format!(
+        "SELECT count(*) FROM {DIFFERENCES} WHERE (?1 = 0 OR store = ?1) AND day BETWEEN ?2 AND ?3
+            AND (?4 = 0 OR settled.ticket IS NULL)"
+    );
+    let only_open = i64::from(which == Which::Open);
+    tx.query_one(&sql, params![scope(only), span.from.days(), span.to.days(), only_open], |row| row.take())
+}
+
+/// How many differences a ticket has.
+pub(crate) fn difference_count_of(tx: &ReadTx<'_>, ticket: TicketId) -> Result<i64, StorageError> {
+    tx.query_one("SELECT count(*) FROM ticket_flag WHERE ticket = ?1", params![&ticket.to_bytes()], |row| row.take())
+}
+
+/// Settles what differs of a ticket as it stands now, and tells of how many differences that was not done before.
+pub(crate) fn settle(tx: &WriteTx<'_>, ticket: TicketId, settlement: &Settlement) -> Result<usize, StorageError> {
+    tx.execute(
+        "INSERT INTO difference_settled (ticket, part, number, said, computed, who, at_ms, reason)
+         SELECT ticket, part, number, said, computed, ?2, ?3, ?4 FROM ticket_flag WHERE ticket = ?1
+         ON CONFLICT (ticket, part, number, said, computed) DO NOTHING",
+        params![&ticket.to_bytes(), &settlement.who, settlement.at.get(), &settlement.reason],
     )
 }
 

@@ -211,6 +211,57 @@ async fn a_ticket_waits_for_the_menu_that_it_names_and_is_compared_when_it_comes
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn p17_a_difference_is_settled_once_with_a_reason_changes_no_figure_and_outlives_the_reports() {
+    let (said, menus) = catalog(1, &[(1, menu(300, 89_000))]);
+    let mut node = shop();
+    let mut planted = ticket(&menus[0], 1);
+    planted.change = Minor::new(planted.change.get() - 1);
+    rung_up(&mut node, planted.clone(), NOON_MS, ClockQuality::Good);
+    let desk = Desk::new().await;
+    take(&desk, &node).await;
+    let path = format!("{DIFFERENCES}/{}/settlements", planted.id);
+    let sales = desk.body("/v1/reporting/sales?by=store").await;
+
+    for (path, body, expected) in [
+        (path.clone(), json!({"reason": " "}), (422, "reason_invalid")),
+        (path.clone(), json!({"reason": "two\nlines"}), (422, "reason_invalid")),
+        (path.clone(), json!({"reason": "x".repeat(501)}), (422, "reason_invalid")),
+        (format!("{DIFFERENCES}/nothing/settlements"), json!({"reason": "x"}), (404, "difference_unknown")),
+        (
+            format!("{DIFFERENCES}/{}/settlements", ticket(&menus[0], 9).id),
+            json!({"reason": "x"}),
+            (404, "difference_unknown"),
+        ),
+    ] {
+        let (status, answer) = desk.post(&path, &body).await;
+        assert_eq!((status.as_u16(), answer["code"].as_str().unwrap()), expected, "{body}");
+    }
+    assert_eq!(desk.body(&format!("{DIFFERENCES}?open=true")).await["open"], 1);
+
+    let (status, answer) = desk.post(&path, &json!({"reason": "a cent stuck in the drawer"})).await;
+    assert_eq!((status.as_u16(), &answer), (201, &json!({"differences": 1})));
+    let (status, answer) = desk.post(&path, &json!({"reason": "another story"})).await;
+    assert_eq!((status.as_u16(), &answer["code"]), (409, &"difference_settled".into()));
+    let expected = json!({"by": "local", "at_ms": NOON_MS, "reason": "a cent stuck in the drawer"});
+    let settled = desk.body(DIFFERENCES).await;
+    assert_eq!((&settled["differences"], &settled["open"]), (&1.into(), &0.into()));
+    assert_eq!(settled["rows"][0]["settled"], expected);
+    assert_eq!(found(&desk.body(&format!("{DIFFERENCES}?open=true")).await), Vec::<Value>::new());
+    assert_eq!(desk.body("/v1/reporting/sales?by=store").await["rows"], sales["rows"], "no figure has changed");
+
+    // What was decided is no fold: it is there when all else was folded anew. What is found later is open again.
+    desk.runner.rebuild().await.unwrap();
+    assert_eq!(desk.body(DIFFERENCES).await["rows"][0]["settled"], expected);
+    let (dearer, _) = catalog(2, &[(1, menu(310, 89_000))]);
+    take(&desk, &dearer).await;
+    let open = desk.body(&format!("{DIFFERENCES}?open=true")).await;
+    assert_eq!(found(&open), [json!(["T1-A-1", "unit_price", 0, 300, 310])]);
+    take(&desk, &said).await;
+    assert_eq!(desk.body(DIFFERENCES).await["open"], 0);
+    desk.leave().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn p21_a_clock_that_was_wrong_is_counted_by_shop_day_and_box() {
     let (said, menus) = catalog(1, &[(1, menu(300, 89_000))]);
     let mut node = shop();
