@@ -8,6 +8,7 @@
 //! [`balance`].
 
 mod balance;
+mod books;
 mod chain;
 mod drawers;
 mod evening;
@@ -58,6 +59,7 @@ async fn tuesday_at_ten_shops_and_the_books_balance() -> Result<()> {
     step("screens", evening::the_screens_were_told(day)).await?;
     step("descriptions", evening::the_servers_describe_themselves(day)).await?;
     step("closes at head office", drawers::head_office_has_the_closes(day)).await?;
+    step("every ticket again", books::every_ticket_comes_to_what_it_says(day)).await?;
     step("the books balance", balance::the_books_balance(day)).await?;
     step("audit", evening::the_audit_proves_it(day)).await
 }

@@ -80,6 +80,8 @@ fn describe_projections() {
         "hub_projection_refolds_total",
         "Projections that were folded anew: ahead of a restored journal, or able to read what was passed over"
     );
+    describe_counter!("hub_ticket_differences_total", "Parts of tickets that came out otherwise when computed again");
+    describe_counter!("hub_suspect_clock_events_total", "Events of nodes whose clock was known to be wrong");
     describe_gauge!(
         "hub_stock_divergence",
         "Stock items whose fold of events differs from the totals of their authors"

@@ -24,7 +24,7 @@ use crate::kernel::journal::{
 };
 use crate::kernel::projection::ProjectionError;
 use crate::{catalog, identity, reporting};
-use tables::{CATALOG, IDENTITY, JOURNAL, Table};
+use tables::{CATALOG, IDENTITY, JOURNAL, REPORTING, Table};
 
 /// Entries of one transaction.
 const PORTION_ENTRIES: usize = 5_000;
@@ -144,7 +144,7 @@ pub async fn move_to_large(route: Route, time_and_chance: TimeAndChance) -> Resu
     }
     let _alone = stopped(&route.data_dir).await?;
     let copied = moving.copy_journals().await?;
-    moving.copy_tables(&route.data_dir).await?;
+    moving.copy_tables(&route.data_dir, &large.db).await?;
     tracing::info!(copied, "step 5: {copied} more entries and all small tables were copied");
     runner.catch_up().await?;
     moving.compare(&route.data_dir, &large.db).await?;
@@ -262,7 +262,7 @@ impl Move {
     }
 
     /// What is small, emptied and written as a whole. Nobody writes the files any more.
-    async fn copy_tables(&self, data_dir: &Path) -> Result<(), MoveError> {
+    async fn copy_tables(&self, data_dir: &Path, reports: &Db) -> Result<(), MoveError> {
         let states = self.files.db().read_async(stream_list).await.map_err(failed("journal.db"))?;
         let rows = read_tables(self.files.db(), &JOURNAL, true).await.map_err(failed("journal.db"))?;
         let written = self.server.db().write("move_tables", move |tx| {
@@ -270,7 +270,7 @@ impl Move {
             JOURNAL.iter().zip(&rows).try_for_each(|(table, rows)| table.fill(tx, rows))
         });
         written.await.map_err(failed("the journal on the server"))?;
-        for (schema, server, tables, file) in self.services() {
+        for (schema, server, tables, file) in self.services(reports) {
             let files = self.file(schema, data_dir, file).await?;
             let rows = read_tables(&files, tables, true).await.map_err(failed(file))?;
             let written = server.write("move_tables", move |tx| {
@@ -282,10 +282,11 @@ impl Move {
     }
 
     /// Whose tables are moved besides the journal's: what makes them, where they go, and which file has them.
-    fn services(&self) -> [(&'static Schema, &Db, &'static [Table], &'static str); 2] {
+    fn services<'d>(&'d self, reports: &'d Db) -> [(&'static Schema, &'d Db, &'static [Table], &'static str); 3] {
         [
             (&catalog::SCHEMA, &self.catalog, &CATALOG, "catalog.db"),
             (&identity::SCHEMA, &self.identity, &IDENTITY, "identity.db"),
+            (&reporting::SCHEMA, reports, &REPORTING, "reporting.db"),
         ]
     }
 
@@ -303,7 +304,7 @@ impl Move {
             self.compare_journal(state).await?;
         }
         compare_tables((self.files.db(), "journal.db"), self.server.db(), &JOURNAL).await?;
-        for (schema, server, tables, file) in self.services() {
+        for (schema, server, tables, file) in self.services(reports) {
             compare_tables((&self.file(schema, data_dir, file).await?, file), server, tables).await?;
         }
         self.compare_reports(data_dir, reports).await

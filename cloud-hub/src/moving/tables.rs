@@ -94,6 +94,10 @@ pub(super) const CATALOG: [Table; 2] = [
     same("outbox_said", &["stream", "incarnation", "seq", "event", "hash"], 3),
 ];
 
+/// What people have decided about differences in the books; all else of the reports is folded there.
+pub(super) const REPORTING: [Table; 1] =
+    [same("difference_settled", &["ticket", "part", "number", "said", "computed", "who", "at_ms", "reason"], 5)];
+
 /// What identity knows: shops, codes, which boxes are let in, and people of the office.
 pub(super) const IDENTITY: [Table; 11] = [
     same("site", &["store", "node", "name", "content", "bundles", "made_at_ms"], 1),

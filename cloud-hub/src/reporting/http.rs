@@ -9,9 +9,9 @@ use axum::http::{StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use percolate_common::ids::{StoreId, TicketId};
-use percolate_common::time::{BusinessDay, UtcMillis};
+use percolate_common::time::{BusinessDay, Clock, UtcMillis};
 use percolate_runtime::http::auth::Actor;
-use percolate_runtime::http::extract::QueryParams;
+use percolate_runtime::http::extract::{JsonBody, PathParams, QueryParams};
 use percolate_runtime::http::problem::Problem;
 use serde::{Deserialize, Serialize};
 use tokio_stream::wrappers::WatchStream;
@@ -22,8 +22,10 @@ use utoipa_axum::routes;
 
 use super::closings::{self, ClosingsReport};
 use super::completeness::{CompletenessMark, marks};
+use super::differences::{self, DifferencesReport, SettleError};
 use super::live::{Feed, TICK_MAX, Tick};
 use super::reports::{self, Dimension, Question, ReportError, SalesReport, StockReport};
+use super::store::books::{Settlement, Which};
 use super::store::{self, Span};
 use super::{Reporting, export};
 use crate::kernel::http::{Refused, ServiceRouter, storage_problem};
@@ -34,22 +36,25 @@ const PAGE_TICKETS: u32 = 100;
 const PAGE_TICKETS_MAX: u32 = 1_000;
 
 /// What the routes stand on.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 struct ReportingState {
     reporting: Reporting,
     feed: Feed,
+    clock: Arc<dyn Clock>,
 }
 
 /// All routes under `/v1/reporting`.
-pub(super) fn router(reporting: Reporting, feed: Feed) -> ServiceRouter {
+pub(super) fn router(reporting: Reporting, feed: Feed, clock: Arc<dyn Clock>) -> ServiceRouter {
     OpenApiRouter::new()
         .routes(routes!(sales))
         .routes(routes!(stock))
         .routes(routes!(tickets))
         .routes(routes!(closings))
+        .routes(routes!(differences))
+        .routes(routes!(settle))
         .routes(routes!(stores))
         .routes(routes!(live))
-        .with_state(ReportingState { reporting, feed })
+        .with_state(ReportingState { reporting, feed, clock })
 }
 
 impl From<ReportError> for Problem {
@@ -324,11 +329,11 @@ async fn tickets(
     Ok(Json(page(rows, limit, completeness)))
 }
 
-/// Which closing readings are asked for.
+/// Of which days something is asked for.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-struct ClosingsQuery {
+struct DaysQuery {
     /// One store; all if absent.
     store: Option<String>,
     /// First business day, YYYY-MM-DD; from the beginning if absent.
@@ -338,7 +343,7 @@ struct ClosingsQuery {
 }
 
 /// How shops closed their days: each closing reading as it was made, and whether reporting comes to the same.
-#[utoipa::path(get, path = "/v1/reporting/closings", params(ClosingsQuery), tag = "reporting", security(("token" = [])),
+#[utoipa::path(get, path = "/v1/reporting/closings", params(DaysQuery), tag = "reporting", security(("token" = [])),
     responses(
     (status = 200, description = "The latest 1000 readings, newest first", body = ClosingsReport),
     Refused,
@@ -346,13 +351,112 @@ struct ClosingsQuery {
 async fn closings(
     _actor: Actor,
     State(state): State<ReportingState>,
-    QueryParams(query): QueryParams<ClosingsQuery>,
+    QueryParams(query): QueryParams<DaysQuery>,
 ) -> Result<Json<ClosingsReport>, Problem> {
+    let (store, span) = store_and_days(&query)?;
+    Ok(Json(state.reporting.read(move |tx, known| closings::report(tx, known, store, span)).await?))
+}
+
+fn store_and_days(query: &DaysQuery) -> Result<(Option<StoreId>, Span), Problem> {
     let store = query.store.as_deref().map(store_number).transpose()?;
     let (from, to) = days(query.from.as_deref(), query.to.as_deref())?;
     let whole = Span::default();
-    let span = Span { from: from.unwrap_or(whole.from), to: to.unwrap_or(whole.to) };
-    Ok(Json(state.reporting.read(move |tx, known| closings::report(tx, known, store, span)).await?))
+    Ok((store, Span { from: from.unwrap_or(whole.from), to: to.unwrap_or(whole.to) }))
+}
+
+/// Which differences are asked for.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct DifferencesQuery {
+    /// One store; all if absent.
+    store: Option<String>,
+    /// First business day, YYYY-MM-DD; from the beginning if absent.
+    from: Option<String>,
+    /// Last business day, YYYY-MM-DD; to the end if absent.
+    to: Option<String>,
+    /// Only those that nobody has settled.
+    #[serde(default)]
+    open: bool,
+}
+
+/// The books: what of tickets did not come out the same when they were computed again, and which clocks were wrong.
+#[utoipa::path(get, path = "/v1/reporting/differences", params(DifferencesQuery), tag = "reporting", security(("token" = [])),
+    responses(
+    (status = 200, description = "The first 1000 differences, oldest first", body = DifferencesReport),
+    Refused,
+))]
+async fn differences(
+    _actor: Actor,
+    State(state): State<ReportingState>,
+    QueryParams(DifferencesQuery { store, from, to, open }): QueryParams<DifferencesQuery>,
+) -> Result<Json<DifferencesReport>, Problem> {
+    let place = store_and_days(&DaysQuery { store, from, to })?;
+    let which = if open { Which::Open } else { Which::All };
+    Ok(Json(state.reporting.read(move |tx, known| differences::report(tx, known, place, which)).await?))
+}
+
+/// What is decided about the differences of a ticket.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct SettlementBody {
+    /// Why they are there, and what became of it: 1 to 500 characters.
+    reason: String,
+}
+
+/// What was settled.
+#[derive(Debug, Serialize, ToSchema)]
+struct Settled {
+    /// Differences of the ticket that were open.
+    differences: usize,
+}
+
+/// Characters of a reason.
+const REASON_CHARS_MAX: usize = 500;
+
+impl From<SettleError> for Problem {
+    fn from(error: SettleError) -> Self {
+        match error {
+            SettleError::NothingDiffers(ticket) => Self::new(
+                StatusCode::NOT_FOUND,
+                "difference_unknown",
+                format!("Ticket {ticket} has no differences. GET /v1/reporting/differences lists those that have."),
+            ),
+            SettleError::SettledBefore(ticket) => Self::new(
+                StatusCode::CONFLICT,
+                "difference_settled",
+                format!("All differences of ticket {ticket} were settled before; what was decided stands."),
+            ),
+            SettleError::Storage(source) => storage_problem(&source),
+        }
+    }
+}
+
+/// Settles the differences of a ticket as they stand: they are known, and why. No figure and no ticket is changed by it.
+#[utoipa::path(post, path = "/v1/reporting/differences/{ticket}/settlements", tag = "reporting",
+    security(("token" = [])), request_body = SettlementBody, params(("ticket" = String, Path, description = "The ticket's id")),
+    responses((status = 201, description = "They are settled", body = Settled), Refused))]
+async fn settle(
+    actor: Actor,
+    State(state): State<ReportingState>,
+    PathParams(ticket): PathParams<String>,
+    body: JsonBody<SettlementBody>,
+) -> Result<(StatusCode, Json<Settled>), Problem> {
+    let ticket: TicketId = ticket.parse().map_err(|_malformed| {
+        Problem::new(StatusCode::NOT_FOUND, "difference_unknown", "This is no id of a ticket of ours.")
+    })?;
+    let reason = body.value.reason.trim().to_owned();
+    if reason.is_empty() || reason.chars().count() > REASON_CHARS_MAX || reason.chars().any(char::is_control) {
+        let said = format!("Say why in 1 to {REASON_CHARS_MAX} characters, in one line.");
+        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "reason_invalid", said).with_error(
+            "/reason",
+            "reason_invalid",
+            "A reason is expected.",
+        ));
+    }
+    let settlement = Settlement { who: actor.name, at: state.clock.now(), reason };
+    let settled = state.reporting.db.write("difference_settle", move |tx| differences::settle(tx, ticket, &settlement));
+    Ok((StatusCode::CREATED, Json(Settled { differences: settled.await? })))
 }
 
 /// The day so far, once.

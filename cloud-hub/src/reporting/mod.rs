@@ -6,11 +6,14 @@
 mod audit;
 mod closings;
 mod completeness;
+mod differences;
 mod export;
 mod http;
 mod live;
 mod measures;
+mod menus;
 mod projection;
+mod recomputed;
 mod reports;
 mod store;
 
@@ -42,6 +45,7 @@ pub static SCHEMA: Schema = Schema {
         unread::migration(5),
         Migration::new(6, "fold_anew", include_str!("../../migrations/reporting/0004_fold_anew.sql")),
         Migration::new(7, "closings", include_str!("../../migrations/reporting/0005_closings.sql")),
+        Migration::new(8, "books", include_str!("../../migrations/reporting/0006_books.sql")),
     ],
     postgres: &[
         Migration::new(1, "reporting", include_str!("../../migrations/reporting/postgres/0001_reporting.sql")),
@@ -50,6 +54,7 @@ pub static SCHEMA: Schema = Schema {
         unread::migration_postgres(4),
         Migration::new(5, "fold_anew", include_str!("../../migrations/reporting/postgres/0002_fold_anew.sql")),
         Migration::new(6, "closings", include_str!("../../migrations/reporting/postgres/0003_closings.sql")),
+        Migration::new(7, "books", include_str!("../../migrations/reporting/postgres/0004_books.sql")),
     ],
 };
 
@@ -66,16 +71,18 @@ pub(crate) struct Reporting {
 /// [`StorageError`] if its database cannot be opened.
 pub fn parts(context: &ServiceContext) -> Result<ServiceParts, StorageError> {
     let db = Db::open(&SCHEMA, &context.data_dir, &context.engine)?;
+    recomputed::begin_counting();
     let reporting = Reporting { db: db.clone(), journal: context.journal.clone() };
     let feed = live::Feed::new(reporting.clone(), context.clock.clone());
-    let runner = ProjectionRunner::new(Arc::new(projection::SalesProjection), context.journal.clone(), db.clone());
+    let runner =
+        ProjectionRunner::new(Arc::new(projection::SalesProjection::default()), context.journal.clone(), db.clone());
     let publisher = feed.clone();
     let audited = reporting.clone();
     let duty = Duty::new(db.clone(), "stock_audit", context.entropy.next_u64());
     Ok(ServiceParts {
         name: NAME,
         db,
-        router: http::router(reporting, feed),
+        router: http::router(reporting, feed, context.clock.clone()),
         projections: vec![runner],
         tasks: vec![
             ServiceTask::new("reporting_live", move |stop| publisher.clone().run(stop)),
@@ -95,7 +102,7 @@ pub async fn rebuild(data_dir: &Path, engine: &Engine) -> Result<(), ProjectionE
     let (data_dir, own) = (data_dir.to_owned(), engine.clone());
     let open = move || Ok((Journal::open_with(&data_dir, &own)?, Db::open(&SCHEMA, &data_dir, &own)?));
     let (journal, db) = engine.opened(open).await?;
-    let runner = ProjectionRunner::new(Arc::new(projection::SalesProjection), journal.clone(), db.clone());
+    let runner = ProjectionRunner::new(Arc::new(projection::SalesProjection::default()), journal.clone(), db.clone());
     let outcome = runner.rebuild().await;
     db.stop().await;
     journal.db().stop().await;

@@ -20,12 +20,16 @@ use percolate_runtime::storage::{StorageError, WriteTx, kept_text};
 
 use super::closings::JournalSums;
 use super::measures::{CountedLine, HOUR_UNKNOWN, Keys, Kind, Measures, Rollups, SumOverflow, add_lines, lines_sum};
+use super::menus::Menus;
+use super::recomputed::{RecomputeError, Recomputed};
 use super::store::{self, ListedTicket, SourceMark, StockTotals};
 use crate::kernel::projection::{Projection, ProjectionError, Slice};
 
 /// The projection behind all reports.
-#[derive(Debug)]
-pub(crate) struct SalesProjection;
+#[derive(Debug, Default)]
+pub(crate) struct SalesProjection {
+    menus: Menus,
+}
 
 impl Projection for SalesProjection {
     fn name(&self) -> &'static str {
@@ -38,16 +42,17 @@ impl Projection for SalesProjection {
 
     fn apply(&self, tx: &WriteTx<'_>, slice: &Slice) -> Result<(), ProjectionError> {
         let journal = slice.journal;
-        let mut fold = Fold::new(tx, journal)?;
+        let mut fold = Fold::new(tx, journal, &self.menus)?;
         for entry in &slice.entries {
             fold.sums.add(entry.seq, entry.recorded.as_ref());
-            let Some(recorded) = &entry.recorded else {
-                fold.mark.parked = fold.mark.parked.saturating_add(1);
-                continue;
-            };
             let at_entry = |error| match error {
                 FoldError::Storage(source) => ProjectionError::Storage(source),
                 FoldError::Entry(what) => ProjectionError::Entry { journal, seq: entry.seq, what },
+            };
+            fold.recomputed.heard(tx, entry.seq, entry.recorded.as_ref()).map_err(FoldError::from).map_err(at_entry)?;
+            let Some(recorded) = &entry.recorded else {
+                fold.mark.parked = fold.mark.parked.saturating_add(1);
+                continue;
             };
             let folded = if entry.alias { fold.alias(recorded) } else { fold.event(recorded, entry.seq) };
             folded.map_err(at_entry)?;
@@ -60,6 +65,7 @@ impl Projection for SalesProjection {
     }
 
     fn clear(&self, tx: &WriteTx<'_>) -> Result<(), ProjectionError> {
+        self.menus.clear();
         Ok(store::clear(tx)?)
     }
 }
@@ -79,6 +85,15 @@ impl From<SumOverflow> for FoldError {
     }
 }
 
+impl From<RecomputeError> for FoldError {
+    fn from(error: RecomputeError) -> Self {
+        match error {
+            RecomputeError::Storage(source) => Self::Storage(source),
+            RecomputeError::Wire(_) => Self::Entry("it cannot be kept to be looked at again"),
+        }
+    }
+}
+
 impl From<MoneyOverflow> for FoldError {
     fn from(_overflow: MoneyOverflow) -> Self {
         Self::Entry("its sums are out of range")
@@ -86,7 +101,9 @@ impl From<MoneyOverflow> for FoldError {
 }
 
 /// A sale as it counts.
-struct Sale {
+struct Sale<'s> {
+    recorded: &'s Recorded,
+    sold: &'s TicketSold,
     row: ListedTicket,
     hour: String,
     lines: Vec<CountedLine>,
@@ -94,11 +111,11 @@ struct Sale {
 }
 
 /// What one slice adds up to.
-struct Fold<'a, 'c> {
+struct Fold<'s, 'a, 'c> {
     tx: &'a WriteTx<'c>,
     journal: JournalId,
     /// Sales that are counted if they are new, with the entries that say so.
-    sold: Vec<(u64, Sale)>,
+    sold: Vec<(u64, Sale<'s>)>,
     rollups: Rollups,
     stock: StockTotals,
     /// What the aliases of the slice moved.
@@ -108,10 +125,12 @@ struct Fold<'a, 'c> {
     mark: SourceMark,
     /// What all sales of the journal come to.
     sums: JournalSums,
+    /// What is found where tickets are looked at again.
+    recomputed: Recomputed<'a>,
 }
 
-impl<'a, 'c> Fold<'a, 'c> {
-    fn new(tx: &'a WriteTx<'c>, journal: JournalId) -> Result<Self, StorageError> {
+impl<'s, 'a, 'c> Fold<'s, 'a, 'c> {
+    fn new(tx: &'a WriteTx<'c>, journal: JournalId, menus: &'a Menus) -> Result<Self, StorageError> {
         Ok(Self {
             tx,
             journal,
@@ -123,6 +142,7 @@ impl<'a, 'c> Fold<'a, 'c> {
             names: BTreeMap::new(),
             mark: store::mark_fetch(tx, &journal)?.unwrap_or_default(),
             sums: JournalSums::fetch(tx, &journal)?,
+            recomputed: Recomputed::new(menus, journal),
         })
     }
 
@@ -133,14 +153,17 @@ impl<'a, 'c> Fold<'a, 'c> {
         Ok(())
     }
 
-    fn event(&mut self, recorded: &Recorded, seq: u64) -> Result<(), FoldError> {
+    fn event(&mut self, recorded: &'s Recorded, seq: u64) -> Result<(), FoldError> {
         let header = &recorded.header;
+        if recorded.origin.is_none() {
+            self.recomputed.stamped(header);
+        }
         // The chain's number is where all stores are added up: a sale there would count twice.
         if self.journal.author.as_node().is_some() && header.store == StoreId::CHAIN {
             return Err(FoldError::Entry("it comes from a node, but belongs to no store"));
         }
         match &recorded.event {
-            Event::TicketSold(sold) if sold.class == TicketClass::Sale => self.sold(header, sold, seq)?,
+            Event::TicketSold(sold) if sold.class == TicketClass::Sale => self.sold(recorded, sold, seq)?,
             Event::TicketImported(ticket) => self.imported(header, ticket.id, &ticket.source, &ticket.lines)?,
             Event::ImportAmended(amended) => self.imported(header, amended.id, &amended.source, &amended.lines)?,
             Event::StockMoved(moved) => self.stock_moved(header.store, &moved.lines)?,
@@ -199,7 +222,8 @@ impl<'a, 'c> Fold<'a, 'c> {
         self.rollups.add(store, Kind::Hour, day, hour, measures)
     }
 
-    fn sold(&mut self, header: &Header, sold: &TicketSold, seq: u64) -> Result<(), FoldError> {
+    fn sold(&mut self, recorded: &'s Recorded, sold: &'s TicketSold, seq: u64) -> Result<(), FoldError> {
+        let header = &recorded.header;
         let lines: Vec<_> = sold
             .lines
             .iter()
@@ -219,7 +243,7 @@ impl<'a, 'c> Fold<'a, 'c> {
         };
         let row = ticket_row(header, sold.id, Some(sold.receipt.to_string()), measures);
         let hour = self.hour_key(header);
-        self.sold.push((seq, Sale { row, hour, lines, moved: sold.stock_effects.clone() }));
+        self.sold.push((seq, Sale { recorded, sold, row, hour, lines, moved: sold.stock_effects.clone() }));
         Ok(())
     }
 
@@ -232,12 +256,14 @@ impl<'a, 'c> Fold<'a, 'c> {
         for (seq, sale) in sold {
             if new.remove(&sale.row.id) {
                 self.count(&sale).map_err(|error| (seq, error))?;
+                let looked_at = self.recomputed.ticket(self.tx, sale.recorded, sale.sold);
+                looked_at.map_err(|error| (seq, error.into()))?;
             }
         }
         Ok(())
     }
 
-    fn count(&mut self, sale: &Sale) -> Result<(), FoldError> {
+    fn count(&mut self, sale: &Sale<'_>) -> Result<(), FoldError> {
         let (place, day) = (sale.row.store, sale.row.day);
         self.ticket_sums((place, day), &sale.hour, &sale.row.measures)?;
         add_lines(&mut self.rollups, place, day, &sale.lines, &Keys::new())?;
@@ -315,6 +341,7 @@ impl<'a, 'c> Fold<'a, 'c> {
             store::name_upsert(self.tx, key, name, "", 0)?;
         }
         store::stock_folds_add(self.tx, &self.stock)?;
+        self.recomputed.finish(self.tx)?;
         if self.journal.author.as_node().is_none() {
             return Ok(());
         }

@@ -46,7 +46,12 @@ fn method(rule: &Rule) -> Method {
 
 /// A question that the route can read as far as the guard looks.
 fn path(rule: &Rule, about: About) -> String {
-    let path = rule.path.replace("{store}", "42").replace("{node}", "421").replace("{name}", "nobody");
+    let path = rule
+        .path
+        .replace("{store}", "42")
+        .replace("{node}", "421")
+        .replace("{name}", "nobody")
+        .replace("{ticket}", "none");
     match (rule.who, about) {
         (Who::Person(_, TargetFrom::QueryStore), About::Shop) => format!("{path}?store=42"),
         _ => path,

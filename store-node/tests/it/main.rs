@@ -13,6 +13,8 @@ mod carts;
 #[cfg(test)]
 mod cash;
 #[cfg(test)]
+mod clocks;
+#[cfg(test)]
 mod days;
 #[cfg(test)]
 mod disk;

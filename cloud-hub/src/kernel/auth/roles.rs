@@ -23,11 +23,13 @@ pub enum Permission {
     ManageUsers,
     /// Shops as they are planned, and the certificates of boxes.
     SeeIdentity,
+    /// Says of differences in the books that they are known, and why they are there.
+    SettleDifferences,
 }
 
 impl Permission {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::ReadReports,
         Self::ReadMenu,
         Self::ReadNodes,
@@ -37,6 +39,7 @@ impl Permission {
         Self::RevokeDevice,
         Self::ManageUsers,
         Self::SeeIdentity,
+        Self::SettleDifferences,
     ];
 
     /// In words, for people.
@@ -52,6 +55,7 @@ impl Permission {
             Self::RevokeDevice => "shut boxes out",
             Self::ManageUsers => "invite people and say what they may do",
             Self::SeeIdentity => "see plans and certificates",
+            Self::SettleDifferences => "settle differences in the books",
         }
     }
 }
@@ -236,9 +240,13 @@ mod tests {
         let who = |permission| Role::ALL.into_iter().filter(move |role| role.permissions().contains(&permission));
         assert_eq!(who(Permission::ManageUsers).collect::<Vec<_>>(), [Role::Owner]);
         assert_eq!(Role::Owner.permissions(), Permission::ALL);
-        for change in
-            [Permission::CreateStore, Permission::IssueCode, Permission::RevokeDevice, Permission::ManageUsers]
-        {
+        for change in [
+            Permission::CreateStore,
+            Permission::IssueCode,
+            Permission::RevokeDevice,
+            Permission::ManageUsers,
+            Permission::SettleDifferences,
+        ] {
             assert!(!Role::Auditor.permissions().contains(&change), "{change:?}");
         }
     }

@@ -108,6 +108,8 @@ pub static RULES: &[Rule] = {
         get("/v1/reporting/stock", Who::Person(P::ReadReports, T::QueryStore)),
         get("/v1/reporting/tickets", Who::Person(P::ReadReports, T::QueryStore)),
         get("/v1/reporting/closings", Who::Person(P::ReadReports, T::QueryStore)),
+        get("/v1/reporting/differences", Who::Person(P::ReadReports, T::QueryStore)),
+        post("/v1/reporting/differences/{ticket}/settlements", Who::Person(P::SettleDifferences, T::Chain)),
         get("/v1/reporting/stores", Who::Person(P::ReadReports, T::Chain)),
         get("/v1/reporting/live", Who::Person(P::ReadReports, T::Chain)),
         get("/v1/identity/chain", Who::Anybody),

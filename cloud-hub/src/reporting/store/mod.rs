@@ -1,5 +1,6 @@
 //! The tables of reporting: their rows, written by [`fold`] and read by [`read`].
 
+pub(super) mod books;
 pub(super) mod closings;
 mod fold;
 mod postgres;
@@ -32,7 +33,7 @@ use crate::kernel::db::seq_from_column;
 pub(crate) const REPORT_ROWS_MAX: i64 = 400_000;
 
 /// Every table that is folded.
-const TABLES: [&str; 13] = [
+const TABLES: [&str; 17] = [
     "ticket",
     "import_line",
     "rollup",
@@ -46,6 +47,10 @@ const TABLES: [&str; 13] = [
     "closing_range",
     "sales_sum",
     "sales_sum_at",
+    "ticket_flag",
+    "ticket_unmatched",
+    "menu_said",
+    "clock_doubt",
 ];
 
 /// Stock by store and item.

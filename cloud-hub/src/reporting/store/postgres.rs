@@ -8,6 +8,7 @@ use percolate_runtime::params;
 use percolate_runtime::storage::{StorageError, Value, WriteTx};
 
 use super::ListedTicket;
+use super::books::Unmatched;
 use crate::kernel::db::seq_column;
 use crate::reporting::measures::{Measures, RollupRows};
 
@@ -71,6 +72,22 @@ pub(super) fn rollups_add(tx: &WriteTx<'_>, rows: &RollupRows) -> Result<(), Sto
             net_minor = rollup.net_minor + excluded.net_minor, tax_minor = rollup.tax_minor + excluded.tax_minor,
             total_minor = rollup.total_minor + excluded.total_minor,
             tax_unknown_tickets = rollup.tax_unknown_tickets + excluded.tax_unknown_tickets",
+        &bound,
+    )?;
+    Ok(())
+}
+
+pub(super) fn unmatched_insert(tx: &WriteTx<'_>, rows: &[Unmatched]) -> Result<(), StorageError> {
+    let ids: Vec<[u8; 16]> = rows.iter().map(|row| row.id.to_bytes()).collect();
+    let ids: Vec<&[u8]> = ids.iter().map(|id| &id[..]).collect();
+    let events: Vec<&[u8]> = rows.iter().map(|row| &row.event[..]).collect();
+    let columns =
+        Columns::of(rows.iter().map(|row| [row.revision.into(), row.store.get().into(), i64::from(row.day.days())]));
+    let bound: Vec<_> = [Value::Blobs(&ids), Value::Blobs(&events)].into_iter().chain(columns.values()).collect();
+    tx.execute(
+        "INSERT INTO ticket_unmatched (ticket, event, revision, store, day)
+         SELECT * FROM unnest(?1::bytea[], ?2::bytea[], ?3::bigint[], ?4::bigint[], ?5::integer[])
+         ON CONFLICT (revision, ticket) DO NOTHING",
         &bound,
     )?;
     Ok(())

@@ -1,8 +1,10 @@
 //! Reports: equal to a slow count of what was sold, whatever the order and number in which it came, and never more than
 //! their completeness marks say.
 
+mod clocks;
 pub(crate) mod closings;
 mod csv;
+mod differences;
 mod imports;
 mod live;
 mod marks;

@@ -57,6 +57,10 @@ async fn a_rebuilt_report_is_the_same_to_the_byte() {
             "closing_range",
             "sales_sum",
             "sales_sum_at",
+            "ticket_flag",
+            "ticket_unmatched",
+            "menu_said",
+            "clock_doubt",
             "all"
         ]
     );

@@ -93,6 +93,17 @@ impl Desk {
         self.asker.body(path).await
     }
 
+    /// Status and body of what is written.
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> (StatusCode, Value) {
+        let answer = self.asker.request(reqwest::Method::POST, path).json(body).send().await.unwrap();
+        (answer.status(), answer.json().await.unwrap())
+    }
+
+    /// What `/metrics` says.
+    pub(crate) async fn metrics(&self) -> String {
+        self.asker.openly(reqwest::Method::GET, "/metrics").send().await.unwrap().text().await.unwrap()
+    }
+
     /// The hashes of the reports' tables.
     pub(crate) async fn digest(&self) -> Vec<(&'static str, String)> {
         let db = self.db.clone();

@@ -1,5 +1,6 @@
 //! What a guest pays: one place for the till, the web and the hub. The order of things is in docs/design/counter.md.
 
+pub mod against_menu;
 pub mod cart;
 mod combos;
 mod extras;

@@ -26,9 +26,48 @@ pub enum Part {
     Total,
     /// What was handed over less the change: it should be the total, the tip and the rounding.
     Paid,
+    /// A line's item, or one of its extras, that the menu does not sell there: its position, and the number that it names.
+    Unknown(u32),
+    /// The price of one with its extras: the line's position.
+    UnitPrice(u32),
+    /// What somebody who changed a price says that it was: the line's position.
+    MenuPrice(u32),
+    /// What the extras of one came to: the line's position.
+    Extras(u32),
+    /// Under which tax a line stands: its position, and the classes' numbers.
+    TaxClass(u32),
+    /// The rate of a class of tax, in millionths.
+    Rate(TaxClassId),
+    /// How tax was rounded: 0 once per ticket, 1 once per line.
+    TaxBasis,
+    /// What the charge for service came to.
+    ServiceCharge,
+    /// What cash was rounded by.
+    CashRounding,
 }
 
 impl Part {
+    /// Every word.
+    pub const WORDS: [&str; 17] = [
+        "line",
+        "discount",
+        "tax_base",
+        "tax",
+        "net",
+        "tax_sum",
+        "total",
+        "paid",
+        "unknown",
+        "unit_price",
+        "menu_price",
+        "extras",
+        "tax_class",
+        "tax_rate",
+        "tax_basis",
+        "service_charge",
+        "cash_rounding",
+    ];
+
     /// Its word.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -41,6 +80,15 @@ impl Part {
             Self::TaxSum => "tax_sum",
             Self::Total => "total",
             Self::Paid => "paid",
+            Self::Unknown(_) => "unknown",
+            Self::UnitPrice(_) => "unit_price",
+            Self::MenuPrice(_) => "menu_price",
+            Self::Extras(_) => "extras",
+            Self::TaxClass(_) => "tax_class",
+            Self::Rate(_) => "tax_rate",
+            Self::TaxBasis => "tax_basis",
+            Self::ServiceCharge => "service_charge",
+            Self::CashRounding => "cash_rounding",
         }
     }
 
@@ -48,22 +96,50 @@ impl Part {
     #[must_use]
     pub const fn number(self) -> Option<u32> {
         match self {
-            Self::Line(at) | Self::Discount(at) => Some(at),
-            Self::TaxBase(class) | Self::Tax(class) => Some(class.get()),
-            Self::Net | Self::TaxSum | Self::Total | Self::Paid => None,
+            Self::Line(at)
+            | Self::Discount(at)
+            | Self::Unknown(at)
+            | Self::UnitPrice(at)
+            | Self::MenuPrice(at)
+            | Self::Extras(at)
+            | Self::TaxClass(at) => Some(at),
+            Self::TaxBase(class) | Self::Tax(class) | Self::Rate(class) => Some(class.get()),
+            Self::Net
+            | Self::TaxSum
+            | Self::Total
+            | Self::Paid
+            | Self::TaxBasis
+            | Self::ServiceCharge
+            | Self::CashRounding => None,
         }
     }
 }
 
-/// A difference between what a ticket says and what its lines come to.
+/// A difference between what a ticket says and what it comes to. In minor units, where the part does not say otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Difference {
     /// Of what.
     pub part: Part,
     /// What the ticket says.
-    pub said: Minor,
+    pub said: i64,
     /// What it comes to.
-    pub computed: Minor,
+    pub computed: i64,
+}
+
+/// Everything that differs, as it is found.
+#[derive(Debug, Default)]
+pub(super) struct Found(pub(super) Vec<Difference>);
+
+impl Found {
+    pub(super) fn numbers(&mut self, part: Part, said: i64, computed: i64) {
+        if said != computed {
+            self.0.push(Difference { part, said, computed });
+        }
+    }
+
+    pub(super) fn compare(&mut self, part: Part, said: Minor, computed: Minor) {
+        self.numbers(part, said.get(), computed.get());
+    }
 }
 
 /// Everything of a ticket that does not add up; nothing if all does.
@@ -71,12 +147,8 @@ pub struct Difference {
 /// # Errors
 /// [`MoneyOverflow`] if its numbers are so large that they cannot be added.
 pub fn differences(sold: &TicketSold) -> Result<Vec<Difference>, MoneyOverflow> {
-    let mut found = Vec::new();
-    let mut compare = |part, said: Minor, computed: Minor| {
-        if said != computed {
-            found.push(Difference { part, said, computed });
-        }
-    };
+    let mut found = Found::default();
+    let mut compare = |part, said, computed| found.compare(part, said, computed);
     for (at, line) in (0_u32..).zip(&sold.lines) {
         compare(Part::Line(at), line.total, line_total(line)?);
     }
@@ -108,7 +180,7 @@ pub fn differences(sold: &TicketSold) -> Result<Vec<Difference>, MoneyOverflow> 
     let handed_over = Minor::sum(sold.tenders.iter().map(|tender| tender.amount))?;
     let owed = totals.total.plus(sold.details.tip)?.plus(sold.details.cash_rounding)?;
     compare(Part::Paid, handed_over.minus(sold.change)?, owed);
-    Ok(found)
+    Ok(found.0)
 }
 
 fn line_total(line: &SoldLine) -> Result<Minor, MoneyOverflow> {
@@ -117,9 +189,10 @@ fn line_total(line: &SoldLine) -> Result<Minor, MoneyOverflow> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use proptest::prelude::*;
 
+    use crate::domain::catalog::Catalog;
     use crate::domain::catalog::tests::small_menu;
     use crate::domain::pricing::tests::{any_cart, in_the_morning};
     use crate::domain::tickets::decide::{SellTicket, sell};
@@ -132,18 +205,23 @@ mod tests {
     use crate::domain::pricing::cart::Cart;
     use crate::domain::pricing::price;
 
-    /// The ticket of a cart that is paid with a note that is large enough.
     fn sold(cart: Cart) -> TicketSold {
-        let due = price(&small_menu(), &cart, &in_the_morning()).unwrap().totals.total;
+        sold_by(&small_menu(), cart)
+    }
+
+    /// The ticket of a cart that is paid with notes that are large enough.
+    pub(in crate::domain::pricing) fn sold_by(menu: &Catalog, cart: Cart) -> TicketSold {
+        let due = price(menu, &cart, &in_the_morning()).unwrap().totals.total;
         let cash = |amount| Tender { kind: TenderKind::Cash, amount };
-        let mut left = due.get();
+        let step = i64::from(menu.content.rules.cash_step());
+        let mut left = (due.get() + step / 2) / step * step;
         let mut tenders = Vec::new();
         while left > 0 {
             tenders.push(cash(Minor::new(left.min(10_000_000))));
             left -= 10_000_000;
         }
         let command = SellTicket { class: TicketClass::Sale, currency: Currency::USD, cart, tenders, tip: Minor::ZERO };
-        let decided = sell(&small_menu(), command, &in_the_morning()).unwrap();
+        let decided = sell(menu, command, &in_the_morning()).unwrap();
         decided.numbered(TicketId::sold(0, 1, "k"), "T1-A-1".parse().unwrap())
     }
 
@@ -173,7 +251,7 @@ mod tests {
         let mut charged = ordinary();
         charged.details.service_charge = Some(charge);
         let found = differences(&charged).unwrap();
-        assert_eq!((found.len(), found[0].part, found[0].computed.get()), (1, Part::Net, 2_410));
+        assert_eq!((found.len(), found[0].part, found[0].computed), (1, Part::Net, 2_410));
     }
 
     proptest! {

@@ -32,7 +32,7 @@ pub(crate) fn in_the_morning() -> Moment {
 }
 
 /// The small menu with rules, and espresso with the groups of extras that are among them.
-fn menu_with(rules: Vec<Rule>) -> Catalog {
+pub(super) fn menu_with(rules: Vec<Rule>) -> Catalog {
     let mut draft = small_menu().content;
     let espresso = draft.items.get_mut(&ESPRESSO).unwrap();
     for rule in rules {

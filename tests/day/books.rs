@@ -1,0 +1,18 @@
+//! Every ticket again, at head office.
+
+use anyhow::{Result, ensure};
+use system_tests::books::{list, number};
+
+use crate::chain::Day;
+
+/// Head office has computed every ticket of the day again, by its lines and beside the menu that it names: nothing differs.
+pub(crate) async fn every_ticket_comes_to_what_it_says(day: &mut Day) -> Result<String> {
+    let office = &day.hub.client;
+    let books = office.get("/v1/reporting/differences").await?;
+    ensure!(number(&books, "/differences")? == 0 && list(&books, "/rows")?.is_empty(), "{books}");
+    ensure!(number(&books, "/waiting_tickets")? == 0, "tickets wait for their menu: {books}");
+    ensure!(list(&books, "/clocks")?.is_empty(), "{books}");
+    let sold: i64 =
+        day.shops.iter().map(|shop| shop.books().by_day.values().map(|sums| sums.tickets).sum::<i64>()).sum();
+    Ok(format!("{sold} tickets, no difference"))
+}
