@@ -49,6 +49,7 @@ impl JournalSums {
             }
             Event::DayClosed(_) => self.at_closings.push(before),
             Event::TicketSold(_)
+            | Event::TicketRefunded(_)
             | Event::SeriesOpened(_)
             | Event::TicketImported(_)
             | Event::ImportAmended(_)

@@ -149,6 +149,7 @@ impl<'a, 'c> Fold<'a, 'c> {
             Event::DayClosed(closed) => store::closings::insert(self.tx, self.journal.author, header, closed)?,
             // A reading sums up what became of drawers.
             Event::DrawerOpened(_) | Event::CashMoved(_) | Event::DrawerClosed(_) => {}
+            Event::TicketRefunded(_) => {}
             Event::TicketSold(_) | Event::SeriesOpened(_) | Event::LifeBegan(_) | Event::StaffLocked(_) => {}
         }
         self.advance_mark(recorded);
@@ -165,6 +166,7 @@ impl<'a, 'c> Fold<'a, 'c> {
             // Nor does what was written again after the repair of a fork.
             _rewritten if recorded.origin.is_some() => mark.at.max(Some(header.at)),
             Event::TicketSold(_)
+            | Event::TicketRefunded(_)
             | Event::SeriesOpened(_)
             | Event::StockMoved(_)
             | Event::DrawerOpened(_)
