@@ -10,6 +10,7 @@ mod export;
 mod http;
 mod live;
 mod measures;
+mod money;
 mod projection;
 mod reports;
 mod store;
@@ -42,6 +43,7 @@ pub static SCHEMA: Schema = Schema {
         unread::migration(5),
         Migration::new(6, "fold_anew", include_str!("../../migrations/reporting/0004_fold_anew.sql")),
         Migration::new(7, "closings", include_str!("../../migrations/reporting/0005_closings.sql")),
+        Migration::new(8, "refunds", include_str!("../../migrations/reporting/0006_refunds.sql")),
     ],
     postgres: &[
         Migration::new(1, "reporting", include_str!("../../migrations/reporting/postgres/0001_reporting.sql")),
@@ -50,6 +52,7 @@ pub static SCHEMA: Schema = Schema {
         unread::migration_postgres(4),
         Migration::new(5, "fold_anew", include_str!("../../migrations/reporting/postgres/0002_fold_anew.sql")),
         Migration::new(6, "closings", include_str!("../../migrations/reporting/postgres/0003_closings.sql")),
+        Migration::new(7, "refunds", include_str!("../../migrations/reporting/postgres/0004_refunds.sql")),
     ],
 };
 

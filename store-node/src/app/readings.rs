@@ -54,7 +54,7 @@ pub(crate) struct SumsAnswer {
     /// By whoever sold or gave back.
     people: Vec<PersonAnswer>,
     /// By tax class.
-    taxes: Vec<TaxAnswer>,
+    taxes: Vec<TaxSumAnswer>,
     /// By means of payment; cash less the change.
     tenders: Vec<TenderAnswer>,
     /// By hour on the shop's wall.
@@ -109,7 +109,7 @@ struct PersonAnswer {
 
 /// A tax class.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-struct TaxAnswer {
+struct TaxSumAnswer {
     tax_class: u32,
     base_minor: i64,
     tax_minor: i64,
@@ -231,7 +231,7 @@ impl From<&ReadingSums> for SumsAnswer {
     fn from(sums: &ReadingSums) -> Self {
         let tax =
             |(class, sum): (&percolate_common::ids::TaxClassId, &percolate_common::domain::cash::reading::TaxSum)| {
-                TaxAnswer { tax_class: class.get(), base_minor: sum.base, tax_minor: sum.tax }
+                TaxSumAnswer { tax_class: class.get(), base_minor: sum.base, tax_minor: sum.tax }
             };
         let person = |(staff, sum): (&Option<StaffId>, &percolate_common::domain::cash::reading::HourSum)| PersonAnswer {
             staff: staff.map(StaffId::get),

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 
 use crate::support::eventually;
 use crate::support::http::{Answer, Request};
+use crate::support::hub::position;
 use crate::support::menu::{BEANS, ESPRESSO, LATTE};
 use crate::support::node::{TestNode, Till, basket, practice, ticket};
 use crate::support::people::{ANN, BEN, by, open, paired, signed_in};
@@ -293,7 +294,14 @@ async fn p33_what_a_lost_disk_had_given_back_comes_back_and_is_not_given_back_ag
     node.open().await;
     let till = node.till();
     assert_eq!(left(&till, &id).await, [3, 1], "the copy knows of nothing");
+    back(&till, "meanwhile", &id, &pieces(0, 1)).await.ok();
     hub.connect().await;
+    hub.answer(Verdict::Forked { stream: StreamKind::Sales.number() }).await;
+    hub.hello().await;
+    let old = hub.held.keys().find(|id| id.stream == StreamKind::Sales).copied().unwrap();
+    let agreed = vec![position(&old, &hub.held[&old][2])];
+    hub.welcome(Verdict::Forked { stream: StreamKind::Sales.number() }, Some(agreed)).await;
+    hub.hello().await;
     hub.answer(Verdict::Welcome).await;
     loop {
         match hub.reply().await {
@@ -305,8 +313,8 @@ async fn p33_what_a_lost_disk_had_given_back_comes_back_and_is_not_given_back_ag
         }
     }
     let till = &till;
-    eventually("the refund", || async { (left(till, &id).await == [1, 1]).then_some(()) }).await;
-    assert_eq!(back(till, "more", &id, &pieces(0, 2)).await.refusal(), refused("refund_too_many"));
+    eventually("the refund", || async { (left(till, &id).await == [0, 1]).then_some(()) }).await;
+    assert_eq!(back(till, "more", &id, &pieces(0, 1)).await.refusal(), refused("refund_too_many"));
     let again = back(till, "back", &id, &pieces(0, 2)).await;
     assert_eq!((again.status, &again.text), (200, &given.text), "its key is known");
     let audit = till.get("/v1/audit").await;
