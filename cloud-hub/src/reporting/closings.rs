@@ -47,8 +47,14 @@ impl JournalSums {
                 now.tax = now.tax.wrapping_add(sold.totals.tax.get());
                 now.total = now.total.wrapping_add(sold.totals.total.get());
             }
+            Event::TicketRefunded(refund) if refund.class == TicketClass::Sale => {
+                now.net = now.net.wrapping_sub(refund.totals.net.get());
+                now.tax = now.tax.wrapping_sub(refund.totals.tax.get());
+                now.total = now.total.wrapping_sub(refund.totals.total.get());
+            }
             Event::DayClosed(_) => self.at_closings.push(before),
             Event::TicketSold(_)
+            | Event::TicketRefunded(_)
             | Event::SeriesOpened(_)
             | Event::TicketImported(_)
             | Event::ImportAmended(_)
@@ -104,9 +110,9 @@ struct ClosingAnswer {
     net_minor: i64,
     /// Tax.
     tax_minor: i64,
-    /// What guests paid.
+    /// What guests paid, less what they were given back.
     total_minor: i64,
-    /// What was given back.
+    /// What was given back, with tax; it is taken off every sum but the tickets and the discounts.
     refunds_minor: i64,
     /// What was taken off prices.
     discounts_minor: i64,
@@ -130,6 +136,10 @@ struct ClosingAnswer {
     taxes: Vec<ClosingTax>,
     /// By hour on the shop's wall.
     hours: Vec<ClosingHour>,
+    /// By whoever sold or gave back.
+    people: Vec<ClosingPerson>,
+    /// What was given back, discounts by why, charges for service, tips and rounding: by word.
+    figures: Vec<ClosingFigure>,
     /// Drawers that were counted.
     drawers: Vec<ClosingDrawer>,
     /// Terminals and drawers that were open, and stayed so.
@@ -159,6 +169,23 @@ struct ClosingHour {
     hour: String,
     tickets: i64,
     total_minor: i64,
+}
+
+#[derive(Debug, Clone, Serialize, ToSchema)]
+struct ClosingPerson {
+    /// By number; null for nobody who had signed in.
+    staff: Option<u32>,
+    tickets: i64,
+    total_minor: i64,
+}
+
+#[derive(Debug, Clone, Serialize, ToSchema)]
+struct ClosingFigure {
+    /// `refunds_net`, `refunds_tax`, `discounts_given`, `happy_hours`, `sets`, `service_charges`, `tips` or `cash_rounding`.
+    figure: String,
+    /// How often, where that is counted.
+    count: i64,
+    amount_minor: i64,
 }
 
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -198,6 +225,7 @@ fn answer(tx: &ReadTx<'_>, row: ClosingRow) -> Result<ClosingAnswer, StorageErro
     let agrees = agrees(tx, &row)?;
     let (mut tenders, mut taxes, mut hours) = (Vec::new(), Vec::new(), Vec::new());
     let (mut drawers, mut carried_over) = (Vec::new(), Vec::new());
+    let (mut people, mut figures) = (Vec::new(), Vec::new());
     for Part { kind, key, count, amount, other } in store::part_list(tx, &row.closing)? {
         match kind {
             PartKind::Tender => tenders.push(ClosingTender { kind: key, amount_minor: amount }),
@@ -210,6 +238,10 @@ fn answer(tx: &ReadTx<'_>, row: ClosingRow) -> Result<ClosingAnswer, StorageErro
                 difference_minor: amount.saturating_sub(other),
             }),
             PartKind::Carried => carried_over.push(key),
+            PartKind::Person => {
+                people.push(ClosingPerson { staff: key.parse().ok(), tickets: count, total_minor: amount });
+            }
+            PartKind::Figure => figures.push(ClosingFigure { figure: key, count, amount_minor: amount }),
         }
     }
     Ok(ClosingAnswer {
@@ -235,6 +267,8 @@ fn answer(tx: &ReadTx<'_>, row: ClosingRow) -> Result<ClosingAnswer, StorageErro
         tenders,
         taxes,
         hours,
+        people,
+        figures,
         drawers,
         carried_over,
         head: row.head,

@@ -115,11 +115,15 @@ fn dimension(text: &str) -> Result<Dimension, Problem> {
         "hour" => Dimension::Hour,
         "item" => Dimension::Item,
         "category" => Dimension::Category,
+        "tender" => Dimension::Tender,
+        "person" => Dimension::Person,
+        "tax" => Dimension::Tax,
         other => {
             return Err(refused(
                 "by",
                 "report_dimension_unknown",
-                format!("There is no report by {other:?}: ask for by=store, day, month, hour, item or category."),
+                format!("There is no report by {other:?}: ask for by=store, day, month, hour, item, category, tender, \
+                     person or tax."),
             ));
         }
     })
@@ -153,7 +157,7 @@ fn csv(name: &str, text: String) -> Response {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct SalesQuery {
-    /// `store`, `day`, `month`, `hour`, `item` or `category`.
+    /// `store`, `day`, `month`, `hour`, `item`, `category`, `tender`, `person` or `tax`.
     by: String,
     /// One store; all if absent.
     store: Option<String>,
@@ -165,7 +169,7 @@ struct SalesQuery {
     format: Option<String>,
 }
 
-/// Sales by store, day, month, hour, item or category.
+/// Sales by store, day, month, hour, item, category, means of payment, person or tax class.
 #[utoipa::path(get, path = "/v1/reporting/sales", params(SalesQuery), tag = "reporting", security(("token" = [])),
     responses(
     (status = 200, description = "The report; as CSV if asked for",

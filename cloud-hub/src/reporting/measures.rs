@@ -63,6 +63,9 @@ pub(crate) enum Kind {
     Hour,
     Item,
     Category,
+    Tender,
+    Person,
+    Tax,
 }
 
 impl Kind {
@@ -73,6 +76,9 @@ impl Kind {
             Self::Hour => 2,
             Self::Item => 3,
             Self::Category => 4,
+            Self::Tender => 5,
+            Self::Person => 6,
+            Self::Tax => 7,
         }
     }
 }
@@ -114,6 +120,11 @@ impl Rollups {
 
 /// The key of the hour rollup for events of a zone that this program does not know.
 pub(crate) const HOUR_UNKNOWN: &str = "unknown";
+
+/// The key of whoever sold while nobody had signed in.
+pub(crate) const NOBODY: &str = "p:nobody";
+/// The key of whoever sold what was brought in from other systems.
+pub(crate) const PERSON_UNKNOWN: &str = "p:unknown";
 
 /// Item and category keys that a ticket has been counted under. An old system may call both by the same word.
 pub(crate) type Keys = BTreeSet<(Kind, String)>;

@@ -12,6 +12,7 @@ mod http;
 mod live;
 mod measures;
 mod menus;
+mod money;
 mod projection;
 mod recomputed;
 mod reports;
@@ -46,6 +47,7 @@ pub static SCHEMA: Schema = Schema {
         Migration::new(6, "fold_anew", include_str!("../../migrations/reporting/0004_fold_anew.sql")),
         Migration::new(7, "closings", include_str!("../../migrations/reporting/0005_closings.sql")),
         Migration::new(8, "books", include_str!("../../migrations/reporting/0006_books.sql")),
+        Migration::new(9, "refunds", include_str!("../../migrations/reporting/0007_refunds.sql")),
     ],
     postgres: &[
         Migration::new(1, "reporting", include_str!("../../migrations/reporting/postgres/0001_reporting.sql")),
@@ -55,6 +57,7 @@ pub static SCHEMA: Schema = Schema {
         Migration::new(5, "fold_anew", include_str!("../../migrations/reporting/postgres/0002_fold_anew.sql")),
         Migration::new(6, "closings", include_str!("../../migrations/reporting/postgres/0003_closings.sql")),
         Migration::new(7, "books", include_str!("../../migrations/reporting/postgres/0004_books.sql")),
+        Migration::new(8, "refunds", include_str!("../../migrations/reporting/postgres/0005_refunds.sql")),
     ],
 };
 

@@ -10,6 +10,7 @@ use percolate_common::domain::catalog::CatalogEvent;
 use percolate_common::domain::event::{Event, Header};
 use percolate_common::domain::imports::ImportedLine;
 use percolate_common::domain::stock::MovementLine;
+use percolate_common::domain::tickets::refund::TicketRefunded;
 use percolate_common::domain::tickets::{TicketClass, TicketSold};
 use percolate_common::ids::{StoreId, TicketId};
 use percolate_common::journal::{JournalId, StreamKind};
@@ -19,8 +20,11 @@ use percolate_common::wire::event::Recorded;
 use percolate_runtime::storage::{StorageError, WriteTx, kept_text};
 
 use super::closings::JournalSums;
-use super::measures::{CountedLine, HOUR_UNKNOWN, Keys, Kind, Measures, Rollups, SumOverflow, add_lines, lines_sum};
+use super::measures::{
+    CountedLine, HOUR_UNKNOWN, Keys, Kind, Measures, PERSON_UNKNOWN, Rollups, SumOverflow, add_lines, lines_sum,
+};
 use super::menus::Menus;
+use super::money::{Money, person_key, take_off};
 use super::recomputed::{RecomputeError, Recomputed};
 use super::store::{self, ListedTicket, SourceMark, StockTotals};
 use crate::kernel::projection::{Projection, ProjectionError, Slice};
@@ -106,7 +110,9 @@ struct Sale<'s> {
     sold: &'s TicketSold,
     row: ListedTicket,
     hour: String,
+    person: String,
     lines: Vec<CountedLine>,
+    money: Money,
     moved: Vec<MovementLine>,
 }
 
@@ -172,7 +178,8 @@ impl<'s, 'a, 'c> Fold<'s, 'a, 'c> {
             Event::DayClosed(closed) => store::closings::insert(self.tx, self.journal.author, header, closed)?,
             // A reading sums up what became of drawers.
             Event::DrawerOpened(_) | Event::CashMoved(_) | Event::DrawerClosed(_) => {}
-            Event::TicketSold(_) | Event::SeriesOpened(_) | Event::LifeBegan(_) | Event::StaffLocked(_) => {}
+            Event::TicketRefunded(refund) if refund.class == TicketClass::Sale => self.refunded(header, refund)?,
+            Event::TicketRefunded(_) | Event::TicketSold(_) | Event::SeriesOpened(_) | Event::LifeBegan(_) | Event::StaffLocked(_) => {}
         }
         self.advance_mark(recorded);
         Ok(())
@@ -188,6 +195,7 @@ impl<'s, 'a, 'c> Fold<'s, 'a, 'c> {
             // Nor does what was written again after the repair of a fork.
             _rewritten if recorded.origin.is_some() => mark.at.max(Some(header.at)),
             Event::TicketSold(_)
+            | Event::TicketRefunded(_)
             | Event::SeriesOpened(_)
             | Event::StockMoved(_)
             | Event::DrawerOpened(_)
@@ -199,10 +207,10 @@ impl<'s, 'a, 'c> Fold<'s, 'a, 'c> {
             | Event::StaffLocked(_)
             | Event::Catalog(_) => Some(header.at),
         };
-        if let Event::TicketSold(sold) = &recorded.event
-            && sold.class == TicketClass::Sale
+        if let Event::TicketSold(TicketSold { class: TicketClass::Sale, receipt, .. })
+        | Event::TicketRefunded(TicketRefunded { class: TicketClass::Sale, receipt, .. }) = &recorded.event
         {
-            mark.receipt = Some(sold.receipt.to_string());
+            mark.receipt = Some(receipt.to_string());
         }
     }
 
@@ -215,10 +223,11 @@ impl<'s, 'a, 'c> Fold<'s, 'a, 'c> {
     fn ticket_sums(
         &mut self,
         (store, day): (StoreId, BusinessDay),
-        hour: &str,
+        (hour, person): (&str, &str),
         measures: &Measures,
     ) -> Result<(), SumOverflow> {
         self.rollups.add(store, Kind::Day, day, "", measures)?;
+        self.rollups.add(store, Kind::Person, day, person, measures)?;
         self.rollups.add(store, Kind::Hour, day, hour, measures)
     }
 
@@ -243,8 +252,20 @@ impl<'s, 'a, 'c> Fold<'s, 'a, 'c> {
         };
         let row = ticket_row(header, sold.id, Some(sold.receipt.to_string()), measures);
         let hour = self.hour_key(header);
-        self.sold.push((seq, Sale { recorded, sold, row, hour, lines, moved: sold.stock_effects.clone() }));
+        let (person, money) = (person_key(sold.sold_by), Money::of_sale(sold));
+        let moved = sold.stock_effects.clone();
+        self.sold.push((seq, Sale { recorded, sold, row, hour, person, lines, money, moved }));
         Ok(())
+    }
+
+    /// A refund counts on its own day, once: a repaired fork states some again in another life of their author.
+    fn refunded(&mut self, header: &Header, refund: &TicketRefunded) -> Result<(), FoldError> {
+        if !store::refund_insert(self.tx, refund.id)? {
+            return Ok(());
+        }
+        let hour = self.hour_key(header);
+        take_off(&mut self.rollups, (header.store, header.business_day), &hour, refund)?;
+        self.stock_moved(header.store, &refund.stock_effects)
     }
 
     /// Counts the sales that are new. A repaired fork states some again in another life of their author.
@@ -265,7 +286,8 @@ impl<'s, 'a, 'c> Fold<'s, 'a, 'c> {
 
     fn count(&mut self, sale: &Sale<'_>) -> Result<(), FoldError> {
         let (place, day) = (sale.row.store, sale.row.day);
-        self.ticket_sums((place, day), &sale.hour, &sale.row.measures)?;
+        self.ticket_sums((place, day), (&sale.hour, &sale.person), &sale.row.measures)?;
+        sale.money.count(&mut self.rollups, place, day)?;
         add_lines(&mut self.rollups, place, day, &sale.lines, &Keys::new())?;
         self.stock_moved(place, &sale.moved)
     }
@@ -300,7 +322,7 @@ impl<'s, 'a, 'c> Fold<'s, 'a, 'c> {
         }
         add_lines(&mut self.rollups, header.store, header.business_day, &counted, &keys_before)?;
         let hour = self.hour_key(header);
-        Ok(self.ticket_sums((header.store, header.business_day), &hour, &added)?)
+        Ok(self.ticket_sums((header.store, header.business_day), (&hour, PERSON_UNKNOWN), &added)?)
     }
 
     fn legacy_line(&mut self, source: &str, line: &ImportedLine) -> Result<CountedLine, FoldError> {
@@ -327,8 +349,8 @@ impl<'s, 'a, 'c> Fold<'s, 'a, 'c> {
             CatalogEvent::CategorySet(category) => set(format!("c:{}", category.id), &category.name, ""),
             CatalogEvent::StockItemSet(item) => set(format!("s:{}", item.id), &item.name, item.unit.as_str()),
             CatalogEvent::ItemSet(item) => set(format!("i:{}", item.id), &item.name, ""),
-            CatalogEvent::TaxClassSet(_)
-            | CatalogEvent::ItemRetired(_)
+            CatalogEvent::TaxClassSet(class) => set(format!("t:{}", class.id), &class.name, ""),
+            CatalogEvent::ItemRetired(_)
             | CatalogEvent::RuleSet(_)
             | CatalogEvent::RuleRetired(_)
             | CatalogEvent::RevisionPublished(_) => Ok(()),

@@ -28,6 +28,12 @@ pub(crate) enum Dimension {
     Item,
     /// A row for each category of the menu.
     Category,
+    /// A row for each means of payment: what was paid, with tips and rounding.
+    Tender,
+    /// A row for whoever sold or gave back, by number.
+    Person,
+    /// A row for each tax class: what it was charged on, and what it came to.
+    Tax,
 }
 
 impl Dimension {
@@ -35,7 +41,7 @@ impl Dimension {
     const fn is_of_lines(self) -> bool {
         match self {
             Self::Item | Self::Category => true,
-            Self::Store | Self::Day | Self::Month | Self::Hour => false,
+            Self::Store | Self::Day | Self::Month | Self::Hour | Self::Tender | Self::Person | Self::Tax => false,
         }
     }
 }
@@ -55,13 +61,14 @@ pub(crate) struct SalesRow {
 /// Sums of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct RowSums {
-    /// Tickets; by item and category, tickets that hold such a line.
+    /// Tickets; by item and category, tickets that hold such a line; by means of payment and tax, tickets that have it. A refund is
+    /// none, and is taken off all amounts and pieces on the day that it was given back on.
     pub(crate) tickets: i64,
     /// Lines.
     pub(crate) lines: i64,
     /// Pieces.
     pub(crate) units: i64,
-    /// Before tax.
+    /// Before tax; zero by means of payment.
     pub(crate) net_minor: i64,
     /// Tax. It is charged on tickets: null by item and category.
     pub(crate) tax_minor: Option<i64>,
@@ -193,10 +200,15 @@ pub(crate) fn sales(tx: &ReadTx<'_>, known: &Known, question: Question) -> Resul
     let scope = question.store.unwrap_or(StoreId::CHAIN);
     let lines = lines(tx, question, span, &completeness)?;
     let mut totals = Measures::sum(lines.iter().map(|line| &line.sums))?;
-    if question.by.is_of_lines() {
-        let tickets = store::rollup_total(tx, scope, span)?.unwrap_or_default();
-        totals = Measures { lines: totals.lines, units: totals.units, net: totals.net, ..tickets };
-    }
+    let tickets = || store::rollup_total(tx, scope, span).map(Option::unwrap_or_default);
+    let Measures { lines: all_lines, units, net, tax, total, .. } = totals;
+    totals = match question.by {
+        Dimension::Item | Dimension::Category => Measures { lines: all_lines, units, net, ..tickets()? },
+        // A ticket may be paid by several means, and have several taxes.
+        Dimension::Tender => Measures { total, ..tickets()? },
+        Dimension::Tax => Measures { net, tax, total, ..tickets()? },
+        Dimension::Store | Dimension::Day | Dimension::Month | Dimension::Hour | Dimension::Person => totals,
+    };
     let row = |line: Line| SalesRow { key: line.key, label: line.label, sums: RowSums::new(question.by, line.sums) };
     Ok(SalesReport {
         by: question.by,
@@ -239,6 +251,9 @@ fn lines(
         }
         Dimension::Item => Ok(named(tx, store::rollup_by_key(tx, scope, Kind::Item, span)?)?),
         Dimension::Category => Ok(named(tx, store::rollup_by_key(tx, scope, Kind::Category, span)?)?),
+        Dimension::Tender => Ok(in_order(tx, store::rollup_by_key(tx, scope, Kind::Tender, span)?)?),
+        Dimension::Person => Ok(in_order(tx, store::rollup_by_key(tx, scope, Kind::Person, span)?)?),
+        Dimension::Tax => Ok(in_order(tx, store::rollup_by_key(tx, scope, Kind::Tax, span)?)?),
     }
 }
 
@@ -277,6 +292,11 @@ pub(crate) fn best_first(sums: &mut [(String, Measures)]) {
 /// Rows under the names that people read, best sellers first.
 fn named(tx: &ReadTx<'_>, mut sums: Vec<(String, Measures)>) -> Result<Vec<Line>, StorageError> {
     best_first(&mut sums);
+    sums.into_iter().map(|(key, sums)| Ok(Line { label: label(tx, &key)?, key, sums })).collect()
+}
+
+/// Rows under the names that people read, by key.
+fn in_order(tx: &ReadTx<'_>, sums: Vec<(String, Measures)>) -> Result<Vec<Line>, StorageError> {
     sums.into_iter().map(|(key, sums)| Ok(Line { label: label(tx, &key)?, key, sums })).collect()
 }
 

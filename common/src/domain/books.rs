@@ -10,8 +10,9 @@ use super::event::{Event, Header};
 use super::imports::ImportedLine;
 use super::stock::MovementLine;
 use super::tickets::receipt::ReceiptNumber;
+use super::tickets::refund::TicketRefunded;
 use super::tickets::{TicketClass, TicketSold};
-use crate::ids::{MovementId, StockItemId, TicketId};
+use crate::ids::{MovementId, RefundId, StockItemId, TicketId};
 use crate::money::Minor;
 use crate::time::BusinessDay;
 
@@ -22,6 +23,8 @@ pub struct DayBooks {
     pub tickets: i64,
     /// Practice tickets.
     pub training_tickets: i64,
+    /// How often something was given back; it is taken off all that follows but the lines.
+    pub refunds: i64,
     /// Lines.
     pub lines: i64,
     /// Pieces.
@@ -38,6 +41,7 @@ pub struct DayBooks {
 #[derive(Debug, Clone, Default)]
 pub struct Books {
     tickets: BTreeSet<TicketId>,
+    refunds: BTreeSet<RefundId>,
     movements: BTreeSet<MovementId>,
     imported_rows: BTreeSet<(TicketId, String)>,
     days: BTreeMap<BusinessDay, DayBooks>,
@@ -71,6 +75,7 @@ impl Books {
                 self.add_imported(header.business_day, ticket.id, &ticket.lines);
             }
             Event::ImportAmended(amended) => self.add_imported(header.business_day, amended.id, &amended.lines),
+            Event::TicketRefunded(refund) => self.add_refund(header.business_day, refund),
             Event::StockMoved(moved) => {
                 if self.movements.insert(moved.id) {
                     self.move_stock(&moved.lines);
@@ -107,6 +112,24 @@ impl Books {
                 self.cash.sold(sold);
             }
         }
+    }
+
+    fn add_refund(&mut self, day: BusinessDay, refund: &TicketRefunded) {
+        if !self.refunds.insert(refund.id) {
+            return;
+        }
+        self.add_receipt(&refund.receipt);
+        if refund.class == TicketClass::Training {
+            return;
+        }
+        let sums = self.days.entry(day).or_default();
+        sums.refunds += 1;
+        sums.units -= refund.lines.iter().map(|line| i64::from(line.quantity)).sum::<i64>();
+        sums.net_minor -= refund.totals.net.get();
+        sums.tax_minor -= refund.totals.tax.get();
+        sums.total_minor -= refund.totals.total.get();
+        self.move_stock(&refund.stock_effects);
+        self.cash.refunded(refund);
     }
 
     fn add_imported(&mut self, day: BusinessDay, ticket: TicketId, lines: &[ImportedLine]) {
@@ -260,6 +283,7 @@ mod tests {
         let expected = DayBooks {
             tickets: 2,
             training_tickets: 1,
+            refunds: 0,
             lines: 2 + 2,
             units: 5 + 3,
             net_minor: 100 + 900,

@@ -5,6 +5,7 @@ use crate::domain::catalog::CatalogEvent;
 use crate::domain::imports::{ImportAmended, TicketImported};
 use crate::domain::staff::StaffLocked;
 use crate::domain::stock::{MovementLine, StockMoved};
+use crate::domain::tickets::refund::TicketRefunded;
 use crate::domain::tickets::{SeriesOpened, TicketClass, TicketSold};
 use crate::hlc::Hlc;
 use crate::ids::StoreId;
@@ -90,6 +91,8 @@ pub enum Event {
     TicketImported(TicketImported),
     /// Lines came later for an imported ticket.
     ImportAmended(ImportAmended),
+    /// Money was given back for a ticket.
+    TicketRefunded(TicketRefunded),
     /// Stock moved other than by a sale.
     StockMoved(StockMoved),
     /// A drawer was opened.
@@ -116,8 +119,10 @@ impl Event {
     pub fn stock_effects(&self) -> &[MovementLine] {
         match self {
             Self::TicketSold(sold) if sold.class == TicketClass::Sale => &sold.stock_effects,
+            Self::TicketRefunded(refund) if refund.class == TicketClass::Sale => &refund.stock_effects,
             Self::StockMoved(moved) => &moved.lines,
             Self::TicketSold(_)
+            | Self::TicketRefunded(_)
             | Self::SeriesOpened(_)
             | Self::TicketImported(_)
             | Self::ImportAmended(_)
@@ -140,6 +145,7 @@ impl Event {
             | Self::SeriesOpened(_)
             | Self::TicketImported(_)
             | Self::ImportAmended(_)
+            | Self::TicketRefunded(_)
             | Self::DrawerOpened(_)
             | Self::CashMoved(_)
             | Self::DrawerClosed(_)

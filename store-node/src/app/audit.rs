@@ -93,6 +93,7 @@ struct AuditedDay {
 struct AuditedSums {
     tickets: i64,
     training_tickets: i64,
+    refunds: i64,
     lines: i64,
     units: i64,
     net_minor: i64,
@@ -152,8 +153,8 @@ impl From<ReadingBooks> for AuditedReadings {
 
 impl From<DayBooks> for AuditedSums {
     fn from(sums: DayBooks) -> Self {
-        let DayBooks { tickets, training_tickets, lines, units, net_minor, tax_minor, total_minor } = sums;
-        Self { tickets, training_tickets, lines, units, net_minor, tax_minor, total_minor }
+        let DayBooks { tickets, training_tickets, refunds, lines, units, net_minor, tax_minor, total_minor } = sums;
+        Self { tickets, training_tickets, refunds, lines, units, net_minor, tax_minor, total_minor }
     }
 }
 
@@ -275,6 +276,7 @@ fn day_answers(tx: &ReadTx<'_>, books: &Books) -> Result<Vec<AuditedDay>, AppErr
         let kept = AuditedSums {
             tickets: sums.tickets,
             training_tickets: sums.training_tickets,
+            refunds: sums.refunds,
             lines: sums.lines,
             units: sums.units,
             net_minor: sums.net,

@@ -4,6 +4,7 @@
 use percolate_common::crdt::stock::StockTotal;
 use percolate_common::domain::event::{Event, Header};
 use percolate_common::domain::imports::ImportedLine;
+use percolate_common::domain::tickets::refund::TicketRefunded;
 use percolate_common::domain::tickets::tender::TenderKind;
 use percolate_common::domain::tickets::{TicketClass, TicketSold};
 use percolate_common::journal::StreamKind;
@@ -16,7 +17,7 @@ use super::error::AppError;
 use crate::store::cash::{self, Made};
 use crate::store::lives::Life;
 use crate::store::sales::{self, Place, RowClass, TicketRow};
-use crate::store::{imports, stock};
+use crate::store::{imports, refunds, stock};
 
 /// A movement as it counts.
 pub(crate) fn counted(quantity: Quantity) -> StockTotal {
@@ -58,6 +59,25 @@ pub(crate) fn book_tenders(tx: &WriteTx<'_>, day: BusinessDay, sold: &TicketSold
     }
     if let Some(session) = sold.drawer {
         cash::drawer_sold(tx, session, sold.cash())?;
+    }
+    Ok(())
+}
+
+/// The row of a refund that is new, and what it took out of the drawer and off the cards.
+pub(crate) fn book_refund(
+    tx: &WriteTx<'_>,
+    day: BusinessDay,
+    refund: &TicketRefunded,
+    at: Place,
+) -> Result<(), AppError> {
+    if !refunds::refund_insert(tx, refund, day, at)? || refund.class == TicketClass::Training {
+        return Ok(());
+    }
+    for tender in &refund.tenders {
+        sales::tender_add(tx, day, tender.kind.as_str(), Minor::new(-tender.amount.get()))?;
+    }
+    if let Some(session) = refund.drawer {
+        cash::drawer_sold(tx, session, Minor::new(-refund.cash().get()))?;
     }
     Ok(())
 }
@@ -121,6 +141,11 @@ pub(crate) fn book_returned(
         Event::ImportAmended(amended) => {
             let new = new_lines(tx, (&amended.source, &calendar.local_text(header.at)), &amended.lines)?;
             amend(tx, day, &new)?;
+        }
+        Event::TicketRefunded(refund) => {
+            if !refunds::refund_is_known(tx, refund.id)? {
+                book_refund(tx, day, refund, place(life, seq))?;
+            }
         }
         Event::StockMoved(moved) => stock::movement_returned(tx, moved.id.key_part(), place(life, seq))?,
         Event::DrawerOpened(opened) => cash::drawer_insert(tx, opened, (header.at, day))?,

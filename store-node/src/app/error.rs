@@ -4,6 +4,7 @@ use percolate_common::domain::cash::decide::DrawerRejection;
 use percolate_common::domain::pricing::PricingRejection;
 use percolate_common::domain::stock::MovementRejection;
 use percolate_common::domain::tickets::decide::TicketRejection;
+use percolate_common::domain::tickets::refund::RefundRejection;
 use percolate_common::wire::WireError;
 use percolate_runtime::password::PasswordError;
 use percolate_runtime::storage::StorageError;
@@ -23,6 +24,12 @@ pub(crate) enum AppError {
     /// A ticket is refused.
     #[error("the ticket is refused")]
     Ticket(#[from] TicketRejection),
+    /// Nothing is given back.
+    #[error("nothing is given back")]
+    Refund(#[from] RefundRejection),
+    /// The ticket is of another system, which alone knows how it was paid.
+    #[error("the ticket was brought in from another system")]
+    RefundUnknown,
     /// Lines cannot be priced.
     #[error("the lines cannot be priced")]
     Pricing(#[from] PricingRejection),

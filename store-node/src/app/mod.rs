@@ -12,6 +12,7 @@ pub(crate) mod life;
 pub(crate) mod movements;
 pub(crate) mod present;
 pub(crate) mod readings;
+pub(crate) mod refunds;
 pub(crate) mod repair;
 pub(crate) mod reports;
 pub(crate) mod staff;

@@ -35,14 +35,26 @@ pub(crate) struct SumsAnswer {
     net_minor: i64,
     /// Tax.
     tax_minor: i64,
-    /// What guests paid.
+    /// What guests paid, less what they were given back.
     gross_minor: i64,
-    /// What was given back.
+    /// What was given back, with tax; it is taken off every sum but the tickets and the discounts.
     refunds_minor: i64,
-    /// What was taken off prices.
+    /// The same, told in full.
+    refunds: RefundsAnswer,
+    /// What was taken off prices, in all.
     discounts_minor: i64,
+    /// The same, by why.
+    discounts: DiscountsAnswer,
+    /// Charges for service, before tax; they are in the net.
+    service_charges_minor: i64,
+    /// For those who work there: in the tenders, and no revenue.
+    tips_minor: i64,
+    /// What cash was rounded by; below zero in the guests' favour.
+    cash_rounding_minor: i64,
+    /// By whoever sold or gave back.
+    people: Vec<PersonAnswer>,
     /// By tax class.
-    taxes: Vec<TaxAnswer>,
+    taxes: Vec<TaxSumAnswer>,
     /// By means of payment; cash less the change.
     tenders: Vec<TenderAnswer>,
     /// By hour on the shop's wall.
@@ -63,9 +75,41 @@ pub(crate) struct SumsAnswer {
     difference_minor: i64,
 }
 
+/// What was given back.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+struct RefundsAnswer {
+    /// How often.
+    count: u64,
+    net_minor: i64,
+    tax_minor: i64,
+    gross_minor: i64,
+}
+
+/// What was taken off prices.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+struct DiscountsAnswer {
+    /// Somebody gave it.
+    given_minor: i64,
+    /// It was cheaper at that hour.
+    happy_hours_minor: i64,
+    /// It was part of a set.
+    sets_minor: i64,
+}
+
+/// Somebody, or nobody who had signed in.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+struct PersonAnswer {
+    /// By number; null for nobody.
+    staff: Option<u32>,
+    /// Tickets that they sold.
+    tickets: u64,
+    /// What guests paid them, less what they gave back.
+    gross_minor: i64,
+}
+
 /// A tax class.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-struct TaxAnswer {
+struct TaxSumAnswer {
     tax_class: u32,
     base_minor: i64,
     tax_minor: i64,
@@ -187,8 +231,13 @@ impl From<&ReadingSums> for SumsAnswer {
     fn from(sums: &ReadingSums) -> Self {
         let tax =
             |(class, sum): (&percolate_common::ids::TaxClassId, &percolate_common::domain::cash::reading::TaxSum)| {
-                TaxAnswer { tax_class: class.get(), base_minor: sum.base, tax_minor: sum.tax }
+                TaxSumAnswer { tax_class: class.get(), base_minor: sum.base, tax_minor: sum.tax }
             };
+        let person = |(staff, sum): (&Option<StaffId>, &percolate_common::domain::cash::reading::HourSum)| PersonAnswer {
+            staff: staff.map(StaffId::get),
+            tickets: sum.tickets,
+            gross_minor: sum.gross,
+        };
         let tender = |(kind, amount): (&String, &i64)| TenderAnswer { kind: kind.clone(), amount_minor: *amount };
         let hour = |(hour, sum): (&u8, &percolate_common::domain::cash::reading::HourSum)| HourAnswer {
             hour: *hour,
@@ -200,8 +249,23 @@ impl From<&ReadingSums> for SumsAnswer {
             net_minor: sums.net,
             tax_minor: sums.tax,
             gross_minor: sums.gross,
-            refunds_minor: sums.refunds,
-            discounts_minor: sums.discounts,
+            refunds_minor: sums.refunds.gross,
+            refunds: RefundsAnswer {
+                count: sums.refunds.count,
+                net_minor: sums.refunds.net,
+                tax_minor: sums.refunds.tax,
+                gross_minor: sums.refunds.gross,
+            },
+            discounts_minor: sums.discounts.all(),
+            discounts: DiscountsAnswer {
+                given_minor: sums.discounts.given,
+                happy_hours_minor: sums.discounts.happy_hours,
+                sets_minor: sums.discounts.sets,
+            },
+            service_charges_minor: sums.service_charges,
+            tips_minor: sums.tips,
+            cash_rounding_minor: sums.cash_rounding,
+            people: sums.people.iter().map(person).collect(),
             taxes: sums.taxes.iter().map(tax).collect(),
             tenders: sums.tenders.iter().map(tender).collect(),
             hours: sums.hours.iter().map(hour).collect(),

@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 
 use super::App;
 use super::error::AppError;
+use super::refunds::{self, RefundableAnswer};
 use super::ticket_answer::{LineAnswer, TicketAnswer, describe};
 use crate::store::lives::{self, Life};
 use crate::store::sales::{self, Place};
@@ -28,6 +29,8 @@ pub(crate) struct DayAnswer {
     pub(crate) tickets: i64,
     /// Practice tickets; they are in no sum.
     pub(crate) training_tickets: i64,
+    /// How often something was given back; it is taken off the pieces and all amounts of the day.
+    pub(crate) refunds: i64,
     /// Lines.
     pub(crate) lines: i64,
     /// Pieces.
@@ -44,7 +47,7 @@ pub(crate) struct DayAnswer {
     pub(crate) first_receipt: Option<String>,
     /// Last receipt of the day.
     pub(crate) last_receipt: Option<String>,
-    /// What was paid by which means; cash less the change.
+    /// What was paid by which means; cash less the change, and all less what was given back.
     pub(crate) tenders: Vec<TenderSum>,
 }
 
@@ -84,6 +87,7 @@ pub(crate) fn day(app: &App, tx: &ReadTx<'_>, day: BusinessDay) -> Result<DayAns
         store: app.identity.store.get(),
         tickets: sums.tickets,
         training_tickets: sums.training_tickets,
+        refunds: sums.refunds,
         lines: sums.lines,
         units: sums.units,
         net_minor: sums.net,
@@ -174,6 +178,7 @@ fn read_place(app: &App, tx: &ReadTx<'_>, Place { life, seq }: Place) -> Result<
         | Event::StaffLocked(_)
         | Event::ImportAmended(_)
         | Event::StockMoved(_)
+        | Event::TicketRefunded(_)
         | Event::DrawerOpened(_)
         | Event::CashMoved(_)
         | Event::DrawerClosed(_)
@@ -188,9 +193,19 @@ pub(crate) fn at_place(app: &App, tx: &ReadTx<'_>, place: Place) -> Result<Ticke
     Ok(read_place(app, tx, place)?.1)
 }
 
+/// One ticket, and what of it can still be given back.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct OneTicket {
+    #[serde(flatten)]
+    ticket: TicketAnswer,
+    /// What can still be given back; null if it was brought in from another system.
+    refundable: Option<RefundableAnswer>,
+}
+
 /// One ticket.
-pub(crate) fn ticket(app: &App, tx: &ReadTx<'_>, id: TicketId) -> Result<TicketAnswer, AppError> {
-    at_place(app, tx, sales::ticket_place(tx, id)?.ok_or(AppError::NotFound("ticket"))?)
+pub(crate) fn ticket(app: &App, tx: &ReadTx<'_>, id: TicketId) -> Result<OneTicket, AppError> {
+    let ticket = at_place(app, tx, sales::ticket_place(tx, id)?.ok_or(AppError::NotFound("ticket"))?)?;
+    Ok(OneTicket { ticket, refundable: refunds::refundable(tx, id)? })
 }
 
 /// Bits of a page's end that are the sequence number; the life is above them. A program without 64-bit numbers can read

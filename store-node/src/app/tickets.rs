@@ -41,6 +41,7 @@ pub(crate) const KIND_DRAWER: i64 = 4;
 pub(crate) const KIND_CASH: i64 = 5;
 pub(crate) const KIND_COUNT: i64 = 6;
 pub(crate) const KIND_READING: i64 = 7;
+pub(crate) const KIND_REFUND: i64 = 11;
 
 /// The answer that was given under this key; a sale's is made again from the journal. It may be from another life of the
 /// database: what was answered then may have been lost with a disk, and the ticket may have come back from the hub.

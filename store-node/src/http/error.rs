@@ -12,6 +12,7 @@ use percolate_common::wire::WireError;
 use percolate_runtime::http::problem::Problem;
 use percolate_runtime::storage::StorageError;
 
+use super::refunds::refusal;
 use crate::app::error::AppError;
 use crate::app::staff::StaffRefusal;
 
@@ -178,6 +179,12 @@ impl From<AppError> for Problem {
             AppError::Staff(refusal) => staff(&refusal),
             AppError::Storage(error) => storage(&error),
             AppError::Ticket(rejection) => ticket(&rejection),
+            AppError::Refund(rejection) => refusal(&rejection),
+            AppError::RefundUnknown => refused(
+                "",
+                "refund_unknown",
+                "this ticket was brought in from another system, which alone knows how it was paid: give back there",
+            ),
             AppError::Pricing(rejection) => pricing(&rejection),
             AppError::Movement(rejection) => movement(&rejection),
             AppError::Drawer(rejection) => drawer(&rejection),

@@ -10,6 +10,7 @@ mod menu;
 mod open;
 mod pair;
 mod reads;
+mod refunds;
 mod router;
 mod staff;
 mod table;

@@ -17,6 +17,7 @@ use crate::app::audit::{self, AuditAnswer};
 use crate::app::error::AppError;
 use crate::app::present::ParkedThere;
 use crate::app::reports::{self, DayAnswer, StockRow};
+use crate::app::reports::OneTicket;
 use crate::app::ticket_answer::TicketAnswer;
 use crate::app::{App, Enrolment, Halted};
 use crate::guard::GuardState;
@@ -289,7 +290,7 @@ pub(super) async fn tickets(
 #[utoipa::path(get, path = "/v1/tickets/{id}", tag = "tickets",
     params(("id" = String, Path, description = "The ticket's id")),
     responses(
-        (status = 200, description = "The ticket", body = TicketAnswer),
+        (status = 200, description = "The ticket", body = OneTicket),
         (status = "4XX", description = "Refused, or there is none", body = Problem, content_type = "application/problem+json"),
         (status = "5XX", description = "Failed", body = Problem, content_type = "application/problem+json"),
     ))]
@@ -297,7 +298,7 @@ pub(super) async fn ticket(
     State(app): State<App>,
     _actor: Actor,
     PathParams(id): PathParams<String>,
-) -> Result<Json<TicketAnswer>, Problem> {
+) -> Result<Json<OneTicket>, Problem> {
     let id: TicketId = id.parse().map_err(|_not_an_id| AppError::NotFound("ticket"))?;
     Ok(Json(read(&app, move |app, tx| reports::ticket(app, tx, id)).await?))
 }

@@ -17,7 +17,7 @@ use utoipa_axum::routes;
 
 use super::gate::Gate;
 use super::table::Way;
-use super::{cash, feed, menu, open, pair, reads, staff, terminals, writes};
+use super::{cash, feed, menu, open, pair, reads, refunds, staff, terminals, writes};
 use crate::app::App;
 
 /// Largest body of an import, in bytes.
@@ -71,6 +71,7 @@ pub(super) fn routes() -> (Router<App>, OpenApiDocument) {
         .routes(routes!(writes::quote))
         .routes(routes!(reads::tickets, writes::sell_ticket))
         .routes(routes!(reads::ticket))
+        .routes(routes!(refunds::refund_ticket))
         .routes(routes!(reads::stock))
         .routes(routes!(writes::move_stock))
         .routes(routes!(reads::business_day))

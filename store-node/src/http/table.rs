@@ -50,6 +50,7 @@ pub(crate) const TABLE: &[Row] = &[
     row("GET", "/v1/events", READS),
     row("POST", "/v1/quotes", SELLS),
     row("POST", "/v1/tickets", SELLS),
+    row("POST", "/v1/tickets/{id}/refunds", SELLS),
     row("GET", "/v1/stock", SELLS),
     row("POST", "/v1/stock/movements", SELLS),
     row("GET", "/v1/business-day", SELLS),

@@ -102,7 +102,7 @@ pub(super) fn request_key<T>(key: &IdempotencyKey, body: &JsonBody<T>) -> Reques
     RequestKey { text: key.as_str().to_owned(), key_hash, body_hash: half(&body.hash) }
 }
 
-fn tender(body: TenderBody) -> Tender {
+pub(super) fn tender(body: TenderBody) -> Tender {
     let kind = match body.kind {
         TenderWord::Cash => TenderKind::Cash,
         TenderWord::CardExternal => TenderKind::CardExternal { reference: body.reference },

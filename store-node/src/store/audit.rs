@@ -52,10 +52,10 @@ pub(crate) fn entries_visit(
     Ok(())
 }
 
-/// Every day that has tickets or amendments, in order.
+/// Every day that has tickets, amendments or refunds, in order.
 pub(crate) fn day_list(tx: &ReadTx<'_>) -> Result<Vec<BusinessDay>, StorageError> {
     tx.query_list(
-        "SELECT day FROM ticket UNION SELECT day FROM day_amendment ORDER BY day LIMIT :limit",
+        "SELECT day FROM ticket UNION SELECT day FROM day_amendment UNION SELECT day FROM refund ORDER BY day LIMIT :limit",
         named_params! {":limit": LIST_ROWS_MAX},
         |row| row.get("day").map(BusinessDay::from_days),
     )

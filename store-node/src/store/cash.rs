@@ -334,7 +334,7 @@ pub(crate) fn entry_list(
 
 /// An event stands elsewhere now.
 pub(crate) fn move_place(tx: &WriteTx<'_>, from: Place, to: Place) -> Result<(), StorageError> {
-    for table in ["cash_movement", "reading", "reading_late"] {
+    for table in ["cash_movement", "reading", "reading_late", "refund"] {
         tx.execute(
             &format!("UPDATE {table} SET life = :life, seq = :seq WHERE life = :old_life AND seq = :old_seq"),
             named_params! {

@@ -9,7 +9,7 @@ use percolate_runtime::storage::StorageError;
 use rusqlite::{Row, named_params};
 
 use super::lives::{self, Life};
-use super::{LIST_ROWS_MAX, column, count};
+use super::{LIST_ROWS_MAX, column, count, refunds};
 
 /// Real, practice, or brought in from another system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +59,8 @@ pub(crate) struct DaySums {
     pub(crate) tickets: i64,
     pub(crate) training_tickets: i64,
     pub(crate) tax_unknown_tickets: i64,
+    /// How often something was given back; it is taken off all that follows but the lines.
+    pub(crate) refunds: i64,
     pub(crate) lines: i64,
     pub(crate) units: i64,
     pub(crate) net: i64,
@@ -117,7 +119,7 @@ pub(crate) fn body_hash_put(tx: &WriteTx<'_>, place: Place, body: &[u8; 16]) -> 
     Ok(())
 }
 
-fn place(row: &Row<'_>) -> rusqlite::Result<Place> {
+pub(super) fn place(row: &Row<'_>) -> rusqlite::Result<Place> {
     Ok(Place { life: row.get("life")?, seq: count(row.get("seq")?) })
 }
 
@@ -195,7 +197,7 @@ pub(crate) fn amendment_add(
     Ok(())
 }
 
-/// The sums of a day.
+/// The sums of a day, less what was given back on it.
 pub(crate) fn day_sums(tx: &ReadTx<'_>, day: BusinessDay) -> Result<DaySums, StorageError> {
     let mut sums = tx.query_one(
         "SELECT count(*) FILTER (WHERE class <> 2) AS tickets, count(*) FILTER (WHERE class = 2) AS training,
@@ -212,6 +214,7 @@ pub(crate) fn day_sums(tx: &ReadTx<'_>, day: BusinessDay) -> Result<DaySums, Sto
                 tickets: row.get("tickets")?,
                 training_tickets: row.get("training")?,
                 tax_unknown_tickets: row.get("unknown")?,
+                refunds: 0,
                 lines: row.get("lines")?,
                 units: row.get("units")?,
                 net: row.get("net")?,
@@ -231,6 +234,12 @@ pub(crate) fn day_sums(tx: &ReadTx<'_>, day: BusinessDay) -> Result<DaySums, Sto
         sums.net += net;
         sums.total += net;
     }
+    let back = refunds::refund_day_sums(tx, day)?;
+    sums.refunds = back.count;
+    sums.units -= back.units;
+    sums.net -= back.net;
+    sums.tax -= back.tax;
+    sums.total -= back.total;
     Ok(sums)
 }
 

@@ -152,7 +152,10 @@ async fn p12_a_reading_sums_a_range_of_the_journal_and_is_the_same_bytes_for_eve
         "number": "A-1", "store": 1, "business_day": "2026-11-23", "at_ms": NOON_MS, "by": 2, "currency": "USD",
         "sums": {
             "tickets": 3, "net_minor": 300 + 300 + 375, "tax_minor": 27 + 27 + 33, "gross_minor": 327 + 327 + 408,
-            "refunds_minor": 0, "discounts_minor": 0,
+            "refunds_minor": 0, "refunds": {"count": 0, "net_minor": 0, "tax_minor": 0, "gross_minor": 0},
+            "discounts_minor": 0, "discounts": {"given_minor": 0, "happy_hours_minor": 0, "sets_minor": 0},
+            "service_charges_minor": 0, "tips_minor": 0, "cash_rounding_minor": 0,
+            "people": [{"staff": null, "tickets": 3, "gross_minor": 1_062}],
             "taxes": [{"tax_class": 1, "base_minor": 975, "tax_minor": 87}],
             "tenders": [{"kind": "card_external", "amount_minor": 408}, {"kind": "cash", "amount_minor": 654}],
             "hours": [{"hour": 7, "tickets": 3, "gross_minor": 1_062}],

@@ -43,6 +43,8 @@ mod menu;
 #[cfg(test)]
 mod openapi;
 #[cfg(test)]
+mod refunds;
+#[cfg(test)]
 mod renewal;
 #[cfg(test)]
 mod selling;

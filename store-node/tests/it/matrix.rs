@@ -36,8 +36,9 @@ struct Column {
 fn lawful(path: &str, column: &Column) -> (u16, Option<&'static str>) {
     match path {
         "/v1/tickets" if column.name == "till T2" => (403, Some("terminal_not_yours")),
-        "/v1/drawers" if column.name == "till T2" => (403, Some("terminal_not_yours")),
+        "/v1/drawers" | "/v1/tickets/{id}/refunds" if column.name == "till T2" => (403, Some("terminal_not_yours")),
         "/v1/drawers" if column.name == "till T1 here" => (409, Some("drawer_open")),
+        "/v1/tickets/{id}/refunds" => (422, Some("refund_line")),
         "/v1/drawers/{id}/movements" | "/v1/drawers/{id}/close" | "/v1/readings/{number}" => (404, Some("not_found")),
         "/v1/tickets" | "/v1/stock/movements" | "/v1/terminals/pairings" | "/v1/drawers" | "/v1/readings" => {
             (201, None)
@@ -66,6 +67,9 @@ fn request(row: &table::Row, number: usize, column: &Column, sold: &str) -> Requ
     let body = match (row.method, row.path) {
         ("POST", "/v1/tickets") => ticket("T1", &[(ESPRESSO, 1)]),
         ("POST", "/v1/quotes") => json!({"lines": [{"item": ESPRESSO, "quantity": 1}]}),
+        ("POST", "/v1/tickets/{id}/refunds") => {
+            json!({"terminal": "T1", "reason": "quality", "lines": [{"line": 99, "quantity": 1}]})
+        }
         ("POST", "/v1/stock/movements") => json!({"reason": "wasted", "lines": [{"stock_item": BEANS, "quantity": 1}]}),
         ("POST", "/v1/imports/baskets") => {
             json!({"source": "old", "baskets": [basket("2026-11-20", "07:00:00", &[("1", 1, 300)])]})

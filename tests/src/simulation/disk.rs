@@ -109,6 +109,7 @@ impl Entry {
             Event::TicketSold(sold) => Some(sold.id.to_bytes().to_vec()),
             Event::TicketImported(ticket) => Some(ticket.id.to_bytes().to_vec()),
             Event::ImportAmended(_)
+            | Event::TicketRefunded(_)
             | Event::StockMoved(_)
             | Event::SeriesOpened(_)
             | Event::DrawerOpened(_)
@@ -126,9 +127,11 @@ impl Entry {
     pub(super) fn effects(&self) -> Vec<(i64, i64)> {
         let lines = match self.recorded.as_ref().map(|recorded| &recorded.event) {
             Some(Event::TicketSold(sold)) if sold.class == TicketClass::Sale => &sold.stock_effects,
+            Some(Event::TicketRefunded(refund)) if refund.class == TicketClass::Sale => &refund.stock_effects,
             Some(Event::StockMoved(moved)) => &moved.lines,
             Some(
                 Event::TicketSold(_)
+                | Event::TicketRefunded(_)
                 | Event::TicketImported(_)
                 | Event::ImportAmended(_)
                 | Event::SeriesOpened(_)

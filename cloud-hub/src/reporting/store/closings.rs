@@ -34,10 +34,13 @@ pub(crate) enum PartKind {
     Hour,
     Drawer,
     Carried,
+    Person,
+    Figure,
 }
 
 impl PartKind {
-    const ALL: [Self; 5] = [Self::Tender, Self::Tax, Self::Hour, Self::Drawer, Self::Carried];
+    const ALL: [Self; 7] =
+        [Self::Tender, Self::Tax, Self::Hour, Self::Drawer, Self::Carried, Self::Person, Self::Figure];
 
     const fn number(self) -> i64 {
         match self {
@@ -46,6 +49,8 @@ impl PartKind {
             Self::Hour => 3,
             Self::Drawer => 4,
             Self::Carried => 5,
+            Self::Person => 6,
+            Self::Figure => 7,
         }
     }
 }
@@ -110,7 +115,25 @@ fn parts(closed: &DayClosed) -> Vec<Part> {
         .carried
         .iter()
         .map(|drawer| part(PartKind::Carried, format!("{} {}", drawer.terminal, drawer.session), 0, 0, 0));
-    tenders.chain(taxes).chain(hours).chain(drawers).chain(carried).collect()
+    let people = sums.people.iter().map(|(staff, sum)| {
+        let key = staff.map(|staff| staff.to_string()).unwrap_or_default();
+        part(PartKind::Person, key, seq_column(sum.tickets), sum.gross, 0)
+    });
+    let figures = [
+        ("refunds_net", seq_column(sums.refunds.count), sums.refunds.net),
+        ("refunds_tax", seq_column(sums.refunds.count), sums.refunds.tax),
+        ("discounts_given", 0, sums.discounts.given),
+        ("happy_hours", 0, sums.discounts.happy_hours),
+        ("sets", 0, sums.discounts.sets),
+        ("service_charges", 0, sums.service_charges),
+        ("tips", 0, sums.tips),
+        ("cash_rounding", 0, sums.cash_rounding),
+    ];
+    let figures = figures
+        .into_iter()
+        .filter(|(_, _, amount)| *amount != 0)
+        .map(|(key, count, amount)| part(PartKind::Figure, key.to_owned(), count, amount, 0));
+    tenders.chain(taxes).chain(hours).chain(drawers).chain(carried).chain(people).chain(figures).collect()
 }
 
 /// Keeps a reading, once.
@@ -141,8 +164,8 @@ pub(crate) fn insert(
             sums.net,
             sums.tax,
             sums.gross,
-            sums.refunds,
-            sums.discounts,
+            sums.refunds.gross,
+            sums.discounts.all(),
             sums.no_drawer,
             sums.paid_in,
             sums.paid_out,

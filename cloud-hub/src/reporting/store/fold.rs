@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use percolate_common::domain::event::{Header, StoreDescribed};
-use percolate_common::ids::{StoreId, TicketId};
+use percolate_common::ids::{RefundId, StoreId, TicketId};
 use percolate_common::journal::JournalId;
 use percolate_common::time::{BusinessDay, UtcMillis};
 use percolate_runtime::params;
@@ -54,6 +54,13 @@ fn ticket_insert(tx: &WriteTx<'_>, ticket: &ListedTicket) -> Result<bool, Storag
             sums.tax_unknown_tickets
         ],
     )?;
+    Ok(inserted == 1)
+}
+
+/// Takes note of a refund and tells whether it was new.
+pub(crate) fn refund_insert(tx: &WriteTx<'_>, id: RefundId) -> Result<bool, StorageError> {
+    let inserted =
+        tx.execute("INSERT INTO refund (id) VALUES (?1) ON CONFLICT (id) DO NOTHING", params![&id.to_bytes()])?;
     Ok(inserted == 1)
 }
 

@@ -18,7 +18,7 @@ use percolate_common::time::{BusinessDay, UtcMillis};
 use percolate_runtime::storage::{ReadTx, Row, StorageError, Value};
 
 pub(crate) use fold::{
-    clear, import_line_insert, mark_upsert, name_upsert, rollups_add, stock_aliases_add, stock_folds_add, store_upsert,
+    clear, import_line_insert, mark_upsert, name_upsert, refund_insert, rollups_add, stock_aliases_add, stock_folds_add, store_upsert,
     ticket_add, tickets_insert,
 };
 pub(crate) use read::{
@@ -33,8 +33,9 @@ use crate::kernel::db::seq_from_column;
 pub(crate) const REPORT_ROWS_MAX: i64 = 400_000;
 
 /// Every table that is folded.
-const TABLES: [&str; 17] = [
+const TABLES: [&str; 18] = [
     "ticket",
+    "refund",
     "import_line",
     "rollup",
     "name",
@@ -106,7 +107,8 @@ pub(crate) fn digest(tx: &ReadTx<'_>) -> Result<Vec<(&'static str, String)>, Sto
     let mut digests = Vec::new();
     for table in TABLES {
         let mut hasher = blake3::Hasher::new();
-        tx.query_while(&format!("SELECT * FROM {table} ORDER BY 1, 2, 3, 4"), &[], |row| {
+        let order = if table == "refund" { "1" } else { "1, 2, 3, 4" };
+        tx.query_while(&format!("SELECT * FROM {table} ORDER BY {order}"), &[], |row| {
             while row.left() > 0 {
                 hasher.update(format!("{:?}\u{1f}", row.take::<Value<'_>>()?).as_bytes());
             }

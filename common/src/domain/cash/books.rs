@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{CashMoved, CashMovementKind, DayClosed, DrawerClosed, DrawerOpened, ReadRange, ReadingNumber};
 use crate::domain::tickets::TicketSold;
+use crate::domain::tickets::refund::TicketRefunded;
 use crate::ids::{CashMovementId, DrawerSessionId};
 use crate::journal::Incarnation;
 use crate::money::Minor;
@@ -51,6 +52,13 @@ impl CashBooks {
     pub fn sold(&mut self, sold: &TicketSold) {
         if let Some(session) = sold.drawer {
             self.add(session, sold.cash().get());
+        }
+    }
+
+    /// Takes the cash off that was given back.
+    pub fn refunded(&mut self, refund: &TicketRefunded) {
+        if let Some(session) = refund.drawer {
+            self.add(session, -refund.cash().get());
         }
     }
 

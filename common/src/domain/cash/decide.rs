@@ -20,7 +20,7 @@ pub struct Drawer {
     pub terminal: TerminalName,
     /// What it was opened with.
     pub float: Minor,
-    /// Cash of sales, less change.
+    /// Cash of sales, less change and what was given back.
     pub sold: Minor,
     /// What was put in.
     pub paid_in: Minor,

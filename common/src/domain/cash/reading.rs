@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::domain::event::Event;
+use crate::domain::tickets::refund::TicketRefunded;
 use crate::domain::tickets::tender::TenderKind;
-use crate::domain::tickets::{TicketClass, TicketSold};
-use crate::ids::TaxClassId;
+use crate::domain::tickets::{ReductionCause, TicketClass, TicketSold};
+use crate::ids::{StaffId, TaxClassId};
 use crate::money::Minor;
 
 use super::{CashMoved, CashMovementKind, CountedDrawer, DRAWERS_TOLD_MAX, DrawerClosed};
@@ -28,8 +29,34 @@ pub struct HourSum {
     pub gross: i64,
 }
 
+/// What was given back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RefundSums {
+    /// How often.
+    pub count: u64,
+    /// Before tax.
+    pub net: i64,
+    /// Tax.
+    pub tax: i64,
+    /// With tax.
+    pub gross: i64,
+}
+
+/// Why prices came to less.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DiscountSums {
+    /// Somebody gave a discount.
+    pub given: i64,
+    /// It was cheaper at that hour.
+    pub happy_hours: i64,
+    /// It was part of a set.
+    pub sets: i64,
+}
+
 /// Sums of a reading, in minor units. They stop at the largest number there is instead of failing: nothing may keep a day
-/// from being closed. Practice and what was brought in from other systems is in none of them.
+/// from being closed. Practice and what was brought in from other systems is in none of them. What was given back is taken off
+/// every sum but the number of tickets and the discounts: net and tax by class come to net and tax; hours and people to gross;
+/// tenders to gross, tips and rounding.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ReadingSums {
     /// Tickets.
@@ -38,7 +65,7 @@ pub struct ReadingSums {
     pub net: i64,
     /// Tax.
     pub tax: i64,
-    /// What guests paid.
+    /// What guests paid, less what they were given back.
     pub gross: i64,
     /// By tax class.
     pub taxes: BTreeMap<TaxClassId, TaxSum>,
@@ -46,10 +73,18 @@ pub struct ReadingSums {
     pub tenders: BTreeMap<String, i64>,
     /// By hour on the shop's wall.
     pub hours: BTreeMap<u8, HourSum>,
-    /// What was given back.
-    pub refunds: i64,
+    /// By whoever sold or gave back; none is nobody who had signed in.
+    pub people: BTreeMap<Option<StaffId>, HourSum>,
+    /// What was given back; it is taken off above.
+    pub refunds: RefundSums,
     /// What was taken off prices.
-    pub discounts: i64,
+    pub discounts: DiscountSums,
+    /// Charges for service, before tax; they are in the net.
+    pub service_charges: i64,
+    /// For those who work there: no revenue, and in the tenders.
+    pub tips: i64,
+    /// What cash was rounded by; below zero in the guests' favour.
+    pub cash_rounding: i64,
     /// Cash of tickets that were sold where no drawer was open; it is in the tenders, too.
     pub no_drawer: i64,
     /// Put into drawers.
@@ -70,6 +105,18 @@ fn add(sum: &mut i64, amount: Minor) {
     *sum = sum.saturating_add(amount.get());
 }
 
+fn take(sum: &mut i64, amount: Minor) {
+    *sum = sum.saturating_sub(amount.get());
+}
+
+impl DiscountSums {
+    /// All of them.
+    #[must_use]
+    pub const fn all(&self) -> i64 {
+        self.given.saturating_add(self.happy_hours).saturating_add(self.sets)
+    }
+}
+
 /// A reading as it adds up.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Reading {
@@ -84,9 +131,11 @@ impl Reading {
     pub fn add(&mut self, hour: u8, event: &Event) {
         match event {
             Event::TicketSold(sold) if sold.class == TicketClass::Sale => self.sold(hour, sold),
+            Event::TicketRefunded(refund) if refund.class == TicketClass::Sale => self.refunded(hour, refund),
             Event::CashMoved(moved) => self.moved(moved),
             Event::DrawerClosed(closed) => self.counted(closed),
             Event::TicketSold(_)
+            | Event::TicketRefunded(_)
             | Event::DrawerOpened(_)
             | Event::DayClosed(_)
             | Event::SeriesOpened(_)
@@ -107,7 +156,12 @@ impl Reading {
         add(&mut sums.tax, sold.totals.tax);
         add(&mut sums.gross, sold.totals.total);
         for reduction in sold.lines.iter().flat_map(|line| &line.reductions) {
-            add(&mut sums.discounts, reduction.amount);
+            let cause = match reduction.cause {
+                ReductionCause::Given(_) => &mut sums.discounts.given,
+                ReductionCause::HappyHour(_) => &mut sums.discounts.happy_hours,
+                ReductionCause::Combo(_) => &mut sums.discounts.sets,
+            };
+            add(cause, reduction.amount);
         }
         for line in &sold.taxes {
             let class = sums.taxes.entry(line.tax_class).or_default();
@@ -120,11 +174,45 @@ impl Reading {
         if sold.change > Minor::ZERO {
             add(sums.tenders.entry(TenderKind::Cash.as_str().to_owned()).or_default(), Minor::new(-sold.change.get()));
         }
-        let of_hour = sums.hours.entry(hour).or_default();
-        of_hour.tickets = of_hour.tickets.saturating_add(1);
-        add(&mut of_hour.gross, sold.totals.total);
+        for part in [sums.hours.entry(hour).or_default(), sums.people.entry(sold.sold_by).or_default()] {
+            part.tickets = part.tickets.saturating_add(1);
+            add(&mut part.gross, sold.totals.total);
+        }
+        if let Some(charge) = sold.details.service_charge {
+            add(&mut sums.service_charges, charge.amount);
+        }
+        add(&mut sums.tips, sold.details.tip);
+        add(&mut sums.cash_rounding, sold.details.cash_rounding);
         if sold.drawer.is_none() {
             add(&mut sums.no_drawer, sold.cash());
+        }
+    }
+
+    fn refunded(&mut self, hour: u8, refund: &TicketRefunded) {
+        let sums = &mut self.sums;
+        let totals = &refund.totals;
+        sums.refunds.count = sums.refunds.count.saturating_add(1);
+        add(&mut sums.refunds.net, totals.net);
+        add(&mut sums.refunds.tax, totals.tax);
+        add(&mut sums.refunds.gross, totals.total);
+        take(&mut sums.net, totals.net);
+        take(&mut sums.tax, totals.tax);
+        take(&mut sums.gross, totals.total);
+        for line in &refund.taxes {
+            let class = sums.taxes.entry(line.tax_class).or_default();
+            take(&mut class.base, line.base);
+            take(&mut class.tax, line.tax);
+        }
+        for tender in &refund.tenders {
+            take(sums.tenders.entry(tender.kind.as_str().to_owned()).or_default(), tender.amount);
+        }
+        take(&mut sums.hours.entry(hour).or_default().gross, totals.total);
+        take(&mut sums.people.entry(refund.by).or_default().gross, totals.total);
+        take(&mut sums.service_charges, refund.service_charge);
+        take(&mut sums.tips, refund.tip);
+        take(&mut sums.cash_rounding, refund.cash_rounding);
+        if refund.drawer.is_none() {
+            take(&mut sums.no_drawer, refund.cash());
         }
     }
 

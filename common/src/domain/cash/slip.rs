@@ -54,11 +54,15 @@ pub fn lines(header: &Header, closed: &DayClosed, local: &str) -> String {
     slip.line("Currency", currency.as_str());
     slip.heading("SALES");
     slip.line("Tickets", &sums.tickets.to_string());
-    slip.money("Before tax", sums.net);
-    slip.money("Tax", sums.tax);
+    slip.money("Sold", sums.gross.saturating_add(sums.refunds.gross));
+    slip.money(&format!("Given back  {}", sums.refunds.count), sums.refunds.gross);
     slip.money("With tax", sums.gross);
-    slip.money("Refunds", sums.refunds);
-    slip.money("Discounts", sums.discounts);
+    slip.money("Tax", sums.tax);
+    slip.money("Before tax", sums.net);
+    slip.money("of this charged for service", sums.service_charges);
+    slip.money("Discounts given", sums.discounts.given);
+    slip.money("Happy hours", sums.discounts.happy_hours);
+    slip.money("Sets", sums.discounts.sets);
     slip.heading("TAX BY CLASS");
     for (class, sum) in &sums.taxes {
         slip.money(&format!("Class {class} on {}", Minor::new(sum.base).to_decimal(currency)), sum.tax);
@@ -68,6 +72,8 @@ pub fn lines(header: &Header, closed: &DayClosed, local: &str) -> String {
         slip.money(kind, *amount);
     }
     slip.money("of this cash at no drawer", sums.no_drawer);
+    slip.money("of this tips", sums.tips);
+    slip.money("of this rounding", sums.cash_rounding);
     slip.heading("DRAWERS");
     slip.money("Paid in", sums.paid_in);
     slip.money("Paid out", sums.paid_out);
@@ -88,6 +94,11 @@ pub fn lines(header: &Header, closed: &DayClosed, local: &str) -> String {
     slip.heading("BY HOUR");
     for (hour, sum) in &sums.hours {
         slip.money(&format!("{hour:02}:00  {}", sum.tickets), sum.gross);
+    }
+    slip.heading("BY PERSON");
+    for (person, sum) in &sums.people {
+        let person = person.map_or_else(|| "nobody".to_owned(), |person| person.to_string());
+        slip.money(&format!("{person}  {}", sum.tickets), sum.gross);
     }
     slip.heading("ENTRIES");
     for range in &closed.ranges {

@@ -43,7 +43,7 @@ pub(super) fn chosen(
 
 /// What a piece takes from the stock room: the item's own, some of it in another's place, and what the extras take. What the
 /// menu does not have any more takes nothing.
-pub(super) fn uses(
+pub(in crate::domain) fn uses(
     catalog: &Catalog,
     line: &SoldLine,
     mut take: impl FnMut(StockItemId, i64) -> Result<(), MoneyOverflow>,

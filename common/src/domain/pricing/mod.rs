@@ -23,6 +23,7 @@ use crate::money::{Minor, MoneyOverflow};
 use crate::quantity::Quantity;
 
 use cart::{Cart, CartLine};
+pub(in crate::domain) use extras::uses;
 pub use reject::PricingRejection;
 
 /// Lines of one ticket.
@@ -98,7 +99,7 @@ pub fn total(
     }
     let mut used = BTreeMap::new();
     for line in &lines {
-        extras::uses(catalog, line, |stock_item, quantity| take(&mut used, stock_item, quantity, line.quantity))?;
+        uses(catalog, line, |stock_item, quantity| take(&mut used, stock_item, quantity, line.quantity))?;
     }
     combos::reduce(catalog, cart, &mut lines)?;
     let discounts = reduce::discounts(catalog, cart, &mut lines)?;

@@ -219,13 +219,13 @@ fn take_tenders(tenders: &[Tender], due: Minor, cash_step: u32) -> Result<Paid, 
 }
 
 /// The nearest multiple of a step; halves go up.
-fn rounded(amount: Minor, step: u32) -> Result<Minor, MoneyOverflow> {
+pub(super) fn rounded(amount: Minor, step: u32) -> Result<Minor, MoneyOverflow> {
     let step = i64::from(step.max(1));
     let up = amount.plus(Minor::new(step / 2))?;
     up.minus(Minor::new(up.get().rem_euclid(step)))
 }
 
-fn check_reference(tender: usize, reference: &str) -> Result<(), TicketRejection> {
+pub(super) fn check_reference(tender: usize, reference: &str) -> Result<(), TicketRejection> {
     if looks_like_card_number(reference) {
         return Err(TicketRejection::CardNumber { tender });
     }

@@ -2,6 +2,7 @@
 
 pub mod decide;
 pub mod receipt;
+pub mod refund;
 pub mod tender;
 
 use crate::domain::catalog::rules::{Consumption, TaxBasis};

@@ -4,7 +4,7 @@ use minicbor::bytes::ByteArray;
 use minicbor::{Decode, Encode};
 
 use super::{currency, from_bytes, to_bytes};
-use crate::domain::cash::reading::{HourSum, ReadingSums, TaxSum};
+use crate::domain::cash::reading::{DiscountSums, HourSum, ReadingSums, RefundSums, TaxSum};
 use crate::domain::cash::{
     CarriedDrawer, CashMoved, CashMovementKind, CashReason, CountedDrawer, DayClosed, Denomination, DrawerClosed,
     DrawerOpened, ReadRange, ReadingNumber,
@@ -180,6 +180,40 @@ struct SumsV1 {
     drawers_closed: u64,
     #[n(15)]
     difference: i64,
+    #[n(16)]
+    refunded: Option<RefundsV1>,
+    #[n(17)]
+    happy_hours: Option<i64>,
+    #[n(18)]
+    sets: Option<i64>,
+    #[n(19)]
+    service_charges: Option<i64>,
+    #[n(20)]
+    tips: Option<i64>,
+    #[n(21)]
+    cash_rounding: Option<i64>,
+    #[n(22)]
+    people: Option<Vec<PersonV1>>,
+}
+
+#[derive(Encode, Decode)]
+struct RefundsV1 {
+    #[n(0)]
+    count: u64,
+    #[n(1)]
+    net: i64,
+    #[n(2)]
+    tax: i64,
+}
+
+#[derive(Encode, Decode)]
+struct PersonV1 {
+    #[n(0)]
+    staff: Option<u32>,
+    #[n(1)]
+    tickets: u64,
+    #[n(2)]
+    gross: i64,
 }
 
 #[derive(Encode, Decode)]
@@ -332,7 +366,18 @@ pub(in crate::wire) fn decode_closed(bytes: &[u8]) -> Result<DrawerClosed, WireE
     })
 }
 
+fn unless_zero(amount: i64) -> Option<i64> {
+    (amount != 0).then_some(amount)
+}
+
 fn sums_to_twin(sums: &ReadingSums) -> SumsV1 {
+    let RefundSums { count, net, tax, .. } = sums.refunds;
+    let refunded = RefundsV1 { count, net, tax };
+    let person = |(staff, sum): (&Option<StaffId>, &HourSum)| PersonV1 {
+        staff: staff.map(StaffId::get),
+        tickets: sum.tickets,
+        gross: sum.gross,
+    };
     SumsV1 {
         tickets: sums.tickets,
         net: sums.net,
@@ -349,8 +394,8 @@ fn sums_to_twin(sums: &ReadingSums) -> SumsV1 {
             .iter()
             .map(|(hour, sum)| HourV1 { hour: *hour, tickets: sum.tickets, gross: sum.gross })
             .collect(),
-        refunds: sums.refunds,
-        discounts: sums.discounts,
+        refunds: sums.refunds.gross,
+        discounts: sums.discounts.given,
         no_drawer: sums.no_drawer,
         paid_in: sums.paid_in,
         paid_out: sums.paid_out,
@@ -358,10 +403,22 @@ fn sums_to_twin(sums: &ReadingSums) -> SumsV1 {
         no_sales: sums.no_sales,
         drawers_closed: sums.drawers_closed,
         difference: sums.difference,
+        refunded: (sums.refunds.count > 0).then_some(refunded),
+        happy_hours: unless_zero(sums.discounts.happy_hours),
+        sets: unless_zero(sums.discounts.sets),
+        service_charges: unless_zero(sums.service_charges),
+        tips: unless_zero(sums.tips),
+        cash_rounding: unless_zero(sums.cash_rounding),
+        people: (!sums.people.is_empty()).then(|| sums.people.iter().map(person).collect()),
     }
 }
 
 fn sums_from_twin(twin: SumsV1) -> ReadingSums {
+    let person = |person: PersonV1| {
+        (person.staff.map(StaffId::new), HourSum { tickets: person.tickets, gross: person.gross })
+    };
+    let RefundsV1 { count, net, tax } = twin.refunded.unwrap_or(RefundsV1 { count: 0, net: 0, tax: 0 });
+    let refunds = RefundSums { count, net, tax, gross: twin.refunds };
     let tax = |tax: TaxV1| (TaxClassId::new(tax.class), TaxSum { base: tax.base, tax: tax.tax });
     let hour = |hour: HourV1| (hour.hour, HourSum { tickets: hour.tickets, gross: hour.gross });
     ReadingSums {
@@ -372,8 +429,16 @@ fn sums_from_twin(twin: SumsV1) -> ReadingSums {
         taxes: twin.taxes.into_iter().map(tax).collect(),
         tenders: twin.tenders.into_iter().map(|tender| (tender.kind, tender.amount)).collect(),
         hours: twin.hours.into_iter().map(hour).collect(),
-        refunds: twin.refunds,
-        discounts: twin.discounts,
+        people: twin.people.unwrap_or_default().into_iter().map(person).collect(),
+        refunds,
+        discounts: DiscountSums {
+            given: twin.discounts,
+            happy_hours: twin.happy_hours.unwrap_or(0),
+            sets: twin.sets.unwrap_or(0),
+        },
+        service_charges: twin.service_charges.unwrap_or(0),
+        tips: twin.tips.unwrap_or(0),
+        cash_rounding: twin.cash_rounding.unwrap_or(0),
         no_drawer: twin.no_drawer,
         paid_in: twin.paid_in,
         paid_out: twin.paid_out,

@@ -4,6 +4,7 @@ pub(super) mod cash;
 pub(super) mod catalog;
 pub(super) mod imports;
 pub(super) mod ops;
+pub(super) mod refunds;
 mod rules;
 pub(super) mod staff;
 pub(super) mod stock;

@@ -1,6 +1,6 @@
 //! Golden bytes of every fact, and what happens when a newer program adds to one.
 
-use crate::domain::cash::reading::{HourSum, ReadingSums, TaxSum};
+use crate::domain::cash::reading::{DiscountSums, HourSum, ReadingSums, RefundSums, TaxSum};
 use crate::domain::cash::{
     CarriedDrawer, CashMoved, CashMovementKind, CashReason, CountedDrawer, DayClosed, Denomination, DrawerClosed,
     DrawerOpened, ReadRange,
@@ -19,6 +19,7 @@ use crate::domain::staff::StaffLocked;
 use crate::domain::staff::approvals::Approval;
 use crate::domain::staff::roles::Act;
 use crate::domain::stock::{MovementLine, MovementReason, StockMoved};
+use crate::domain::tickets::refund::{RefundReason, RefundedLine, TicketRefunded};
 use crate::domain::tickets::tender::{Tender, TenderKind};
 use crate::domain::tickets::{
     ApprovedAct, GivenDiscount, LineReduction, ReductionCause, SeriesOpened, ServiceCharged, SoldExtra, SoldLine,
@@ -27,7 +28,7 @@ use crate::domain::tickets::{
 use crate::hlc::Hlc;
 use crate::ids::{
     CashMovementId, CategoryId, ComboId, DiscountId, DrawerSessionId, ItemId, JurisdictionId, ModifierGroupId,
-    ModifierId, MovementId, NodeId, ProductId, RuleId, StaffId, StockItemId, StoreId, TaxClassId, TicketId,
+    ModifierId, MovementId, NodeId, ProductId, RefundId, RuleId, StaffId, StockItemId, StoreId, TaxClassId, TicketId,
 };
 use crate::journal::{AuthorId, Incarnation, JournalId, Origin, ShortHash, StreamKind};
 use crate::money::{Currency, MicroRate, Minor};
@@ -312,8 +313,6 @@ fn day_closed() -> Event {
         taxes: [(TaxClassId::new(1), TaxSum { base: 600, tax: 53 })].into(),
         tenders: [("card_external".to_owned(), 600), ("cash".to_owned(), 53)].into(),
         hours: [(7, HourSum { tickets: 1, gross: 653 })].into(),
-        refunds: 0,
-        discounts: 0,
         no_drawer: 53,
         paid_in: 500,
         paid_out: 200,
@@ -321,10 +320,15 @@ fn day_closed() -> Event {
         no_sales: 1,
         drawers_closed: 1,
         difference: -135,
+        ..ReadingSums::default()
     };
+    Event::DayClosed(day_closed_with(sums))
+}
+
+fn day_closed_with(sums: ReadingSums) -> DayClosed {
     let terminal = || "T1".parse().unwrap();
     let (expected, counted) = (Minor::new(9_000), Minor::new(8_865));
-    Event::DayClosed(DayClosed {
+    DayClosed {
         number: "A-17".parse().unwrap(),
         ranges: vec![ReadRange { incarnation: Incarnation::new(7), from: 121, to: 240 }],
         late: 0,
@@ -334,7 +338,77 @@ fn day_closed() -> Event {
         carried: vec![CarriedDrawer { session: drawer(), terminal: terminal() }],
         head: ShortHash::from_bytes([0xab; 8]),
         by: Some(StaffId::new(2)),
-    })
+    }
+}
+
+/// A reading with all that most have none of.
+fn day_closed_with_everything() -> Event {
+    let sums = ReadingSums {
+        tickets: 3,
+        people: [
+            (None, HourSum { tickets: 1, gross: 653 }),
+            (Some(StaffId::new(7)), HourSum { tickets: 2, gross: -100 }),
+        ]
+        .into(),
+        refunds: RefundSums { count: 1, net: 300, tax: 27, gross: 327 },
+        discounts: DiscountSums { given: 40, happy_hours: 30, sets: 20 },
+        service_charges: 90,
+        tips: 100,
+        cash_rounding: -2,
+        ..ReadingSums::default()
+    };
+    Event::DayClosed(day_closed_with(sums))
+}
+
+fn refunded() -> TicketRefunded {
+    TicketRefunded {
+        id: RefundId::refunded(1_795_000_000_000, 11, "key"),
+        ticket: TicketId::sold(1_795_000_000_000, 11, "key"),
+        class: TicketClass::Sale,
+        receipt: "T1-A-18".parse().unwrap(),
+        currency: Currency::USD,
+        reason: RefundReason::Quality,
+        lines: vec![RefundedLine {
+            line: 0,
+            item: ItemId::new(101),
+            category: CategoryId::new(1),
+            tax_class: TaxClassId::new(1),
+            quantity: 1,
+            net: Minor::new(300),
+            restock: false,
+        }],
+        service_charge: Minor::ZERO,
+        taxes: vec![TaxLine {
+            tax_class: TaxClassId::new(1),
+            rate: MicroRate::new(89_000),
+            base: Minor::new(300),
+            tax: Minor::new(27),
+        }],
+        totals: Totals { net: Minor::new(300), tax: Minor::new(27), total: Minor::new(327) },
+        tip: Minor::ZERO,
+        cash_rounding: Minor::ZERO,
+        tenders: vec![Tender { kind: TenderKind::Cash, amount: Minor::new(327) }],
+        stock_effects: Vec::new(),
+        by: None,
+        approval: None,
+        drawer: None,
+    }
+}
+
+/// A refund with all that most have none of.
+fn refunded_with_everything() -> TicketRefunded {
+    let mut refund = refunded();
+    refund.lines[0].restock = true;
+    TicketRefunded {
+        service_charge: Minor::new(45),
+        tip: Minor::new(100),
+        cash_rounding: Minor::new(-2),
+        stock_effects: vec![MovementLine { stock_item: StockItemId::new(1), quantity: Quantity::new(18_000) }],
+        by: Some(StaffId::new(7)),
+        approval: Some(Approval { by: StaffId::new(9), reason: "cold".to_owned() }),
+        drawer: Some(drawer()),
+        ..refund
+    }
 }
 
 fn cash_events() -> Vec<(&'static str, &'static str, Event)> {
@@ -365,6 +439,13 @@ fn cash_events() -> Vec<(&'static str, &'static str, Event)> {
         ("cash_moved", include_str!("golden/cash_moved.hex"), Event::CashMoved(moved)),
         ("drawer_closed", include_str!("golden/drawer_closed.hex"), Event::DrawerClosed(closed)),
         ("day_closed", include_str!("golden/day_closed.hex"), day_closed()),
+        ("day_closed_whole", include_str!("golden/day_closed_whole.hex"), day_closed_with_everything()),
+        ("ticket_refunded", include_str!("golden/ticket_refunded.hex"), Event::TicketRefunded(refunded())),
+        (
+            "ticket_refunded_whole",
+            include_str!("golden/ticket_refunded_whole.hex"),
+            Event::TicketRefunded(refunded_with_everything()),
+        ),
     ]
 }
 

@@ -169,7 +169,7 @@ enum CauseV1 {
 }
 
 #[derive(Encode, Decode)]
-struct TaxLineV1 {
+pub(super) struct TaxLineV1 {
     #[n(0)]
     tax_class: u32,
     #[n(1)]
@@ -181,7 +181,7 @@ struct TaxLineV1 {
 }
 
 #[derive(Encode, Decode)]
-struct TenderV1 {
+pub(super) struct TenderV1 {
     #[n(0)]
     kind: TenderKindV1,
     #[n(1)]
@@ -207,15 +207,15 @@ struct SeriesOpenedV1 {
     series: String,
 }
 
-fn terminal(text: &str, what: &'static str) -> Result<TerminalName, WireError> {
+pub(super) fn terminal(text: &str, what: &'static str) -> Result<TerminalName, WireError> {
     text.parse().map_err(|error| WireError::malformed(what, error))
 }
 
-fn series(text: &str, what: &'static str) -> Result<Series, WireError> {
+pub(super) fn series(text: &str, what: &'static str) -> Result<Series, WireError> {
     text.parse().map_err(|error| WireError::malformed(what, error))
 }
 
-fn tender_to_twin(tender: &Tender) -> TenderV1 {
+pub(super) fn tender_to_twin(tender: &Tender) -> TenderV1 {
     let kind = match &tender.kind {
         TenderKind::Cash => TenderKindV1::Cash,
         TenderKind::CardExternal { reference } => TenderKindV1::CardExternal { reference: reference.clone() },
@@ -223,12 +223,30 @@ fn tender_to_twin(tender: &Tender) -> TenderV1 {
     TenderV1 { kind, amount: tender.amount.get() }
 }
 
-fn tender_from_twin(twin: TenderV1) -> Tender {
+pub(super) fn tender_from_twin(twin: TenderV1) -> Tender {
     let kind = match twin.kind {
         TenderKindV1::Cash => TenderKind::Cash,
         TenderKindV1::CardExternal { reference } => TenderKind::CardExternal { reference },
     };
     Tender { kind, amount: Minor::new(twin.amount) }
+}
+
+pub(super) fn tax_to_twin(line: &TaxLine) -> TaxLineV1 {
+    TaxLineV1 {
+        tax_class: line.tax_class.get(),
+        base: line.base.get(),
+        tax: line.tax.get(),
+        rate_micro: Some(line.rate.get()),
+    }
+}
+
+pub(super) fn tax_from_twin(line: TaxLineV1) -> TaxLine {
+    TaxLine {
+        tax_class: TaxClassId::new(line.tax_class),
+        rate: MicroRate::new(line.rate_micro.unwrap_or(0)),
+        base: Minor::new(line.base),
+        tax: Minor::new(line.tax),
+    }
 }
 
 fn sold_line_to_twin(line: &SoldLine) -> SoldLineV1 {
@@ -283,11 +301,11 @@ fn sold_line_from_twin(twin: SoldLineV1) -> SoldLine {
 }
 
 /// A list that takes no byte if it is empty.
-fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
+pub(super) fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
     (!list.is_empty()).then_some(list)
 }
 
-fn amount(minor: Minor) -> Option<i64> {
+pub(super) fn amount(minor: Minor) -> Option<i64> {
     (minor != Minor::ZERO).then_some(minor.get())
 }
 
@@ -353,12 +371,6 @@ fn details_from_twin(twin: Option<DetailsV1>) -> Result<TicketDetails, WireError
 }
 
 pub(in crate::wire) fn encode_sold(sold: &TicketSold) -> Result<Vec<u8>, WireError> {
-    let tax = |line: &TaxLine| TaxLineV1 {
-        tax_class: line.tax_class.get(),
-        base: line.base.get(),
-        tax: line.tax.get(),
-        rate_micro: Some(line.rate.get()),
-    };
     let twin = TicketSoldV1 {
         id: sold.id.to_bytes().into(),
         training: sold.class == TicketClass::Training,
@@ -368,7 +380,7 @@ pub(in crate::wire) fn encode_sold(sold: &TicketSold) -> Result<Vec<u8>, WireErr
         currency: sold.currency.to_string(),
         catalog_revision: sold.catalog_revision,
         lines: sold.lines.iter().map(sold_line_to_twin).collect(),
-        taxes: sold.taxes.iter().map(tax).collect(),
+        taxes: sold.taxes.iter().map(tax_to_twin).collect(),
         net: sold.totals.net.get(),
         tax: sold.totals.tax.get(),
         total: sold.totals.total.get(),
@@ -384,12 +396,6 @@ pub(in crate::wire) fn encode_sold(sold: &TicketSold) -> Result<Vec<u8>, WireErr
 
 pub(in crate::wire) fn decode_sold(bytes: &[u8]) -> Result<TicketSold, WireError> {
     let twin: TicketSoldV1 = from_bytes(bytes, SOLD)?;
-    let tax = |line: TaxLineV1| TaxLine {
-        tax_class: TaxClassId::new(line.tax_class),
-        rate: MicroRate::new(line.rate_micro.unwrap_or(0)),
-        base: Minor::new(line.base),
-        tax: Minor::new(line.tax),
-    };
     Ok(TicketSold {
         id: TicketId::from_bytes(*twin.id),
         class: if twin.training { TicketClass::Training } else { TicketClass::Sale },
@@ -401,7 +407,7 @@ pub(in crate::wire) fn decode_sold(bytes: &[u8]) -> Result<TicketSold, WireError
         currency: currency(&twin.currency, SOLD)?,
         catalog_revision: twin.catalog_revision,
         lines: twin.lines.into_iter().map(sold_line_from_twin).collect(),
-        taxes: twin.taxes.into_iter().map(tax).collect(),
+        taxes: twin.taxes.into_iter().map(tax_from_twin).collect(),
         totals: Totals { net: Minor::new(twin.net), tax: Minor::new(twin.tax), total: Minor::new(twin.total) },
         tenders: twin.tenders.into_iter().map(tender_from_twin).collect(),
         change: Minor::new(twin.change),

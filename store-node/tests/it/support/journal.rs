@@ -8,6 +8,7 @@ use percolate_common::domain::event::Event;
 use percolate_common::domain::pricing::recompute::differences;
 use percolate_common::domain::stock::MovementLine;
 use percolate_common::domain::tickets::receipt::ReceiptNumber;
+use percolate_common::domain::tickets::refund::TicketRefunded;
 use percolate_common::domain::tickets::{TicketClass, TicketSold};
 use percolate_common::ids::NodeId;
 use percolate_common::journal::{AuthorId, Hash, Head, Incarnation, JournalId, StreamKind};
@@ -156,6 +157,7 @@ impl Books {
         for entry in &self.entries {
             let lines: &[MovementLine] = match &entry.recorded.event {
                 Event::TicketSold(sold) => &sold.stock_effects,
+                Event::TicketRefunded(refund) => &refund.stock_effects,
                 Event::StockMoved(moved) => &moved.lines,
                 _ => &[],
             };
@@ -188,8 +190,8 @@ impl Books {
                     let series = (entry.id.incarnation, format!("{}-{}", opened.terminal, opened.series));
                     assert_eq!(next.insert(series, 1), None, "opened twice: {opened:?}");
                 }
-                Event::TicketSold(sold) => {
-                    let ReceiptNumber { terminal, series, number } = &sold.receipt;
+                Event::TicketSold(TicketSold { receipt, .. }) | Event::TicketRefunded(TicketRefunded { receipt, .. }) => {
+                    let ReceiptNumber { terminal, series, number } = receipt;
                     let series = (entry.id.incarnation, format!("{terminal}-{series}"));
                     let expected = next.get_mut(&series).unwrap_or_else(|| panic!("{series:?} was not opened"));
                     assert_eq!(number, expected, "{series:?}");
@@ -209,6 +211,7 @@ impl Books {
             matches!(
                 event,
                 Event::TicketSold(_)
+                    | Event::TicketRefunded(_)
                     | Event::StockMoved(_)
                     | Event::DrawerOpened(_)
                     | Event::CashMoved(_)
@@ -262,6 +265,7 @@ fn number(row: &Row<'_>, column: &str) -> rusqlite::Result<u64> {
 struct DayBook {
     tickets: i64,
     training: i64,
+    refunds: i64,
     imported: i64,
     lines: i64,
     units: i64,
@@ -286,6 +290,16 @@ impl DayBook {
                 }
                 if sold.change.get() > 0 {
                     *self.tenders.entry("cash").or_default() -= sold.change.get();
+                }
+            }
+            Event::TicketRefunded(refund) if refund.class == TicketClass::Training => {}
+            Event::TicketRefunded(refund) => {
+                self.refunds += 1;
+                self.units -= refund.lines.iter().map(|line| i64::from(line.quantity)).sum::<i64>();
+                self.net -= refund.totals.net.get();
+                self.tax -= refund.totals.tax.get();
+                for tender in &refund.tenders {
+                    *self.tenders.entry(tender.kind.as_str()).or_default() -= tender.amount.get();
                 }
             }
             Event::TicketImported(ticket) => {
@@ -315,6 +329,7 @@ impl DayBook {
             self.tenders.iter().map(|(kind, amount)| json!({"kind": kind, "amount_minor": amount})).collect();
         json!({
             "day": day, "store": STORE, "tickets": self.tickets, "training_tickets": self.training,
+            "refunds": self.refunds,
             "lines": self.lines, "units": self.units, "net_minor": self.net, "tax_minor": self.tax,
             "total_minor": self.net + self.tax, "tax_unknown_tickets": self.imported,
             "first_receipt": self.receipts.first(), "last_receipt": self.receipts.last(), "tenders": tenders,

@@ -1,0 +1,136 @@
+//! The route by which money is given back.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use percolate_common::domain::tickets::refund::{Asked, AskedLine, RefundReason, RefundRejection, RefundTicket};
+use percolate_common::ids::TicketId;
+use percolate_runtime::http::auth::{Actor, ActorKind};
+use percolate_runtime::http::extract::{IdempotencyKey, JsonBody, PathParams};
+use percolate_runtime::http::problem::Problem;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::error::refused;
+use super::terminals::terminal_name;
+use super::writes::{TenderBody, answered, not_yours, request_key, tender};
+use crate::app::App;
+use crate::app::error::AppError;
+use crate::app::refunds::{self, RefundAnswer};
+use crate::app::staff::Shown;
+
+/// What is to be given back.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RefundRequest {
+    /// Name of the till: the receipt is of its series, and cash comes from its drawer.
+    terminal: String,
+    /// Why.
+    reason: RefundWord,
+    /// Pieces of lines. The whole ticket if absent, with its tip: all that was not given back yet.
+    lines: Option<Vec<RefundLineBody>>,
+    /// Of a whole ticket: whether all of it goes back to the stock room.
+    #[serde(default)]
+    restock: bool,
+    /// By which means: by those that it was paid by if there are none, and by none more than was paid by it.
+    #[serde(default)]
+    tenders: Vec<TenderBody>,
+}
+
+/// Pieces of a line.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RefundLineBody {
+    /// Position of the line on its ticket, from 0.
+    line: u32,
+    /// How many.
+    quantity: u32,
+    /// Whether they go back to the stock room. Most food is thrown away.
+    #[serde(default)]
+    restock: bool,
+}
+
+/// Why money goes back.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum RefundWord {
+    /// It should not have been sold: the whole of it, on the day that it was sold.
+    Void,
+    /// It was not good.
+    Quality,
+    /// It was something else than the guest wanted.
+    Wrong,
+    /// The guest did not get it.
+    NotServed,
+    /// Anything else.
+    Other,
+}
+
+/// How a refusal looks.
+pub(super) fn refusal(rejection: &RefundRejection) -> Problem {
+    let text = rejection.to_string();
+    match rejection {
+        RefundRejection::Empty => refused("/lines", "line_count", &text),
+        RefundRejection::Line { at, .. } => refused(format!("/lines/{at}/line"), "refund_line", &text),
+        RefundRejection::TooMany { at, .. } => refused(format!("/lines/{at}/quantity"), "refund_too_many", &text),
+        RefundRejection::NothingLeft => refused("", "refund_nothing_left", &text),
+        RefundRejection::Void => refused("/reason", "refund_void", &text),
+        RefundRejection::TenderSum { .. } => refused("/tenders", "refund_sum", &text),
+        RefundRejection::TenderKind { .. } | RefundRejection::Tenders => refused("/tenders", "refund_tender", &text),
+        RefundRejection::Reference { tender } => {
+            refused(format!("/tenders/{tender}/reference"), "reference_invalid", &text)
+        }
+        RefundRejection::Overflow(_) => refused("/lines", "amount_out_of_range", &text),
+    }
+}
+
+fn ask(body: RefundRequest) -> RefundTicket {
+    let line = |body: RefundLineBody| AskedLine { line: body.line, quantity: body.quantity, restock: body.restock };
+    let what = match body.lines {
+        Some(lines) => Asked::Lines(lines.into_iter().map(line).collect()),
+        None => Asked::Whole { restock: body.restock },
+    };
+    let reason = match body.reason {
+        RefundWord::Void => RefundReason::Void,
+        RefundWord::Quality => RefundReason::Quality,
+        RefundWord::Wrong => RefundReason::Wrong,
+        RefundWord::NotServed => RefundReason::NotServed,
+        RefundWord::Other => RefundReason::Other,
+    };
+    RefundTicket { reason, what, tenders: body.tenders.into_iter().map(tender).collect() }
+}
+
+/// Give money back for a ticket, or for pieces of it. More than was sold cannot be given back, whatever the line does.
+#[utoipa::path(post, path = "/v1/tickets/{id}/refunds", tag = "tickets", request_body = RefundRequest,
+    params(("id" = String, Path, description = "The ticket's id"),
+        ("Idempotency-Key" = String, Header, description = "New for each refund; the same when you try again"),
+        ("Percolate-Staff" = Option<String>, Header, description = "The token of whoever has signed in"),
+        ("Percolate-Approval" = Option<String>, Header, description = "An approval of `refund`, where one is needed")),
+    responses(
+        (status = 201, description = "Given back", body = RefundAnswer),
+        (status = 200, description = "Was given back before under this key", body = RefundAnswer),
+        (status = "4XX", description = "Refused, nothing was written", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "Failed, nothing was written", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub(super) async fn refund_ticket(
+    State(app): State<App>,
+    actor: Actor,
+    shown: Shown,
+    PathParams(id): PathParams<String>,
+    key: IdempotencyKey,
+    body: JsonBody<RefundRequest>,
+) -> Result<Response, Problem> {
+    let key = request_key(&key, &body);
+    let ticket: TicketId = id.parse().map_err(|_not_an_id| AppError::NotFound("ticket"))?;
+    let terminal = terminal_name(&body.value.terminal, "/terminal")?;
+    if actor.kind == ActorKind::Terminal && actor.name != terminal.to_string() {
+        return Err(not_yours(&actor));
+    }
+    let ask = ask(body.value);
+    let catalog = app.present.catalog().ok_or(AppError::NoCatalog)?;
+    let giving = app.clone();
+    let give_back = move |tx: &percolate_runtime::sqlite::WriteTx<'_>| {
+        refunds::give_back(&giving, tx, &catalog, (&terminal, ticket, &ask), &key, &shown)
+    };
+    Ok(answered(app.writer.run("refund", give_back).await?, StatusCode::CREATED))
+}
