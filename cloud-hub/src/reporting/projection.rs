@@ -147,6 +147,8 @@ impl<'a, 'c> Fold<'a, 'c> {
             Event::StoreDescribed(described) => store::store_upsert(self.tx, header, described)?,
             Event::Catalog(event) => self.catalog(header, event)?,
             Event::DayClosed(closed) => store::closings::insert(self.tx, self.journal.author, header, closed)?,
+            // What is open is the shop's own business until it is paid.
+            Event::OpenTicket(_) => {}
             // A reading sums up what became of drawers.
             Event::DrawerOpened(_) | Event::CashMoved(_) | Event::DrawerClosed(_) => {}
             Event::TicketSold(_) | Event::SeriesOpened(_) | Event::LifeBegan(_) | Event::StaffLocked(_) => {}
@@ -166,6 +168,7 @@ impl<'a, 'c> Fold<'a, 'c> {
             _rewritten if recorded.origin.is_some() => mark.at.max(Some(header.at)),
             Event::TicketSold(_)
             | Event::SeriesOpened(_)
+            | Event::OpenTicket(_)
             | Event::StockMoved(_)
             | Event::DrawerOpened(_)
             | Event::CashMoved(_)

@@ -8,6 +8,7 @@ use percolate_common::domain::staff::approvals::ApprovalRejection;
 use percolate_common::domain::stock::MovementRejection;
 use percolate_common::domain::terminals::PairingRejection;
 use percolate_common::domain::tickets::decide::TicketRejection;
+use percolate_common::domain::tickets::open::decide::OpenRejection;
 use percolate_common::wire::WireError;
 use percolate_runtime::http::problem::Problem;
 use percolate_runtime::storage::StorageError;
@@ -114,6 +115,25 @@ fn drawer(rejection: &DrawerRejection) -> Problem {
     }
 }
 
+fn open_ticket(rejection: &OpenRejection) -> Problem {
+    let text = rejection.to_string();
+    let conflict = |code| Problem::new(StatusCode::CONFLICT, code, sentence(&text));
+    match rejection {
+        OpenRejection::Paid(_) => conflict("ticket_paid"),
+        OpenRejection::Abandoned => conflict("ticket_abandoned"),
+        OpenRejection::Changed { .. } => conflict("ticket_changed"),
+        OpenRejection::PaidMore { .. } => conflict("ticket_paid_more"),
+        OpenRejection::PaymentsTaken(_) => conflict("ticket_partly_paid"),
+        OpenRejection::Mixed => conflict("ticket_practice_mixed"),
+        OpenRejection::SameTicket => refused("/to", "ticket_same", &text),
+        OpenRejection::UnknownLine(_) => refused("/lines", "unknown_line", &text),
+        OpenRejection::Nothing | OpenRejection::LineCount => refused("/lines", "line_count", &text),
+        OpenRejection::Part { .. } => refused("/part_minor", "part_out_of_range", &text),
+        OpenRejection::PaymentCount => refused("", "payment_count", &text),
+        OpenRejection::Ticket(rejection) => ticket(rejection),
+    }
+}
+
 fn storage(error: &StorageError) -> Problem {
     tracing::error!(
         error.code = error.code(),
@@ -181,6 +201,7 @@ impl From<AppError> for Problem {
             AppError::Pricing(rejection) => pricing(&rejection),
             AppError::Movement(rejection) => movement(&rejection),
             AppError::Drawer(rejection) => drawer(&rejection),
+            AppError::OpenTicket(rejection) => open_ticket(&rejection),
             AppError::Field { pointer, code, detail } => refused(pointer, code, detail.trim_end_matches('.')),
             AppError::KeyReused => refused(
                 "",

@@ -39,6 +39,8 @@ mod matrix;
 #[cfg(test)]
 mod menu;
 #[cfg(test)]
+mod open_tickets;
+#[cfg(test)]
 mod openapi;
 #[cfg(test)]
 mod renewal;

@@ -109,6 +109,7 @@ impl Entry {
             Event::TicketSold(sold) => Some(sold.id.to_bytes().to_vec()),
             Event::TicketImported(ticket) => Some(ticket.id.to_bytes().to_vec()),
             Event::ImportAmended(_)
+            | Event::OpenTicket(_)
             | Event::StockMoved(_)
             | Event::SeriesOpened(_)
             | Event::DrawerOpened(_)
@@ -131,6 +132,7 @@ impl Entry {
                 Event::TicketSold(_)
                 | Event::TicketImported(_)
                 | Event::ImportAmended(_)
+                | Event::OpenTicket(_)
                 | Event::SeriesOpened(_)
                 | Event::DrawerOpened(_)
                 | Event::CashMoved(_)

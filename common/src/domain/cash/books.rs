@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{CashMoved, CashMovementKind, DayClosed, DrawerClosed, DrawerOpened, ReadRange, ReadingNumber};
 use crate::domain::tickets::TicketSold;
-use crate::ids::{CashMovementId, DrawerSessionId};
+use crate::domain::tickets::open::PaymentTaken;
+use crate::ids::{CashMovementId, DrawerSessionId, PaymentId};
 use crate::journal::Incarnation;
 use crate::money::Minor;
 
@@ -37,6 +38,7 @@ pub struct ReadingBooks {
 pub struct CashBooks {
     drawers: BTreeMap<DrawerSessionId, DrawerBooks>,
     movements: BTreeSet<CashMovementId>,
+    payments: BTreeSet<PaymentId>,
     opened: BTreeSet<DrawerSessionId>,
     readings: BTreeMap<ReadingNumber, Vec<Vec<ReadRange>>>,
 }
@@ -51,6 +53,13 @@ impl CashBooks {
     pub fn sold(&mut self, sold: &TicketSold) {
         if let Some(session) = sold.drawer {
             self.add(session, sold.cash().get());
+        }
+    }
+
+    /// Adds the cash of a part of an open ticket.
+    pub fn paid(&mut self, payment: &PaymentTaken) {
+        if let (Some(session), true) = (payment.drawer, self.payments.insert(payment.id)) {
+            self.add(session, payment.cash().get());
         }
     }
 
@@ -127,8 +136,8 @@ impl CashBooks {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::cash::CashReason;
     use crate::domain::cash::reading::ReadingSums;
+    use crate::domain::cash::{CashReason, OpenTickets};
     use crate::journal::ShortHash;
     use crate::money::Currency;
 
@@ -146,6 +155,7 @@ mod tests {
             sums: ReadingSums::default(),
             drawers: Vec::new(),
             carried: Vec::new(),
+            open_tickets: OpenTickets::default(),
             head: ShortHash::from_bytes([1; 8]),
             by: None,
         }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::domain::event::Event;
+use crate::domain::tickets::open::{OpenFact, PaymentTaken};
 use crate::domain::tickets::tender::TenderKind;
 use crate::domain::tickets::{TicketClass, TicketSold};
 use crate::ids::TaxClassId;
@@ -84,6 +85,7 @@ impl Reading {
     pub fn add(&mut self, hour: u8, event: &Event) {
         match event {
             Event::TicketSold(sold) if sold.class == TicketClass::Sale => self.sold(hour, sold),
+            Event::OpenTicket(OpenFact::Paid(payment)) => self.paid(payment),
             Event::CashMoved(moved) => self.moved(moved),
             Event::DrawerClosed(closed) => self.counted(closed),
             Event::TicketSold(_)
@@ -92,6 +94,7 @@ impl Reading {
             | Event::SeriesOpened(_)
             | Event::TicketImported(_)
             | Event::ImportAmended(_)
+            | Event::OpenTicket(_)
             | Event::StockMoved(_)
             | Event::StoreDescribed(_)
             | Event::LifeBegan(_)
@@ -125,6 +128,18 @@ impl Reading {
         add(&mut of_hour.gross, sold.totals.total);
         if sold.drawer.is_none() {
             add(&mut sums.no_drawer, sold.cash());
+        }
+    }
+
+    /// A part of an open ticket: money of the day on which it was paid.
+    fn paid(&mut self, payment: &PaymentTaken) {
+        if payment.class == TicketClass::Training {
+            return;
+        }
+        let kind = payment.tender.kind.as_str().to_owned();
+        add(self.sums.tenders.entry(kind).or_default(), payment.kept());
+        if payment.drawer.is_none() {
+            add(&mut self.sums.no_drawer, payment.cash());
         }
     }
 

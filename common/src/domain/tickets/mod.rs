@@ -1,13 +1,15 @@
 //! Tickets: what a guest buys at the till.
 
 pub mod decide;
+pub mod open;
 pub mod receipt;
 pub mod tender;
 
 use crate::domain::catalog::rules::{Consumption, TaxBasis};
 use crate::domain::stock::MovementLine;
 use crate::ids::{
-    CategoryId, ComboId, DiscountId, DrawerSessionId, ItemId, ModifierId, RuleId, StaffId, TaxClassId, TicketId,
+    CategoryId, ComboId, DiscountId, DrawerSessionId, ItemId, ModifierId, PaymentId, RuleId, StaffId, TaxClassId,
+    TicketId,
 };
 use crate::money::{Currency, MicroRate, Minor};
 
@@ -119,7 +121,7 @@ pub struct Totals {
 }
 
 /// Whether a ticket is real.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TicketClass {
     /// A sale.
     Sale,
@@ -189,6 +191,19 @@ pub struct TicketDetails {
     pub tip: Minor,
     /// What the part that was paid in cash was rounded by; below zero in the guest's favour.
     pub cash_rounding: Minor,
+    /// What was paid before the end: facts of their own, that are counted there and not again here.
+    pub payments_before: Vec<PaymentBefore>,
+    /// Whether it was open before it was paid: its prices are those of when its lines were added.
+    pub was_open: bool,
+}
+
+/// A payment that was taken before a ticket's end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PaymentBefore {
+    /// Which.
+    pub id: PaymentId,
+    /// What of the ticket it paid, without tip and before rounding.
+    pub amount: Minor,
 }
 
 /// A terminal began a new series of receipt numbers.

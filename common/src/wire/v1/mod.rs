@@ -3,6 +3,7 @@
 pub(super) mod cash;
 pub(super) mod catalog;
 pub(super) mod imports;
+pub(super) mod open_tickets;
 pub(super) mod ops;
 mod rules;
 pub(super) mod staff;

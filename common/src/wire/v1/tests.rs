@@ -3,7 +3,7 @@
 use crate::domain::cash::reading::{HourSum, ReadingSums, TaxSum};
 use crate::domain::cash::{
     CarriedDrawer, CashMoved, CashMovementKind, CashReason, CountedDrawer, DayClosed, Denomination, DrawerClosed,
-    DrawerOpened, ReadRange,
+    DrawerOpened, OpenTickets, ReadRange,
 };
 use crate::domain::catalog::hours::{Availability, Channel, Span};
 use crate::domain::catalog::rules::{
@@ -327,6 +327,7 @@ fn day_closed() -> Event {
         sums,
         drawers: vec![CountedDrawer { session: drawer(), terminal: terminal(), expected, counted }],
         carried: vec![CarriedDrawer { session: drawer(), terminal: terminal() }],
+        open_tickets: OpenTickets::default(),
         head: ShortHash::from_bytes([0xab; 8]),
         by: Some(StaffId::new(2)),
     })

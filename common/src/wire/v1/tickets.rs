@@ -9,11 +9,12 @@ use crate::domain::catalog::rules::{Consumption, TaxBasis};
 use crate::domain::tickets::receipt::{ReceiptNumber, Series, TerminalName};
 use crate::domain::tickets::tender::{Tender, TenderKind};
 use crate::domain::tickets::{
-    GivenDiscount, LineReduction, ReductionCause, SeriesOpened, ServiceCharged, SoldExtra, SoldLine, TaxLine,
-    TicketClass, TicketDetails, TicketSold, Totals,
+    GivenDiscount, LineReduction, PaymentBefore, ReductionCause, SeriesOpened, ServiceCharged, SoldExtra, SoldLine,
+    TaxLine, TicketClass, TicketDetails, TicketSold, Totals,
 };
 use crate::ids::{
-    CategoryId, ComboId, DiscountId, DrawerSessionId, ItemId, ModifierId, RuleId, StaffId, TaxClassId, TicketId,
+    CategoryId, ComboId, DiscountId, DrawerSessionId, ItemId, ModifierId, PaymentId, RuleId, StaffId, TaxClassId,
+    TicketId,
 };
 use crate::money::{MicroRate, Minor};
 use crate::wire::WireError;
@@ -79,6 +80,18 @@ struct DetailsV1 {
     tip: Option<i64>,
     #[n(6)]
     cash_rounding: Option<i64>,
+    #[n(8)]
+    payments_before: Option<Vec<PaymentBeforeV1>>,
+    #[n(9)]
+    was_open: Option<bool>,
+}
+
+#[derive(Encode, Decode, PartialEq, Eq)]
+struct PaymentBeforeV1 {
+    #[n(0)]
+    id: ByteArray<16>,
+    #[n(1)]
+    amount: i64,
 }
 
 #[derive(Encode, Decode, PartialEq, Eq)]
@@ -106,7 +119,7 @@ struct ChargeV1 {
 }
 
 #[derive(Encode, Decode)]
-struct SoldLineV1 {
+pub(super) struct SoldLineV1 {
     #[n(0)]
     item: u32,
     #[n(1)]
@@ -168,7 +181,7 @@ struct TaxLineV1 {
 }
 
 #[derive(Encode, Decode)]
-struct TenderV1 {
+pub(super) struct TenderV1 {
     #[n(0)]
     kind: TenderKindV1,
     #[n(1)]
@@ -194,7 +207,7 @@ struct SeriesOpenedV1 {
     series: String,
 }
 
-fn terminal(text: &str, what: &'static str) -> Result<TerminalName, WireError> {
+pub(super) fn terminal(text: &str, what: &'static str) -> Result<TerminalName, WireError> {
     text.parse().map_err(|error| WireError::malformed(what, error))
 }
 
@@ -202,7 +215,7 @@ fn series(text: &str, what: &'static str) -> Result<Series, WireError> {
     text.parse().map_err(|error| WireError::malformed(what, error))
 }
 
-fn tender_to_twin(tender: &Tender) -> TenderV1 {
+pub(super) fn tender_to_twin(tender: &Tender) -> TenderV1 {
     let kind = match &tender.kind {
         TenderKind::Cash => TenderKindV1::Cash,
         TenderKind::CardExternal { reference } => TenderKindV1::CardExternal { reference: reference.clone() },
@@ -210,7 +223,7 @@ fn tender_to_twin(tender: &Tender) -> TenderV1 {
     TenderV1 { kind, amount: tender.amount.get() }
 }
 
-fn tender_from_twin(twin: TenderV1) -> Tender {
+pub(super) fn tender_from_twin(twin: TenderV1) -> Tender {
     let kind = match twin.kind {
         TenderKindV1::Cash => TenderKind::Cash,
         TenderKindV1::CardExternal { reference } => TenderKind::CardExternal { reference },
@@ -218,7 +231,7 @@ fn tender_from_twin(twin: TenderV1) -> Tender {
     Tender { kind, amount: Minor::new(twin.amount) }
 }
 
-fn sold_line_to_twin(line: &SoldLine) -> SoldLineV1 {
+pub(super) fn sold_line_to_twin(line: &SoldLine) -> SoldLineV1 {
     let extra =
         |extra: &SoldExtra| ExtraV1 { modifier: extra.modifier.get(), count: extra.count, price: extra.price.get() };
     let reduction = |reduction: &LineReduction| {
@@ -242,7 +255,7 @@ fn sold_line_to_twin(line: &SoldLine) -> SoldLineV1 {
     }
 }
 
-fn sold_line_from_twin(twin: SoldLineV1) -> SoldLine {
+pub(super) fn sold_line_from_twin(twin: SoldLineV1) -> SoldLine {
     let extra = |twin: ExtraV1| SoldExtra {
         modifier: ModifierId::new(twin.modifier),
         count: twin.count,
@@ -270,7 +283,7 @@ fn sold_line_from_twin(twin: SoldLineV1) -> SoldLine {
 }
 
 /// A list that takes no byte if it is empty.
-fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
+pub(super) fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
     (!list.is_empty()).then_some(list)
 }
 
@@ -291,6 +304,8 @@ fn details_to_twin(details: &TicketDetails) -> Option<DetailsV1> {
         tax_class: charge.tax_class.map(TaxClassId::get),
         amount: charge.amount.get(),
     };
+    let before =
+        |before: &PaymentBefore| PaymentBeforeV1 { id: before.id.to_bytes().into(), amount: before.amount.get() };
     let twin = DetailsV1 {
         dine_in: (details.consumption == Consumption::DineIn).then_some(true),
         discounts: some(details.discounts.iter().map(discount).collect()),
@@ -299,6 +314,8 @@ fn details_to_twin(details: &TicketDetails) -> Option<DetailsV1> {
         exempt: details.exempt.clone(),
         tip: amount(details.tip),
         cash_rounding: amount(details.cash_rounding),
+        payments_before: some(details.payments_before.iter().map(before).collect()),
+        was_open: details.was_open.then_some(true),
     };
     (twin != DetailsV1::default()).then_some(twin)
 }
@@ -317,6 +334,8 @@ fn details_from_twin(twin: Option<DetailsV1>) -> TicketDetails {
         tax_class: charge.tax_class.map(TaxClassId::new),
         amount: Minor::new(charge.amount),
     };
+    let before =
+        |twin: PaymentBeforeV1| PaymentBefore { id: PaymentId::from_bytes(*twin.id), amount: Minor::new(twin.amount) };
     TicketDetails {
         consumption: if twin.dine_in == Some(true) { Consumption::DineIn } else { Consumption::TakeAway },
         discounts: twin.discounts.unwrap_or_default().into_iter().map(discount).collect(),
@@ -325,6 +344,8 @@ fn details_from_twin(twin: Option<DetailsV1>) -> TicketDetails {
         exempt: twin.exempt,
         tip: Minor::new(twin.tip.unwrap_or(0)),
         cash_rounding: Minor::new(twin.cash_rounding.unwrap_or(0)),
+        payments_before: twin.payments_before.unwrap_or_default().into_iter().map(before).collect(),
+        was_open: twin.was_open == Some(true),
     }
 }
 

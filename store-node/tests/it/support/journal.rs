@@ -6,6 +6,7 @@ use std::path::Path;
 use percolate_common::crdt::stock::StockTotal;
 use percolate_common::domain::event::Event;
 use percolate_common::domain::stock::MovementLine;
+use percolate_common::domain::tickets::open::OpenFact;
 use percolate_common::domain::tickets::receipt::ReceiptNumber;
 use percolate_common::domain::tickets::{TicketClass, TicketSold};
 use percolate_common::ids::NodeId;
@@ -176,7 +177,8 @@ impl Books {
             assert_eq!(sum(sold.lines.iter().map(|line| line.total).collect()), totals.net.get(), "{at}");
             assert_eq!(sum(sold.taxes.iter().map(|line| line.tax).collect()), totals.tax.get(), "{at}");
             assert_eq!(totals.net.get() + totals.tax.get(), totals.total.get(), "{at}");
-            let paid = sum(sold.tenders.iter().map(|tender| tender.amount).collect()) - sold.change.get();
+            let before = sold.details.payments_before.iter().map(|payment| payment.amount);
+            let paid = sum(sold.tenders.iter().map(|tender| tender.amount).chain(before).collect()) - sold.change.get();
             assert_eq!(paid, totals.total.get(), "{at}");
             if sold.class == TicketClass::Training {
                 assert_eq!(sold.stock_effects, [], "{at}");
@@ -293,6 +295,9 @@ impl DayBook {
                 if sold.change.get() > 0 {
                     *self.tenders.entry("cash").or_default() -= sold.change.get();
                 }
+            }
+            Event::OpenTicket(OpenFact::Paid(payment)) if payment.class == TicketClass::Sale => {
+                *self.tenders.entry(payment.tender.kind.as_str()).or_default() += payment.kept().get();
             }
             Event::TicketImported(ticket) => {
                 self.tickets += 1;
