@@ -67,6 +67,7 @@ pub(crate) struct SumsAnswer {
 
 /// A tax class.
 #[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = ReadingTaxAnswer)]
 struct TaxAnswer {
     tax_class: u32,
     base_minor: i64,

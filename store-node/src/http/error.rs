@@ -117,14 +117,13 @@ fn drawer(rejection: &DrawerRejection) -> Problem {
 
 fn open_ticket(rejection: &OpenRejection) -> Problem {
     let text = rejection.to_string();
-    let conflict = |code| Problem::new(StatusCode::CONFLICT, code, sentence(&text));
     match rejection {
-        OpenRejection::Paid(_) => conflict("ticket_paid"),
-        OpenRejection::Abandoned => conflict("ticket_abandoned"),
-        OpenRejection::Changed { .. } => conflict("ticket_changed"),
-        OpenRejection::PaidMore { .. } => conflict("ticket_paid_more"),
-        OpenRejection::PaymentsTaken(_) => conflict("ticket_partly_paid"),
-        OpenRejection::Mixed => conflict("ticket_practice_mixed"),
+        OpenRejection::Paid(_) => Problem::new(StatusCode::CONFLICT, "ticket_paid", sentence(&text)),
+        OpenRejection::Abandoned => Problem::new(StatusCode::CONFLICT, "ticket_abandoned", sentence(&text)),
+        OpenRejection::Changed { .. } => Problem::new(StatusCode::CONFLICT, "ticket_changed", sentence(&text)),
+        OpenRejection::PaidMore { .. } => Problem::new(StatusCode::CONFLICT, "ticket_paid_more", sentence(&text)),
+        OpenRejection::PaymentsTaken(_) => Problem::new(StatusCode::CONFLICT, "ticket_partly_paid", sentence(&text)),
+        OpenRejection::Mixed => Problem::new(StatusCode::CONFLICT, "ticket_practice_mixed", sentence(&text)),
         OpenRejection::SameTicket => refused("/to", "ticket_same", &text),
         OpenRejection::UnknownLine(_) => refused("/lines", "unknown_line", &text),
         OpenRejection::Nothing | OpenRejection::LineCount => refused("/lines", "line_count", &text),

@@ -197,7 +197,7 @@ pub(super) struct DivideRequest {
 /// A part to pay.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct PaymentRequest {
+pub(super) struct PartRequest {
     /// Name of the till.
     terminal: String,
     /// What is handed over.
@@ -463,7 +463,7 @@ pub(super) async fn divide(
 }
 
 /// Pay a part before the end.
-#[utoipa::path(post, path = "/v1/open-tickets/{id}/payments", tag = "open tickets", request_body = PaymentRequest,
+#[utoipa::path(post, path = "/v1/open-tickets/{id}/payments", tag = "open tickets", request_body = PartRequest,
     params(("id" = String, Path, description = "The ticket's id"),
         ("Idempotency-Key" = String, Header, description = "New for each change; the same when you try again"),
         ("Percolate-Staff" = Option<String>, Header, description = "The token of whoever has signed in")),
@@ -479,7 +479,7 @@ pub(super) async fn pay(
     shown: Shown,
     PathParams(id): PathParams<String>,
     key: IdempotencyKey,
-    body: JsonBody<PaymentRequest>,
+    body: JsonBody<PartRequest>,
 ) -> Result<Response, Problem> {
     let key = request_key(&key, &body);
     let (request, id) = (body.value, ticket_id(&id)?);

@@ -1,12 +1,15 @@
 //! Open tickets: ordered now, paid later, at whatever terminal, in whatever parts; and nothing of it lost or doubled.
 
 use percolate_common::journal::StreamKind;
+use percolate_common::wire::session::{FromNode, Verdict};
 use serde_json::{Value, json};
 
+use crate::support::eventually;
 use crate::support::http::Answer;
+use crate::support::hub::TestHub;
 use crate::support::menu::{BAG, ESPRESSO, LATTE, MenuJournal};
 use crate::support::node::{TestNode, Till, practice, ticket};
-use crate::support::program::Program;
+use crate::support::program::{Program, copy_database, put_database_back};
 
 /// What an espresso, and an espresso with a latte, cost with their tax.
 const ESPRESSO_MINOR: i64 = 327;
@@ -366,14 +369,94 @@ async fn prices_stay_as_they_were_when_lines_were_added() {
     menu.price_espresso(400);
     menu.publish(2, 3);
     hub.serve_menu(&menu).await;
-    crate::support::eventually("the new menu", || async {
-        (till.get("/v1/catalog").await["revision"] == 2).then_some(())
-    })
-    .await;
+    eventually("the new menu", || async { (till.get("/v1/catalog").await["revision"] == 2).then_some(()) }).await;
     let more = added(&till, id(&ticket), "more", &[(ESPRESSO, 1)]).await;
     let prices: Vec<_> =
         more["lines"].as_array().unwrap().iter().map(|line| line["unit_price_minor"].clone()).collect();
     assert_eq!(prices, [json!(300), json!(400)]);
+    node.stop().await;
+}
+
+/// Greets a node whose disk was put back, repairs its past, and gives it back what it had lost.
+async fn given_back(hub: &mut TestHub, agreed: usize) {
+    hub.connect().await;
+    hub.answer(Verdict::Forked { stream: StreamKind::Sales.number() }).await;
+    hub.hello().await;
+    let old = hub.held.keys().find(|id| id.stream == StreamKind::Sales).copied().unwrap();
+    let agreed = vec![crate::support::hub::position(&old, &hub.held[&old][agreed])];
+    hub.welcome(Verdict::Forked { stream: StreamKind::Sales.number() }, Some(agreed)).await;
+    hub.hello().await;
+    hub.answer(Verdict::Welcome).await;
+    loop {
+        match hub.reply().await {
+            FromNode::Hello(_) => hub.answer(Verdict::Welcome).await,
+            FromNode::Resend(asked) => hub.give_back(&asked).await,
+            FromNode::Mark(_) => {}
+            FromNode::Ack(ack) if ack.position.journal().unwrap().stream == StreamKind::Sales => return,
+            FromNode::Ack(_) => {}
+        }
+    }
+}
+
+/// P4, P7: a disk is lost, and an older copy goes on with the same tickets. Whatever either did stands; what was paid stays paid.
+#[tokio::test]
+async fn p4_p7_tickets_that_a_disk_had_lost_come_back_and_are_merged_with_what_happened_meanwhile() {
+    let (mut node, mut hub) = TestNode::selling().await;
+    let till = node.till();
+    let ticket = opened(&till, "open", "T1", &[(ESPRESSO, 1)]).await;
+    let twice = opened(&till, "twice", "T1", &[(ESPRESSO, 1)]).await;
+    let gone = opened(&till, "gone", "T1", &[(BAG, 1)]).await;
+    hub.take_until(StreamKind::Sales, 6).await;
+    node.stop().await;
+    let copy = tempfile::TempDir::new().unwrap();
+    copy_database(&node.database(), copy.path());
+    hub.hang_up();
+    node.open().await;
+    hub.greet().await;
+    let till = node.till();
+    let part = json!({"terminal": "T1", "tender": cash(100), "part_minor": 100});
+    added(&till, id(&ticket), "latte", &[(LATTE, 1)]).await;
+    post(&till, id(&ticket), "payments", "part", &part).await.ok();
+    let lost = opened(&till, "lost", "T2", &[(LATTE, 1)]).await;
+    post(&till, id(&twice), "close", "first", &paid("T1", ESPRESSO_MINOR, &[card(327)])).await.ok();
+    post(&till, id(&gone), "abandon", "leave", &json!({})).await.ok();
+    hub.take_until(StreamKind::Sales, 13).await;
+    node.stop().await;
+    put_database_back(&node.database(), copy.path());
+    hub.hang_up();
+    node.open().await;
+    node.clock.step(60_000);
+    let till = node.till();
+    added(&till, id(&ticket), "bag", &[(BAG, 1)]).await;
+    added(&till, id(&gone), "more", &[(LATTE, 1)]).await;
+    post(&till, id(&twice), "close", "second", &paid("T1", ESPRESSO_MINOR, &[card(327)])).await.ok();
+    given_back(&mut hub, 6).await;
+    let till = &till;
+    eventually("all that was lost", || async {
+        (till.ask(&format!("/v1/open-tickets/{}", id(&lost))).await.status == 200).then_some(())
+    })
+    .await;
+    eventually("both sales of one ticket", || async {
+        (one(till, id(&twice)).await["receipts"].as_array().unwrap().len() == 2).then_some(())
+    })
+    .await;
+    let now = one(till, id(&ticket)).await;
+    let mut there = items(&now);
+    there.sort_unstable();
+    assert_eq!((there, &now["paid_minor"]), (vec![(101, 1), (102, 1), (201, 1)], &json!(100)));
+    assert_eq!(one(till, id(&gone)).await["state"], "abandoned", "what ended has ended");
+    // What was asked for before the disk was lost is not done twice.
+    let again = till.post("/v1/open-tickets", "lost", &json!({"terminal": "T2", "lines": lines(&[(LATTE, 1)])})).await;
+    assert_eq!((again.status, id(&again.json())), (200, id(&lost)));
+    let again = post(till, id(&ticket), "payments", "part", &part).await;
+    assert_eq!((again.status, &again.json()["paid_minor"]), (200, &json!(100)));
+    let again = added(till, id(&ticket), "latte", &[(LATTE, 1)]).await;
+    assert_eq!(again["lines"].as_array().unwrap().len(), 3);
+    // A part that was paid is money of the day, once.
+    let tenders = till.get("/v1/business-day").await["tenders"].clone();
+    assert_eq!(tenders[1], json!({"kind": "cash", "amount_minor": 100}));
+    node.restart().await;
+    assert_eq!(one(&node.till(), id(&ticket)).await["lines"].as_array().unwrap().len(), 3);
     node.stop().await;
 }
 

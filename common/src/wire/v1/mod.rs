@@ -11,6 +11,8 @@ pub(super) mod stock;
 pub(super) mod tickets;
 
 #[cfg(test)]
+mod open_ticket_tests;
+#[cfg(test)]
 mod tests;
 
 use super::WireError;

@@ -46,7 +46,7 @@ fn header() -> Header {
     }
 }
 
-fn sold() -> Event {
+pub(super) fn sold() -> Event {
     Event::TicketSold(plain_sale())
 }
 
@@ -76,6 +76,8 @@ fn sold_with_everything() -> Event {
         exempt: Some("embassy".to_owned()),
         tip: Minor::new(100),
         cash_rounding: Minor::new(-2),
+        payments_before: Vec::new(),
+        was_open: false,
     };
     Event::TicketSold(sale)
 }
@@ -298,7 +300,7 @@ fn drawer() -> DrawerSessionId {
     DrawerSessionId::opened(1_795_000_000_000, 11, "drawer")
 }
 
-fn day_closed() -> Event {
+pub(super) fn day_closed() -> Event {
     let sums = ReadingSums {
         tickets: 1,
         net: 600,
@@ -428,6 +430,7 @@ fn specimens() -> Vec<(&'static str, &'static str, Event)> {
     };
     all.push(("staff_locked", include_str!("golden/staff_locked.hex"), Event::StaffLocked(locked)));
     all.extend(cash_events());
+    all.extend(super::open_ticket_tests::specimens());
     all.extend(catalog_events());
     let rule = |rule| Event::Catalog(CatalogEvent::RuleSet(Box::new(rule)));
     all.extend(rules().into_iter().map(|(name, golden, one)| (name, golden, rule(one))));

@@ -48,15 +48,15 @@ pub(crate) struct OpenTicketAnswer {
     /// Its lines.
     lines: Vec<OpenLineAnswer>,
     /// Lines that were taken off.
-    voided: Vec<VoidedAnswer>,
+    voided: Vec<VoidedLineAnswer>,
     /// `dine_in` or `take_away`.
     consumption: String,
     /// What it comes to now; null while it cannot be priced.
-    amounts: Option<AmountsAnswer>,
+    amounts: Option<OpenAmountsAnswer>,
     /// Why it cannot be priced, if it cannot.
     unpriced: Option<String>,
     /// What was paid of it.
-    payments: Vec<PaymentAnswer>,
+    payments: Vec<PartAnswer>,
     /// What was paid of it, without tips.
     paid_minor: i64,
     /// Receipts that it was sold by. More than one: two lives of the box have sold it, and somebody must look.
@@ -65,7 +65,7 @@ pub(crate) struct OpenTicketAnswer {
 
 /// What an open ticket comes to now.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-struct AmountsAnswer {
+struct OpenAmountsAnswer {
     /// Before tax.
     net_minor: i64,
     /// Tax.
@@ -96,7 +96,7 @@ struct OpenLineAnswer {
 
 /// A line that was taken off.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-struct VoidedAnswer {
+struct VoidedLineAnswer {
     /// Its id.
     line_id: String,
     /// What it was.
@@ -109,7 +109,7 @@ struct VoidedAnswer {
 
 /// A payment before the end.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-struct PaymentAnswer {
+struct PartAnswer {
     /// Its id.
     payment_id: String,
     /// By what means.
@@ -131,7 +131,7 @@ struct PaymentAnswer {
     by: Option<u32>,
 }
 
-impl From<&PaymentTaken> for PaymentAnswer {
+impl From<&PaymentTaken> for PartAnswer {
     fn from(payment: &PaymentTaken) -> Self {
         Self {
             payment_id: payment.id.to_string(),
@@ -147,11 +147,11 @@ impl From<&PaymentTaken> for PaymentAnswer {
     }
 }
 
-fn amounts(priced: &Priced, paid: Minor, split: Option<u32>) -> AmountsAnswer {
+fn amounts(priced: &Priced, paid: Minor, split: Option<u32>) -> OpenAmountsAnswer {
     let total = priced.totals.total;
     let due = Minor::new(total.get().saturating_sub(paid.get()));
     let parts = split.map_or(0, |split| usize::try_from(split).unwrap_or(0));
-    AmountsAnswer {
+    OpenAmountsAnswer {
         net_minor: priced.totals.net.get(),
         tax_minor: priced.totals.tax.get(),
         total_minor: total.get(),
@@ -188,7 +188,7 @@ fn describe(
     };
     let paid = ticket.paid().unwrap_or_default();
     let standing = ticket.standing();
-    let voided = ticket.voided().into_iter().map(|(line, reasons)| VoidedAnswer {
+    let voided = ticket.voided().into_iter().map(|(line, reasons)| VoidedLineAnswer {
         line_id: line.id.to_string(),
         line: LineAnswer::new(&line.listed, catalog),
         reasons: reasons.clone(),
@@ -207,9 +207,9 @@ fn describe(
         consumption: ticket.terms().consumption.as_str().to_owned(),
         amounts: priced.as_ref().map(|priced| amounts(priced, paid, split)),
         unpriced,
-        payments: ticket.payments.values().map(PaymentAnswer::from).collect(),
+        payments: ticket.payments.values().map(PartAnswer::from).collect(),
         paid_minor: paid.get(),
-        receipts: ticket.receipts.iter().map(ToString::to_string).collect(),
+        receipts: ticket.receipts.iter().map(|(receipt, _)| receipt.to_string()).collect(),
     })
 }
 

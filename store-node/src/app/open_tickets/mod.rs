@@ -50,24 +50,22 @@ fn folded(tx: &ReadTx<'_>, id: TicketId) -> Result<OpenTicket, AppError> {
     let mut ticket = OpenTicket::new(id);
     for (_, bytes) in store::event_list(tx, id)? {
         // What a newer program wrote, it folds itself.
-        match decode(&bytes).map(|recorded| recorded.event) {
-            Ok(Event::OpenTicket(fact)) => ticket.add(&fact),
-            Ok(Event::TicketSold(sold)) => ticket.add_sold(&sold),
-            Ok(
-                Event::SeriesOpened(_)
-                | Event::TicketImported(_)
-                | Event::ImportAmended(_)
-                | Event::StockMoved(_)
-                | Event::DrawerOpened(_)
-                | Event::CashMoved(_)
-                | Event::DrawerClosed(_)
-                | Event::DayClosed(_)
-                | Event::StoreDescribed(_)
-                | Event::LifeBegan(_)
-                | Event::StaffLocked(_)
-                | Event::Catalog(_),
-            )
-            | Err(_) => {}
+        let Ok(recorded) = decode(&bytes) else { continue };
+        match &recorded.event {
+            Event::OpenTicket(fact) => ticket.add(fact),
+            Event::TicketSold(sold) => ticket.add_sold(sold, recorded.header.at),
+            Event::SeriesOpened(_)
+            | Event::TicketImported(_)
+            | Event::ImportAmended(_)
+            | Event::StockMoved(_)
+            | Event::DrawerOpened(_)
+            | Event::CashMoved(_)
+            | Event::DrawerClosed(_)
+            | Event::DayClosed(_)
+            | Event::StoreDescribed(_)
+            | Event::LifeBegan(_)
+            | Event::StaffLocked(_)
+            | Event::Catalog(_) => {}
         }
     }
     Ok(ticket)

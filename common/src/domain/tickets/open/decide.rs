@@ -93,7 +93,7 @@ impl From<MoneyOverflow> for OpenRejection {
 /// Refuses what has ended.
 fn live(ticket: &OpenTicket) -> Result<(), OpenRejection> {
     match (ticket.stage(), ticket.receipts.first()) {
-        (Stage::Paid, Some(receipt)) => Err(OpenRejection::Paid(receipt.clone())),
+        (Stage::Paid, Some((receipt, _))) => Err(OpenRejection::Paid(receipt.clone())),
         (Stage::Abandoned, _) => Err(OpenRejection::Abandoned),
         (Stage::Open | Stage::Held | Stage::Paid, _) => Ok(()),
     }

@@ -9,6 +9,7 @@ use crate::domain::tickets::receipt::ReceiptNumber;
 use crate::domain::tickets::{PaymentBefore, SoldLine, TicketClass, TicketSold};
 use crate::ids::{LineId, PaymentId, TicketId};
 use crate::money::{Minor, MoneyOverflow};
+use crate::time::UtcMillis;
 
 /// How far a ticket is. What comes later here beats what comes before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,8 +46,9 @@ pub struct OpenTicket {
     pub opened: Option<TicketOpened>,
     /// Payments before the end.
     pub payments: BTreeMap<PaymentId, PaymentTaken>,
-    /// Receipts that it was sold by. More than one is a conflict: two lives of a box have sold it.
-    pub receipts: BTreeSet<ReceiptNumber>,
+    /// Receipts that it was sold by, and when. More than one is a conflict: two lives of a box have sold it, and may have given
+    /// out the same number.
+    pub receipts: BTreeSet<(ReceiptNumber, UtcMillis)>,
     added: BTreeMap<LineId, OpenLine>,
     voided: BTreeMap<LineId, BTreeSet<&'static str>>,
     gone: BTreeMap<LineId, BTreeSet<TicketId>>,
@@ -133,10 +135,10 @@ impl OpenTicket {
         }
     }
 
-    /// Adds that it was sold.
-    pub fn add_sold(&mut self, sold: &TicketSold) {
+    /// Adds that it was sold, and when.
+    pub fn add_sold(&mut self, sold: &TicketSold, at: UtcMillis) {
         if sold.id == self.id {
-            self.receipts.insert(sold.receipt.clone());
+            self.receipts.insert((sold.receipt.clone(), at));
         }
     }
 

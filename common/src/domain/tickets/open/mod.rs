@@ -230,3 +230,6 @@ impl OpenFact {
         core::iter::once(first).chain(second)
     }
 }
+
+#[cfg(test)]
+mod tests;
