@@ -157,6 +157,9 @@ uuid_id!(
 uuid_id!(
     /// Money that was given back.
     RefundId, "refund id");
+uuid_id!(
+    /// A payment that was taken for a ticket before its end.
+    PaymentId, "payment id");
 
 /// Domain separation of the hashes that ids are derived from.
 const SOLD_CONTEXT: &str = "percolate 2026 id of a sold ticket";
@@ -164,6 +167,8 @@ const MOVED_CONTEXT: &str = "percolate 2026 id of a stock movement";
 const OPENED_CONTEXT: &str = "percolate 2026 id of an opened drawer";
 const CASH_CONTEXT: &str = "percolate 2026 id of a cash movement";
 const REFUNDED_CONTEXT: &str = "percolate 2026 id of a refund";
+const PAID_CONTEXT: &str = "percolate 2026 id of a payment";
+const LINE_CONTEXT: &str = "percolate 2026 id of a line of a ticket";
 const IMPORTED_CONTEXT: &str = "percolate 2026 id of an imported ticket";
 
 /// 48 bits of milliseconds, then the version and the derived bits of a UUIDv7.
@@ -252,11 +257,67 @@ impl RefundId {
     pub fn refunded(at_ms: i64, author: u32, key: &str) -> Self {
         Self::from_bytes(version_7(at_ms, derived_from_key(REFUNDED_CONTEXT, author, key)))
     }
+}
+
+impl PaymentId {
+    /// The id of a payment, derived as [`TicketId::sold`] is.
+    #[must_use]
+    pub fn taken(at_ms: i64, author: u32, key: &str) -> Self {
+        Self::from_bytes(version_7(at_ms, derived_from_key(PAID_CONTEXT, author, key)))
+    }
 
     /// The part that the key alone decides, as of a ticket.
     #[must_use]
     pub fn key_part(self) -> [u8; 8] {
         second_half(self.to_bytes())
+    }
+}
+
+/// A line of an open ticket: whoever asks for it again under the same key asks for the same line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LineId([u8; 8]);
+
+impl LineId {
+    /// The id of a line that is asked for at this place of a request.
+    #[must_use]
+    pub fn asked(author: u32, key: &str, place: u32) -> Self {
+        let mut hasher = blake3::Hasher::new_derive_key(LINE_CONTEXT);
+        hasher.update(&author.to_be_bytes());
+        hasher.update(&place.to_be_bytes());
+        hasher.update(key.as_bytes());
+        let mut bytes = [0_u8; 8];
+        bytes.copy_from_slice(hasher.finalize().as_bytes().split_at(8).0);
+        Self(bytes)
+    }
+
+    /// Wraps 8 bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 8]) -> Self {
+        Self(bytes)
+    }
+
+    /// The 8 bytes.
+    #[must_use]
+    pub const fn to_bytes(self) -> [u8; 8] {
+        self.0
+    }
+}
+
+impl fmt::Display for LineId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", u64::from_be_bytes(self.0))
+    }
+}
+
+impl FromStr for LineId {
+    type Err = IdParseError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let expected = "16 hexadecimal digits in small letters";
+        let refused = || IdParseError { kind: "line id", text: text.to_owned(), expected };
+        let parsed =
+            u64::from_str_radix(text, 16).map(|number| Self(number.to_be_bytes())).map_err(|_none| refused())?;
+        if parsed.to_string() == text { Ok(parsed) } else { Err(refused()) }
     }
 }
 

@@ -58,6 +58,7 @@ impl JournalSums {
             | Event::SeriesOpened(_)
             | Event::TicketImported(_)
             | Event::ImportAmended(_)
+            | Event::OpenTicket(_)
             | Event::StockMoved(_)
             | Event::DrawerOpened(_)
             | Event::CashMoved(_)

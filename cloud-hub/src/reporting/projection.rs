@@ -176,6 +176,8 @@ impl<'s, 'a, 'c> Fold<'s, 'a, 'c> {
             Event::StoreDescribed(described) => store::store_upsert(self.tx, header, described)?,
             Event::Catalog(event) => self.catalog(header, event)?,
             Event::DayClosed(closed) => store::closings::insert(self.tx, self.journal.author, header, closed)?,
+            // What is open is the shop's own business until it is paid.
+            Event::OpenTicket(_) => {}
             // A reading sums up what became of drawers.
             Event::DrawerOpened(_) | Event::CashMoved(_) | Event::DrawerClosed(_) => {}
             Event::TicketRefunded(refund) if refund.class == TicketClass::Sale => self.refunded(header, refund)?,
@@ -197,6 +199,7 @@ impl<'s, 'a, 'c> Fold<'s, 'a, 'c> {
             Event::TicketSold(_)
             | Event::TicketRefunded(_)
             | Event::SeriesOpened(_)
+            | Event::OpenTicket(_)
             | Event::StockMoved(_)
             | Event::DrawerOpened(_)
             | Event::CashMoved(_)

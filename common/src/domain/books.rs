@@ -9,6 +9,7 @@ use super::cash::books::CashBooks;
 use super::event::{Event, Header};
 use super::imports::ImportedLine;
 use super::stock::MovementLine;
+use super::tickets::open::OpenFact;
 use super::tickets::receipt::ReceiptNumber;
 use super::tickets::refund::TicketRefunded;
 use super::tickets::{TicketClass, TicketSold};
@@ -81,11 +82,13 @@ impl Books {
                     self.move_stock(&moved.lines);
                 }
             }
+            Event::OpenTicket(OpenFact::Paid(payment)) => self.cash.paid(payment),
             Event::DrawerOpened(opened) => self.cash.opened(opened),
             Event::CashMoved(moved) => self.cash.moved(moved),
             Event::DrawerClosed(closed) => self.cash.closed(closed),
             Event::DayClosed(closed) => self.cash.read(closed),
             Event::SeriesOpened(_)
+            | Event::OpenTicket(_)
             | Event::StoreDescribed(_)
             | Event::LifeBegan(_)
             | Event::StaffLocked(_)

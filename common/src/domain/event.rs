@@ -5,6 +5,7 @@ use crate::domain::catalog::CatalogEvent;
 use crate::domain::imports::{ImportAmended, TicketImported};
 use crate::domain::staff::StaffLocked;
 use crate::domain::stock::{MovementLine, StockMoved};
+use crate::domain::tickets::open::OpenFact;
 use crate::domain::tickets::refund::TicketRefunded;
 use crate::domain::tickets::{SeriesOpened, TicketClass, TicketSold};
 use crate::hlc::Hlc;
@@ -93,6 +94,8 @@ pub enum Event {
     ImportAmended(ImportAmended),
     /// Money was given back for a ticket.
     TicketRefunded(TicketRefunded),
+    /// Something about a ticket that is not paid yet.
+    OpenTicket(OpenFact),
     /// Stock moved other than by a sale.
     StockMoved(StockMoved),
     /// A drawer was opened.
@@ -126,6 +129,7 @@ impl Event {
             | Self::SeriesOpened(_)
             | Self::TicketImported(_)
             | Self::ImportAmended(_)
+            | Self::OpenTicket(_)
             | Self::DrawerOpened(_)
             | Self::CashMoved(_)
             | Self::DrawerClosed(_)
@@ -146,6 +150,7 @@ impl Event {
             | Self::TicketImported(_)
             | Self::ImportAmended(_)
             | Self::TicketRefunded(_)
+            | Self::OpenTicket(_)
             | Self::DrawerOpened(_)
             | Self::CashMoved(_)
             | Self::DrawerClosed(_)

@@ -3,9 +3,10 @@
 use minicbor::bytes::{ByteArray, ByteVec};
 use minicbor::{Decode, Encode};
 
-use super::v1::{cash, catalog, imports, ops, refunds, staff, stock, tickets};
+use super::v1::{cash, catalog, imports, open_tickets, ops, refunds, staff, stock, tickets};
 use super::{EVENT_BYTES_MAX, WireError};
 use crate::domain::event::{ClockQuality, Event, Header};
+use crate::domain::tickets::open::OpenFact;
 use crate::hlc::Hlc;
 use crate::ids::StoreId;
 use crate::journal::{EventId, Hash, Incarnation, Origin};
@@ -92,6 +93,12 @@ mod number {
     pub(super) const SERIES_OPENED: u16 = 2;
     pub(super) const TICKET_IMPORTED: u16 = 3;
     pub(super) const IMPORT_AMENDED: u16 = 4;
+    pub(super) const TICKET_OPENED: u16 = 5;
+    pub(super) const TICKET_CHANGED: u16 = 6;
+    pub(super) const TICKET_MOVED: u16 = 7;
+    pub(super) const TICKET_DIVIDED: u16 = 8;
+    pub(super) const TICKET_ABANDONED: u16 = 9;
+    pub(super) const PAYMENT_TAKEN: u16 = 10;
     pub(super) const TICKET_REFUNDED: u16 = 11;
     pub(super) const STOCK_MOVED: u16 = 16;
     pub(super) const DRAWER_OPENED: u16 = 20;
@@ -118,6 +125,17 @@ const fn clock_number(clock: ClockQuality) -> u8 {
     }
 }
 
+const fn open_number(fact: &OpenFact) -> u16 {
+    match fact {
+        OpenFact::Opened(_) => number::TICKET_OPENED,
+        OpenFact::Changed(_) => number::TICKET_CHANGED,
+        OpenFact::Moved(_) => number::TICKET_MOVED,
+        OpenFact::Divided(_) => number::TICKET_DIVIDED,
+        OpenFact::Abandoned(_) => number::TICKET_ABANDONED,
+        OpenFact::Paid(_) => number::PAYMENT_TAKEN,
+    }
+}
+
 fn payload(event: &Event) -> Result<(u16, Vec<u8>), WireError> {
     Ok(match event {
         Event::TicketSold(sold) => (number::TICKET_SOLD, tickets::encode_sold(sold)?),
@@ -125,6 +143,7 @@ fn payload(event: &Event) -> Result<(u16, Vec<u8>), WireError> {
         Event::TicketImported(ticket) => (number::TICKET_IMPORTED, imports::encode_imported(ticket)?),
         Event::ImportAmended(amended) => (number::IMPORT_AMENDED, imports::encode_amended(amended)?),
         Event::TicketRefunded(refund) => (number::TICKET_REFUNDED, refunds::encode_refunded(refund)?),
+        Event::OpenTicket(fact) => (open_number(fact), open_tickets::encode(fact)?),
         Event::StockMoved(moved) => (number::STOCK_MOVED, stock::encode_moved(moved)?),
         Event::DrawerOpened(opened) => (number::DRAWER_OPENED, cash::encode_opened(opened)?),
         Event::CashMoved(moved) => (number::CASH_MOVED, cash::encode_moved(moved)?),
@@ -212,6 +231,12 @@ pub fn decode(bytes: &[u8]) -> Result<Recorded, EventError> {
         number::TICKET_IMPORTED => Event::TicketImported(imports::decode_imported(payload)?),
         number::IMPORT_AMENDED => Event::ImportAmended(imports::decode_amended(payload)?),
         number::TICKET_REFUNDED => Event::TicketRefunded(refunds::decode_refunded(payload)?),
+        number::TICKET_OPENED => Event::OpenTicket(open_tickets::decode_opened(payload)?),
+        number::TICKET_CHANGED => Event::OpenTicket(open_tickets::decode_changed(payload)?),
+        number::TICKET_MOVED => Event::OpenTicket(open_tickets::decode_moved(payload)?),
+        number::TICKET_DIVIDED => Event::OpenTicket(open_tickets::decode_divided(payload)?),
+        number::TICKET_ABANDONED => Event::OpenTicket(open_tickets::decode_abandoned(payload)?),
+        number::PAYMENT_TAKEN => Event::OpenTicket(open_tickets::decode_paid(payload)?),
         number::STOCK_MOVED => Event::StockMoved(stock::decode_moved(payload)?),
         number::DRAWER_OPENED => Event::DrawerOpened(cash::decode_opened(payload)?),
         number::CASH_MOVED => Event::CashMoved(cash::decode_moved(payload)?),

@@ -14,6 +14,7 @@ use percolate_common::time::{BusinessDay, StoreCalendar};
 use percolate_runtime::sqlite::WriteTx;
 
 use super::error::AppError;
+use super::open_tickets;
 use crate::store::cash::{self, Made};
 use crate::store::lives::Life;
 use crate::store::sales::{self, Place, RowClass, TicketRow};
@@ -111,6 +112,7 @@ pub(crate) fn book_returned(
                 sales::ticket_insert(tx, life, &sold_row(sold, day, seq))?;
                 book_tenders(tx, day, sold)?;
             }
+            open_tickets::book_sold(tx, place(life, seq), sold)?;
         }
         Event::TicketImported(ticket) => {
             let local = calendar.local_text(header.at);
@@ -148,6 +150,7 @@ pub(crate) fn book_returned(
             }
         }
         Event::StockMoved(moved) => stock::movement_returned(tx, moved.id.key_part(), place(life, seq))?,
+        Event::OpenTicket(fact) => open_tickets::book(tx, place(life, seq), (day, header.at), fact)?,
         Event::DrawerOpened(opened) => cash::drawer_insert(tx, opened, (header.at, day))?,
         Event::CashMoved(moved) => {
             cash::movement_insert(tx, moved, place(life, seq))?;

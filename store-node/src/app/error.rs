@@ -4,6 +4,7 @@ use percolate_common::domain::cash::decide::DrawerRejection;
 use percolate_common::domain::pricing::PricingRejection;
 use percolate_common::domain::stock::MovementRejection;
 use percolate_common::domain::tickets::decide::TicketRejection;
+use percolate_common::domain::tickets::open::decide::OpenRejection;
 use percolate_common::domain::tickets::refund::RefundRejection;
 use percolate_common::wire::WireError;
 use percolate_runtime::password::PasswordError;
@@ -39,6 +40,9 @@ pub(crate) enum AppError {
     /// Something about a drawer is refused.
     #[error("the drawer stays as it is")]
     Drawer(#[from] DrawerRejection),
+    /// Something about an open ticket is refused.
+    #[error("the open ticket stays as it is")]
+    OpenTicket(#[from] OpenRejection),
     /// The body names something that it must not.
     #[error("{detail}")]
     Field {

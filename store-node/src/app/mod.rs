@@ -10,6 +10,7 @@ pub(crate) mod error;
 pub(crate) mod imports;
 pub(crate) mod life;
 pub(crate) mod movements;
+pub(crate) mod open_tickets;
 pub(crate) mod present;
 pub(crate) mod readings;
 pub(crate) mod refunds;

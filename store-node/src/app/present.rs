@@ -33,6 +33,8 @@ pub(crate) const FOLLOW_EVERY: Duration = Duration::from_millis(5);
 pub(crate) enum Notice {
     /// A ticket was sold; as JSON, as it was answered.
     Ticket(String),
+    /// An open ticket changed; as JSON, as it is now.
+    OpenTicket(String),
     /// Another revision of the menu is sold.
     Catalog(u32),
     /// The link to the hub changed.

@@ -3,7 +3,8 @@
 
 use percolate_common::domain::cash::reading::{Reading, ReadingSums};
 use percolate_common::domain::cash::{
-    CarriedDrawer, CountedDrawer, DRAWERS_TOLD_MAX, DayClosed, ReadRange, ReadingNumber, slip,
+    CarriedDrawer, CountedDrawer, DRAWERS_TOLD_MAX, DayClosed, OPEN_TICKETS_TOLD_MAX, OpenTickets, ReadRange,
+    ReadingNumber, slip,
 };
 use percolate_common::domain::event::{Event, Header};
 use percolate_common::ids::StaffId;
@@ -20,6 +21,7 @@ use super::error::AppError;
 use super::tickets::{Answer, KIND_READING, RequestKey, give, given};
 use crate::store::cash::{self, Made, SalesEntry};
 use crate::store::lives::{self, Life};
+use crate::store::open_tickets::{self, Listed};
 use crate::store::sales::Place;
 use crate::store::{journal, repair};
 
@@ -147,6 +149,15 @@ struct CarriedAnswer {
     terminal: String,
 }
 
+/// Tickets that stay open.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+struct CarriedTicketsAnswer {
+    /// How many.
+    count: u64,
+    /// The ids of the first 200 of them, the oldest first.
+    tickets: Vec<String>,
+}
+
 /// Entries of one life's sales journal, both ends included.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct RangeAnswer {
@@ -179,6 +190,8 @@ pub(crate) struct ReadingAnswer {
     drawers: Vec<CountedAnswer>,
     /// Drawers that were open, and stayed so; the first 200 of them.
     carried_over: Vec<CarriedAnswer>,
+    /// Tickets that were open, and stayed so.
+    open_tickets: CarriedTicketsAnswer,
     /// What it covers: the present life's journal first.
     ranges: Vec<RangeAnswer>,
     /// Entries that came back into the range of an earlier reading, and count in this one.
@@ -306,6 +319,10 @@ fn reading_answer(header: &Header, closed: &DayClosed) -> ReadingAnswer {
         sums: SumsAnswer::from(&closed.sums),
         drawers: closed.drawers.iter().map(counted).collect(),
         carried_over: closed.carried.iter().map(carried).collect(),
+        open_tickets: CarriedTicketsAnswer {
+            count: closed.open_tickets.count,
+            tickets: closed.open_tickets.first.iter().map(ToString::to_string).collect(),
+        },
         ranges: closed.ranges.iter().map(range_answer).collect(),
         late: closed.late,
         head: closed.head.to_string(),
@@ -424,6 +441,8 @@ pub(crate) fn close(app: &App, tx: &WriteTx<'_>, by: Option<StaffId>, key: &Requ
     let Unread { reading, ranges, late } = unread(app, tx)?;
     let open = cash::drawer_list(tx, None)?.into_iter().map(|row| row.drawer);
     let carried = open.map(|drawer| CarriedDrawer { session: drawer.session, terminal: drawer.terminal });
+    let mut first_open = open_tickets::live_list(tx, &Listed::default())?;
+    first_open.truncate(OPEN_TICKETS_TOLD_MAX);
     let head = journal::head_fetch(tx, stamp.life, &app.journal(stamp.life, StreamKind::Sales))?;
     let closed = DayClosed {
         number: cash::reading_next(tx, &lives::label_fetch(tx, stamp.life)?)?,
@@ -433,6 +452,7 @@ pub(crate) fn close(app: &App, tx: &WriteTx<'_>, by: Option<StaffId>, key: &Requ
         sums: reading.sums,
         drawers: reading.drawers,
         carried: carried.take(DRAWERS_TOLD_MAX).collect(),
+        open_tickets: OpenTickets { count: open_tickets::live_count(tx)?, first: first_open },
         head: head.hash.short(),
         by,
     };

@@ -17,7 +17,7 @@ use super::error::AppError;
 use super::{App, books, life};
 use crate::store::lives::{self, Life};
 use crate::store::repair::{self as store, Repair};
-use crate::store::{cash, journal};
+use crate::store::{cash, journal, open_tickets};
 
 /// Entries that are written again in one transaction: a sale waits no longer than for these.
 pub(crate) const STEP_ENTRIES: u64 = 64;
@@ -98,6 +98,7 @@ fn write_again(app: &App, tx: &WriteTx<'_>, repair: &Repair, present: Life, seq:
     if stream == StreamKind::Sales {
         store::ticket_move(tx, books::place(old, seq), books::place(present, head.seq))?;
         cash::move_place(tx, books::place(old, seq), books::place(present, head.seq))?;
+        open_tickets::move_place(tx, books::place(old, seq), books::place(present, head.seq))?;
     }
     // What this program cannot read, a newer one wrote: it has counted nothing here.
     if let Ok(event) = decode(&bytes).map(|read| read.event) {

@@ -150,6 +150,7 @@ fn imported(ticket: &TicketImported, recorded: &Recorded, seq: u64) -> TicketAns
         total_minor: net,
         tip_minor: 0,
         cash_rounding_minor: 0,
+        paid_before_minor: None,
         tendered_minor: None,
         change_minor: 0,
         seq,
@@ -177,6 +178,7 @@ fn read_place(app: &App, tx: &ReadTx<'_>, Place { life, seq }: Place) -> Result<
         | Event::LifeBegan(_)
         | Event::StaffLocked(_)
         | Event::ImportAmended(_)
+        | Event::OpenTicket(_)
         | Event::StockMoved(_)
         | Event::TicketRefunded(_)
         | Event::DrawerOpened(_)

@@ -48,6 +48,9 @@ pub(crate) struct TicketAnswer {
     pub(crate) tip_minor: i64,
     /// What the part in cash was rounded by.
     pub(crate) cash_rounding_minor: i64,
+    /// What was paid of it before its end, without tips; absent if nothing was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) paid_before_minor: Option<i64>,
     /// What was handed over; unknown for an imported ticket.
     pub(crate) tendered_minor: Option<i64>,
     /// Cash handed back.
@@ -228,6 +231,8 @@ pub(crate) fn describe(
     catalog: Option<&Catalog>,
 ) -> TicketAnswer {
     let details: &TicketDetails = &sold.details;
+    let before = !details.payments_before.is_empty();
+    let paid_before = details.payments_before.iter().map(|payment| payment.amount.get());
     TicketAnswer {
         ticket_id: sold.id.to_string(),
         receipt: Some(sold.receipt.to_string()),
@@ -247,6 +252,7 @@ pub(crate) fn describe(
         total_minor: sold.totals.total.get(),
         tip_minor: details.tip.get(),
         cash_rounding_minor: details.cash_rounding.get(),
+        paid_before_minor: before.then(|| paid_before.sum()),
         tendered_minor: Some(sold.tenders.iter().map(|tender| tender.amount.get()).sum()),
         change_minor: sold.change.get(),
         seq,

@@ -2,7 +2,7 @@
 
 use percolate_common::domain::catalog::Catalog;
 use percolate_common::domain::event::Event;
-use percolate_common::domain::tickets::decide::{SellTicket, sell as decide_sale};
+use percolate_common::domain::tickets::decide::{DecidedSale, SellTicket, sell as decide_sale};
 use percolate_common::domain::tickets::receipt::TerminalName;
 use percolate_common::domain::tickets::{ApprovedAct, SeriesOpened, TicketClass, TicketSold};
 use percolate_common::ids::TicketId;
@@ -12,9 +12,9 @@ use serde::Serialize;
 
 use super::books::{book_tenders, sold_row};
 use super::error::AppError;
-use super::staff::{self, Shown};
+use super::staff::{self, Person, Shown};
 use super::ticket_answer::{TicketAnswer, describe};
-use super::{App, Stamp, reports};
+use super::{App, Stamp, books, open_tickets, reports};
 use crate::store::sales::{self, TicketRow};
 use crate::store::{cash, stock};
 
@@ -103,26 +103,40 @@ pub(crate) fn sell(
     app.check_reserve()?;
     let stamp = app.stamp(tx)?;
     let decided = decide_sale(catalog, command.clone(), &app.moment(stamp.at))?;
-    let training = command.class == TicketClass::Training;
+    let id = TicketId::sold(stamp.at.get(), app.author().number(), &key.text);
+    let place = (id, terminal, command.class);
+    let by = (seller.as_ref(), shown);
+    let answer = sell_decided(app, tx, (&stamp, catalog), place, (decided, by), Some(key.body_hash))?;
+    app.terminals.note(tx, stamp.at)?;
+    Ok(Answer { json: json(&answer), replayed: false })
+}
+
+/// Numbers and writes a sale that was decided: a quick one, or that of an open ticket.
+pub(crate) fn sell_decided(
+    app: &App,
+    tx: &WriteTx<'_>,
+    (stamp, catalog): (&Stamp, &Catalog),
+    (id, terminal, class): (TicketId, &TerminalName, TicketClass),
+    (decided, (seller, shown)): (DecidedSale, (Option<&Person>, &Shown)),
+    body_hash: Option<[u8; 16]>,
+) -> Result<TicketAnswer, AppError> {
+    let training = class == TicketClass::Training;
     let (receipt, fresh) = sales::receipt_take(tx, stamp.life, terminal, training)?;
     if fresh {
         let opened = SeriesOpened { terminal: terminal.clone(), series: receipt.series.clone() };
-        app.record(tx, &stamp, &Event::SeriesOpened(opened))?;
+        app.record(tx, stamp, &Event::SeriesOpened(opened))?;
     }
-    let id = TicketId::sold(stamp.at.get(), app.author().number(), &key.text);
-    let sold_by = seller.as_ref().map(|seller| seller.id);
+    let sold_by = seller.map(|seller| seller.id);
     let mut sold = TicketSold { sold_by, ..decided.numbered(id, receipt) };
     for act in sold.details.acts(&sold.lines) {
-        if let Some(approval) = staff::approved(app, tx, act, seller.as_ref(), shown)? {
+        if let Some(approval) = staff::approved(app, tx, act, seller, shown)? {
             sold.details.approvals.push(ApprovedAct { act, approval });
         }
     }
     if sold.cash() != Minor::ZERO {
         sold.drawer = cash::drawer_open(tx, terminal)?;
     }
-    let answer = book(app, tx, &stamp, catalog, sold, key)?;
-    app.terminals.note(tx, stamp.at)?;
-    Ok(Answer { json: json(&answer), replayed: false })
+    book(app, tx, stamp, catalog, sold, body_hash)
 }
 
 fn book(
@@ -131,7 +145,7 @@ fn book(
     stamp: &Stamp,
     catalog: &Catalog,
     sold: TicketSold,
-    key: &RequestKey,
+    body_hash: Option<[u8; 16]>,
 ) -> Result<TicketAnswer, AppError> {
     let day = app.calendar.business_day(stamp.at);
     for effect in &sold.stock_effects {
@@ -146,11 +160,8 @@ fn book(
     let event = Event::TicketSold(sold);
     let head = app.record(tx, stamp, &event)?;
     let Event::TicketSold(sold) = event else { return Err(AppError::NotFound("ticket")) };
-    sales::ticket_insert(
-        tx,
-        stamp.life,
-        &TicketRow { body_hash: Some(key.body_hash), ..sold_row(&sold, day, head.seq) },
-    )?;
+    sales::ticket_insert(tx, stamp.life, &TicketRow { body_hash, ..sold_row(&sold, day, head.seq) })?;
     book_tenders(tx, day, &sold)?;
+    open_tickets::book_sold(tx, books::place(stamp.life, head.seq), &sold)?;
     Ok(describe(&sold, day, stamp.at.get(), head.seq, Some(catalog)))
 }

@@ -83,6 +83,15 @@ pub(super) enum ConsumptionWord {
     TakeAway,
 }
 
+impl From<ConsumptionWord> for Consumption {
+    fn from(word: ConsumptionWord) -> Self {
+        match word {
+            ConsumptionWord::DineIn => Self::DineIn,
+            ConsumptionWord::TakeAway => Self::TakeAway,
+        }
+    }
+}
+
 /// All that a guest wants.
 #[derive(Debug)]
 pub(super) struct CartBody {
@@ -93,7 +102,7 @@ pub(super) struct CartBody {
     pub(super) without_service_charge: bool,
 }
 
-fn discounts(bodies: Vec<DiscountBody>, place: &str) -> Result<Vec<AskedDiscount>, Problem> {
+pub(super) fn discounts(bodies: Vec<DiscountBody>, place: &str) -> Result<Vec<AskedDiscount>, Problem> {
     let asked = |(at, body): (usize, DiscountBody)| {
         let what = match (body.id, body.percent_micro, body.amount_minor) {
             (Some(id), None, None) => DiscountAsked::Menu(DiscountId::new(id)),
@@ -127,14 +136,16 @@ fn line((at, body): (usize, LineBody)) -> Result<CartLine, Problem> {
     })
 }
 
+/// Lines that a request describes.
+pub(super) fn lines(bodies: Vec<LineBody>) -> Result<Vec<CartLine>, Problem> {
+    bodies.into_iter().enumerate().map(line).collect()
+}
+
 /// The cart that a request describes.
 pub(super) fn cart(body: CartBody) -> Result<Cart, Problem> {
     Ok(Cart {
-        lines: body.lines.into_iter().enumerate().map(line).collect::<Result<_, _>>()?,
-        consumption: match body.consumption {
-            ConsumptionWord::DineIn => Consumption::DineIn,
-            ConsumptionWord::TakeAway => Consumption::TakeAway,
-        },
+        lines: lines(body.lines)?,
+        consumption: body.consumption.into(),
         discounts: discounts(body.discounts, "")?,
         exempt: body.exempt_reason,
         without_service_charge: body.without_service_charge,

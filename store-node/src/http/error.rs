@@ -8,6 +8,7 @@ use percolate_common::domain::staff::approvals::ApprovalRejection;
 use percolate_common::domain::stock::MovementRejection;
 use percolate_common::domain::terminals::PairingRejection;
 use percolate_common::domain::tickets::decide::TicketRejection;
+use percolate_common::domain::tickets::open::decide::OpenRejection;
 use percolate_common::wire::WireError;
 use percolate_runtime::http::problem::Problem;
 use percolate_runtime::storage::StorageError;
@@ -115,6 +116,24 @@ fn drawer(rejection: &DrawerRejection) -> Problem {
     }
 }
 
+fn open_ticket(rejection: &OpenRejection) -> Problem {
+    let text = rejection.to_string();
+    match rejection {
+        OpenRejection::Paid(_) => Problem::new(StatusCode::CONFLICT, "ticket_paid", sentence(&text)),
+        OpenRejection::Abandoned => Problem::new(StatusCode::CONFLICT, "ticket_abandoned", sentence(&text)),
+        OpenRejection::Changed { .. } => Problem::new(StatusCode::CONFLICT, "ticket_changed", sentence(&text)),
+        OpenRejection::PaidMore { .. } => Problem::new(StatusCode::CONFLICT, "ticket_paid_more", sentence(&text)),
+        OpenRejection::PaymentsTaken(_) => Problem::new(StatusCode::CONFLICT, "ticket_partly_paid", sentence(&text)),
+        OpenRejection::Mixed => Problem::new(StatusCode::CONFLICT, "ticket_practice_mixed", sentence(&text)),
+        OpenRejection::SameTicket => refused("/to", "ticket_same", &text),
+        OpenRejection::UnknownLine(_) => refused("/lines", "unknown_line", &text),
+        OpenRejection::Nothing | OpenRejection::LineCount => refused("/lines", "line_count", &text),
+        OpenRejection::Part { .. } => refused("/part_minor", "part_out_of_range", &text),
+        OpenRejection::PaymentCount => refused("", "payment_count", &text),
+        OpenRejection::Ticket(rejection) => ticket(rejection),
+    }
+}
+
 fn storage(error: &StorageError) -> Problem {
     tracing::error!(
         error.code = error.code(),
@@ -188,6 +207,7 @@ impl From<AppError> for Problem {
             AppError::Pricing(rejection) => pricing(&rejection),
             AppError::Movement(rejection) => movement(&rejection),
             AppError::Drawer(rejection) => drawer(&rejection),
+            AppError::OpenTicket(rejection) => open_ticket(&rejection),
             AppError::Field { pointer, code, detail } => refused(pointer, code, detail.trim_end_matches('.')),
             AppError::KeyReused => refused(
                 "",

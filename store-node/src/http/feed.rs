@@ -17,7 +17,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use super::gate::UntilRevoked;
 use crate::app::error::AppError;
 use crate::app::reports::{self, Told};
-use crate::app::{App, FOLLOW_EVERY, Notice};
+use crate::app::{App, FOLLOW_EVERY, Notice, open_tickets};
 
 /// Tickets that are read at one time.
 const PAGE_TICKETS: u32 = 100;
@@ -27,6 +27,7 @@ const PAGE_PLACES: u32 = 1_000;
 fn event(notice: Notice) -> Event {
     match notice {
         Notice::Ticket(json) => Event::default().event("ticket").data(json),
+        Notice::OpenTicket(json) => Event::default().event("open_ticket").data(json),
         Notice::Catalog(revision) => Event::default().event("catalog").data(format!("{{\"revision\":{revision}}}")),
         Notice::Link(link) => Event::default().event("link").data(format!("{{\"link\":\"{}\"}}", link.as_str())),
     }
@@ -49,7 +50,7 @@ impl<S: Stream + Unpin> Stream for Until<S> {
     }
 }
 
-/// Events named `ticket`, `catalog`, `link`, and `missed` for a listener that was too slow. They end when the terminal that listens
+/// Events named `ticket`, `open_ticket`, `catalog`, `link`, and `missed` for a listener that was too slow. They end when the terminal that listens
 /// is revoked.
 #[utoipa::path(get, path = "/v1/events", tag = "node", responses(
     (status = 200, description = "Server-sent events", content_type = "text/event-stream", body = String),
@@ -75,6 +76,8 @@ pub(crate) struct Feed {
     app: App,
     /// How far was told.
     told: Told,
+    /// How far was told of open tickets.
+    told_open: Told,
 }
 
 impl Feed {
@@ -85,7 +88,7 @@ impl Feed {
     pub(crate) async fn open(app: App) -> Result<Self, AppError> {
         let reading = app.clone();
         let told = app.readers.read_async(move |tx| reports::last_place(&reading, tx)).await?;
-        Ok(Self { app, told })
+        Ok(Self { app, told, told_open: told })
     }
 
     /// Follows the journal until it is stopped.
@@ -114,6 +117,24 @@ impl Feed {
                 self.tell_page().await?;
             }
             if self.told == before {
+                return self.tell_open().await;
+            }
+        }
+    }
+
+    /// Tells of open tickets that changed. A screen that begins to listen reads the list after that.
+    async fn tell_open(&mut self) -> Result<(), AppError> {
+        loop {
+            let (reading, before) = (self.app.clone(), self.told_open);
+            let page = (PAGE_TICKETS, self.app.present.is_heard());
+            let changed = move |tx: &ReadTx<'_>| open_tickets::changed_since(&reading, tx, before, page);
+            let (tickets, told) = self.app.readers.read_async(changed).await?;
+            self.told_open = told;
+            for ticket in tickets {
+                self.app.present.tell(Notice::OpenTicket(serde_json::to_string(&ticket).unwrap_or_default()));
+                tokio::task::yield_now().await;
+            }
+            if told == before {
                 return Ok(());
             }
         }

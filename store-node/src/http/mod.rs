@@ -8,6 +8,7 @@ mod feed;
 mod gate;
 mod menu;
 mod open;
+mod open_tickets;
 mod pair;
 mod reads;
 mod refunds;

@@ -17,7 +17,7 @@ use utoipa_axum::routes;
 
 use super::gate::Gate;
 use super::table::Way;
-use super::{cash, feed, menu, open, pair, reads, refunds, staff, terminals, writes};
+use super::{cash, feed, menu, open, open_tickets, pair, reads, refunds, staff, terminals, writes};
 use crate::app::App;
 
 /// Largest body of an import, in bytes.
@@ -83,6 +83,15 @@ pub(super) fn routes() -> (Router<App>, OpenApiDocument) {
         .routes(routes!(cash::readings, cash::close_day))
         .routes(routes!(cash::current_reading))
         .routes(routes!(cash::reading))
+        .routes(routes!(open_tickets::open_tickets, open_tickets::open))
+        .routes(routes!(open_tickets::open_ticket))
+        .routes(routes!(open_tickets::change))
+        .routes(routes!(open_tickets::void))
+        .routes(routes!(open_tickets::hand_over))
+        .routes(routes!(open_tickets::divide))
+        .routes(routes!(open_tickets::pay))
+        .routes(routes!(open_tickets::close))
+        .routes(routes!(open_tickets::abandon))
         .routes(routes!(feed::events))
         .routes(routes!(terminals::pair))
         .routes(routes!(terminals::redeem))

@@ -102,6 +102,16 @@ pub(super) fn request_key<T>(key: &IdempotencyKey, body: &JsonBody<T>) -> Reques
     RequestKey { text: key.as_str().to_owned(), key_hash, body_hash: half(&body.hash) }
 }
 
+/// Tenders as a request says them.
+pub(super) fn tenders(bodies: Vec<TenderBody>) -> Result<Vec<Tender>, Problem> {
+    let cash_with_reference =
+        |tender: &TenderBody| matches!(tender.kind, TenderWord::Cash) && tender.reference.is_some();
+    if let Some(at) = bodies.iter().position(cash_with_reference) {
+        return Err(refused(format!("/tenders/{at}/reference"), "reference_invalid", "cash has no reference"));
+    }
+    Ok(bodies.into_iter().map(tender).collect())
+}
+
 pub(super) fn tender(body: TenderBody) -> Tender {
     let kind = match body.kind {
         TenderWord::Cash => TenderKind::Cash,
@@ -118,13 +128,8 @@ fn command(request: TicketRequest) -> Result<(TerminalName, SellTicket), Problem
     let currency = request.currency.parse().map_err(|error: percolate_common::money::CurrencyParseError| {
         refused("/currency", "wrong_currency", &error.to_string())
     })?;
-    let cash_with_reference =
-        |tender: &TenderBody| matches!(tender.kind, TenderWord::Cash) && tender.reference.is_some();
-    if let Some(at) = request.tenders.iter().position(cash_with_reference) {
-        return Err(refused(format!("/tenders/{at}/reference"), "reference_invalid", "cash has no reference"));
-    }
     let class = if request.training { TicketClass::Training } else { TicketClass::Sale };
-    let tenders = request.tenders.into_iter().map(tender).collect();
+    let tenders = tenders(request.tenders)?;
     let tip = Minor::new(request.tip_minor);
     let cart = cart(CartBody {
         lines: request.lines,

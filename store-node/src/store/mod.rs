@@ -9,6 +9,7 @@ pub(crate) mod file;
 pub(crate) mod imports;
 pub(crate) mod journal;
 pub(crate) mod lives;
+pub(crate) mod open_tickets;
 pub(crate) mod refunds;
 pub(crate) mod repair;
 pub(crate) mod sales;
@@ -27,7 +28,8 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration::new(5, "terminals", include_str!("../../migrations/0005_terminals.sql")),
     Migration::new(6, "staff", include_str!("../../migrations/0006_staff.sql")),
     Migration::new(7, "cash", include_str!("../../migrations/0007_cash.sql")),
-    Migration::new(8, "refunds", include_str!("../../migrations/0009_refunds.sql")),
+    Migration::new(8, "open_tickets", include_str!("../../migrations/0008_open_tickets.sql")),
+    Migration::new(9, "refunds", include_str!("../../migrations/0009_refunds.sql")),
 ];
 
 /// Rows of any list that has no limit of its own.

@@ -80,8 +80,32 @@ impl Dice {
         }
     }
 
+    /// Something about an open ticket, if there is one: it is opened, grows, is divided, is paid.
+    async fn open_ticket(&self, till: &Till, key: &str) -> Answer {
+        let open = till.get("/v1/open-tickets").await["rows"].as_array().unwrap().clone();
+        let line = json!({"item": self.one_of(&[ESPRESSO, LATTE]), "quantity": 1 + self.below(3)});
+        let Some(ticket) = open.first().filter(|_| self.below(5) > 0) else {
+            let body = json!({"terminal": self.one_of(&["T1", "T2"]), "lines": [line], "training": self.below(4) == 0});
+            return till.post("/v1/open-tickets", key, &body).await;
+        };
+        let path = format!("/v1/open-tickets/{}", ticket["ticket_id"].as_str().unwrap());
+        let total = &ticket["amounts"]["total_minor"];
+        match self.below(5) {
+            0 => till.post(&format!("{path}/lines"), key, &json!({"lines": [line]})).await,
+            1 => till.post(&format!("{path}/divisions"), key, &json!({"lines": [ticket["lines"][0]["line_id"]]})).await,
+            2 => till.post(&format!("{path}/moves"), key, &json!({"held": self.below(2) == 0})).await,
+            _ => {
+                let tender = json!({"kind": "cash", "amount_minor": 1_000_000});
+                let terminal = self.one_of(&["T1", "T2"]);
+                let body = json!({"terminal": terminal, "expected_total_minor": total, "tenders": [tender]});
+                till.post(&format!("{path}/close"), key, &body).await
+            }
+        }
+    }
+
     async fn command(&self, till: &Till, key: &str) -> Answer {
         match self.below(10) {
+            7 => self.open_ticket(till, key).await,
             8 | 9 => self.cash(till, key).await,
             0 => till.post("/v1/stock/movements", key, &self.movement()).await,
             1 => till.post("/v1/imports/baskets", key, &self.import()).await,

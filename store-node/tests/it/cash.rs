@@ -165,6 +165,7 @@ async fn p12_a_reading_sums_a_range_of_the_journal_and_is_the_same_bytes_for_eve
         "drawers": [{"drawer": drawer, "terminal": "T1", "expected_minor": 1_327, "counted_minor": 1_192,
             "difference_minor": -135}],
         "carried_over": [{"drawer": other, "terminal": "T2"}],
+        "open_tickets": {"count": 0, "tickets": []},
         "ranges": [{"incarnation": life, "from_seq": 1, "to_seq": last}],
         "late": 0, "head": head,
     });

@@ -41,6 +41,8 @@ mod matrix;
 #[cfg(test)]
 mod menu;
 #[cfg(test)]
+mod open_tickets;
+#[cfg(test)]
 mod openapi;
 #[cfg(test)]
 mod refunds;

@@ -35,6 +35,14 @@ struct Column {
 /// What a route answers to whoever may ask it, other than 200.
 fn lawful(path: &str, column: &Column) -> (u16, Option<&'static str>) {
     match path {
+        "/v1/open-tickets" | "/v1/open-tickets/{id}/payments" | "/v1/open-tickets/{id}/close"
+            if column.name == "till T2" =>
+        {
+            (403, Some("terminal_not_yours"))
+        }
+        "/v1/open-tickets" => (201, None),
+        // The ticket that is named was never open.
+        path if path.starts_with("/v1/open-tickets/{id}") => (404, Some("not_found")),
         "/v1/tickets" if column.name == "till T2" => (403, Some("terminal_not_yours")),
         "/v1/drawers" | "/v1/tickets/{id}/refunds" if column.name == "till T2" => (403, Some("terminal_not_yours")),
         "/v1/drawers" if column.name == "till T1 here" => (409, Some("drawer_open")),
@@ -80,6 +88,15 @@ fn request(row: &table::Row, number: usize, column: &Column, sold: &str) -> Requ
         ("POST", "/v1/drawers/{id}/movements") => json!({"kind": "pay_in", "amount_minor": 5, "reason": "bank"}),
         ("POST", "/v1/drawers/{id}/close") => json!({"counted_minor": 5}),
         ("POST", "/v1/readings") => json!({}),
+        ("POST", "/v1/open-tickets") => json!({"terminal": "T1"}),
+        ("POST", "/v1/open-tickets/{id}/lines") => json!({"lines": [{"item": ESPRESSO, "quantity": 1}]}),
+        ("POST", "/v1/open-tickets/{id}/voids") => json!({"lines": ["0000000000000001"], "reason": "other"}),
+        ("POST", "/v1/open-tickets/{id}/moves") => json!({"held": true}),
+        ("POST", "/v1/open-tickets/{id}/divisions" | "/v1/open-tickets/{id}/abandon") => json!({}),
+        ("POST", "/v1/open-tickets/{id}/payments") => {
+            json!({"terminal": "T1", "tender": {"kind": "cash", "amount_minor": 5}, "part_minor": 5})
+        }
+        ("POST", "/v1/open-tickets/{id}/close") => json!({"terminal": "T1", "expected_total_minor": 5}),
         ("POST", "/v1/terminals/pairings") => json!({"name": "X2"}),
         ("POST", "/v1/sign-ins") => json!({"staff": 7, "pin": "2468"}),
         ("POST", "/v1/approvals") => json!({"staff": 7, "pin": "2468", "act": "refund", "reason": "spilt"}),
@@ -184,7 +201,7 @@ async fn everybody_may_ask_what_the_table_says_and_nothing_else() {
                 Verdict::OtherKind => (403, Some("terminal_not_allowed")),
                 Verdict::OnTheBoxOnly => (403, Some("on_the_box_only")),
             };
-            let lists = ["/v1/tickets", "/v1/drawers", "/v1/readings"];
+            let lists = ["/v1/tickets", "/v1/open-tickets", "/v1/drawers", "/v1/readings"];
             let is_read = row.method == "GET" && lists.contains(&row.path);
             let expected = if is_read && verdict == Verdict::Yes { (200, None) } else { expected };
             let request = request(row, count, column, &sold);
@@ -215,7 +232,15 @@ async fn everybody_may_ask_what_the_table_says_and_nothing_else() {
         assert_eq!(of(name), open, "{name}");
     }
     let kitchen: Vec<_> = of("kitchen").into_iter().filter(|route| !open.contains(route)).collect();
-    let reads = ["GET /v1/catalog", "GET /v1/events", "GET /v1/node", "GET /v1/tickets", "GET /v1/tickets/{id}"];
+    let reads = [
+        "GET /v1/catalog",
+        "GET /v1/events",
+        "GET /v1/node",
+        "GET /v1/open-tickets",
+        "GET /v1/open-tickets/{id}",
+        "GET /v1/tickets",
+        "GET /v1/tickets/{id}",
+    ];
     assert_eq!(kitchen, reads);
     assert_eq!(of("the box's token").len(), TABLE.len());
     assert_eq!(TABLE.len() - of("till T1").len(), 6, "not what is for the box alone");

@@ -159,6 +159,49 @@ impl Checker {
         assert_eq!(self.get("/v1/audit", "/v1/audit").await.status, 200);
     }
 
+    /// An open ticket's whole life, with a part that was paid, and another one that ends unpaid.
+    async fn open_tickets(&mut self) {
+        let line = json!({"item": ESPRESSO, "quantity": 1});
+        let opening =
+            json!({"terminal": "T1", "lines": [line, line], "name": "Window", "terms": {"consumption": "dine_in"}});
+        let ticket = self.post("/v1/open-tickets", "open", &opening).await.ok();
+        assert_eq!(self.post("/v1/open-tickets", "open", &opening).await.status, 200);
+        let id = ticket["ticket_id"].as_str().unwrap().to_owned();
+        let (first, second) = (&ticket["lines"][0]["line_id"], &ticket["lines"][1]["line_id"]);
+        let steps = [
+            ("lines", json!({"lines": [line]})),
+            ("voids", json!({"lines": [first], "reason": "mistake"})),
+            ("moves", json!({"held": true, "note": "at noon"})),
+            ("payments", json!({"terminal": "T1", "tender": {"kind": "cash", "amount_minor": 5}, "part_minor": 5})),
+            ("divisions", json!({"lines": [second]})),
+            (
+                "close",
+                json!({"terminal": "T1", "expected_total_minor": 327, "tenders": [{"kind": "cash", "amount_minor": 400}]}),
+            ),
+        ];
+        let mut other = Value::Null;
+        for (what, body) in steps {
+            let (described, path) =
+                (format!("/v1/open-tickets/{{id}}/{what}"), format!("/v1/open-tickets/{id}/{what}"));
+            let done = self.post_to(&described, &path, &format!("open-{what}"), &body).await;
+            let again = self.post_to(&described, &path, &format!("open-{what}"), &body).await;
+            assert_eq!((done.status, again.status), (201, 200), "{path}: {done:?} {again:?}");
+            if what == "divisions" {
+                other = done.json();
+            }
+        }
+        for query in ["", "?state=open", "?state=held&terminal=T1&staff=3"] {
+            assert_eq!(self.get("/v1/open-tickets", &format!("/v1/open-tickets{query}")).await.status, 200, "{query}");
+        }
+        let other = other["ticket_id"].as_str().unwrap();
+        for id in [&id, &format!("{other}?split=3")] {
+            assert_eq!(self.get("/v1/open-tickets/{id}", &format!("/v1/open-tickets/{id}")).await.status, 200);
+        }
+        let (described, path) = ("/v1/open-tickets/{id}/abandon", format!("/v1/open-tickets/{other}/abandon"));
+        assert_eq!(self.post_to(described, &path, "leave", &json!({})).await.status, 201);
+        assert_eq!(self.post_to(described, &path, "leave", &json!({})).await.status, 200);
+    }
+
     /// Everything that can be read, with something in it.
     async fn read_all(&mut self, ticket: &str) {
         for path in
@@ -318,6 +361,7 @@ async fn every_answer_is_as_it_is_described() {
     }
     checker.terminals().await;
     checker.cash().await;
+    checker.open_tickets().await;
     checker.refusals(&sale).await;
     checker.malformed(&sale).await;
 

@@ -110,6 +110,7 @@ impl Entry {
             Event::TicketImported(ticket) => Some(ticket.id.to_bytes().to_vec()),
             Event::ImportAmended(_)
             | Event::TicketRefunded(_)
+            | Event::OpenTicket(_)
             | Event::StockMoved(_)
             | Event::SeriesOpened(_)
             | Event::DrawerOpened(_)
@@ -134,6 +135,7 @@ impl Entry {
                 | Event::TicketRefunded(_)
                 | Event::TicketImported(_)
                 | Event::ImportAmended(_)
+                | Event::OpenTicket(_)
                 | Event::SeriesOpened(_)
                 | Event::DrawerOpened(_)
                 | Event::CashMoved(_)

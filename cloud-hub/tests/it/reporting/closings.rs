@@ -1,7 +1,7 @@
 //! Closing readings at head office: as shops made them, beside what reporting comes to from the same entries.
 
 use percolate_common::domain::cash::reading::{HourSum, ReadingSums, TaxSum};
-use percolate_common::domain::cash::{CarriedDrawer, CountedDrawer, DayClosed, ReadRange};
+use percolate_common::domain::cash::{CarriedDrawer, CountedDrawer, DayClosed, OpenTickets, ReadRange};
 use percolate_common::domain::event::Event;
 use percolate_common::ids::{DrawerSessionId, TaxClassId};
 use percolate_common::journal::{Incarnation, ShortHash, StreamKind};
@@ -49,6 +49,7 @@ pub(crate) fn closed(number: &str, ranges: &[(u64, u64, u64)], tickets: i64) -> 
             counted: Minor::new(9_865),
         }],
         carried: vec![CarriedDrawer { session: session(), terminal: terminal() }],
+        open_tickets: OpenTickets::default(),
         head: ShortHash::from_bytes([0xab; 8]),
         by: None,
     })

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{CashMoved, CashMovementKind, DayClosed, DrawerClosed, DrawerOpened, ReadRange, ReadingNumber};
 use crate::domain::tickets::TicketSold;
+use crate::domain::tickets::open::PaymentTaken;
 use crate::domain::tickets::refund::TicketRefunded;
-use crate::ids::{CashMovementId, DrawerSessionId};
+use crate::ids::{CashMovementId, DrawerSessionId, PaymentId};
 use crate::journal::Incarnation;
 use crate::money::Minor;
 
@@ -38,6 +39,7 @@ pub struct ReadingBooks {
 pub struct CashBooks {
     drawers: BTreeMap<DrawerSessionId, DrawerBooks>,
     movements: BTreeSet<CashMovementId>,
+    payments: BTreeSet<PaymentId>,
     opened: BTreeSet<DrawerSessionId>,
     readings: BTreeMap<ReadingNumber, Vec<Vec<ReadRange>>>,
 }
@@ -59,6 +61,13 @@ impl CashBooks {
     pub fn refunded(&mut self, refund: &TicketRefunded) {
         if let Some(session) = refund.drawer {
             self.add(session, -refund.cash().get());
+        }
+    }
+
+    /// Adds the cash of a part of an open ticket.
+    pub fn paid(&mut self, payment: &PaymentTaken) {
+        if let (Some(session), true) = (payment.drawer, self.payments.insert(payment.id)) {
+            self.add(session, payment.cash().get());
         }
     }
 
@@ -135,8 +144,8 @@ impl CashBooks {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::cash::CashReason;
     use crate::domain::cash::reading::ReadingSums;
+    use crate::domain::cash::{CashReason, OpenTickets};
     use crate::journal::ShortHash;
     use crate::money::Currency;
 
@@ -154,6 +163,7 @@ mod tests {
             sums: ReadingSums::default(),
             drawers: Vec::new(),
             carried: Vec::new(),
+            open_tickets: OpenTickets::default(),
             head: ShortHash::from_bytes([1; 8]),
             by: None,
         }

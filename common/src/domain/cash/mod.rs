@@ -12,7 +12,7 @@ pub mod slip;
 use core::fmt;
 use core::str::FromStr;
 
-use crate::ids::{CashMovementId, DrawerSessionId, StaffId};
+use crate::ids::{CashMovementId, DrawerSessionId, StaffId, TicketId};
 use crate::journal::{Incarnation, ShortHash};
 use crate::money::{Currency, Minor};
 
@@ -232,11 +232,25 @@ pub struct DayClosed {
     pub drawers: Vec<CountedDrawer>,
     /// Drawers that stay open: the first of them.
     pub carried: Vec<CarriedDrawer>,
+    /// Tickets that are open, and stay so.
+    pub open_tickets: OpenTickets,
     /// The chain hash of the present life's sales journal at the end of its range.
     pub head: ShortHash,
     /// Who closed it.
     pub by: Option<StaffId>,
 }
+
+/// Tickets that are open over a close.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct OpenTickets {
+    /// How many.
+    pub count: u64,
+    /// The oldest of them.
+    pub first: Vec<TicketId>,
+}
+
+/// Open tickets that a closing reading tells one by one.
+pub const OPEN_TICKETS_TOLD_MAX: usize = 200;
 
 /// Drawers that a closing reading tells one by one, counted and open: more are in its sums only.
 pub const DRAWERS_TOLD_MAX: usize = 200;

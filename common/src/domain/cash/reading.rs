@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::domain::event::Event;
+use crate::domain::tickets::open::{OpenFact, PaymentTaken};
 use crate::domain::tickets::refund::TicketRefunded;
 use crate::domain::tickets::tender::TenderKind;
 use crate::domain::tickets::{ReductionCause, TicketClass, TicketSold};
@@ -132,6 +133,7 @@ impl Reading {
         match event {
             Event::TicketSold(sold) if sold.class == TicketClass::Sale => self.sold(hour, sold),
             Event::TicketRefunded(refund) if refund.class == TicketClass::Sale => self.refunded(hour, refund),
+            Event::OpenTicket(OpenFact::Paid(payment)) => self.paid(payment),
             Event::CashMoved(moved) => self.moved(moved),
             Event::DrawerClosed(closed) => self.counted(closed),
             Event::TicketSold(_)
@@ -141,6 +143,7 @@ impl Reading {
             | Event::SeriesOpened(_)
             | Event::TicketImported(_)
             | Event::ImportAmended(_)
+            | Event::OpenTicket(_)
             | Event::StockMoved(_)
             | Event::StoreDescribed(_)
             | Event::LifeBegan(_)
@@ -213,6 +216,18 @@ impl Reading {
         take(&mut sums.cash_rounding, refund.cash_rounding);
         if refund.drawer.is_none() {
             take(&mut sums.no_drawer, refund.cash());
+        }
+    }
+
+    /// A part of an open ticket: money of the day on which it was paid.
+    fn paid(&mut self, payment: &PaymentTaken) {
+        if payment.class == TicketClass::Training {
+            return;
+        }
+        let kind = payment.tender.kind.as_str().to_owned();
+        add(self.sums.tenders.entry(kind).or_default(), payment.kept());
+        if payment.drawer.is_none() {
+            add(&mut self.sums.no_drawer, payment.cash());
         }
     }
 

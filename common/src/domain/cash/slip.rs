@@ -91,6 +91,9 @@ pub fn lines(header: &Header, closed: &DayClosed, local: &str) -> String {
     for drawer in &closed.carried {
         slip.line(&format!("{} stays open", drawer.terminal), "");
     }
+    if closed.open_tickets.count > 0 {
+        slip.line("Tickets that stay open", &closed.open_tickets.count.to_string());
+    }
     slip.heading("BY HOUR");
     for (hour, sum) in &sums.hours {
         slip.money(&format!("{hour:02}:00  {}", sum.tickets), sum.gross);

@@ -177,7 +177,8 @@ pub fn differences(sold: &TicketSold) -> Result<Vec<Difference>, MoneyOverflow> 
     compare(Part::Net, totals.net, Minor::sum(sold.lines.iter().map(|line| line.total))?.plus(charge)?);
     compare(Part::TaxSum, totals.tax, Minor::sum(sold.taxes.iter().map(|line| line.tax))?);
     compare(Part::Total, totals.total, totals.net.plus(totals.tax)?);
-    let handed_over = Minor::sum(sold.tenders.iter().map(|tender| tender.amount))?;
+    let before = sold.details.payments_before.iter().map(|payment| payment.amount);
+    let handed_over = Minor::sum(sold.tenders.iter().map(|tender| tender.amount).chain(before))?;
     let owed = totals.total.plus(sold.details.tip)?.plus(sold.details.cash_rounding)?;
     compare(Part::Paid, handed_over.minus(sold.change)?, owed);
     Ok(found.0)

@@ -2,7 +2,7 @@
 
 use super::receipt::ReceiptNumber;
 use super::tender::{Tender, TenderKind, looks_like_card_number};
-use super::{TicketClass, TicketDetails, TicketSold};
+use super::{PaymentBefore, TicketClass, TicketDetails, TicketSold};
 use crate::domain::catalog::Catalog;
 use crate::domain::catalog::look_up::Moment;
 use crate::domain::pricing::cart::Cart;
@@ -112,13 +112,17 @@ pub struct DecidedSale {
     tenders: Vec<Tender>,
     tip: Minor,
     paid: Paid,
+    payments_before: Vec<PaymentBefore>,
+    was_open: bool,
 }
 
 /// How a ticket was paid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Paid {
-    change: Minor,
-    cash_rounding: Minor,
+pub(super) struct Paid {
+    /// Cash handed back.
+    pub(super) change: Minor,
+    /// What the part in cash was rounded by.
+    pub(super) cash_rounding: Minor,
 }
 
 impl DecidedSale {
@@ -139,6 +143,8 @@ impl DecidedSale {
             tip: self.tip,
             cash_rounding: self.paid.cash_rounding,
             approvals: Vec::new(),
+            payments_before: self.payments_before,
+            was_open: self.was_open,
         };
         TicketSold {
             id,
@@ -167,9 +173,7 @@ pub fn sell(catalog: &Catalog, command: SellTicket, moment: &Moment) -> Result<D
     if command.currency != catalog.revision.currency {
         return Err(TicketRejection::Currency { expected: catalog.revision.currency, given: command.currency });
     }
-    if !(0..=TENDER_MINOR_MAX).contains(&command.tip.get()) {
-        return Err(TicketRejection::Tip(command.tip.get()));
-    }
+    check_tip(command.tip)?;
     let priced = pricing::price(catalog, &command.cart, moment)?;
     let due = priced.totals.total.plus(command.tip)?;
     let paid = take_tenders(&command.tenders, due, catalog.content.rules.cash_step())?;
@@ -181,11 +185,45 @@ pub fn sell(catalog: &Catalog, command: SellTicket, moment: &Moment) -> Result<D
         tenders: command.tenders,
         tip: command.tip,
         paid,
+        payments_before: Vec::new(),
+        was_open: false,
     })
 }
 
+/// Decides what an open ticket is sold for: what is left of it is paid now.
+///
+/// # Errors
+/// [`TicketRejection`] if the tenders do not pay what is left.
+pub(super) fn sell_open(
+    catalog: &Catalog,
+    (class, priced): (TicketClass, Priced),
+    payments_before: Vec<PaymentBefore>,
+    (tenders, tip): (Vec<Tender>, Minor),
+) -> Result<DecidedSale, TicketRejection> {
+    check_tip(tip)?;
+    let before = Minor::sum(payments_before.iter().map(|payment| payment.amount))?;
+    let due = priced.totals.total.minus(before)?.plus(tip)?;
+    let paid = take_tenders(&tenders, due, catalog.content.rules.cash_step())?;
+    Ok(DecidedSale {
+        class,
+        currency: catalog.revision.currency,
+        catalog_revision: catalog.revision.number,
+        priced,
+        tenders,
+        tip,
+        paid,
+        payments_before,
+        was_open: true,
+    })
+}
+
+/// Refuses a tip that is negative or absurd.
+pub(super) fn check_tip(tip: Minor) -> Result<(), TicketRejection> {
+    if (0..=TENDER_MINOR_MAX).contains(&tip.get()) { Ok(()) } else { Err(TicketRejection::Tip(tip.get())) }
+}
+
 /// What is due back. Only what cards leave over is rounded, to a multiple that coins can pay.
-fn take_tenders(tenders: &[Tender], due: Minor, cash_step: u32) -> Result<Paid, TicketRejection> {
+pub(super) fn take_tenders(tenders: &[Tender], due: Minor, cash_step: u32) -> Result<Paid, TicketRejection> {
     if tenders.len() > TENDERS_MAX {
         return Err(TicketRejection::TenderCount(tenders.len()));
     }

@@ -1,6 +1,7 @@
 //! Tickets: what a guest buys at the till.
 
 pub mod decide;
+pub mod open;
 pub mod receipt;
 pub mod refund;
 pub mod tender;
@@ -10,7 +11,8 @@ use crate::domain::staff::approvals::Approval;
 use crate::domain::staff::roles::Act;
 use crate::domain::stock::MovementLine;
 use crate::ids::{
-    CategoryId, ComboId, DiscountId, DrawerSessionId, ItemId, ModifierId, RuleId, StaffId, TaxClassId, TicketId,
+    CategoryId, ComboId, DiscountId, DrawerSessionId, ItemId, ModifierId, PaymentId, RuleId, StaffId, TaxClassId,
+    TicketId,
 };
 use crate::money::{Currency, MicroRate, Minor};
 
@@ -122,7 +124,7 @@ pub struct Totals {
 }
 
 /// Whether a ticket is real.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TicketClass {
     /// A sale.
     Sale,
@@ -194,6 +196,10 @@ pub struct TicketDetails {
     pub cash_rounding: Minor,
     /// What of it somebody had to approve.
     pub approvals: Vec<ApprovedAct>,
+    /// What was paid before the end: facts of their own, that are counted there and not again here.
+    pub payments_before: Vec<PaymentBefore>,
+    /// Whether it was open before it was paid: its prices are those of when its lines were added.
+    pub was_open: bool,
 }
 
 /// Something that somebody approved.
@@ -221,6 +227,16 @@ impl TicketDetails {
         }
         acts
     }
+}
+
+
+/// A payment that was taken before a ticket's end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PaymentBefore {
+    /// Which.
+    pub id: PaymentId,
+    /// What of the ticket it paid, without tip and before rounding.
+    pub amount: Minor,
 }
 
 /// A terminal began a new series of receipt numbers.

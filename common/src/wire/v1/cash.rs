@@ -7,10 +7,10 @@ use super::{currency, from_bytes, to_bytes};
 use crate::domain::cash::reading::{DiscountSums, HourSum, ReadingSums, RefundSums, TaxSum};
 use crate::domain::cash::{
     CarriedDrawer, CashMoved, CashMovementKind, CashReason, CountedDrawer, DayClosed, Denomination, DrawerClosed,
-    DrawerOpened, ReadRange, ReadingNumber,
+    DrawerOpened, OpenTickets, ReadRange, ReadingNumber,
 };
 use crate::domain::tickets::receipt::TerminalName;
-use crate::ids::{CashMovementId, DrawerSessionId, StaffId, TaxClassId};
+use crate::ids::{CashMovementId, DrawerSessionId, StaffId, TaxClassId, TicketId};
 use crate::journal::{Incarnation, ShortHash};
 use crate::money::Minor;
 use crate::wire::WireError;
@@ -258,6 +258,16 @@ struct DayClosedV1 {
     currency: String,
     #[n(9)]
     by: Option<u32>,
+    #[n(10)]
+    open_tickets: Option<OpenTicketsV1>,
+}
+
+#[derive(Encode, Decode)]
+struct OpenTicketsV1 {
+    #[n(0)]
+    count: u64,
+    #[n(1)]
+    first: Vec<ByteArray<16>>,
 }
 
 fn terminal(text: &str, what: &'static str) -> Result<TerminalName, WireError> {
@@ -461,6 +471,10 @@ pub(in crate::wire) fn encode_day(closed: &DayClosed) -> Result<Vec<u8>, WireErr
         session: drawer.session.to_bytes().into(),
         terminal: drawer.terminal.to_string(),
     };
+    let open = |open: &OpenTickets| OpenTicketsV1 {
+        count: open.count,
+        first: open.first.iter().map(|id| id.to_bytes().into()).collect(),
+    };
     let twin = DayClosedV1 {
         series: closed.number.series.to_string(),
         number: closed.number.number,
@@ -472,6 +486,7 @@ pub(in crate::wire) fn encode_day(closed: &DayClosed) -> Result<Vec<u8>, WireErr
         head: (*closed.head.as_bytes()).into(),
         currency: closed.currency.to_string(),
         by: closed.by.map(StaffId::get),
+        open_tickets: (closed.open_tickets.count > 0).then(|| open(&closed.open_tickets)),
     };
     to_bytes(&twin, DAY)
 }
@@ -492,6 +507,10 @@ pub(in crate::wire) fn decode_day(bytes: &[u8]) -> Result<DayClosed, WireError> 
         let session = DrawerSessionId::from_bytes(*drawer.session);
         Ok(CarriedDrawer { session, terminal: terminal(&drawer.terminal, DAY)? })
     };
+    let open = |twin: OpenTicketsV1| OpenTickets {
+        count: twin.count,
+        first: twin.first.into_iter().map(|id| TicketId::from_bytes(*id)).collect(),
+    };
     let series = twin.series.parse().map_err(|error| WireError::malformed(DAY, error))?;
     Ok(DayClosed {
         number: ReadingNumber { series, number: twin.number },
@@ -503,5 +522,6 @@ pub(in crate::wire) fn decode_day(bytes: &[u8]) -> Result<DayClosed, WireError> 
         head: ShortHash::from_bytes(*twin.head),
         currency: currency(&twin.currency, DAY)?,
         by: twin.by.map(StaffId::new),
+        open_tickets: twin.open_tickets.map(open).unwrap_or_default(),
     })
 }

@@ -3,6 +3,7 @@
 pub(super) mod cash;
 pub(super) mod catalog;
 pub(super) mod imports;
+pub(super) mod open_tickets;
 pub(super) mod ops;
 pub(super) mod refunds;
 mod rules;
@@ -10,6 +11,8 @@ pub(super) mod staff;
 pub(super) mod stock;
 pub(super) mod tickets;
 
+#[cfg(test)]
+mod open_ticket_tests;
 #[cfg(test)]
 mod tests;
 

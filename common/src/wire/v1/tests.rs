@@ -3,7 +3,7 @@
 use crate::domain::cash::reading::{DiscountSums, HourSum, ReadingSums, RefundSums, TaxSum};
 use crate::domain::cash::{
     CarriedDrawer, CashMoved, CashMovementKind, CashReason, CountedDrawer, DayClosed, Denomination, DrawerClosed,
-    DrawerOpened, ReadRange,
+    DrawerOpened, OpenTickets, ReadRange,
 };
 use crate::domain::catalog::hours::{Availability, Channel, Span};
 use crate::domain::catalog::rules::{
@@ -48,7 +48,7 @@ fn header() -> Header {
     }
 }
 
-fn sold() -> Event {
+pub(super) fn sold() -> Event {
     Event::TicketSold(plain_sale())
 }
 
@@ -82,6 +82,8 @@ fn sold_with_everything() -> Event {
             act: Act::Discount,
             approval: Approval { by: StaffId::new(2), reason: "spilt".to_owned() },
         }],
+        payments_before: Vec::new(),
+        was_open: false,
     };
     Event::TicketSold(sale)
 }
@@ -304,7 +306,7 @@ fn drawer() -> DrawerSessionId {
     DrawerSessionId::opened(1_795_000_000_000, 11, "drawer")
 }
 
-fn day_closed() -> Event {
+pub(super) fn day_closed() -> Event {
     let sums = ReadingSums {
         tickets: 1,
         net: 600,
@@ -336,6 +338,7 @@ fn day_closed_with(sums: ReadingSums) -> DayClosed {
         sums,
         drawers: vec![CountedDrawer { session: drawer(), terminal: terminal(), expected, counted }],
         carried: vec![CarriedDrawer { session: drawer(), terminal: terminal() }],
+        open_tickets: OpenTickets::default(),
         head: ShortHash::from_bytes([0xab; 8]),
         by: Some(StaffId::new(2)),
     }
@@ -513,6 +516,7 @@ fn specimens() -> Vec<(&'static str, &'static str, Event)> {
     };
     all.push(("staff_locked", include_str!("golden/staff_locked.hex"), Event::StaffLocked(locked)));
     all.extend(cash_events());
+    all.extend(super::open_ticket_tests::specimens());
     all.extend(catalog_events());
     let rule = |rule| Event::Catalog(CatalogEvent::RuleSet(Box::new(rule)));
     all.extend(rules().into_iter().map(|(name, golden, one)| (name, golden, rule(one))));

@@ -10,11 +10,12 @@ use crate::domain::staff::approvals::Approval;
 use crate::domain::tickets::receipt::{ReceiptNumber, Series, TerminalName};
 use crate::domain::tickets::tender::{Tender, TenderKind};
 use crate::domain::tickets::{
-    ApprovedAct, GivenDiscount, LineReduction, ReductionCause, SeriesOpened, ServiceCharged, SoldExtra, SoldLine,
+    ApprovedAct, GivenDiscount, LineReduction, PaymentBefore, ReductionCause, SeriesOpened, ServiceCharged, SoldExtra, SoldLine,
     TaxLine, TicketClass, TicketDetails, TicketSold, Totals,
 };
 use crate::ids::{
-    CategoryId, ComboId, DiscountId, DrawerSessionId, ItemId, ModifierId, RuleId, StaffId, TaxClassId, TicketId,
+    CategoryId, ComboId, DiscountId, DrawerSessionId, ItemId, ModifierId, PaymentId, RuleId, StaffId, TaxClassId,
+    TicketId,
 };
 use crate::money::{MicroRate, Minor};
 use crate::wire::WireError;
@@ -82,6 +83,10 @@ struct DetailsV1 {
     cash_rounding: Option<i64>,
     #[n(7)]
     approvals: Option<Vec<ApprovedV1>>,
+    #[n(8)]
+    payments_before: Option<Vec<PaymentBeforeV1>>,
+    #[n(9)]
+    was_open: Option<bool>,
 }
 
 #[derive(Encode, Decode, PartialEq, Eq)]
@@ -92,6 +97,14 @@ struct ApprovedV1 {
     by: u32,
     #[n(2)]
     reason: String,
+}
+
+#[derive(Encode, Decode, PartialEq, Eq)]
+struct PaymentBeforeV1 {
+    #[n(0)]
+    id: ByteArray<16>,
+    #[n(1)]
+    amount: i64,
 }
 
 #[derive(Encode, Decode, PartialEq, Eq)]
@@ -119,7 +132,7 @@ struct ChargeV1 {
 }
 
 #[derive(Encode, Decode)]
-struct SoldLineV1 {
+pub(super) struct SoldLineV1 {
     #[n(0)]
     item: u32,
     #[n(1)]
@@ -249,7 +262,7 @@ pub(super) fn tax_from_twin(line: TaxLineV1) -> TaxLine {
     }
 }
 
-fn sold_line_to_twin(line: &SoldLine) -> SoldLineV1 {
+pub(super) fn sold_line_to_twin(line: &SoldLine) -> SoldLineV1 {
     let extra =
         |extra: &SoldExtra| ExtraV1 { modifier: extra.modifier.get(), count: extra.count, price: extra.price.get() };
     let reduction = |reduction: &LineReduction| {
@@ -273,7 +286,7 @@ fn sold_line_to_twin(line: &SoldLine) -> SoldLineV1 {
     }
 }
 
-fn sold_line_from_twin(twin: SoldLineV1) -> SoldLine {
+pub(super) fn sold_line_from_twin(twin: SoldLineV1) -> SoldLine {
     let extra = |twin: ExtraV1| SoldExtra {
         modifier: ModifierId::new(twin.modifier),
         count: twin.count,
@@ -327,6 +340,8 @@ fn details_to_twin(details: &TicketDetails) -> Option<DetailsV1> {
         by: one.approval.by.get(),
         reason: one.approval.reason.clone(),
     };
+    let before =
+        |before: &PaymentBefore| PaymentBeforeV1 { id: before.id.to_bytes().into(), amount: before.amount.get() };
     let twin = DetailsV1 {
         dine_in: (details.consumption == Consumption::DineIn).then_some(true),
         discounts: some(details.discounts.iter().map(discount).collect()),
@@ -336,6 +351,8 @@ fn details_to_twin(details: &TicketDetails) -> Option<DetailsV1> {
         tip: amount(details.tip),
         cash_rounding: amount(details.cash_rounding),
         approvals: some(details.approvals.iter().map(approved).collect()),
+        payments_before: some(details.payments_before.iter().map(before).collect()),
+        was_open: details.was_open.then_some(true),
     };
     (twin != DetailsV1::default()).then_some(twin)
 }
@@ -358,6 +375,8 @@ fn details_from_twin(twin: Option<DetailsV1>) -> Result<TicketDetails, WireError
         let act = one.act.parse().map_err(|error| WireError::malformed(SOLD, error))?;
         Ok(ApprovedAct { act, approval: Approval { by: StaffId::new(one.by), reason: one.reason } })
     };
+    let before =
+        |twin: PaymentBeforeV1| PaymentBefore { id: PaymentId::from_bytes(*twin.id), amount: Minor::new(twin.amount) };
     Ok(TicketDetails {
         consumption: if twin.dine_in == Some(true) { Consumption::DineIn } else { Consumption::TakeAway },
         discounts: twin.discounts.unwrap_or_default().into_iter().map(discount).collect(),
@@ -367,6 +386,8 @@ fn details_from_twin(twin: Option<DetailsV1>) -> Result<TicketDetails, WireError
         tip: Minor::new(twin.tip.unwrap_or(0)),
         cash_rounding: Minor::new(twin.cash_rounding.unwrap_or(0)),
         approvals: twin.approvals.unwrap_or_default().into_iter().map(approved).collect::<Result<_, _>>()?,
+        payments_before: twin.payments_before.unwrap_or_default().into_iter().map(before).collect(),
+        was_open: twin.was_open == Some(true),
     })
 }
 

@@ -9,6 +9,7 @@
 
 mod hub;
 mod imports;
+mod open_tickets;
 mod shop;
 
 use std::collections::BTreeSet;

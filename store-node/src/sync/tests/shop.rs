@@ -43,7 +43,7 @@ use crate::store::{MIGRATIONS, journal, repair, stock};
 use crate::sync::session::{Machine, Session};
 
 /// Whoever has the box's own token.
-const ON_THE_BOX: Shown = Shown { place: Place::OnTheBox, person: None, approval: None };
+pub(super) const ON_THE_BOX: Shown = Shown { place: Place::OnTheBox, person: None, approval: None };
 
 pub(super) const NODE: u32 = 11;
 const NOON_MS: i64 = 1_795_435_200_000;
@@ -85,7 +85,7 @@ pub(super) struct Shop {
     computer: u8,
 }
 
-fn catalog() -> Catalog {
+pub(super) fn catalog() -> Catalog {
     let mut draft = Draft::default();
     let uses = vec![Use { stock_item: StockItemId::new(BEANS), quantity: Quantity::new(18) }];
     for event in [

@@ -7,6 +7,7 @@ use percolate_common::crdt::stock::StockTotal;
 use percolate_common::domain::event::Event;
 use percolate_common::domain::pricing::recompute::differences;
 use percolate_common::domain::stock::MovementLine;
+use percolate_common::domain::tickets::open::OpenFact;
 use percolate_common::domain::tickets::receipt::ReceiptNumber;
 use percolate_common::domain::tickets::refund::TicketRefunded;
 use percolate_common::domain::tickets::{TicketClass, TicketSold};
@@ -301,6 +302,9 @@ impl DayBook {
                 for tender in &refund.tenders {
                     *self.tenders.entry(tender.kind.as_str()).or_default() -= tender.amount.get();
                 }
+            }
+            Event::OpenTicket(OpenFact::Paid(payment)) if payment.class == TicketClass::Sale => {
+                *self.tenders.entry(payment.tender.kind.as_str()).or_default() += payment.kept().get();
             }
             Event::TicketImported(ticket) => {
                 self.tickets += 1;

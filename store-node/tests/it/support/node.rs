@@ -251,7 +251,12 @@ impl Till {
 
     /// Asks to sell, and does not wait for the answer.
     pub(crate) async fn begin_sale(&self, key: &str, body: &Value) -> Asked {
-        let request = Request::new("POST", "/v1/tickets").header("idempotency-key", key).json(body);
+        self.begin_post("/v1/tickets", key, body).await
+    }
+
+    /// Asks to write, and does not wait for the answer.
+    pub(crate) async fn begin_post(&self, path: &str, key: &str, body: &Value) -> Asked {
+        let request = Request::new("POST", path).header("idempotency-key", key).json(body);
         self.with_token(request).begin(self.address).await
     }
 

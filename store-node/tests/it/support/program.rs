@@ -25,7 +25,8 @@ const MIGRATIONS: &[Migration] = &[
     Migration::new(5, "terminals", include_str!("../../../migrations/0005_terminals.sql")),
     Migration::new(6, "staff", include_str!("../../../migrations/0006_staff.sql")),
     Migration::new(7, "cash", include_str!("../../../migrations/0007_cash.sql")),
-    Migration::new(8, "refunds", include_str!("../../../migrations/0009_refunds.sql")),
+    Migration::new(8, "open_tickets", include_str!("../../../migrations/0008_open_tickets.sql")),
+    Migration::new(9, "refunds", include_str!("../../../migrations/0009_refunds.sql")),
 ];
 
 /// The schema of the program before it.

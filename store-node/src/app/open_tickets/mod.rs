@@ -1,0 +1,147 @@
+//! Tickets that are open: a guest orders, and pays later. Each command is one transaction, and finds the ticket as it is then;
+//! what it is stands in the journal alone.
+
+mod answer;
+mod commands;
+mod paying;
+
+pub(crate) use answer::{OpenTicketAnswer, changed_since, list, one};
+pub(crate) use commands::{
+    ChangeOpen, DivideOpen, MoveOpen, OpenNew, VoidOpen, abandon, change, divide, hand_over, open, void,
+};
+pub(crate) use paying::{CloseOpen, PayOpen, close, pay};
+
+use percolate_common::domain::event::Event;
+use percolate_common::domain::tickets::TicketSold;
+use percolate_common::domain::tickets::open::fold::OpenTicket;
+use percolate_common::domain::tickets::open::{OpenFact, PaymentTaken};
+use percolate_common::ids::TicketId;
+use percolate_common::money::Minor;
+use percolate_common::time::{BusinessDay, UtcMillis};
+use percolate_common::wire::event::decode;
+use percolate_runtime::sqlite::{ReadTx, WriteTx};
+use serde::{Deserialize, Serialize};
+
+use super::error::AppError;
+use super::tickets::{Answer, RequestKey, give, given};
+use super::{App, Stamp, books};
+use crate::store::open_tickets as store;
+use crate::store::sales::Place;
+use crate::store::{cash, sales};
+
+/// Kinds of writes; a key belongs to one.
+const KIND_OPEN: i64 = 20;
+const KIND_CHANGE: i64 = 21;
+const KIND_VOID: i64 = 22;
+const KIND_MOVE: i64 = 23;
+const KIND_DIVIDE: i64 = 24;
+const KIND_PAY: i64 = 25;
+const KIND_CLOSE: i64 = 26;
+const KIND_ABANDON: i64 = 27;
+
+/// What is kept of an answer: it is made again from the ticket as it is.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    ticket_id: String,
+}
+
+/// A ticket as its events tell it now.
+fn folded(tx: &ReadTx<'_>, id: TicketId) -> Result<OpenTicket, AppError> {
+    let mut ticket = OpenTicket::new(id);
+    for (_, bytes) in store::event_list(tx, id)? {
+        // What a newer program wrote, it folds itself.
+        let Ok(recorded) = decode(&bytes) else { continue };
+        match &recorded.event {
+            Event::OpenTicket(fact) => ticket.add(fact),
+            Event::TicketSold(sold) => ticket.add_sold(sold, recorded.header.at),
+            Event::SeriesOpened(_)
+            | Event::TicketImported(_)
+            | Event::ImportAmended(_)
+            | Event::StockMoved(_)
+            | Event::DrawerOpened(_)
+            | Event::CashMoved(_)
+            | Event::DrawerClosed(_)
+            | Event::DayClosed(_)
+            | Event::StoreDescribed(_)
+            | Event::LifeBegan(_)
+            | Event::StaffLocked(_)
+            | Event::Catalog(_) => {}
+        }
+    }
+    Ok(ticket)
+}
+
+/// A ticket that somebody names.
+fn fetch(tx: &ReadTx<'_>, id: TicketId) -> Result<OpenTicket, AppError> {
+    store::row_fetch(tx, id)?.ok_or(AppError::NotFound("open ticket"))?;
+    folded(tx, id)
+}
+
+/// Notes where an event about a ticket stands, and keeps how far the ticket is now.
+fn note(tx: &WriteTx<'_>, id: TicketId, at: Place, opened_at: Option<UtcMillis>) -> Result<(), AppError> {
+    store::event_insert(tx, id, at)?;
+    Ok(store::row_put(tx, &folded(tx, id)?, opened_at)?)
+}
+
+/// Books a fact that stands in a journal: one that happens now, or one that came back from the hub.
+pub(crate) fn book(
+    tx: &WriteTx<'_>,
+    at: Place,
+    (day, moment): (BusinessDay, UtcMillis),
+    fact: &OpenFact,
+) -> Result<(), AppError> {
+    if let OpenFact::Paid(payment) = fact {
+        book_payment(tx, day, payment)?;
+    }
+    let opened_at = matches!(fact, OpenFact::Opened(_)).then_some(moment);
+    fact.tickets().try_for_each(|id| note(tx, id, at, opened_at))
+}
+
+/// The money of a payment, once.
+fn book_payment(tx: &WriteTx<'_>, day: BusinessDay, payment: &PaymentTaken) -> Result<(), AppError> {
+    if !store::payment_insert(tx, payment.id, payment.ticket)? || payment.kept() == Minor::ZERO {
+        return Ok(());
+    }
+    sales::tender_add(tx, day, payment.tender.kind.as_str(), payment.kept())?;
+    if let Some(session) = payment.drawer {
+        cash::drawer_sold(tx, session, payment.cash())?;
+    }
+    Ok(())
+}
+
+/// Notes the sale of a ticket that was open: it has ended. A second sale of it is noted, too, and shown.
+pub(crate) fn book_sold(tx: &WriteTx<'_>, at: Place, sold: &TicketSold) -> Result<(), AppError> {
+    if sold.details.was_open { note(tx, sold.id, at, None) } else { Ok(()) }
+}
+
+/// Writes facts that happen now.
+fn write(app: &App, tx: &WriteTx<'_>, stamp: &Stamp, facts: Vec<OpenFact>) -> Result<(), AppError> {
+    let day = app.calendar.business_day(stamp.at);
+    for fact in facts {
+        let event = Event::OpenTicket(fact);
+        let head = app.record(tx, stamp, &event)?;
+        if let Event::OpenTicket(fact) = &event {
+            book(tx, books::place(stamp.life, head.seq), (day, stamp.at), fact)?;
+        }
+    }
+    Ok(())
+}
+
+/// The ticket that was answered for under a key.
+fn answered_before(app: &App, tx: &WriteTx<'_>, key: &RequestKey, kind: i64) -> Result<Option<TicketId>, AppError> {
+    let Some(before) = given(app, tx, key, kind)? else { return Ok(None) };
+    let kept: Option<Kept> = serde_json::from_str(&before.json).ok();
+    let id = kept.and_then(|kept| kept.ticket_id.parse().ok());
+    Ok(Some(id.ok_or(AppError::NotFound("open ticket"))?))
+}
+
+/// Keeps which ticket is answered under a key.
+fn keep(tx: &WriteTx<'_>, key: &RequestKey, kind: i64, id: TicketId) -> Result<(), AppError> {
+    give(tx, key, kind, &Kept { ticket_id: id.to_string() }).map(drop)
+}
+
+/// Answers with a ticket as it is now.
+fn answer(app: &App, tx: &WriteTx<'_>, id: TicketId, replayed: bool) -> Result<Answer, AppError> {
+    let answer = one(app, tx, id, None)?;
+    Ok(Answer { json: serde_json::to_string(&answer).unwrap_or_default(), replayed })
+}

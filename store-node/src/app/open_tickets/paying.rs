@@ -1,0 +1,95 @@
+//! Paying: in parts, and the rest.
+
+use percolate_common::domain::catalog::Catalog;
+use percolate_common::domain::tickets::open::OpenFact;
+use percolate_common::domain::tickets::open::decide::{self, CloseTicket, TakePayment};
+use percolate_common::domain::tickets::receipt::TerminalName;
+use percolate_common::domain::tickets::tender::Tender;
+use percolate_common::ids::{PaymentId, TicketId};
+use percolate_common::money::Minor;
+use percolate_runtime::sqlite::WriteTx;
+
+use super::super::error::AppError;
+use super::super::staff::{self, Shown};
+use super::super::tickets::{Answer, RequestKey, sell_decided};
+use super::super::{App, reports};
+use super::{KIND_CLOSE, KIND_PAY, answer, answered_before, fetch, keep, write};
+use crate::store::open_tickets as store;
+use crate::store::{cash, sales};
+
+/// A part to pay.
+#[derive(Debug, Clone)]
+pub(crate) struct PayOpen {
+    pub(crate) terminal: TerminalName,
+    pub(crate) tender: Tender,
+    pub(crate) amount: Minor,
+    pub(crate) tip: Minor,
+}
+
+/// The rest.
+#[derive(Debug, Clone)]
+pub(crate) struct CloseOpen {
+    pub(crate) terminal: TerminalName,
+    pub(crate) command: CloseTicket,
+}
+
+/// Takes a part of what is owed.
+pub(crate) fn pay(
+    app: &App,
+    tx: &WriteTx<'_>,
+    catalog: &Catalog,
+    (id, asked): (TicketId, PayOpen),
+    key: &RequestKey,
+    shown: &Shown,
+) -> Result<Answer, AppError> {
+    if let Some(id) = answered_before(app, tx, key, KIND_PAY)? {
+        return answer(app, tx, id, true);
+    }
+    let author = app.author().number();
+    if let Some(known) = store::payment_by_key(tx, PaymentId::taken(0, author, &key.text).key_part())? {
+        // It came back from the hub; from now on the key belongs to this request.
+        keep(tx, key, KIND_PAY, known)?;
+        return answer(app, tx, known, true);
+    }
+    let by = staff::seller(app, tx, shown)?.map(|seller| seller.id);
+    app.check_reserve()?;
+    let ticket = fetch(tx, id)?;
+    let stamp = app.stamp(tx)?;
+    let PayOpen { terminal, tender, amount, tip } = asked;
+    let payment = PaymentId::taken(stamp.at.get(), author, &key.text);
+    let part = TakePayment { tender, amount, tip, terminal, by };
+    let mut taken = decide::take_payment(&ticket, catalog, payment, part, &app.moment(stamp.at))?;
+    if taken.cash() != Minor::ZERO {
+        taken.drawer = cash::drawer_open(tx, &taken.terminal)?;
+    }
+    write(app, tx, &stamp, vec![OpenFact::Paid(taken)])?;
+    app.terminals.note(tx, stamp.at)?;
+    keep(tx, key, KIND_PAY, id)?;
+    answer(app, tx, id, false)
+}
+
+/// Sells a ticket: what is left of it is paid. The answer is that of a sale.
+pub(crate) fn close(
+    app: &App,
+    tx: &WriteTx<'_>,
+    catalog: &Catalog,
+    (id, asked): (TicketId, CloseOpen),
+    key: &RequestKey,
+    shown: &Shown,
+) -> Result<Answer, AppError> {
+    if let Some(id) = answered_before(app, tx, key, KIND_CLOSE)? {
+        let place = sales::ticket_place(tx, id)?.ok_or(AppError::NotFound("ticket"))?;
+        let sold = reports::at_place(app, tx, place)?;
+        return Ok(Answer { json: serde_json::to_string(&sold).unwrap_or_default(), replayed: true });
+    }
+    let seller = staff::seller(app, tx, shown)?;
+    app.check_reserve()?;
+    let ticket = fetch(tx, id)?;
+    let stamp = app.stamp(tx)?;
+    let by = (seller.as_ref(), shown);
+    let decided = decide::close(&ticket, catalog, asked.command, &app.moment(stamp.at))?;
+    let sold = sell_decided(app, tx, (&stamp, catalog), (id, &asked.terminal, ticket.class()), (decided, by), None)?;
+    app.terminals.note(tx, stamp.at)?;
+    keep(tx, key, KIND_CLOSE, id)?;
+    Ok(Answer { json: serde_json::to_string(&sold).unwrap_or_default(), replayed: false })
+}
