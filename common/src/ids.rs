@@ -154,11 +154,15 @@ uuid_id!(
 uuid_id!(
     /// Cash that came into a drawer or left it other than by a sale.
     CashMovementId, "cash movement id");
+uuid_id!(
+    /// A payment by card that was asked for at the counter.
+    CardPaymentId, "card payment id");
 
 /// Domain separation of the hashes that ids are derived from.
 const SOLD_CONTEXT: &str = "percolate 2026 id of a sold ticket";
 const MOVED_CONTEXT: &str = "percolate 2026 id of a stock movement";
 const OPENED_CONTEXT: &str = "percolate 2026 id of an opened drawer";
+const CARD_CONTEXT: &str = "percolate 2026 id of a card payment";
 const CASH_CONTEXT: &str = "percolate 2026 id of a cash movement";
 const IMPORTED_CONTEXT: &str = "percolate 2026 id of an imported ticket";
 
@@ -233,6 +237,20 @@ impl CashMovementId {
     #[must_use]
     pub fn moved(at_ms: i64, author: u32, key: &str) -> Self {
         Self::from_bytes(version_7(at_ms, derived_from_key(CASH_CONTEXT, author, key)))
+    }
+
+    /// The part that the key alone decides, as of a ticket.
+    #[must_use]
+    pub fn key_part(self) -> [u8; 8] {
+        second_half(self.to_bytes())
+    }
+}
+
+impl CardPaymentId {
+    /// The id of a payment that is asked for, derived as [`TicketId::sold`] is.
+    #[must_use]
+    pub fn asked(at_ms: i64, author: u32, key: &str) -> Self {
+        Self::from_bytes(version_7(at_ms, derived_from_key(CARD_CONTEXT, author, key)))
     }
 
     /// The part that the key alone decides, as of a ticket.

@@ -2,8 +2,10 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use percolate_common::domain::tenders::forward::ForwardLimits;
 use percolate_runtime::broker::BrokerAddresses;
 use percolate_runtime::http::caller::HttpsAddress;
 use percolate_runtime::mqtt::RETRY_MAX;
@@ -106,6 +108,9 @@ pub struct Config {
     /// Free bytes on the disk that are kept for closing the day; new sales are refused below.
     #[arg(long, default_value_t = 64 * 1024 * 1024)]
     pub disk_reserve_bytes: u64,
+    /// Its card terminal.
+    #[command(flatten)]
+    pub cards: CardConfig,
     /// `START_MS,ANCHOR_MS,RATE[,UNTIL_MS]`: a clock for demos and tests.
     #[arg(long)]
     pub simulated_clock: Option<String>,
@@ -119,4 +124,52 @@ pub struct Config {
     /// How much is logged: error, warn, info, debug or trace.
     #[arg(long, default_value = "info")]
     pub log: String,
+}
+
+/// What a node is told of its card terminal.
+#[derive(Debug, Clone, Default, Args)]
+pub struct CardConfig {
+    /// `simulated:FOLDER`: a card terminal that is none, for demos and tests. It charges nobody. Refused on a box that a bundle has
+    /// made.
+    #[arg(long, value_name = "DRIVER", conflicts_with = "site")]
+    pub card_terminal: Option<SimulatedTerminal>,
+    /// `TICKET,COUNT,TOTAL,AGE_S`: what is taken on trust while the card terminal has no line, at most: minor units of one payment, how
+    /// many payments, minor units of all of them, and seconds that the oldest may wait. Nothing if it is not said.
+    #[arg(long, value_name = "LIMITS")]
+    pub card_forward: Option<CardForward>,
+}
+
+/// The folder of a simulated card terminal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SimulatedTerminal(pub PathBuf);
+
+impl FromStr for SimulatedTerminal {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let folder = text.strip_prefix("simulated:").filter(|folder| !folder.is_empty());
+        folder.map(|folder| Self(folder.into())).ok_or("simulated:FOLDER is expected")
+    }
+}
+
+/// What is taken on trust.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CardForward(pub ForwardLimits);
+
+impl FromStr for CardForward {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let numbers: Option<Vec<i64>> =
+            text.split(',').map(|one| one.trim().parse().ok().filter(|number| *number >= 0)).collect();
+        let Some([ticket, count, total, age_s]) = numbers.as_deref() else {
+            return Err("four whole numbers are expected: TICKET,COUNT,TOTAL,AGE_S");
+        };
+        Ok(Self(ForwardLimits {
+            ticket: Some(*ticket),
+            count: u64::try_from(*count).ok(),
+            total: Some(*total),
+            age_ms: Some(age_s.saturating_mul(1_000)),
+        }))
+    }
 }

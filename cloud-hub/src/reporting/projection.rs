@@ -147,8 +147,8 @@ impl<'a, 'c> Fold<'a, 'c> {
             Event::StoreDescribed(described) => store::store_upsert(self.tx, header, described)?,
             Event::Catalog(event) => self.catalog(header, event)?,
             Event::DayClosed(closed) => store::closings::insert(self.tx, self.journal.author, header, closed)?,
-            // A reading sums up what became of drawers.
-            Event::DrawerOpened(_) | Event::CashMoved(_) | Event::DrawerClosed(_) => {}
+            // A reading sums up what became of drawers and of cards.
+            Event::DrawerOpened(_) | Event::CashMoved(_) | Event::DrawerClosed(_) | Event::CardSettled(_) => {}
             Event::TicketSold(_) | Event::SeriesOpened(_) | Event::LifeBegan(_) | Event::StaffLocked(_) => {}
         }
         self.advance_mark(recorded);
@@ -171,6 +171,7 @@ impl<'a, 'c> Fold<'a, 'c> {
             | Event::CashMoved(_)
             | Event::DrawerClosed(_)
             | Event::DayClosed(_)
+            | Event::CardSettled(_)
             | Event::StoreDescribed(_)
             | Event::LifeBegan(_)
             | Event::StaffLocked(_)

@@ -5,6 +5,7 @@ use crate::domain::catalog::CatalogEvent;
 use crate::domain::imports::{ImportAmended, TicketImported};
 use crate::domain::staff::StaffLocked;
 use crate::domain::stock::{MovementLine, StockMoved};
+use crate::domain::tenders::card::CardSettled;
 use crate::domain::tickets::{SeriesOpened, TicketClass, TicketSold};
 use crate::hlc::Hlc;
 use crate::ids::StoreId;
@@ -90,6 +91,8 @@ pub enum Event {
     TicketImported(TicketImported),
     /// Lines came later for an imported ticket.
     ImportAmended(ImportAmended),
+    /// It became known what a payment by card came to.
+    CardSettled(CardSettled),
     /// Stock moved other than by a sale.
     StockMoved(StockMoved),
     /// A drawer was opened.
@@ -121,6 +124,7 @@ impl Event {
             | Self::SeriesOpened(_)
             | Self::TicketImported(_)
             | Self::ImportAmended(_)
+            | Self::CardSettled(_)
             | Self::DrawerOpened(_)
             | Self::CashMoved(_)
             | Self::DrawerClosed(_)
@@ -140,6 +144,7 @@ impl Event {
             | Self::SeriesOpened(_)
             | Self::TicketImported(_)
             | Self::ImportAmended(_)
+            | Self::CardSettled(_)
             | Self::DrawerOpened(_)
             | Self::CashMoved(_)
             | Self::DrawerClosed(_)

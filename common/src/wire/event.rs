@@ -3,7 +3,7 @@
 use minicbor::bytes::{ByteArray, ByteVec};
 use minicbor::{Decode, Encode};
 
-use super::v1::{cash, catalog, imports, ops, staff, stock, tickets};
+use super::v1::{cash, catalog, imports, ops, staff, stock, tenders, tickets};
 use super::{EVENT_BYTES_MAX, WireError};
 use crate::domain::event::{ClockQuality, Event, Header};
 use crate::hlc::Hlc;
@@ -92,6 +92,7 @@ mod number {
     pub(super) const SERIES_OPENED: u16 = 2;
     pub(super) const TICKET_IMPORTED: u16 = 3;
     pub(super) const IMPORT_AMENDED: u16 = 4;
+    pub(super) const CARD_SETTLED: u16 = 13;
     pub(super) const STOCK_MOVED: u16 = 16;
     pub(super) const DRAWER_OPENED: u16 = 20;
     pub(super) const CASH_MOVED: u16 = 21;
@@ -123,6 +124,7 @@ fn payload(event: &Event) -> Result<(u16, Vec<u8>), WireError> {
         Event::SeriesOpened(opened) => (number::SERIES_OPENED, tickets::encode_series(opened)?),
         Event::TicketImported(ticket) => (number::TICKET_IMPORTED, imports::encode_imported(ticket)?),
         Event::ImportAmended(amended) => (number::IMPORT_AMENDED, imports::encode_amended(amended)?),
+        Event::CardSettled(settled) => (number::CARD_SETTLED, tenders::encode_settled(settled)?),
         Event::StockMoved(moved) => (number::STOCK_MOVED, stock::encode_moved(moved)?),
         Event::DrawerOpened(opened) => (number::DRAWER_OPENED, cash::encode_opened(opened)?),
         Event::CashMoved(moved) => (number::CASH_MOVED, cash::encode_moved(moved)?),
@@ -209,6 +211,7 @@ pub fn decode(bytes: &[u8]) -> Result<Recorded, EventError> {
         number::SERIES_OPENED => Event::SeriesOpened(tickets::decode_series(payload)?),
         number::TICKET_IMPORTED => Event::TicketImported(imports::decode_imported(payload)?),
         number::IMPORT_AMENDED => Event::ImportAmended(imports::decode_amended(payload)?),
+        number::CARD_SETTLED => Event::CardSettled(tenders::decode_settled(payload)?),
         number::STOCK_MOVED => Event::StockMoved(stock::decode_moved(payload)?),
         number::DRAWER_OPENED => Event::DrawerOpened(cash::decode_opened(payload)?),
         number::CASH_MOVED => Event::CashMoved(cash::decode_moved(payload)?),

@@ -171,6 +171,7 @@ fn read_place(app: &App, tx: &ReadTx<'_>, Place { life, seq }: Place) -> Result<
         Event::SeriesOpened(_)
         | Event::LifeBegan(_)
         | Event::StaffLocked(_)
+        | Event::CardSettled(_)
         | Event::ImportAmended(_)
         | Event::StockMoved(_)
         | Event::DrawerOpened(_)

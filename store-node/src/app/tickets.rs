@@ -14,7 +14,7 @@ use super::books::{book_tenders, sold_row};
 use super::error::AppError;
 use super::staff::{self, Shown};
 use super::ticket_answer::{TicketAnswer, describe};
-use super::{App, Stamp, reports};
+use super::{App, Stamp, card_payments, reports};
 use crate::store::sales::{self, TicketRow};
 use crate::store::{cash, stock};
 
@@ -41,6 +41,7 @@ pub(crate) const KIND_DRAWER: i64 = 4;
 pub(crate) const KIND_CASH: i64 = 5;
 pub(crate) const KIND_COUNT: i64 = 6;
 pub(crate) const KIND_READING: i64 = 7;
+pub(crate) const KIND_CARD: i64 = 8;
 
 /// The answer that was given under this key; a sale's is made again from the journal. It may be from another life of the
 /// database: what was answered then may have been lost with a disk, and the ticket may have come back from the hub.
@@ -101,7 +102,9 @@ pub(crate) fn sell(
     let seller = staff::seller(app, tx, shown)?;
     app.check_reserve()?;
     let stamp = app.stamp(tx)?;
-    let decided = decide_sale(catalog, command.clone(), &app.moment(stamp.at))?;
+    let mut filled = command.clone();
+    card_payments::fill_in(tx, &mut filled)?;
+    let decided = decide_sale(catalog, filled, &app.moment(stamp.at))?;
     let training = command.class == TicketClass::Training;
     let (receipt, fresh) = sales::receipt_take(tx, stamp.life, terminal, training)?;
     if fresh {
@@ -146,5 +149,6 @@ fn book(
         &TicketRow { body_hash: Some(key.body_hash), ..sold_row(&sold, day, head.seq) },
     )?;
     book_tenders(tx, day, &sold)?;
+    card_payments::count(tx, &sold)?;
     Ok(describe(&sold, day, stamp.at.get(), head.seq, Some(catalog)))
 }

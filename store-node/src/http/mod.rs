@@ -1,5 +1,6 @@
 //! The API under `/v1`. Handlers extract, call one function of `app`, and map the outcome.
 
+mod card_payments;
 mod cart;
 mod cash;
 mod direct;
@@ -11,6 +12,7 @@ mod open;
 mod pair;
 mod reads;
 mod router;
+mod sale_body;
 mod staff;
 mod table;
 mod terminals;

@@ -17,7 +17,7 @@ use utoipa_axum::routes;
 
 use super::gate::Gate;
 use super::table::Way;
-use super::{cash, feed, menu, open, pair, reads, staff, terminals, writes};
+use super::{card_payments, cash, feed, menu, open, pair, reads, staff, terminals, writes};
 use crate::app::App;
 
 /// Largest body of an import, in bytes.
@@ -82,6 +82,9 @@ pub(super) fn routes() -> (Router<App>, OpenApiDocument) {
         .routes(routes!(cash::readings, cash::close_day))
         .routes(routes!(cash::current_reading))
         .routes(routes!(cash::reading))
+        .routes(routes!(card_payments::payments, card_payments::pay))
+        .routes(routes!(card_payments::payment))
+        .routes(routes!(card_payments::reverse))
         .routes(routes!(feed::events))
         .routes(routes!(terminals::pair))
         .routes(routes!(terminals::redeem))

@@ -3,6 +3,7 @@
 //! Functions take a transaction, never a connection: whoever calls them decides what belongs together.
 
 pub(crate) mod audit;
+pub(crate) mod card_payments;
 pub(crate) mod cash;
 pub(crate) mod down;
 pub(crate) mod file;
@@ -26,6 +27,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration::new(5, "terminals", include_str!("../../migrations/0005_terminals.sql")),
     Migration::new(6, "staff", include_str!("../../migrations/0006_staff.sql")),
     Migration::new(7, "cash", include_str!("../../migrations/0007_cash.sql")),
+    Migration::new(8, "tenders", include_str!("../../migrations/0008_tenders.sql")),
 ];
 
 /// Rows of any list that has no limit of its own.

@@ -118,6 +118,7 @@ impl Entry {
             | Event::StoreDescribed(_)
             | Event::LifeBegan(_)
             | Event::StaffLocked(_)
+            | Event::CardSettled(_)
             | Event::Catalog(_) => None,
         }
     }
@@ -139,6 +140,7 @@ impl Entry {
                 | Event::StoreDescribed(_)
                 | Event::LifeBegan(_)
                 | Event::StaffLocked(_)
+                | Event::CardSettled(_)
                 | Event::Catalog(_),
             )
             | None => return Vec::new(),

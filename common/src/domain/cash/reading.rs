@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::domain::event::Event;
+use crate::domain::tenders::card::CardSettled;
 use crate::domain::tickets::tender::TenderKind;
 use crate::domain::tickets::{TicketClass, TicketSold};
 use crate::ids::TaxClassId;
@@ -86,6 +87,7 @@ impl Reading {
             Event::TicketSold(sold) if sold.class == TicketClass::Sale => self.sold(hour, sold),
             Event::CashMoved(moved) => self.moved(moved),
             Event::DrawerClosed(closed) => self.counted(closed),
+            Event::CardSettled(settled) => self.settled(settled),
             Event::TicketSold(_)
             | Event::DrawerOpened(_)
             | Event::DayClosed(_)
@@ -125,6 +127,13 @@ impl Reading {
         add(&mut of_hour.gross, sold.totals.total);
         if sold.drawer.is_none() {
             add(&mut sums.no_drawer, sold.cash());
+        }
+    }
+
+    /// What was taken on trust has become money, or is lost. A payment that no ticket counts was in no sum.
+    fn settled(&mut self, settled: &CardSettled) {
+        for (kind, amount) in settled.moves() {
+            add(self.sums.tenders.entry(kind.to_owned()).or_default(), amount);
         }
     }
 

@@ -7,6 +7,7 @@ pub(super) mod ops;
 mod rules;
 pub(super) mod staff;
 pub(super) mod stock;
+pub(super) mod tenders;
 pub(super) mod tickets;
 
 #[cfg(test)]
