@@ -1,5 +1,6 @@
 //! What a node is told at its start.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -155,6 +156,14 @@ impl FromStr for SimulatedTerminal {
 /// What is taken on trust.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CardForward(pub ForwardLimits);
+
+impl fmt::Display for CardForward {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ForwardLimits { ticket, count, total, age_ms } = self.0;
+        let (ticket, count, total) = (ticket.unwrap_or(0), count.unwrap_or(0), total.unwrap_or(0));
+        write!(f, "{ticket},{count},{total},{}", age_ms.unwrap_or(0) / 1_000)
+    }
+}
 
 impl FromStr for CardForward {
     type Err = &'static str;

@@ -36,6 +36,9 @@ struct Column {
 fn lawful(path: &str, column: &Column) -> (u16, Option<&'static str>) {
     match path {
         "/v1/tickets" if column.name == "till T2" => (403, Some("terminal_not_yours")),
+        "/v1/card-payments" if column.name == "till T2" => (403, Some("terminal_not_yours")),
+        "/v1/card-payments" => (201, None),
+        "/v1/card-payments/{id}" | "/v1/card-payments/{id}/reversal" => (404, Some("not_found")),
         "/v1/drawers" if column.name == "till T2" => (403, Some("terminal_not_yours")),
         "/v1/drawers" if column.name == "till T1 here" => (409, Some("drawer_open")),
         "/v1/drawers/{id}/movements" | "/v1/drawers/{id}/close" | "/v1/readings/{number}" => (404, Some("not_found")),
@@ -75,6 +78,8 @@ fn request(row: &table::Row, number: usize, column: &Column, sold: &str) -> Requ
         }
         ("POST", "/v1/drawers/{id}/movements") => json!({"kind": "pay_in", "amount_minor": 5, "reason": "bank"}),
         ("POST", "/v1/drawers/{id}/close") => json!({"counted_minor": 5}),
+        ("POST", "/v1/card-payments") => json!({"terminal": "T1", "amount_minor": 5, "training": true}),
+        ("POST", "/v1/card-payments/{id}/reversal") => return request,
         ("POST", "/v1/readings") => json!({}),
         ("POST", "/v1/terminals/pairings") => json!({"name": "X2"}),
         ("POST", "/v1/sign-ins") => json!({"staff": 7, "pin": "2468"}),
@@ -180,7 +185,7 @@ async fn everybody_may_ask_what_the_table_says_and_nothing_else() {
                 Verdict::OtherKind => (403, Some("terminal_not_allowed")),
                 Verdict::OnTheBoxOnly => (403, Some("on_the_box_only")),
             };
-            let lists = ["/v1/tickets", "/v1/drawers", "/v1/readings"];
+            let lists = ["/v1/tickets", "/v1/drawers", "/v1/readings", "/v1/card-payments"];
             let is_read = row.method == "GET" && lists.contains(&row.path);
             let expected = if is_read && verdict == Verdict::Yes { (200, None) } else { expected };
             let request = request(row, count, column, &sold);

@@ -25,6 +25,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration::new(5, "terminals", include_str!("../../../migrations/0005_terminals.sql")),
     Migration::new(6, "staff", include_str!("../../../migrations/0006_staff.sql")),
     Migration::new(7, "cash", include_str!("../../../migrations/0007_cash.sql")),
+    Migration::new(8, "tenders", include_str!("../../../migrations/0008_tenders.sql")),
 ];
 
 /// The schema of the program before it.
@@ -38,7 +39,9 @@ const NEWER_MIGRATIONS: &[Migration] = &[
     MIGRATIONS[3],
     MIGRATIONS[4],
     MIGRATIONS[5],
-    Migration::new(8, "later", "CREATE TABLE later (number INTEGER NOT NULL) STRICT"),
+    MIGRATIONS[6],
+    MIGRATIONS[7],
+    Migration::new(9, "later", "CREATE TABLE later (number INTEGER NOT NULL) STRICT"),
 ];
 
 /// Opens a node's database as a later program does, and leaves it so.
@@ -122,6 +125,9 @@ impl Program {
             ("--http", config.http.to_string()),
             ("--disk-reserve-bytes", config.disk_reserve_bytes.to_string()),
         ];
+        let cards = &config.cards;
+        words.extend(cards.card_terminal.iter().map(|it| ("--card-terminal", format!("simulated:{}", it.0.display()))));
+        words.extend(cards.card_forward.iter().map(|it| ("--card-forward", it.to_string())));
         match &config.site {
             Some(site) => words.push(("--site", site.display().to_string())),
             None => words.extend([
