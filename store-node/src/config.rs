@@ -131,9 +131,12 @@ pub struct Config {
 #[derive(Debug, Clone, Default, Args)]
 pub struct CardConfig {
     /// `simulated:FOLDER`: a card terminal that is none, for demos and tests. It charges nobody. Refused on a box that a bundle has
-    /// made.
-    #[arg(long, value_name = "DRIVER", conflicts_with = "site")]
+    /// made, unless --demo says that it is no shop's.
+    #[arg(long, value_name = "DRIVER")]
     pub card_terminal: Option<SimulatedTerminal>,
+    /// The box serves no real shop.
+    #[arg(long)]
+    pub demo: bool,
     /// `TICKET,COUNT,TOTAL,AGE_S`: what is taken on trust while the card terminal has no line, at most: minor units of one payment, how
     /// many payments, minor units of all of them, and seconds that the oldest may wait. Nothing if it is not said.
     #[arg(long, value_name = "LIMITS")]

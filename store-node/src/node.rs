@@ -185,8 +185,10 @@ pub(crate) fn open(
 fn cards(config: &Config) -> Result<Cards> {
     let limits = config.cards.card_forward.map_or_else(ForwardLimits::default, |CardForward(limits)| limits);
     let Some(SimulatedTerminal(folder)) = &config.cards.card_terminal else { return Ok(Cards::new(None, limits)) };
-    if config.site.is_some() {
-        return Err(config_error("--card-terminal simulated:FOLDER charges nobody, and is not for a shop's own box"));
+    if config.site.is_some() && !config.cards.demo {
+        return Err(config_error(
+            "--card-terminal simulated:FOLDER charges nobody, and is not for a shop's own box: say --demo if this is none",
+        ));
     }
     tracing::warn!(folder = %folder.display(), "the card terminal is simulated: nobody is charged");
     let terminal = Simulated::open(folder).part("opening the simulated card terminal")?;

@@ -15,7 +15,7 @@ use crate::support::http::{Answer, Request};
 use crate::support::hub::TestHub;
 use crate::support::menu::{ESPRESSO, LATTE};
 use crate::support::node::{NOON_MS, TestNode, Till, ticket};
-use crate::support::people::{ANN, BEN, by, open, paired, signed_in};
+use crate::support::people::{ANN, BEN, by, installed, open, paired, signed_in};
 use crate::support::program::Program;
 
 /// What an espresso costs with its tax.
@@ -136,8 +136,7 @@ async fn a_card_is_charged_once_and_counts_on_one_ticket() {
 
     let tender = |amount| json!({"kind": "card", "amount_minor": amount, "payment": payment});
     let nobodys = by_card("0190b2c4-7e5d-7c3a-9f00-0123456789ab");
-    let practice = asked(&till, "practice", 5).await;
-    assert_eq!(practice.json()["state"], "approved");
+    assert_eq!(asked(&till, "other", 5).await.json()["state"], "approved");
     let practised = till
         .post("/v1/card-payments", "training", &json!({"terminal": "T1", "amount_minor": 327, "training": true}))
         .await
@@ -383,6 +382,18 @@ async fn somebody_who_may_approves_that_a_payment_is_given_back() {
     let (ben, ann) = (signed_in(&till, BEN).await, signed_in(&till, ANN).await);
     assert_eq!(till.send(by(reversal(), &ben)).await.refusal(), (403, "approval_needed".to_owned()));
     assert_eq!(till.send(by(reversal(), &ann)).await.ok()["state"], "reversed");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_shops_own_box_takes_no_simulated_card_terminal_unless_it_is_for_a_demo() {
+    let (mut node, _hub, _terminal) = prepared(None).await;
+    installed(&mut node, |_site| {});
+    let error = node.try_open().await.unwrap_err();
+    assert!(error.to_string().contains("charges nobody"), "{error}");
+    node.config.cards.demo = true;
+    node.open().await;
+    assert_eq!(asked(&node.till(), "pay", 5).await.ok()["state"], "approved");
     node.stop().await;
 }
 
