@@ -1,6 +1,5 @@
 //! What a node is told at its start.
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -138,9 +137,10 @@ pub struct CardConfig {
     #[arg(long)]
     pub demo: bool,
     /// `TICKET,COUNT,TOTAL,AGE_S`: what is taken on trust while the card terminal has no line, at most: minor units of one payment, how
-    /// many payments, minor units of all of them, and seconds that the oldest may wait. Nothing if it is not said.
+    /// many payments, minor units of all of them, and seconds that the oldest may wait. If absent: as the file of --site says, or
+    /// else nothing.
     #[arg(long, value_name = "LIMITS")]
-    pub card_forward: Option<CardForward>,
+    pub card_forward: Option<ForwardLimits>,
 }
 
 /// The folder of a simulated card terminal.
@@ -153,35 +153,5 @@ impl FromStr for SimulatedTerminal {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let folder = text.strip_prefix("simulated:").filter(|folder| !folder.is_empty());
         folder.map(|folder| Self(folder.into())).ok_or("simulated:FOLDER is expected")
-    }
-}
-
-/// What is taken on trust.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CardForward(pub ForwardLimits);
-
-impl fmt::Display for CardForward {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ForwardLimits { ticket, count, total, age_ms } = self.0;
-        let (ticket, count, total) = (ticket.unwrap_or(0), count.unwrap_or(0), total.unwrap_or(0));
-        write!(f, "{ticket},{count},{total},{}", age_ms.unwrap_or(0) / 1_000)
-    }
-}
-
-impl FromStr for CardForward {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let numbers: Option<Vec<i64>> =
-            text.split(',').map(|one| one.trim().parse().ok().filter(|number| *number >= 0)).collect();
-        let Some([ticket, count, total, age_s]) = numbers.as_deref() else {
-            return Err("four whole numbers are expected: TICKET,COUNT,TOTAL,AGE_S");
-        };
-        Ok(Self(ForwardLimits {
-            ticket: Some(*ticket),
-            count: u64::try_from(*count).ok(),
-            total: Some(*total),
-            age_ms: Some(age_s.saturating_mul(1_000)),
-        }))
     }
 }

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use percolate_common::domain::tenders::forward::ForwardLimits;
 use percolate_common::entropy::Entropy;
 use percolate_common::journal::SigningKey;
 use percolate_common::time::Clock;
@@ -29,7 +28,7 @@ use crate::app::life::{self, Told};
 use crate::app::{
     App, Cards, Identity, Present, Staff, Terminals, bundle, card_payments, catalog, describe, staff, terminals,
 };
-use crate::config::{CardForward, Config, SimulatedTerminal};
+use crate::config::{Config, SimulatedTerminal};
 use crate::guard::{self, Guard};
 use crate::http::{self, Way};
 use crate::identity::{Desk, Keeper};
@@ -153,7 +152,7 @@ pub(crate) fn open(
         writer: storage.writer,
         present: Arc::new(Present::default()),
         terminals: Arc::new(Terminals::default()),
-        cards: cards(config)?,
+        cards: cards(config, shop)?,
         staff: Arc::new(Staff { policy: shop.policy, ..Staff::default() }),
         data_dir: Arc::new(data.path().to_owned()),
         disk_reserve_bytes: config.disk_reserve_bytes,
@@ -182,8 +181,8 @@ pub(crate) fn open(
 }
 
 /// The shop's card terminal, and what is taken on trust while it has no line.
-fn cards(config: &Config) -> Result<Cards> {
-    let limits = config.cards.card_forward.map_or_else(ForwardLimits::default, |CardForward(limits)| limits);
+fn cards(config: &Config, shop: &Shop) -> Result<Cards> {
+    let limits = config.cards.card_forward.unwrap_or(shop.card_forward);
     let Some(SimulatedTerminal(folder)) = &config.cards.card_terminal else { return Ok(Cards::new(None, limits)) };
     if config.site.is_some() && !config.cards.demo {
         return Err(config_error(

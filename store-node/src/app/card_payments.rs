@@ -249,8 +249,8 @@ async fn ask(app: &App, row: PaymentRow) -> Result<PaymentRow, AppError> {
         PaymentState::Asked | PaymentState::Stored => in_time(terminal.authorize(id, amount)).await,
         PaymentState::Unknown => match in_time(terminal.inquire(id)).await {
             // Only a card that somebody holds out is taken on trust.
-            Outcome::Offline => Outcome::TimedOut,
-            told => told,
+            Outcome::Offline | Outcome::TimedOut => Outcome::TimedOut,
+            told @ (Outcome::Approved { .. } | Outcome::Declined { .. }) => told,
         },
         PaymentState::Reversing => {
             if !tokio::time::timeout(ASK_TIME_MAX, terminal.reverse(id)).await.unwrap_or(false) {

@@ -87,7 +87,7 @@ fn known(folder: &Path, id: CardPaymentId) -> io::Result<Option<(String, String)
         let (of, word, amount) = (words.next()?, words.next()?, words.next()?);
         (of == id).then(|| (word.to_owned(), amount.to_owned()))
     };
-    Ok(ledger.lines().filter_map(of_id).last())
+    Ok(ledger.lines().filter_map(of_id).next_back())
 }
 
 fn write(folder: &Path, id: CardPaymentId, word: &str, amount: &str) -> io::Result<()> {

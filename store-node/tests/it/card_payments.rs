@@ -386,14 +386,16 @@ async fn somebody_who_may_approves_that_a_payment_is_given_back() {
 }
 
 #[tokio::test]
-async fn a_shops_own_box_takes_no_simulated_card_terminal_unless_it_is_for_a_demo() {
-    let (mut node, _hub, _terminal) = prepared(None).await;
-    installed(&mut node, |_site| {});
+async fn a_shops_own_box_takes_no_simulated_card_terminal_unless_it_is_for_a_demo_and_its_limits_stand_in_its_plan() {
+    let (mut node, _hub, terminal) = prepared(None).await;
+    installed(&mut node, |site| site.card_forward = Some("1000 3 2000 600".to_owned()));
     let error = node.try_open().await.unwrap_err();
     assert!(error.to_string().contains("charges nobody"), "{error}");
     node.config.cards.demo = true;
     node.open().await;
-    assert_eq!(asked(&node.till(), "pay", 5).await.ok()["state"], "approved");
+    terminal.says("offline");
+    assert_eq!(asked(&node.till(), "pay", 1_000).await.ok()["state"], "stored");
+    assert_eq!(asked(&node.till(), "more", 1_001).await.ok()["state"], "declined");
     node.stop().await;
 }
 

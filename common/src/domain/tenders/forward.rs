@@ -1,7 +1,12 @@
 //! Store and forward: what is taken on trust while a card terminal has no line, and how much of it.
 
+use core::str::FromStr;
+
 use crate::money::Minor;
 use crate::time::UtcMillis;
+
+/// Milliseconds of a second.
+const MS: i64 = 1_000;
 
 /// What a shop takes on trust at most. One that is not set takes nothing: a shop decides on all four.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -14,6 +19,31 @@ pub struct ForwardLimits {
     pub total: Option<i64>,
     /// How old the oldest may be, in milliseconds.
     pub age_ms: Option<i64>,
+}
+
+/// A text that is not four limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "four whole numbers are expected, with commas or blanks between them: the largest payment, how many, all of them, and \
+     seconds that the oldest may wait, as in 5000 20 50000 86400"
+)]
+pub struct ForwardLimitsError;
+
+impl FromStr for ForwardLimits {
+    type Err = ForwardLimitsError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let words = text.split([',', ' ']).filter(|word| !word.is_empty());
+        let numbers = words.map(|word| word.parse().ok().filter(|number| *number >= 0));
+        let numbers: Vec<i64> = numbers.collect::<Option<_>>().ok_or(ForwardLimitsError)?;
+        let [ticket, count, total, age_s] = *numbers.as_slice() else { return Err(ForwardLimitsError) };
+        Ok(Self {
+            ticket: Some(ticket),
+            count: u64::try_from(count).ok(),
+            total: Some(total),
+            age_ms: Some(age_s.saturating_mul(MS)),
+        })
+    }
 }
 
 /// What is stored now.
@@ -113,6 +143,16 @@ mod tests {
         assert_eq!(decided(2, 3_000, 2_000, 60_001), Err(ForwardRejection::Age));
         assert_eq!(decided(2, 3_000, 2_000, -60_001), Ok(()));
         assert_eq!(decided(0, i64::MAX, 1, 0), Err(ForwardRejection::Total(5_000)));
+    }
+
+    #[test]
+    fn four_limits_are_written_as_four_numbers() {
+        for text in ["2000 3 5000 60", "2000,3,5000,60", " 2000, 3, 5000, 60 "] {
+            assert_eq!(text.parse(), Ok(LIMITS), "{text}");
+        }
+        for bad in ["", "1 2 3", "1 2 3 4 5", "1 2 3 -4", "a 2 3 4", "1.5 2 3 4"] {
+            assert_eq!(bad.parse::<ForwardLimits>(), Err(ForwardLimitsError), "{bad}");
+        }
     }
 
     #[test]

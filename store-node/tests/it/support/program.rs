@@ -127,7 +127,10 @@ impl Program {
         ];
         let cards = &config.cards;
         words.extend(cards.card_terminal.iter().map(|it| ("--card-terminal", format!("simulated:{}", it.0.display()))));
-        words.extend(cards.card_forward.iter().map(|it| ("--card-forward", it.to_string())));
+        words.extend(cards.card_forward.iter().map(|it| {
+            let numbers = [it.ticket, it.count.map(u64::cast_signed), it.total, it.age_ms.map(|ms| ms / 1_000)];
+            ("--card-forward", numbers.map(|number| number.unwrap().to_string()).join(","))
+        }));
         match &config.site {
             Some(site) => words.push(("--site", site.display().to_string())),
             None => words.extend([
