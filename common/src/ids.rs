@@ -160,11 +160,15 @@ uuid_id!(
 uuid_id!(
     /// A payment that was taken for a ticket before its end.
     PaymentId, "payment id");
+uuid_id!(
+    /// A payment by card that was asked for at the counter.
+    CardPaymentId, "card payment id");
 
 /// Domain separation of the hashes that ids are derived from.
 const SOLD_CONTEXT: &str = "percolate 2026 id of a sold ticket";
 const MOVED_CONTEXT: &str = "percolate 2026 id of a stock movement";
 const OPENED_CONTEXT: &str = "percolate 2026 id of an opened drawer";
+const CARD_CONTEXT: &str = "percolate 2026 id of a card payment";
 const CASH_CONTEXT: &str = "percolate 2026 id of a cash movement";
 const REFUNDED_CONTEXT: &str = "percolate 2026 id of a refund";
 const PAID_CONTEXT: &str = "percolate 2026 id of a payment";
@@ -264,6 +268,14 @@ impl PaymentId {
     #[must_use]
     pub fn taken(at_ms: i64, author: u32, key: &str) -> Self {
         Self::from_bytes(version_7(at_ms, derived_from_key(PAID_CONTEXT, author, key)))
+    }
+}
+
+impl CardPaymentId {
+    /// The id of a payment that is asked for, derived as [`TicketId::sold`] is.
+    #[must_use]
+    pub fn asked(at_ms: i64, author: u32, key: &str) -> Self {
+        Self::from_bytes(version_7(at_ms, derived_from_key(CARD_CONTEXT, author, key)))
     }
 
     /// The part that the key alone decides, as of a ticket.

@@ -2,8 +2,10 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use percolate_common::domain::tenders::forward::ForwardLimits;
 use percolate_runtime::broker::BrokerAddresses;
 use percolate_runtime::http::caller::HttpsAddress;
 use percolate_runtime::mqtt::RETRY_MAX;
@@ -106,6 +108,9 @@ pub struct Config {
     /// Free bytes on the disk that are kept for closing the day; new sales are refused below.
     #[arg(long, default_value_t = 64 * 1024 * 1024)]
     pub disk_reserve_bytes: u64,
+    /// Its card terminal.
+    #[command(flatten)]
+    pub cards: CardConfig,
     /// `START_MS,ANCHOR_MS,RATE[,UNTIL_MS]`: a clock for demos and tests.
     #[arg(long)]
     pub simulated_clock: Option<String>,
@@ -119,4 +124,34 @@ pub struct Config {
     /// How much is logged: error, warn, info, debug or trace.
     #[arg(long, default_value = "info")]
     pub log: String,
+}
+
+/// What a node is told of its card terminal.
+#[derive(Debug, Clone, Default, Args)]
+pub struct CardConfig {
+    /// `simulated:FOLDER`: a card terminal that is none, for demos and tests. It charges nobody. Refused on a box that a bundle has
+    /// made, unless --demo says that it is no shop's.
+    #[arg(long, value_name = "DRIVER")]
+    pub card_terminal: Option<SimulatedTerminal>,
+    /// The box serves no real shop.
+    #[arg(long)]
+    pub demo: bool,
+    /// `TICKET,COUNT,TOTAL,AGE_S`: what is taken on trust while the card terminal has no line, at most: minor units of one payment, how
+    /// many payments, minor units of all of them, and seconds that the oldest may wait. If absent: as the file of --site says, or
+    /// else nothing.
+    #[arg(long, value_name = "LIMITS")]
+    pub card_forward: Option<ForwardLimits>,
+}
+
+/// The folder of a simulated card terminal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SimulatedTerminal(pub PathBuf);
+
+impl FromStr for SimulatedTerminal {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let folder = text.strip_prefix("simulated:").filter(|folder| !folder.is_empty());
+        folder.map(|folder| Self(folder.into())).ok_or("simulated:FOLDER is expected")
+    }
 }

@@ -21,6 +21,7 @@ mod site;
 mod start_error;
 mod store;
 mod sync;
+mod terminal_driver;
 
 pub use node::{Node, say_put_back};
 pub use start_error::StartError;

@@ -25,8 +25,10 @@ use percolate_runtime::telemetry::{install_metrics, metrics_upkeep, record_build
 use percolate_runtime::writer::{Writer, WriterOptions};
 
 use crate::app::life::{self, Told};
-use crate::app::{App, Identity, Present, Staff, Terminals, bundle, catalog, describe, staff, terminals};
-use crate::config::Config;
+use crate::app::{
+    App, Cards, Identity, Present, Staff, Terminals, bundle, card_payments, catalog, describe, staff, terminals,
+};
+use crate::config::{Config, SimulatedTerminal};
 use crate::guard::{self, Guard};
 use crate::http::{self, Way};
 use crate::identity::{Desk, Keeper};
@@ -37,6 +39,7 @@ use crate::store::MIGRATIONS;
 use crate::store::file::{NodeReaders, NodeWriter};
 use crate::sync::session::Machine;
 use crate::sync::task::SyncTask;
+use crate::terminal_driver::Simulated;
 
 /// Readers of the database.
 const READERS: usize = 4;
@@ -149,6 +152,7 @@ pub(crate) fn open(
         writer: storage.writer,
         present: Arc::new(Present::default()),
         terminals: Arc::new(Terminals::default()),
+        cards: cards(config, shop)?,
         staff: Arc::new(Staff { policy: shop.policy, ..Staff::default() }),
         data_dir: Arc::new(data.path().to_owned()),
         disk_reserve_bytes: config.disk_reserve_bytes,
@@ -174,6 +178,20 @@ pub(crate) fn open(
     staff::load(&app, &shop.staff).part("reading the people")?;
     app.check_files().part("looking for the database")?;
     Ok(app)
+}
+
+/// The shop's card terminal, and what is taken on trust while it has no line.
+fn cards(config: &Config, shop: &Shop) -> Result<Cards> {
+    let limits = config.cards.card_forward.unwrap_or(shop.card_forward);
+    let Some(SimulatedTerminal(folder)) = &config.cards.card_terminal else { return Ok(Cards::new(None, limits)) };
+    if config.site.is_some() && !config.cards.demo {
+        return Err(config_error(
+            "--card-terminal simulated:FOLDER charges nobody, and is not for a shop's own box: say --demo if this is none",
+        ));
+    }
+    tracing::warn!(folder = %folder.display(), "the card terminal is simulated: nobody is charged");
+    let terminal = Simulated::open(folder).part("opening the simulated card terminal")?;
+    Ok(Cards::new(Some(Arc::new(terminal)), limits))
 }
 
 /// As [`open`], on a thread that may block.
@@ -284,6 +302,10 @@ impl Node {
         let tasks = TaskGroup::new();
         tasks.spawn("metrics", |stop| metrics_upkeep(metrics, stop));
         tasks.spawn("feed", |stop| feed.run(stop));
+        if app.cards.terminal.is_some() {
+            let asking = app.clone();
+            tasks.spawn("cards", |stop| card_payments::run(asking, stop));
+        }
         if let Some(desk) = desk {
             let keeper = Keeper::new(desk, app.clone(), link_config.clone());
             tasks.spawn("identity", |stop| keeper.run(stop));

@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use percolate_common::domain::event::StoreDescribed;
 use percolate_common::domain::staff::{BadgeUse, SignIn, StaffPolicy};
+use percolate_common::domain::tenders::forward::ForwardLimits;
 use percolate_common::identity::names::{ChainId, Principal};
 use percolate_common::identity::pem::{Label, decode};
 use percolate_common::identity::site::{SiteV1, StaffV1};
@@ -60,6 +61,8 @@ pub(crate) struct Shop {
     pub(crate) staff: Vec<StaffV1>,
     /// What it has decided about their signing in.
     pub(crate) policy: StaffPolicy,
+    /// What it takes on trust while its card terminal has no line.
+    pub(crate) card_forward: ForwardLimits,
     /// Frames with the menu that came with the shop, in their order.
     pub(crate) menu: Option<Vec<Vec<u8>>>,
     /// The hash of the file that says all this, where there is one.
@@ -151,6 +154,7 @@ fn told(config: &Config) -> Result<Shop> {
         lan_names: Vec::new(),
         staff: Vec::new(),
         policy: StaffPolicy::default(),
+        card_forward: ForwardLimits::default(),
         menu: None,
         plan: None,
         follows: false,
@@ -191,6 +195,7 @@ fn installed(config: &Config, path: &Path) -> Result<Shop> {
         lan_names: site.lan_names.iter().filter_map(|name| name.parse().ok()).collect(),
         staff: site.staff.clone(),
         policy: policy(site),
+        card_forward: card_forward(site),
         menu: menu(path, &file),
         plan: Some(plan_of(text.as_bytes())),
         follows: file.bundle > FIRST_BUNDLE,
@@ -219,6 +224,15 @@ fn policy(site: &SiteV1) -> StaffPolicy {
         return StaffPolicy { sign_in: SignIn::Optional, badge_use };
     }
     StaffPolicy { sign_in, badge_use }
+}
+
+/// What the shop takes on trust. What is not known to this program allows nothing.
+fn card_forward(site: &SiteV1) -> ForwardLimits {
+    let Some(text) = &site.card_forward else { return ForwardLimits::default() };
+    text.parse().unwrap_or_else(|error| {
+        tracing::warn!(card_forward = text, "card_forward in the file of --site allows nothing: {error}");
+        ForwardLimits::default()
+    })
 }
 
 fn chain(config: &Config, file: &SiteFileV1) -> Result<Chain> {

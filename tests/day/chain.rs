@@ -102,7 +102,9 @@ impl Day {
             let door = if store == CUT_OFF { hub.door().through(&line.address()) } else { hub.door() };
             let (folder, simulated) = (folder.to_owned(), simulated.clone());
             starting.spawn(async move {
-                let extra = ["--simulated-clock", simulated.as_str()];
+                let card_terminal = format!("simulated:{}", folder.join(format!("card-terminal-{store}")).display());
+                let extra =
+                    ["--simulated-clock", simulated.as_str(), "--demo", "--card-terminal", card_terminal.as_str()];
                 Node::start(&folder, NodeSpec::store(store), &door, &extra).await
             });
         }

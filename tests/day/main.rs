@@ -9,6 +9,7 @@
 
 mod balance;
 mod books;
+mod cards;
 mod chain;
 mod drawers;
 mod evening;
@@ -52,6 +53,7 @@ async fn tuesday_at_ten_shops_and_the_books_balance() -> Result<()> {
     step("cash leaves the drawers", drawers::cash_leaves_the_drawers(day)).await?;
     step("tills are paired", evening::tills_are_paired(day)).await?;
     step("nobody signs in", evening::nobody_signs_in(day)).await?;
+    step("cards", cards::guests_pay_by_card(day)).await?;
     step("last guests", evening::the_last_guests(day)).await?;
     step("the day is closed", drawers::the_day_is_closed(day)).await?;
     step("everything has arrived", evening::everything_has_arrived(day)).await?;

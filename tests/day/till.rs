@@ -114,11 +114,28 @@ impl Till {
     /// Sells the next ticket by this menu.
     pub(crate) async fn sell(&mut self, menu: &Menu) -> Result<()> {
         let plan = self.plan(menu)?;
+        self.sell_plan(plan, menu, None).await
+    }
+
+    /// Sells the next ticket by this menu to somebody who pays at the shop's card terminal.
+    pub(crate) async fn sell_by_card(&mut self, menu: &Menu) -> Result<()> {
+        let mut plan = self.plan(menu)?;
+        let due = plan.net + plan.tax;
+        plan.tenders = vec![("card", due)];
+        let key = format!("{}-{}-card-{}", self.shop, self.terminal, self.count);
+        let asked = json!({"terminal": self.terminal, "amount_minor": due});
+        let payment = self.client.post("/v1/card-payments", &key, &asked).await?;
+        ensure!(text(&payment, "/state")? == "approved", "{payment}");
+        self.sell_plan(plan, menu, Some(text(&payment, "/payment")?)).await
+    }
+
+    async fn sell_plan(&mut self, plan: Plan, menu: &Menu, payment: Option<String>) -> Result<()> {
         self.count += 1;
         let key = format!("{}-{}-{}", self.shop, self.terminal, self.count);
         let line = |(item, quantity): &(i64, i64)| json!({"item": item, "quantity": quantity});
         let tender = |(kind, amount): &(&str, i64)| match *kind {
             "cash" => json!({"kind": kind, "amount_minor": amount}),
+            "card" => json!({"kind": kind, "amount_minor": amount, "payment": payment}),
             _ => json!({"kind": kind, "amount_minor": amount, "reference": format!("T-{}", self.count)}),
         };
         let body = json!({

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use percolate_common::domain::catalog::{Catalog, NAME_BYTES_MAX};
 use percolate_common::domain::staff::{BADGE_CHARS, BadgeUse, SignIn, is_badge};
 use percolate_common::domain::stock::MOVEMENT_QUANTITY_MAX;
+use percolate_common::domain::tenders::forward::ForwardLimits;
 use percolate_common::domain::tickets::receipt::TerminalName;
 use percolate_common::identity::names::Principal;
 use percolate_common::identity::site::{HoursV1, SiteV1, StaffV1};
@@ -59,6 +60,7 @@ pub(crate) fn faults(site: &SiteV1, around: &Surroundings<'_>) -> Vec<Fault> {
         staff(at, one, &mut found);
     }
     signing_in(site, &mut found);
+    cards(site, &mut found);
     stock(site, around.menu, &mut found);
     found.0
 }
@@ -271,6 +273,13 @@ fn signing_in(site: &SiteV1, found: &mut Found) {
     let can = |one: &StaffV1| one.pin.is_some() || (by_badge && one.badge.is_some());
     if sign_in.is_ok_and(|sign_in| sign_in == Some(SignIn::Required)) && !site.staff.iter().any(can) {
         found.add("/sign_in", "missing", "nobody of the shop has a PIN, so that nobody could sell");
+    }
+}
+
+/// What is taken on trust is said in full, or not at all.
+fn cards(site: &SiteV1, found: &mut Found) {
+    if let Some(Err(error)) = site.card_forward.as_deref().map(str::parse::<ForwardLimits>) {
+        found.add("/card_forward", "malformed", error.to_string());
     }
 }
 

@@ -44,7 +44,7 @@ fn fields(site: &SiteV1) -> Vec<(String, String)> {
         ("currency".to_owned(), site.currency.clone()),
         ("cutover hour".to_owned(), site.cutover_hour.to_string()),
     ];
-    let said = [("signing in", &site.sign_in), ("badges", &site.badge_use)];
+    let said = [("signing in", &site.sign_in), ("badges", &site.badge_use), ("cards on trust", &site.card_forward)];
     all.extend(said.into_iter().filter_map(|(field, word)| Some((field.to_owned(), word.clone()?))));
     all.extend(hours(&site.hours));
     if !site.lan_names.is_empty() {

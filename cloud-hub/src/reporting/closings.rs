@@ -66,6 +66,7 @@ impl JournalSums {
             | Event::StoreDescribed(_)
             | Event::LifeBegan(_)
             | Event::StaffLocked(_)
+            | Event::CardSettled(_)
             | Event::Catalog(_) => {}
         }
     }

@@ -178,8 +178,8 @@ impl<'s, 'a, 'c> Fold<'s, 'a, 'c> {
             Event::DayClosed(closed) => store::closings::insert(self.tx, self.journal.author, header, closed)?,
             // What is open is the shop's own business until it is paid.
             Event::OpenTicket(_) => {}
-            // A reading sums up what became of drawers.
-            Event::DrawerOpened(_) | Event::CashMoved(_) | Event::DrawerClosed(_) => {}
+            // A reading sums up what became of drawers and of cards.
+            Event::DrawerOpened(_) | Event::CashMoved(_) | Event::DrawerClosed(_) | Event::CardSettled(_) => {}
             Event::TicketRefunded(refund) if refund.class == TicketClass::Sale => self.refunded(header, refund)?,
             Event::TicketRefunded(_) | Event::TicketSold(_) | Event::SeriesOpened(_) | Event::LifeBegan(_) | Event::StaffLocked(_) => {}
         }
@@ -205,6 +205,7 @@ impl<'s, 'a, 'c> Fold<'s, 'a, 'c> {
             | Event::CashMoved(_)
             | Event::DrawerClosed(_)
             | Event::DayClosed(_)
+            | Event::CardSettled(_)
             | Event::StoreDescribed(_)
             | Event::LifeBegan(_)
             | Event::StaffLocked(_)

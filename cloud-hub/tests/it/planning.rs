@@ -89,6 +89,7 @@ async fn what_no_box_can_carry_out_is_refused_with_its_place() {
         ),
         ("/sign_in", json!("perhaps"), "/sign_in", "malformed"),
         ("/badge_use", json!("never"), "/badge_use", "malformed"),
+        ("/card_forward", json!("5000 20 50000"), "/card_forward", "malformed"),
         ("/staff", twice(json!({"id": 7, "name": "Ann", "role": "lead"})), "/staff/1/id", "twice"),
         ("/stock/0/item", json!(999), "/stock/0/item", "unknown"),
         ("/stock/0/quantity", json!(-1), "/stock/0/quantity", "out_of_range"),

@@ -92,6 +92,7 @@ impl Books {
             | Event::StoreDescribed(_)
             | Event::LifeBegan(_)
             | Event::StaffLocked(_)
+            | Event::CardSettled(_)
             | Event::Catalog(_) => {}
         }
     }

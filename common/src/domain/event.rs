@@ -5,6 +5,7 @@ use crate::domain::catalog::CatalogEvent;
 use crate::domain::imports::{ImportAmended, TicketImported};
 use crate::domain::staff::StaffLocked;
 use crate::domain::stock::{MovementLine, StockMoved};
+use crate::domain::tenders::card::CardSettled;
 use crate::domain::tickets::open::OpenFact;
 use crate::domain::tickets::refund::TicketRefunded;
 use crate::domain::tickets::{SeriesOpened, TicketClass, TicketSold};
@@ -96,6 +97,8 @@ pub enum Event {
     TicketRefunded(TicketRefunded),
     /// Something about a ticket that is not paid yet.
     OpenTicket(OpenFact),
+    /// It became known what a payment by card came to.
+    CardSettled(CardSettled),
     /// Stock moved other than by a sale.
     StockMoved(StockMoved),
     /// A drawer was opened.
@@ -130,6 +133,7 @@ impl Event {
             | Self::TicketImported(_)
             | Self::ImportAmended(_)
             | Self::OpenTicket(_)
+            | Self::CardSettled(_)
             | Self::DrawerOpened(_)
             | Self::CashMoved(_)
             | Self::DrawerClosed(_)
@@ -151,6 +155,7 @@ impl Event {
             | Self::ImportAmended(_)
             | Self::TicketRefunded(_)
             | Self::OpenTicket(_)
+            | Self::CardSettled(_)
             | Self::DrawerOpened(_)
             | Self::CashMoved(_)
             | Self::DrawerClosed(_)

@@ -8,5 +8,6 @@ pub mod imports;
 pub mod pricing;
 pub mod staff;
 pub mod stock;
+pub mod tenders;
 pub mod terminals;
 pub mod tickets;

@@ -153,6 +153,11 @@ pub struct SiteV1 {
     #[n(13)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub badge_use: Option<String>,
+    /// What it takes on trust while its card terminal has no line, as [`ForwardLimits`](crate::domain::tenders::forward) are written;
+    /// nothing if it is not said.
+    #[n(14)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub card_forward: Option<String>,
 }
 
 impl SiteV1 {
@@ -194,6 +199,7 @@ impl SiteV1 {
         let of_staff =
             self.staff.iter().flat_map(|one| [&one.name, &one.role].into_iter().chain(&one.pin).chain(&one.badge));
         bound_texts("characters of somebody's entry", of_staff)?;
+        bound_texts("characters of what is said of cards", &self.card_forward)?;
         bound("entries of the stock", self.stock.len(), STOCK_MAX)
     }
 }
@@ -242,6 +248,7 @@ pub(super) mod tests {
             stock: vec![StockV1 { item: 3, quantity: -5 }],
             sign_in: Some("required".to_owned()),
             badge_use: None,
+            card_forward: None,
         }
     }
 
@@ -249,7 +256,7 @@ pub(super) mod tests {
     fn every_list_and_text_of_a_site_has_its_bound() {
         assert_eq!(site().check(), Ok(()));
         let long = || "x".repeat(TEXT_CHARS_MAX + 1);
-        let changes: [Change<'_>; 19] = [
+        let changes: [Change<'_>; 20] = [
             ("characters of the shop's name", &|s| s.name = long()),
             ("characters of the zone or currency", &|s| s.zone = long()),
             ("characters of the zone or currency", &|s| s.currency = long()),
@@ -268,6 +275,7 @@ pub(super) mod tests {
             ("characters of somebody's entry", &|s| s.staff[0].badge = Some(long())),
             ("characters of what is said of signing in", &|s| s.sign_in = Some(long())),
             ("characters of what is said of signing in", &|s| s.badge_use = Some(long())),
+            ("characters of what is said of cards", &|s| s.card_forward = Some(long())),
             ("entries of the stock", &|s| s.stock = vec![s.stock[0]; STOCK_MAX + 1]),
         ];
         for (name, change) in changes {

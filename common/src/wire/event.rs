@@ -3,7 +3,7 @@
 use minicbor::bytes::{ByteArray, ByteVec};
 use minicbor::{Decode, Encode};
 
-use super::v1::{cash, catalog, imports, open_tickets, ops, refunds, staff, stock, tickets};
+use super::v1::{cash, catalog, imports, open_tickets, ops, refunds, staff, stock, tenders, tickets};
 use super::{EVENT_BYTES_MAX, WireError};
 use crate::domain::event::{ClockQuality, Event, Header};
 use crate::domain::tickets::open::OpenFact;
@@ -100,6 +100,7 @@ mod number {
     pub(super) const TICKET_ABANDONED: u16 = 9;
     pub(super) const PAYMENT_TAKEN: u16 = 10;
     pub(super) const TICKET_REFUNDED: u16 = 11;
+    pub(super) const CARD_SETTLED: u16 = 13;
     pub(super) const STOCK_MOVED: u16 = 16;
     pub(super) const DRAWER_OPENED: u16 = 20;
     pub(super) const CASH_MOVED: u16 = 21;
@@ -144,6 +145,7 @@ fn payload(event: &Event) -> Result<(u16, Vec<u8>), WireError> {
         Event::ImportAmended(amended) => (number::IMPORT_AMENDED, imports::encode_amended(amended)?),
         Event::TicketRefunded(refund) => (number::TICKET_REFUNDED, refunds::encode_refunded(refund)?),
         Event::OpenTicket(fact) => (open_number(fact), open_tickets::encode(fact)?),
+        Event::CardSettled(settled) => (number::CARD_SETTLED, tenders::encode_settled(settled)?),
         Event::StockMoved(moved) => (number::STOCK_MOVED, stock::encode_moved(moved)?),
         Event::DrawerOpened(opened) => (number::DRAWER_OPENED, cash::encode_opened(opened)?),
         Event::CashMoved(moved) => (number::CASH_MOVED, cash::encode_moved(moved)?),
@@ -237,6 +239,7 @@ pub fn decode(bytes: &[u8]) -> Result<Recorded, EventError> {
         number::TICKET_DIVIDED => Event::OpenTicket(open_tickets::decode_divided(payload)?),
         number::TICKET_ABANDONED => Event::OpenTicket(open_tickets::decode_abandoned(payload)?),
         number::PAYMENT_TAKEN => Event::OpenTicket(open_tickets::decode_paid(payload)?),
+        number::CARD_SETTLED => Event::CardSettled(tenders::decode_settled(payload)?),
         number::STOCK_MOVED => Event::StockMoved(stock::decode_moved(payload)?),
         number::DRAWER_OPENED => Event::DrawerOpened(cash::decode_opened(payload)?),
         number::CASH_MOVED => Event::CashMoved(cash::decode_moved(payload)?),

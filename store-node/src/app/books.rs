@@ -13,6 +13,7 @@ use percolate_common::quantity::Quantity;
 use percolate_common::time::{BusinessDay, StoreCalendar};
 use percolate_runtime::sqlite::WriteTx;
 
+use super::card_payments;
 use super::error::AppError;
 use super::open_tickets;
 use crate::store::cash::{self, Made};
@@ -111,6 +112,7 @@ pub(crate) fn book_returned(
             if sales::ticket_place(tx, sold.id)?.is_none() {
                 sales::ticket_insert(tx, life, &sold_row(sold, day, seq))?;
                 book_tenders(tx, day, sold)?;
+                card_payments::sale_returned(tx, header, sold)?;
             }
             open_tickets::book_sold(tx, place(life, seq), sold)?;
         }
@@ -157,6 +159,7 @@ pub(crate) fn book_returned(
         }
         Event::DrawerClosed(closed) => cash::drawer_close(tx, closed, (header.at, day))?,
         Event::DayClosed(closed) => cash::reading_insert(tx, closed, place(life, seq), Made::Elsewhere)?,
+        Event::CardSettled(settled) => card_payments::settled_returned(tx, header, settled)?,
         Event::SeriesOpened(_)
         | Event::StoreDescribed(_)
         | Event::LifeBegan(_)

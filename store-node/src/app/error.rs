@@ -3,6 +3,7 @@
 use percolate_common::domain::cash::decide::DrawerRejection;
 use percolate_common::domain::pricing::PricingRejection;
 use percolate_common::domain::stock::MovementRejection;
+use percolate_common::domain::tenders::card::PaymentRejection;
 use percolate_common::domain::tickets::decide::TicketRejection;
 use percolate_common::domain::tickets::open::decide::OpenRejection;
 use percolate_common::domain::tickets::refund::RefundRejection;
@@ -37,6 +38,12 @@ pub(crate) enum AppError {
     /// A movement of stock is refused.
     #[error("the movement is refused")]
     Movement(#[from] MovementRejection),
+    /// A payment by card stays as it is.
+    #[error("the payment stays as it is")]
+    Payment(PaymentRejection),
+    /// There is nobody to ask for money.
+    #[error("there is no card terminal")]
+    NoCardTerminal,
     /// Something about a drawer is refused.
     #[error("the drawer stays as it is")]
     Drawer(#[from] DrawerRejection),

@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod books;
 pub(crate) mod bundle;
+pub(crate) mod card_payments;
 pub(crate) mod catalog;
 pub(crate) mod drawers;
 pub(crate) mod enrolment;
@@ -41,6 +42,7 @@ use percolate_runtime::storage::StorageError;
 use crate::store::file::{NodeReaders, NodeWriter};
 use crate::store::journal;
 use crate::store::lives::{self, Life};
+pub(crate) use card_payments::Cards;
 pub(crate) use enrolment::Enrolment;
 use error::AppError;
 pub(crate) use present::{FOLLOW_EVERY, FileIdentity, Halted, Lan, LinkState, Notice, Present};
@@ -78,6 +80,7 @@ pub(crate) struct App {
     pub(crate) present: Arc<Present>,
     pub(crate) terminals: Arc<Terminals>,
     pub(crate) staff: Arc<Staff>,
+    pub(crate) cards: Cards,
     pub(crate) data_dir: Arc<PathBuf>,
     pub(crate) disk_reserve_bytes: u64,
     /// What its heads are signed with.

@@ -177,6 +177,7 @@ fn read_place(app: &App, tx: &ReadTx<'_>, Place { life, seq }: Place) -> Result<
         Event::SeriesOpened(_)
         | Event::LifeBegan(_)
         | Event::StaffLocked(_)
+        | Event::CardSettled(_)
         | Event::ImportAmended(_)
         | Event::OpenTicket(_)
         | Event::StockMoved(_)

@@ -14,7 +14,7 @@ use super::books::{book_tenders, sold_row};
 use super::error::AppError;
 use super::staff::{self, Person, Shown};
 use super::ticket_answer::{TicketAnswer, describe};
-use super::{App, Stamp, books, open_tickets, reports};
+use super::{App, Stamp, books, card_payments, open_tickets, reports};
 use crate::store::sales::{self, TicketRow};
 use crate::store::{cash, stock};
 
@@ -42,6 +42,7 @@ pub(crate) const KIND_CASH: i64 = 5;
 pub(crate) const KIND_COUNT: i64 = 6;
 pub(crate) const KIND_READING: i64 = 7;
 pub(crate) const KIND_REFUND: i64 = 11;
+pub(crate) const KIND_CARD: i64 = 8;
 
 /// The answer that was given under this key; a sale's is made again from the journal. It may be from another life of the
 /// database: what was answered then may have been lost with a disk, and the ticket may have come back from the hub.
@@ -102,7 +103,9 @@ pub(crate) fn sell(
     let seller = staff::seller(app, tx, shown)?;
     app.check_reserve()?;
     let stamp = app.stamp(tx)?;
-    let decided = decide_sale(catalog, command.clone(), &app.moment(stamp.at))?;
+    let mut filled = command.clone();
+    card_payments::fill_in(tx, filled.class, &mut filled.tenders)?;
+    let decided = decide_sale(catalog, filled, &app.moment(stamp.at))?;
     let id = TicketId::sold(stamp.at.get(), app.author().number(), &key.text);
     let place = (id, terminal, command.class);
     let by = (seller.as_ref(), shown);
@@ -163,5 +166,6 @@ fn book(
     sales::ticket_insert(tx, stamp.life, &TicketRow { body_hash, ..sold_row(&sold, day, head.seq) })?;
     book_tenders(tx, day, &sold)?;
     open_tickets::book_sold(tx, books::place(stamp.life, head.seq), &sold)?;
+    card_payments::count(tx, sold.id, &sold.tenders)?;
     Ok(describe(&sold, day, stamp.at.get(), head.seq, Some(catalog)))
 }

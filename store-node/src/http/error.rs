@@ -6,6 +6,7 @@ use percolate_common::domain::pricing::PricingRejection;
 use percolate_common::domain::pricing::cart::DiscountPlace;
 use percolate_common::domain::staff::approvals::ApprovalRejection;
 use percolate_common::domain::stock::MovementRejection;
+use percolate_common::domain::tenders::card::PaymentRejection;
 use percolate_common::domain::terminals::PairingRejection;
 use percolate_common::domain::tickets::decide::TicketRejection;
 use percolate_common::domain::tickets::open::decide::OpenRejection;
@@ -89,7 +90,18 @@ fn ticket(rejection: &TicketRejection) -> Problem {
         TicketRejection::CardOverpaid { .. } => tenders("tender_card_overpaid"),
         TicketRejection::CashNotDue { .. } => tenders("tender_cash_not_due"),
         TicketRejection::Reference { tender } => of_tender(tender, "reference", "reference_invalid"),
+        TicketRejection::Payment { tender, why } => of_tender(tender, "payment", payment_code(why)),
         TicketRejection::CardNumber { tender } => of_tender(tender, "reference", "card_number_refused"),
+    }
+}
+
+const fn payment_code(rejection: &PaymentRejection) -> &'static str {
+    match rejection {
+        PaymentRejection::Unknown(_) => "payment_unknown",
+        PaymentRejection::NotApproved { .. } => "payment_not_approved",
+        PaymentRejection::Used { .. } | PaymentRejection::Twice(_) => "payment_used",
+        PaymentRejection::Amount { .. } => "payment_amount_differs",
+        PaymentRejection::Training(_) => "payment_not_for_this",
     }
 }
 
@@ -208,6 +220,14 @@ impl From<AppError> for Problem {
             AppError::Movement(rejection) => movement(&rejection),
             AppError::Drawer(rejection) => drawer(&rejection),
             AppError::OpenTicket(rejection) => open_ticket(&rejection),
+            AppError::Payment(rejection) => {
+                Self::new(StatusCode::CONFLICT, payment_code(&rejection), sentence(&rejection.to_string()))
+            }
+            AppError::NoCardTerminal => Self::new(
+                StatusCode::CONFLICT,
+                "card_terminal_missing",
+                "This shop has no card terminal that the box could ask. Take the card at a terminal of its own, and say card_external.",
+            ),
             AppError::Field { pointer, code, detail } => refused(pointer, code, detail.trim_end_matches('.')),
             AppError::KeyReused => refused(
                 "",

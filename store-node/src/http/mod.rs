@@ -1,5 +1,6 @@
 //! The API under `/v1`. Handlers extract, call one function of `app`, and map the outcome.
 
+mod card_payments;
 mod cart;
 mod cash;
 mod direct;
@@ -13,6 +14,7 @@ mod pair;
 mod reads;
 mod refunds;
 mod router;
+mod sale_body;
 mod staff;
 mod table;
 mod terminals;

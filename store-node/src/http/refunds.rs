@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 use super::error::refused;
 use super::terminals::terminal_name;
-use super::writes::{TenderBody, answered, not_yours, request_key, tender};
+use super::writes::{TenderBody, answered, not_yours, request_key, tenders};
 use crate::app::App;
 use crate::app::error::AppError;
 use crate::app::refunds::{self, RefundAnswer};
@@ -97,7 +97,7 @@ fn ask(body: RefundRequest) -> RefundTicket {
         RefundWord::NotServed => RefundReason::NotServed,
         RefundWord::Other => RefundReason::Other,
     };
-    RefundTicket { reason, what, tenders: body.tenders.into_iter().map(tender).collect() }
+    RefundTicket { reason, what, tenders: tenders(body.tenders)? }
 }
 
 /// Give money back for a ticket, or for pieces of it. More than was sold cannot be given back, whatever the line does.

@@ -16,6 +16,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 use super::error::refused;
+use super::sale_body::SaleBody;
 use crate::app::App;
 use crate::app::staff::{
     self, ApprovalAnswer, ApprovalAsked, Claim, Place, SessionAnswer, Shown, SignedInAnswer, StaffAnswer, Whom,
@@ -159,7 +160,7 @@ pub(super) struct ApprovalRequest {
 pub(super) async fn approve(
     State(app): State<App>,
     shown: Shown,
-    body: JsonBody<ApprovalRequest>,
+    SaleBody(body): SaleBody<ApprovalRequest>,
 ) -> Result<Response, Problem> {
     let ApprovalRequest { staff, badge, pin, act, reason } = body.value;
     let act: Act = act.parse().map_err(|error: ActError| refused("/act", "act_unknown", &error.to_string()))?;

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use percolate_common::domain::imports::{ImportedLine, LegacyItem};
 use percolate_common::domain::pricing::price;
 use percolate_common::domain::stock::{MovementLine, MovementReason};
+use percolate_common::domain::tenders::card::LastFourError;
 use percolate_common::domain::tickets::TicketClass;
 use percolate_common::domain::tickets::decide::SellTicket;
 use percolate_common::domain::tickets::receipt::TerminalName;
@@ -22,6 +23,7 @@ use utoipa::ToSchema;
 
 use super::cart::{CartBody, ConsumptionWord, DiscountBody, LineBody, cart};
 use super::error::refused;
+use super::sale_body::SaleBody;
 use crate::app::App;
 use crate::app::error::AppError;
 use crate::app::imports::{Basket, ImportAnswer, import};
@@ -74,6 +76,10 @@ pub(super) struct TenderBody {
     amount_minor: i64,
     /// The card terminal's own reference; never digits of a card.
     reference: Option<String>,
+    /// The last four digits of the card, of an external card terminal's payment.
+    last_four: Option<String>,
+    /// The payment that is counted, of `card`.
+    payment: Option<String>,
 }
 
 /// A means of payment.
@@ -84,6 +90,8 @@ pub(super) enum TenderWord {
     Cash,
     /// A card terminal that is not ours.
     CardExternal,
+    /// The shop's card terminal, asked by the box: see `/v1/card-payments`.
+    Card,
 }
 
 /// A till sells under its own name: nobody writes on another's receipts.
@@ -104,20 +112,41 @@ pub(super) fn request_key<T>(key: &IdempotencyKey, body: &JsonBody<T>) -> Reques
 
 /// Tenders as a request says them.
 pub(super) fn tenders(bodies: Vec<TenderBody>) -> Result<Vec<Tender>, Problem> {
-    let cash_with_reference =
-        |tender: &TenderBody| matches!(tender.kind, TenderWord::Cash) && tender.reference.is_some();
-    if let Some(at) = bodies.iter().position(cash_with_reference) {
-        return Err(refused(format!("/tenders/{at}/reference"), "reference_invalid", "cash has no reference"));
-    }
-    Ok(bodies.into_iter().map(tender).collect())
+    bodies.into_iter().enumerate().map(tender).collect()
 }
 
-pub(super) fn tender(body: TenderBody) -> Tender {
-    let kind = match body.kind {
-        TenderWord::Cash => TenderKind::Cash,
-        TenderWord::CardExternal => TenderKind::CardExternal { reference: body.reference },
+pub(super) fn tender((at, body): (usize, TenderBody)) -> Result<Tender, Problem> {
+    let TenderBody { kind, amount_minor, reference, last_four, payment } = body;
+    let place = |field: &str| format!("/tenders/{at}/{field}");
+    let digits = |text: String| {
+        text.parse()
+            .map_err(|error: LastFourError| refused(place("last_four"), "last_four_invalid", &error.to_string()))
     };
-    Tender { kind, amount: Minor::new(body.amount_minor) }
+    let kind = match (kind, reference, last_four, payment) {
+        (TenderWord::Cash, None, None, None) => TenderKind::Cash,
+        (TenderWord::CardExternal, reference, last_four, None) => {
+            TenderKind::CardExternal { reference, last_four: last_four.map(digits).transpose()? }
+        }
+        (TenderWord::Card, None, None, Some(id)) => {
+            let payment = id.parse().map_err(|error: percolate_common::ids::IdParseError| {
+                refused(place("payment"), "payment_unknown", &error.to_string())
+            })?;
+            TenderKind::Card { payment, reference: None, last_four: None, stored: false }
+        }
+        (TenderWord::Card, _, _, None) => {
+            let text = "a card that the box has asked about is named by its payment";
+            return Err(refused(place("payment"), "payment_unknown", text));
+        }
+        (TenderWord::Cash, ..) => {
+            let text = "cash has no reference";
+            return Err(refused(place("reference"), "reference_invalid", text));
+        }
+        (TenderWord::CardExternal | TenderWord::Card, ..) => {
+            let text = "a card that the box has asked about says its payment alone, and another one says none";
+            return Err(refused(place("reference"), "reference_invalid", text));
+        }
+    };
+    Ok(Tender { kind, amount: Minor::new(amount_minor) })
 }
 
 fn command(request: TicketRequest) -> Result<(TerminalName, SellTicket), Problem> {
@@ -165,7 +194,7 @@ pub(super) async fn sell_ticket(
     actor: Actor,
     shown: Shown,
     key: IdempotencyKey,
-    body: JsonBody<TicketRequest>,
+    SaleBody(body): SaleBody<TicketRequest>,
 ) -> Result<Response, Problem> {
     let key = request_key(&key, &body);
     let (terminal, command) = command(body.value)?;
@@ -233,7 +262,7 @@ pub(super) struct QuoteAnswer {
 pub(super) async fn quote(
     State(app): State<App>,
     shown: Shown,
-    body: JsonBody<QuoteRequest>,
+    SaleBody(body): SaleBody<QuoteRequest>,
 ) -> Result<Json<QuoteAnswer>, Problem> {
     staff::saw(&app, shown).await?;
     let catalog = app.present.catalog().ok_or(AppError::NoCatalog)?;

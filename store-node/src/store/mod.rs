@@ -3,6 +3,7 @@
 //! Functions take a transaction, never a connection: whoever calls them decides what belongs together.
 
 pub(crate) mod audit;
+pub(crate) mod card_payments;
 pub(crate) mod cash;
 pub(crate) mod down;
 pub(crate) mod file;
@@ -30,6 +31,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration::new(7, "cash", include_str!("../../migrations/0007_cash.sql")),
     Migration::new(8, "open_tickets", include_str!("../../migrations/0008_open_tickets.sql")),
     Migration::new(9, "refunds", include_str!("../../migrations/0009_refunds.sql")),
+    Migration::new(10, "tenders", include_str!("../../migrations/0010_tenders.sql")),
 ];
 
 /// Rows of any list that has no limit of its own.

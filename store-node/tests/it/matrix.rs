@@ -44,6 +44,9 @@ fn lawful(path: &str, column: &Column) -> (u16, Option<&'static str>) {
         // The ticket that is named was never open.
         path if path.starts_with("/v1/open-tickets/{id}") => (404, Some("not_found")),
         "/v1/tickets" if column.name == "till T2" => (403, Some("terminal_not_yours")),
+        "/v1/card-payments" if column.name == "till T2" => (403, Some("terminal_not_yours")),
+        "/v1/card-payments" => (201, None),
+        "/v1/card-payments/{id}" | "/v1/card-payments/{id}/reversal" => (404, Some("not_found")),
         "/v1/drawers" | "/v1/tickets/{id}/refunds" if column.name == "till T2" => (403, Some("terminal_not_yours")),
         "/v1/drawers" if column.name == "till T1 here" => (409, Some("drawer_open")),
         "/v1/tickets/{id}/refunds" => (422, Some("refund_line")),
@@ -87,6 +90,8 @@ fn request(row: &table::Row, number: usize, column: &Column, sold: &str) -> Requ
         }
         ("POST", "/v1/drawers/{id}/movements") => json!({"kind": "pay_in", "amount_minor": 5, "reason": "bank"}),
         ("POST", "/v1/drawers/{id}/close") => json!({"counted_minor": 5}),
+        ("POST", "/v1/card-payments") => json!({"terminal": "T1", "amount_minor": 5, "training": true}),
+        ("POST", "/v1/card-payments/{id}/reversal") => return request,
         ("POST", "/v1/readings") => json!({}),
         ("POST", "/v1/open-tickets") => json!({"terminal": "T1"}),
         ("POST", "/v1/open-tickets/{id}/lines") => json!({"lines": [{"item": ESPRESSO, "quantity": 1}]}),
@@ -201,7 +206,7 @@ async fn everybody_may_ask_what_the_table_says_and_nothing_else() {
                 Verdict::OtherKind => (403, Some("terminal_not_allowed")),
                 Verdict::OnTheBoxOnly => (403, Some("on_the_box_only")),
             };
-            let lists = ["/v1/tickets", "/v1/open-tickets", "/v1/drawers", "/v1/readings"];
+            let lists = ["/v1/tickets", "/v1/open-tickets", "/v1/drawers", "/v1/readings", "/v1/card-payments"];
             let is_read = row.method == "GET" && lists.contains(&row.path);
             let expected = if is_read && verdict == Verdict::Yes { (200, None) } else { expected };
             let request = request(row, count, column, &sold);

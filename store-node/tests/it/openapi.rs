@@ -202,6 +202,19 @@ impl Checker {
         assert_eq!(self.post_to(described, &path, "leave", &json!({})).await.status, 200);
     }
 
+    /// A payment in practice, and how it is given back.
+    async fn cards(&mut self) {
+        let asked = json!({"terminal": "T1", "amount_minor": 100, "training": true});
+        let payment = self.post("/v1/card-payments", "card", &asked).await.ok();
+        assert_eq!(self.post("/v1/card-payments", "card", &asked).await.status, 200);
+        let path = format!("/v1/card-payments/{}", payment["payment"].as_str().unwrap());
+        assert_eq!(self.get("/v1/card-payments/{id}", &path).await.status, 200);
+        assert_eq!(self.get("/v1/card-payments", "/v1/card-payments?state=all").await.status, 200);
+        let reversal = "/v1/card-payments/{id}/reversal";
+        let request = Request::new("POST", &format!("{path}/reversal"));
+        assert_eq!(self.ask("POST", reversal, &path, request).await.status, 200);
+    }
+
     /// Everything that can be read, with something in it.
     async fn read_all(&mut self, ticket: &str) {
         for path in
@@ -362,6 +375,7 @@ async fn every_answer_is_as_it_is_described() {
     checker.terminals().await;
     checker.cash().await;
     checker.open_tickets().await;
+    checker.cards().await;
     checker.refusals(&sale).await;
     checker.malformed(&sale).await;
 

@@ -120,6 +120,7 @@ impl Entry {
             | Event::StoreDescribed(_)
             | Event::LifeBegan(_)
             | Event::StaffLocked(_)
+            | Event::CardSettled(_)
             | Event::Catalog(_) => None,
         }
     }
@@ -144,6 +145,7 @@ impl Entry {
                 | Event::StoreDescribed(_)
                 | Event::LifeBegan(_)
                 | Event::StaffLocked(_)
+                | Event::CardSettled(_)
                 | Event::Catalog(_),
             )
             | None => return Vec::new(),

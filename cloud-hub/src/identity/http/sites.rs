@@ -47,6 +47,11 @@ pub(super) struct Site {
     /// What badges are good for: `with_pin`, as it is if nothing is said, or `alone`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     badge_use: Option<String>,
+    /// What it takes on trust while its card terminal has no line: minor units of the largest payment, how many payments, minor units of
+    /// all of them, and seconds that the oldest may wait. Nothing if it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "5000 20 50000 86400")]
+    card_forward: Option<String>,
 }
 
 impl std::fmt::Debug for Site {
@@ -161,6 +166,7 @@ impl Site {
             stock: self.stock.into_iter().map(|Stock { item, quantity }| StockV1 { item, quantity }).collect(),
             sign_in: self.sign_in,
             badge_use: self.badge_use,
+            card_forward: self.card_forward,
         }
     }
 }
@@ -181,6 +187,7 @@ impl From<SiteV1> for Site {
             stock: site.stock.into_iter().map(|StockV1 { item, quantity }| Stock { item, quantity }).collect(),
             sign_in: site.sign_in,
             badge_use: site.badge_use,
+            card_forward: site.card_forward,
         }
     }
 }

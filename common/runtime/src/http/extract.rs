@@ -26,6 +26,8 @@ pub struct JsonBody<T> {
     pub value: T,
     /// BLAKE3 of the bytes.
     pub hash: [u8; 32],
+    /// The bytes.
+    pub bytes: Bytes,
 }
 
 impl<T, S> FromRequest<S> for JsonBody<T>
@@ -44,7 +46,7 @@ where
             ));
         }
         let bytes = Bytes::from_request(request, state).await.map_err(|rejection| refused_bytes(&rejection))?;
-        Ok(Self { value: parse(&bytes)?, hash: blake3::hash(&bytes).into() })
+        Ok(Self { value: parse(&bytes)?, hash: blake3::hash(&bytes).into(), bytes })
     }
 }
 

@@ -37,6 +37,7 @@ fn bundle(chain: &TestChain) -> BundleV1 {
             stock: Vec::new(),
             sign_in: None,
             badge_use: None,
+            card_forward: None,
         },
         code: Code::draw(&SeededEntropy::new(3)).to_string(),
         purpose: PurposeV1::New,

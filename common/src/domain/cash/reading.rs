@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::domain::event::Event;
+use crate::domain::tenders::card::CardSettled;
 use crate::domain::tickets::open::{OpenFact, PaymentTaken};
 use crate::domain::tickets::refund::TicketRefunded;
 use crate::domain::tickets::tender::TenderKind;
@@ -136,6 +137,7 @@ impl Reading {
             Event::OpenTicket(OpenFact::Paid(payment)) => self.paid(payment),
             Event::CashMoved(moved) => self.moved(moved),
             Event::DrawerClosed(closed) => self.counted(closed),
+            Event::CardSettled(settled) => self.settled(settled),
             Event::TicketSold(_)
             | Event::TicketRefunded(_)
             | Event::DrawerOpened(_)
@@ -228,6 +230,13 @@ impl Reading {
         add(self.sums.tenders.entry(kind).or_default(), payment.kept());
         if payment.drawer.is_none() {
             add(&mut self.sums.no_drawer, payment.cash());
+        }
+    }
+
+    /// What was taken on trust has become money, or is lost. A payment that no ticket counts was in no sum.
+    fn settled(&mut self, settled: &CardSettled) {
+        for (kind, amount) in settled.moves() {
+            add(self.sums.tenders.entry(kind.to_owned()).or_default(), amount);
         }
     }
 

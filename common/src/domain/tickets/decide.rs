@@ -7,6 +7,7 @@ use crate::domain::catalog::Catalog;
 use crate::domain::catalog::look_up::Moment;
 use crate::domain::pricing::cart::Cart;
 use crate::domain::pricing::{self, Priced, PricingRejection};
+use crate::domain::tenders::card::PaymentRejection;
 use crate::ids::TicketId;
 use crate::money::{Currency, Minor, MoneyOverflow};
 
@@ -87,6 +88,14 @@ pub enum TicketRejection {
     Reference {
         /// Position of the tender.
         tender: usize,
+    },
+    /// A payment that it may not count.
+    #[error("{why}")]
+    Payment {
+        /// Position of the tender.
+        tender: usize,
+        /// Why not.
+        why: PaymentRejection,
     },
     /// Could be a card number.
     #[error("the reference looks like a card number, which must never be sent here")]
@@ -235,7 +244,7 @@ pub(super) fn take_tenders(tenders: &[Tender], due: Minor, cash_step: u32) -> Re
         }
         match &tender.kind {
             TenderKind::Cash => cash = cash.plus(tender.amount)?,
-            TenderKind::CardExternal { reference } => {
+            TenderKind::CardExternal { reference, .. } | TenderKind::Card { reference, .. } => {
                 check_reference(at, reference.as_deref().unwrap_or(""))?;
                 cards = cards.plus(tender.amount)?;
             }
@@ -289,7 +298,10 @@ mod tests {
     }
 
     fn card(amount: i64, reference: &str) -> Tender {
-        Tender { kind: TenderKind::CardExternal { reference: Some(reference.to_owned()) }, amount: Minor::new(amount) }
+        Tender {
+            kind: TenderKind::CardExternal { reference: Some(reference.to_owned()), last_four: None },
+            amount: Minor::new(amount),
+        }
     }
 
     /// One espresso: 3.00 and 0.27 tax.

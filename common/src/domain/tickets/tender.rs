@@ -1,5 +1,7 @@
 //! How a ticket is paid. No card number ever reaches us: an external terminal's reference is all we keep.
 
+use crate::domain::tenders::card::LastFour;
+use crate::ids::CardPaymentId;
 use crate::money::Minor;
 
 /// A means of payment.
@@ -11,16 +13,40 @@ pub enum TenderKind {
     CardExternal {
         /// What the terminal printed, if anything.
         reference: Option<String>,
+        /// The end of the card's number.
+        last_four: Option<LastFour>,
+    },
+    /// The shop's card terminal, asked by the box.
+    Card {
+        /// The payment that is counted.
+        payment: CardPaymentId,
+        /// The provider's reference, once there is one.
+        reference: Option<String>,
+        /// The end of the card's number.
+        last_four: Option<LastFour>,
+        /// Whether it was taken on trust, for want of a line.
+        stored: bool,
     },
 }
 
 impl TenderKind {
+    /// The payment that it counts.
+    #[must_use]
+    pub const fn payment(&self) -> Option<CardPaymentId> {
+        match self {
+            Self::Card { payment, .. } => Some(*payment),
+            Self::Cash | Self::CardExternal { .. } => None,
+        }
+    }
+
     /// The word for it in the API and in reports.
     #[must_use]
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Cash => "cash",
             Self::CardExternal { .. } => "card_external",
+            Self::Card { stored: false, .. } => "card",
+            Self::Card { stored: true, .. } => "card_stored",
         }
     }
 }
@@ -131,8 +157,11 @@ mod tests {
 
     #[test]
     fn means_of_payment_have_these_words() {
-        let card = TenderKind::CardExternal { reference: None };
-        assert_eq!([TenderKind::Cash.as_str(), card.as_str()], ["cash", "card_external"]);
+        let external = TenderKind::CardExternal { reference: None, last_four: None };
+        let payment = CardPaymentId::asked(0, 1, "k");
+        let card = |stored| TenderKind::Card { payment, reference: None, last_four: None, stored };
+        let words = [TenderKind::Cash, external, card(false), card(true)].map(|kind| kind.as_str());
+        assert_eq!(words, ["cash", "card_external", "card", "card_stored"]);
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub(super) mod refunds;
 mod rules;
 pub(super) mod staff;
 pub(super) mod stock;
+pub(super) mod tenders;
 pub(super) mod tickets;
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use super::stock::{LineV1 as StockLineV1, line_from_twin, line_to_twin};
 use super::{currency, from_bytes, to_bytes};
 use crate::domain::catalog::rules::{Consumption, TaxBasis};
 use crate::domain::staff::approvals::Approval;
+use crate::domain::tenders::card::LastFour;
 use crate::domain::tickets::receipt::{ReceiptNumber, Series, TerminalName};
 use crate::domain::tickets::tender::{Tender, TenderKind};
 use crate::domain::tickets::{
@@ -14,7 +15,7 @@ use crate::domain::tickets::{
     TaxLine, TicketClass, TicketDetails, TicketSold, Totals,
 };
 use crate::ids::{
-    CategoryId, ComboId, DiscountId, DrawerSessionId, ItemId, ModifierId, PaymentId, RuleId, StaffId, TaxClassId,
+    CardPaymentId, CategoryId, ComboId, DiscountId, DrawerSessionId, ItemId, ModifierId, PaymentId, RuleId, StaffId, TaxClassId,
     TicketId,
 };
 use crate::money::{MicroRate, Minor};
@@ -209,6 +210,19 @@ enum TenderKindV1 {
     CardExternal {
         #[n(0)]
         reference: Option<String>,
+        #[n(1)]
+        last_four: Option<u16>,
+    },
+    #[n(2)]
+    Card {
+        #[n(0)]
+        payment: ByteArray<16>,
+        #[n(1)]
+        reference: Option<String>,
+        #[n(2)]
+        last_four: Option<u16>,
+        #[n(3)]
+        stored: bool,
     },
 }
 
@@ -229,19 +243,38 @@ pub(super) fn series(text: &str, what: &'static str) -> Result<Series, WireError
 }
 
 pub(super) fn tender_to_twin(tender: &Tender) -> TenderV1 {
+    let digits = |last_four: &Option<LastFour>| last_four.map(LastFour::get);
     let kind = match &tender.kind {
         TenderKind::Cash => TenderKindV1::Cash,
-        TenderKind::CardExternal { reference } => TenderKindV1::CardExternal { reference: reference.clone() },
+        TenderKind::CardExternal { reference, last_four } => {
+            TenderKindV1::CardExternal { reference: reference.clone(), last_four: digits(last_four) }
+        }
+        TenderKind::Card { payment, reference, last_four, stored } => TenderKindV1::Card {
+            payment: payment.to_bytes().into(),
+            reference: reference.clone(),
+            last_four: digits(last_four),
+            stored: *stored,
+        },
     };
     TenderV1 { kind, amount: tender.amount.get() }
 }
 
-pub(super) fn tender_from_twin(twin: TenderV1) -> Tender {
+pub(super) fn tender_from_twin(twin: TenderV1) -> Result<Tender, WireError> {
+    let digits =
+        |number: Option<u16>| number.map(LastFour::new).transpose().map_err(|error| WireError::malformed(SOLD, error));
     let kind = match twin.kind {
         TenderKindV1::Cash => TenderKind::Cash,
-        TenderKindV1::CardExternal { reference } => TenderKind::CardExternal { reference },
+        TenderKindV1::CardExternal { reference, last_four } => {
+            TenderKind::CardExternal { reference, last_four: digits(last_four)? }
+        }
+        TenderKindV1::Card { payment, reference, last_four, stored } => TenderKind::Card {
+            payment: CardPaymentId::from_bytes(*payment),
+            reference,
+            last_four: digits(last_four)?,
+            stored,
+        },
     };
-    Tender { kind, amount: Minor::new(twin.amount) }
+    Ok(Tender { kind, amount: Minor::new(twin.amount) })
 }
 
 pub(super) fn tax_to_twin(line: &TaxLine) -> TaxLineV1 {
@@ -430,7 +463,7 @@ pub(in crate::wire) fn decode_sold(bytes: &[u8]) -> Result<TicketSold, WireError
         lines: twin.lines.into_iter().map(sold_line_from_twin).collect(),
         taxes: twin.taxes.into_iter().map(tax_from_twin).collect(),
         totals: Totals { net: Minor::new(twin.net), tax: Minor::new(twin.tax), total: Minor::new(twin.total) },
-        tenders: twin.tenders.into_iter().map(tender_from_twin).collect(),
+        tenders: twin.tenders.into_iter().map(tender_from_twin).collect::<Result<_, _>>()?,
         change: Minor::new(twin.change),
         stock_effects: twin.stock_effects.iter().map(line_from_twin).collect(),
         details: details_from_twin(twin.details)?,

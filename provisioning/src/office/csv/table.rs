@@ -72,6 +72,7 @@ const SHOPS: Kind = Kind {
         optional("lan_names", Form::Words),
         optional("sign_in", Form::Word),
         optional("badge_use", Form::Word),
+        optional("card_forward", Form::Word),
     ],
     is_shown: true,
 };

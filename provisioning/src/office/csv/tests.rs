@@ -1,8 +1,8 @@
 use super::*;
 use crate::client::FieldRefused;
 
-const POLICY_CSV: &str = "store,node,name,zone,currency,cutover_hour,sign_in,badge_use\n\
-    42,421,Harbour,America/New_York,USD,4,required,alone\n43,431,Pier,America/New_York,USD,4,,\n";
+const POLICY_CSV: &str = "store,node,name,zone,currency,cutover_hour,sign_in,badge_use,card_forward\n\
+    42,421,Harbour,America/New_York,USD,4,required,alone,5000 20 50000 86400\n43,431,Pier,America/New_York,USD,4,,,\n";
 
 const STORES_CSV: &str = "Store,node,name,zone,currency,cutover_hour,lan_names,manager\n\
     42,421,Harbour,America/New_York,USD,4,192.168.7.20 till.example,Bo\n\
@@ -79,6 +79,8 @@ fn how_people_sign_in_stands_with_their_shop_and_a_badge_with_them() {
     let [harbour, pier] = asked.shops.as_slice() else { panic!("{:?}", asked.shops) };
     let said = (&harbour.site["sign_in"], &harbour.site["badge_use"]);
     assert_eq!(said, (&json!("required"), &json!("alone")));
+    assert_eq!(harbour.site["card_forward"], json!("5000 20 50000 86400"));
+    assert!(!pier.site.contains_key("card_forward"), "nothing is taken on trust");
     let staff = json!([{"id": 7, "name": "Ann", "role": "lead", "badge": "04A224B9"},
         {"id": 8, "name": "Ben", "role": "barista", "pin": "1357"}]);
     assert_eq!(harbour.site["staff"], staff);

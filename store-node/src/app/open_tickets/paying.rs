@@ -12,7 +12,7 @@ use percolate_runtime::sqlite::WriteTx;
 use super::super::error::AppError;
 use super::super::staff::{self, Shown};
 use super::super::tickets::{Answer, RequestKey, sell_decided};
-use super::super::{App, reports};
+use super::super::{App, card_payments, reports};
 use super::{KIND_CLOSE, KIND_PAY, answer, answered_before, fetch, keep, write};
 use crate::store::open_tickets as store;
 use crate::store::{cash, sales};
@@ -55,13 +55,15 @@ pub(crate) fn pay(
     app.check_reserve()?;
     let ticket = fetch(tx, id)?;
     let stamp = app.stamp(tx)?;
-    let PayOpen { terminal, tender, amount, tip } = asked;
+    let PayOpen { terminal, mut tender, amount, tip } = asked;
+    card_payments::fill_in(tx, ticket.class(), std::slice::from_mut(&mut tender))?;
     let payment = PaymentId::taken(stamp.at.get(), author, &key.text);
     let part = TakePayment { tender, amount, tip, terminal, by };
     let mut taken = decide::take_payment(&ticket, catalog, payment, part, &app.moment(stamp.at))?;
     if taken.cash() != Minor::ZERO {
         taken.drawer = cash::drawer_open(tx, &taken.terminal)?;
     }
+    card_payments::count(tx, id, std::slice::from_ref(&taken.tender))?;
     write(app, tx, &stamp, vec![OpenFact::Paid(taken)])?;
     app.terminals.note(tx, stamp.at)?;
     keep(tx, key, KIND_PAY, id)?;
@@ -87,7 +89,9 @@ pub(crate) fn close(
     let ticket = fetch(tx, id)?;
     let stamp = app.stamp(tx)?;
     let by = (seller.as_ref(), shown);
-    let decided = decide::close(&ticket, catalog, asked.command, &app.moment(stamp.at))?;
+    let mut command = asked.command;
+    card_payments::fill_in(tx, ticket.class(), &mut command.tenders)?;
+    let decided = decide::close(&ticket, catalog, command, &app.moment(stamp.at))?;
     let sold = sell_decided(app, tx, (&stamp, catalog), (id, &asked.terminal, ticket.class()), (decided, by), None)?;
     app.terminals.note(tx, stamp.at)?;
     keep(tx, key, KIND_CLOSE, id)?;

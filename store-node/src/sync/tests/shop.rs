@@ -36,7 +36,7 @@ use crate::app::staff::{Place, Shown};
 use crate::app::take_back::take_back;
 use crate::app::ticket_answer::TicketAnswer;
 use crate::app::tickets::{Answer, RequestKey, sell};
-use crate::app::{App, Identity, Present, audit, books, describe, life, movements, reports};
+use crate::app::{App, Cards, Identity, Present, audit, books, describe, life, movements, reports};
 use crate::store::file::{NodeReaders, NodeWriter};
 use crate::store::lives::{self, Life};
 use crate::store::{MIGRATIONS, journal, repair, stock};
@@ -166,6 +166,7 @@ impl Shop {
             terminals: Arc::default(),
             staff: Arc::default(),
             data_dir: Arc::new(folder.path().to_owned()),
+            cards: Cards::default(),
             disk_reserve_bytes: 0,
             entropy: entropy.clone(),
             key: SigningKey::from_random(&[7; 32]).unwrap(),

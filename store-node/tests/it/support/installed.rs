@@ -69,6 +69,7 @@ pub(crate) fn bundle(chain: &TestChain, https: &str, mqtt: &str) -> BundleV1 {
             stock: Vec::new(),
             sign_in: None,
             badge_use: None,
+            card_forward: None,
         },
         code: code().to_string(),
         purpose: PurposeV1::New,

@@ -27,6 +27,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration::new(7, "cash", include_str!("../../../migrations/0007_cash.sql")),
     Migration::new(8, "open_tickets", include_str!("../../../migrations/0008_open_tickets.sql")),
     Migration::new(9, "refunds", include_str!("../../../migrations/0009_refunds.sql")),
+    Migration::new(10, "tenders", include_str!("../../../migrations/0010_tenders.sql")),
 ];
 
 /// The schema of the program before it.
@@ -41,7 +42,10 @@ const NEWER_MIGRATIONS: &[Migration] = &[
     MIGRATIONS[4],
     MIGRATIONS[5],
     MIGRATIONS[6],
-    Migration::new(8, "later", "CREATE TABLE later (number INTEGER NOT NULL) STRICT"),
+    MIGRATIONS[7],
+    MIGRATIONS[8],
+    MIGRATIONS[9],
+    Migration::new(11, "later", "CREATE TABLE later (number INTEGER NOT NULL) STRICT"),
 ];
 
 /// Opens a node's database as a later program does, and leaves it so.
@@ -125,6 +129,12 @@ impl Program {
             ("--http", config.http.to_string()),
             ("--disk-reserve-bytes", config.disk_reserve_bytes.to_string()),
         ];
+        let cards = &config.cards;
+        words.extend(cards.card_terminal.iter().map(|it| ("--card-terminal", format!("simulated:{}", it.0.display()))));
+        words.extend(cards.card_forward.iter().map(|it| {
+            let numbers = [it.ticket, it.count.map(u64::cast_signed), it.total, it.age_ms.map(|ms| ms / 1_000)];
+            ("--card-forward", numbers.map(|number| number.unwrap().to_string()).join(","))
+        }));
         match &config.site {
             Some(site) => words.push(("--site", site.display().to_string())),
             None => words.extend([

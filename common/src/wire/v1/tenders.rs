@@ -1,0 +1,67 @@
+//! Twins of the facts about payments.
+
+use minicbor::bytes::ByteArray;
+use minicbor::{Decode, Encode};
+
+use super::{from_bytes, to_bytes};
+use crate::domain::tenders::card::{CardSettled, Settled};
+use crate::ids::{CardPaymentId, TicketId};
+use crate::money::Minor;
+use crate::wire::WireError;
+
+const SETTLED: &str = "settled card payment";
+
+#[derive(Encode, Decode)]
+#[cbor(index_only)]
+enum SettledV1 {
+    #[n(0)]
+    Forwarded,
+    #[n(1)]
+    Lost,
+    #[n(2)]
+    Reversed,
+}
+
+#[derive(Encode, Decode)]
+struct CardSettledV1 {
+    #[n(0)]
+    payment: ByteArray<16>,
+    #[n(1)]
+    amount: i64,
+    #[n(2)]
+    settled: SettledV1,
+    #[n(3)]
+    ticket: Option<ByteArray<16>>,
+    #[n(4)]
+    reference: Option<String>,
+}
+
+pub(in crate::wire) fn encode_settled(fact: &CardSettled) -> Result<Vec<u8>, WireError> {
+    let twin = CardSettledV1 {
+        payment: fact.payment.to_bytes().into(),
+        amount: fact.amount.get(),
+        settled: match fact.settled {
+            Settled::Forwarded => SettledV1::Forwarded,
+            Settled::Lost => SettledV1::Lost,
+            Settled::Reversed => SettledV1::Reversed,
+        },
+        ticket: fact.ticket.map(|ticket| ticket.to_bytes().into()),
+        reference: fact.reference.clone(),
+    };
+    to_bytes(&twin, SETTLED)
+}
+
+pub(in crate::wire) fn decode_settled(bytes: &[u8]) -> Result<CardSettled, WireError> {
+    let twin: CardSettledV1 = from_bytes(bytes, SETTLED)?;
+    Ok(CardSettled {
+        payment: CardPaymentId::from_bytes(*twin.payment),
+        amount: Minor::new(twin.amount),
+        settled: match twin.settled {
+            SettledV1::Forwarded => Settled::Forwarded,
+            SettledV1::Lost => Settled::Lost,
+            SettledV1::Reversed => Settled::Reversed,
+        },
+        ticket: twin.ticket.map(|ticket| TicketId::from_bytes(*ticket)),
+        reference: twin.reference,
+    })
+}

@@ -1,0 +1,30 @@
+//! The body of whatever is about a sale: a JSON body in which no text may be a card's number.
+
+use axum::extract::{FromRequest, Request};
+use percolate_common::domain::tenders::scan::card_number_at;
+use percolate_runtime::http::extract::JsonBody;
+use percolate_runtime::http::problem::Problem;
+use serde::de::DeserializeOwned;
+
+use super::error::refused;
+
+/// As [`JsonBody`], for what comes near a journal of sales.
+#[derive(Debug)]
+pub(super) struct SaleBody<T>(pub(super) JsonBody<T>);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for SaleBody<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let body = JsonBody::<T>::from_request(request, state).await?;
+        // It has been read once: what cannot be read was refused.
+        let found = card_number_at(&mut serde_json::Deserializer::from_slice(&body.bytes)).unwrap_or_default();
+        match found {
+            None => Ok(Self(body)),
+            Some(pointer) => {
+                let text = "this looks like a card number, which must never be sent here";
+                Err(refused(pointer, "card_number_refused", text))
+            }
+        }
+    }
+}
