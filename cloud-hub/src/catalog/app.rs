@@ -40,6 +40,12 @@ pub enum CatalogAppError {
     /// Another process of the service published something in the meantime, again and again. Try again.
     #[error("another process keeps publishing menus: try again")]
     Stale,
+    /// Somebody published another menu than the one that this was compared with.
+    #[error("revision {published} of the menu was published meanwhile")]
+    Moved {
+        /// What is for sale now.
+        published: u32,
+    },
     /// The service's own journal holds something that this program cannot read: it was written by a newer one.
     #[error("entry {seq} of the catalog's own journal cannot be read")]
     Unreadable {
@@ -184,17 +190,26 @@ impl CatalogApp {
     /// # Errors
     /// [`CatalogAppError::Menu`] if it cannot be sold; nothing was said then.
     pub async fn load_menu(&self, menu: Menu) -> Result<MenuLoaded, CatalogAppError> {
+        self.publish(&menu, None).await
+    }
+
+    /// As [`CatalogApp::load_menu`], if `over` is the revision that is for sale, where it is said; 0 is none.
+    pub(super) async fn publish(&self, menu: &Menu, over: Option<u32>) -> Result<MenuLoaded, CatalogAppError> {
         for _ in 1..PUBLISH_TRIES_MAX {
-            match self.try_load_menu(&menu).await {
+            match self.try_publish(menu, over).await {
                 Err(CatalogAppError::Stale) => drop(self.refresh().await?),
                 loaded => return loaded,
             }
         }
-        self.try_load_menu(&menu).await
+        self.try_publish(menu, over).await
     }
 
-    async fn try_load_menu(&self, menu: &Menu) -> Result<MenuLoaded, CatalogAppError> {
+    async fn try_publish(&self, menu: &Menu, over: Option<u32>) -> Result<MenuLoaded, CatalogAppError> {
         let before = self.state();
+        let published = before.revision();
+        if over.is_some_and(|over| over != published) {
+            return Err(CatalogAppError::Moved { published });
+        }
         let last = before.published.as_ref().map(|catalog| catalog.revision);
         let is_same = menu.content.changes_from(&before.draft).is_empty();
         if let Some(last) = last.filter(|last| is_same && last.currency == menu.currency) {
@@ -243,6 +258,20 @@ impl CatalogApp {
         let others = (before.told.clone(), before.seen.clone(), before.returned);
         self.set(CatalogState::of(others, own));
         Ok(())
+    }
+
+    /// Waits until the hub's journal holds all that this run said: there other services read it.
+    pub(super) async fn handed_over(&self) -> Result<(), CatalogAppError> {
+        let own = self.outbox.journal_id();
+        let said = self.state().own.revisions.last().map_or(0, |published| published.seq);
+        let mut commits = self.hub.commits();
+        loop {
+            commits.mark_unchanged();
+            if self.hub.db().read_async(move |tx| hub_head(tx, &own)).await? >= said || commits.changed().await.is_err()
+            {
+                return Ok(());
+            }
+        }
     }
 
     /// Follows the hub's journal until it is stopped: after a restore, nodes give back what earlier runs had said.
@@ -359,6 +388,12 @@ fn hub_heads(tx: &ReadTx<'_>, own: &JournalId) -> Result<Vec<(JournalId, u64)>, 
     Ok(heads)
 }
 
+/// How far the hub's journal holds a life.
+fn hub_head(tx: &ReadTx<'_>, life: &JournalId) -> Result<u64, StorageError> {
+    let states = author_stream_list(tx, life.author, LIVES_MAX)?;
+    Ok(states.iter().find(|state| state.journal == *life).map_or(0, |state| state.head.seq))
+}
+
 /// How far each life but this run's reaches in the service's database.
 fn others_heads(tx: &ReadTx<'_>, own: &JournalId) -> Result<Vec<(JournalId, u64)>, StorageError> {
     let mut heads = life_heads(tx, own.author, own.stream)?;
@@ -404,6 +439,12 @@ fn add_lives_of_outbox(
 }
 
 impl CatalogState {
+    /// The revision that is for sale; 0 before the first.
+    #[must_use]
+    pub fn revision(&self) -> u32 {
+        self.published.as_ref().map_or(0, |catalog| catalog.revision.number)
+    }
+
     fn of((told, seen, returned): (Told, Seen, Option<u32>), own: Told) -> Self {
         let mut all = told.clone();
         all.join(own.clone());

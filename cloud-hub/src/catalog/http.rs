@@ -1,21 +1,36 @@
-//! The catalog over HTTP: reading only; the menu comes from a file.
+//! The catalog over HTTP: what is for sale, and another menu in its place.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::StatusCode;
 use percolate_runtime::http::auth::Actor;
-use serde::Serialize;
-use utoipa::ToSchema;
+use percolate_runtime::http::extract::{JsonBody, QueryParams};
+use percolate_runtime::http::problem::Problem;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::catalog::app::CatalogApp;
-use crate::kernel::http::{Refused, ServiceRouter};
+use super::differences::{Difference, differences};
+use super::file::MenuFile;
+use super::menu::{Fault, Menu};
+use crate::catalog::app::{CatalogApp, CatalogAppError, MenuLoaded};
+use crate::kernel::http::{Refused, ServiceRouter, storage_problem};
+
+/// Bytes of a menu: one with as many items as there may be, and what each takes from the stock room, is below it.
+const MENU_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Mistakes of one menu that are named.
+const FAULTS_MAX: usize = 1_000;
+/// So long an answer waits until other services can see what was published. It is published all the same.
+const HANDED_OVER_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// The routes of the service.
 pub(super) fn router(app: Arc<CatalogApp>) -> ServiceRouter {
-    OpenApiRouter::new().routes(routes!(revisions)).routes(routes!(items)).with_state(app)
+    let whole = OpenApiRouter::new().routes(routes!(menu, put_menu)).layer(DefaultBodyLimit::max(MENU_BYTES_MAX));
+    OpenApiRouter::new().routes(routes!(revisions)).routes(routes!(items)).merge(whole).with_state(app)
 }
 
 /// Every revision of the menu.
@@ -134,4 +149,132 @@ async fn items(_actor: Actor, State(app): State<Arc<CatalogApp>>) -> Json<Items>
         currency: Some(catalog.revision.currency.to_string()),
         rows: rows.collect(),
     })
+}
+
+/// The whole menu that is for sale.
+#[derive(Debug, Serialize, ToSchema)]
+struct PublishedMenu {
+    /// The present revision; 0 before the first.
+    revision: u32,
+    /// What it says; null before the first.
+    menu: Option<MenuFile>,
+}
+
+/// How another menu is published.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct MenuQuery {
+    /// Tell what the menu would change, or why it is refused, and publish nothing.
+    #[serde(default)]
+    check: bool,
+    /// The revision that this is meant to take the place of; 0 before the first. Another one is refused.
+    over: Option<u32>,
+}
+
+/// What another menu changes.
+#[derive(Debug, Serialize, ToSchema)]
+struct MenuAnswer {
+    /// `new`, `changed`, or `unchanged`.
+    outcome: &'static str,
+    /// The revision that is for sale now; with `check=true`, the one that the menu was compared with.
+    revision: u32,
+    /// What is otherwise than before, field by field.
+    differences: Vec<MenuChange>,
+}
+
+/// A field of the menu that is otherwise than before.
+#[derive(Debug, Serialize, ToSchema)]
+struct MenuChange {
+    /// Which, as in `item 101, price`.
+    field: String,
+    /// What it was, if it was there.
+    before: Option<String>,
+    /// What it is to be, if it stays.
+    after: Option<String>,
+}
+
+/// Tells the whole menu that is for sale, as it can be published.
+#[utoipa::path(get, path = "/v1/catalog/menu", tag = "catalog", security(("token" = [])),
+    responses((status = 200, description = "The menu", body = PublishedMenu), Refused))]
+async fn menu(_actor: Actor, State(app): State<Arc<CatalogApp>>) -> Json<PublishedMenu> {
+    let state = app.state();
+    Json(PublishedMenu { revision: state.revision(), menu: state.published.as_ref().map(MenuFile::from) })
+}
+
+/// Publishes a menu, whole, in the place of the one that is for sale. Tells what that changes; with `check=true` it only tells,
+/// and publishes nothing.
+#[utoipa::path(put, path = "/v1/catalog/menu", tag = "catalog", security(("token" = [])),
+    request_body = MenuFile, params(MenuQuery),
+    responses((status = 200, description = "It is for sale, or is only looked at", body = MenuAnswer), Refused))]
+async fn put_menu(
+    actor: Actor,
+    State(app): State<Arc<CatalogApp>>,
+    QueryParams(MenuQuery { check, over }): QueryParams<MenuQuery>,
+    body: JsonBody<MenuFile>,
+) -> Result<Json<MenuAnswer>, Problem> {
+    let menu = Menu::of_file(body.value).map_err(|faults| invalid(&faults))?;
+    let before = app.state();
+    if over.is_some_and(|over| over != before.revision()) {
+        return Err(problem(&CatalogAppError::Moved { published: before.revision() }));
+    }
+    let differences = differences(before.published.as_ref(), &menu);
+    let mut answer = MenuAnswer {
+        outcome: match (&before.published, differences.is_empty()) {
+            (None, _) => "new",
+            (Some(_), true) => "unchanged",
+            (Some(_), false) => "changed",
+        },
+        revision: before.revision(),
+        differences: differences.into_iter().map(MenuChange::from).collect(),
+    };
+    if !check {
+        // What was told is what is done: over another revision than that one nothing is published.
+        answer.revision = publish(&app, &menu, answer.revision, &actor).await.map_err(|error| problem(&error))?;
+    }
+    Ok(Json(answer))
+}
+
+/// Publishes a menu over a revision, and tells which is for sale then.
+async fn publish(app: &CatalogApp, menu: &Menu, over: u32, actor: &Actor) -> Result<u32, CatalogAppError> {
+    let (revision, events) = match app.publish(menu, Some(over)).await? {
+        MenuLoaded::Unchanged { revision } => return Ok(revision),
+        MenuLoaded::Published { revision, events } => (revision, events),
+    };
+    tracing::info!(revision, events, actor = %actor.name, "the menu was published as revision {revision}");
+    match tokio::time::timeout(HANDED_OVER_TIME_MAX, app.handed_over()).await {
+        Ok(handed_over) => handed_over?,
+        Err(_elapsed) => tracing::warn!(revision, "the menu is not in the hub's journal yet"),
+    }
+    Ok(revision)
+}
+
+impl From<Difference> for MenuChange {
+    fn from(Difference { field, before, after }: Difference) -> Self {
+        Self { field, before, after }
+    }
+}
+
+fn invalid(faults: &[Fault]) -> Problem {
+    let said = format!("The menu has {} mistakes, and was not published.", faults.len());
+    let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "menu_invalid", said);
+    let named = faults.iter().take(FAULTS_MAX);
+    named.fold(problem, |problem, fault| problem.with_error(&fault.pointer, fault.code, &fault.detail))
+}
+
+/// What a caller is told.
+fn problem(error: &CatalogAppError) -> Problem {
+    match error {
+        CatalogAppError::Storage(error) => storage_problem(error),
+        CatalogAppError::Moved { .. } | CatalogAppError::Stale => {
+            Problem::new(StatusCode::CONFLICT, "menu_moved", format!("{error}: look at it, and publish yours over it."))
+        }
+        CatalogAppError::Menu(error) => {
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "menu_invalid", format!("The menu cannot be sold: {error}."))
+        }
+        CatalogAppError::Outbox(_) | CatalogAppError::Unreadable { .. } => {
+            tracing::error!(error = error as &dyn std::error::Error, "the catalog could not do what it was asked");
+            Problem::internal()
+        }
+    }
 }

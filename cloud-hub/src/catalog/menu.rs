@@ -1,14 +1,18 @@
 //! The menu as a file that people write: read whole, every fault named with its place.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 
-use percolate_common::domain::catalog::{Category, Draft, Item, StockItem, TaxClass, Use};
+use percolate_common::domain::catalog::{
+    CatalogError, Category, Draft, Item, MenuFault, MenuList, MenuPlace, StockItem, TaxClass, Use,
+};
 use percolate_common::ids::{CategoryId, ItemId, StockItemId, TaxClassId};
 use percolate_common::money::{Currency, MicroRate, Minor};
 use percolate_common::quantity::{Quantity, Unit};
 use percolate_runtime::files::{FileError, read_text};
-use serde::Deserialize;
+
+use super::file::{CategoryEntry, ItemEntry, MenuFile, StockItemEntry, TaxClassEntry};
 
 /// A menu that is ready to be published.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,55 +66,15 @@ pub enum MenuError {
     },
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct MenuFile {
-    currency: String,
-    tax_classes: Vec<TaxClassEntry>,
-    categories: Vec<CategoryEntry>,
-    stock_items: Vec<StockItemEntry>,
-    items: Vec<ItemEntry>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TaxClassEntry {
-    id: u32,
-    name: String,
-    rate_micro: u32,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct CategoryEntry {
-    id: u32,
-    name: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct StockItemEntry {
-    id: u32,
-    name: String,
-    unit: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ItemEntry {
-    id: u32,
-    name: String,
-    category: u32,
-    tax_class: u32,
-    price_minor: i64,
-    uses: Vec<UseEntry>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct UseEntry {
-    stock_item: u32,
-    quantity: i64,
+/// A mistake in a menu that somebody wants to publish.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Fault {
+    /// Where it stands, as in `/items/3/price_minor`.
+    pub(super) pointer: String,
+    /// What kind of mistake it is, for programs.
+    pub(super) code: &'static str,
+    /// What is wrong, for a person.
+    pub(super) detail: String,
 }
 
 impl Menu {
@@ -133,71 +97,169 @@ impl Menu {
         let file =
             read.map_err(|error| MenuError::Shape { pointer: pointer(error.path()), source: error.into_inner() })?;
         json.end().map_err(|source| MenuError::Shape { pointer: "/".to_owned(), source })?;
-        let currency = parsed(&file.currency, || "/currency".to_owned(), "a currency code like USD")?;
-        Ok(Self { currency, content: content(file)? })
+        let (menu, mut faults) = read_file(file);
+        if faults.is_empty() { Ok(menu) } else { Err(faults.swap_remove(0)) }
+    }
+
+    /// A menu that can be sold, or every mistake in it.
+    pub(super) fn of_file(file: MenuFile) -> Result<Self, Vec<Fault>> {
+        let places = Places::of(&file);
+        let (menu, misread) = read_file(file);
+        let mut faults: Vec<Fault> = misread.iter().map(Fault::of_text).collect();
+        let unsound = menu.content.faults();
+        faults.extend(unsound.into_iter().map(|MenuFault { place, error }| {
+            let code = match error {
+                CatalogError::Dangling { .. } => "unknown",
+                CatalogError::OutOfRange { .. } | CatalogError::Incomplete { .. } => "out_of_range",
+            };
+            Fault { pointer: places.pointer(place), code, detail: error.to_string() }
+        }));
+        if faults.is_empty() { Ok(menu) } else { Err(faults) }
     }
 }
 
-fn content(file: MenuFile) -> Result<Draft, MenuError> {
-    let category = |entry: CategoryEntry, _: &str| {
-        let id = CategoryId::new(entry.id);
-        Ok((id, Category { id, name: entry.name }))
-    };
-    let tax_class = |entry: TaxClassEntry, _: &str| {
-        let id = TaxClassId::new(entry.id);
-        Ok((id, TaxClass { id, name: entry.name, rate: MicroRate::new(entry.rate_micro) }))
-    };
-    let stock_item = |entry: StockItemEntry, place: &str| {
-        let id = StockItemId::new(entry.id);
-        let unit: Unit = parsed(&entry.unit, || format!("{place}/unit"), "each, mg or ul")?;
-        Ok((id, StockItem { id, name: entry.name, unit }))
-    };
-    let item = |entry: ItemEntry, place: &str| item(entry, place).map(|item| (item.id, item));
-    Ok(Draft {
-        categories: by_id("category", "/categories", file.categories, |id: CategoryId| id.get(), category)?,
-        tax_classes: by_id("tax class", "/tax_classes", file.tax_classes, |id: TaxClassId| id.get(), tax_class)?,
-        stock_items: by_id("stock item", "/stock_items", file.stock_items, |id: StockItemId| id.get(), stock_item)?,
-        items: by_id("item", "/items", file.items, |id: ItemId| id.get(), item)?,
-    })
+impl Fault {
+    fn of_text(error: &MenuError) -> Self {
+        let (pointer, code) = match error {
+            MenuError::Twice { pointer, .. } => (pointer.as_str(), "twice"),
+            MenuError::Value { pointer, .. } | MenuError::Shape { pointer, .. } => (pointer.as_str(), "malformed"),
+            MenuError::Read(_) | MenuError::Missing { .. } => ("", "malformed"),
+        };
+        Self { pointer: pointer.to_owned(), code, detail: error.to_string() }
+    }
 }
 
-fn item(entry: ItemEntry, place: &str) -> Result<Item, MenuError> {
+/// Where in a file each number stands first, and each stock item that an item uses.
+struct Places {
+    entries: BTreeMap<(MenuList, u32), usize>,
+    uses: BTreeMap<(u32, u32), usize>,
+}
+
+impl Places {
+    fn of(file: &MenuFile) -> Self {
+        let mut places = Self { entries: BTreeMap::new(), uses: BTreeMap::new() };
+        places.list(MenuList::TaxClasses, file.tax_classes.iter().map(|it| it.id));
+        places.list(MenuList::Categories, file.categories.iter().map(|it| it.id));
+        places.list(MenuList::StockItems, file.stock_items.iter().map(|it| it.id));
+        places.list(MenuList::Items, file.items.iter().map(|it| it.id));
+        for item in &file.items {
+            for (at, part) in item.uses.iter().enumerate() {
+                places.uses.entry((item.id, part.stock_item)).or_insert(at);
+            }
+        }
+        places
+    }
+
+    fn list(&mut self, list: MenuList, numbers: impl Iterator<Item = u32>) {
+        for (at, number) in numbers.enumerate() {
+            self.entries.entry((list, number)).or_insert(at);
+        }
+    }
+
+    fn pointer(&self, place: MenuPlace) -> String {
+        let list = match place.list {
+            MenuList::Categories => "/categories",
+            MenuList::TaxClasses => "/tax_classes",
+            MenuList::StockItems => "/stock_items",
+            MenuList::Items => "/items",
+        };
+        let Some(number) = place.number else { return list.to_owned() };
+        let Some(at) = self.entries.get(&(place.list, number)) else { return list.to_owned() };
+        let field = match place.field {
+            Some("price") => "/price_minor".to_owned(),
+            Some("rate") => "/rate_micro".to_owned(),
+            Some(field) => format!("/{field}"),
+            None => String::new(),
+        };
+        let used = place.used.and_then(|used| self.uses.get(&(number, used.get())));
+        let part = used.map_or_else(String::new, |at| format!("/uses/{at}"));
+        format!("{list}/{at}{part}{field}")
+    }
+}
+
+/// The menu as far as it can be read, and what cannot.
+fn read_file(file: MenuFile) -> (Menu, Vec<MenuError>) {
+    let mut faults = Vec::new();
+    let currency = parsed(&file.currency, || "/currency".to_owned(), "a currency code like USD");
+    let currency = currency.map_err(|fault| faults.push(fault)).unwrap_or(Currency::USD);
+    let content = content(file, &mut faults);
+    (Menu { currency, content }, faults)
+}
+
+fn content(file: MenuFile, faults: &mut Vec<MenuError>) -> Draft {
+    let tax_class = |entry: TaxClassEntry, _: &str, _: &mut Vec<MenuError>| {
+        let id = TaxClassId::new(entry.id);
+        (id, TaxClass { id, name: entry.name, rate: MicroRate::new(entry.rate_micro) })
+    };
+    let category = |entry: CategoryEntry, _: &str, _: &mut Vec<MenuError>| {
+        let id = CategoryId::new(entry.id);
+        (id, Category { id, name: entry.name })
+    };
+    let stock_item = |entry: StockItemEntry, place: &str, faults: &mut Vec<MenuError>| {
+        let id = StockItemId::new(entry.id);
+        let unit = parsed(&entry.unit, || format!("{place}/unit"), "each, mg or ul");
+        let unit = unit.map_err(|fault| faults.push(fault)).unwrap_or(Unit::Each);
+        (id, StockItem { id, name: entry.name, unit })
+    };
+    let item = |entry: ItemEntry, place: &str, faults: &mut Vec<MenuError>| {
+        let item = item(entry, place, faults);
+        (item.id, item)
+    };
+    Draft {
+        categories: by_id("category", "/categories", (file.categories, &mut *faults), CategoryId::get, category),
+        tax_classes: by_id("tax class", "/tax_classes", (file.tax_classes, &mut *faults), TaxClassId::get, tax_class),
+        stock_items: by_id(
+            "stock item",
+            "/stock_items",
+            (file.stock_items, &mut *faults),
+            StockItemId::get,
+            stock_item,
+        ),
+        items: by_id("item", "/items", (file.items, &mut *faults), ItemId::get, item),
+    }
+}
+
+fn item(entry: ItemEntry, place: &str, faults: &mut Vec<MenuError>) -> Item {
     let mut uses: Vec<Use> = Vec::with_capacity(entry.uses.len());
     for (index, part) in entry.uses.iter().enumerate() {
         let stock_item = StockItemId::new(part.stock_item);
         if uses.iter().any(|known| known.stock_item == stock_item) {
             let pointer = format!("{place}/uses/{index}/stock_item");
-            return Err(MenuError::Twice { kind: "stock item", number: part.stock_item, pointer });
+            faults.push(MenuError::Twice { kind: "stock item", number: part.stock_item, pointer });
+            continue;
         }
         uses.push(Use { stock_item, quantity: Quantity::new(part.quantity) });
     }
-    Ok(Item {
+    Item {
         id: ItemId::new(entry.id),
         name: entry.name,
         category: CategoryId::new(entry.category),
         tax_class: TaxClassId::new(entry.tax_class),
         price: Minor::new(entry.price_minor),
         uses,
-    })
+    }
 }
 
-/// Entries by their numbers; the same number twice is a fault and not the last one's luck.
+/// Entries by their numbers; the same number twice is a fault, and the first one stays.
 fn by_id<E, K: Ord + Copy, V>(
     kind: &'static str,
     place: &str,
-    entries: Vec<E>,
+    (entries, faults): (Vec<E>, &mut Vec<MenuError>),
     number: impl Fn(K) -> u32,
-    read: impl Fn(E, &str) -> Result<(K, V), MenuError>,
-) -> Result<BTreeMap<K, V>, MenuError> {
+    read: impl Fn(E, &str, &mut Vec<MenuError>) -> (K, V),
+) -> BTreeMap<K, V> {
     let mut map = BTreeMap::new();
     for (index, entry) in entries.into_iter().enumerate() {
         let place = format!("{place}/{index}");
-        let (id, value) = read(entry, &place)?;
-        if map.insert(id, value).is_some() {
-            return Err(MenuError::Twice { kind, number: number(id), pointer: format!("{place}/id") });
+        let (id, value) = read(entry, &place, faults);
+        match map.entry(id) {
+            Entry::Vacant(vacant) => drop(vacant.insert(value)),
+            Entry::Occupied(_) => {
+                faults.push(MenuError::Twice { kind, number: number(id), pointer: format!("{place}/id") });
+            }
         }
     }
-    Ok(map)
+    map
 }
 
 fn parsed<T: std::str::FromStr>(
@@ -223,6 +285,8 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     const SMALL: &str = r#"{"currency":"USD","tax_classes":[{"id":1,"name":"Food","rate_micro":89000}],
@@ -256,6 +320,33 @@ mod tests {
         assert!(twice.contains("category 1 twice") && twice.contains("/categories/1/id"), "{twice}");
         assert!(Menu::parse(&SMALL[..40]).is_err());
         assert!(Menu::parse(&format!("{SMALL} x")).is_err());
+    }
+
+    #[test]
+    fn every_mistake_of_a_menu_for_sale_is_told_with_its_place() {
+        let text = SMALL
+            .replace("\"unit\":\"mg\"", "\"unit\":\"g\"")
+            .replace("\"price_minor\":300", "\"price_minor\":-1")
+            .replace("\"tax_class\":1", "\"tax_class\":9")
+            .replace("\"quantity\":18000", "\"quantity\":0")
+            .replace(
+                "{\"id\":1,\"name\":\"Food\"",
+                "{\"id\":7,\"name\":\"\",\"rate_micro\":1000001},{\"id\":7,\"name\":\"Food\"",
+            );
+        let faults = Menu::of_file(serde_json::from_str(&text).unwrap()).unwrap_err();
+        let told: Vec<_> = faults.iter().map(|it| (it.pointer.as_str(), it.code)).collect();
+        let expected = [
+            ("/stock_items/0/unit", "malformed"),
+            ("/tax_classes/1/id", "twice"),
+            ("/tax_classes/0/name", "out_of_range"),
+            ("/tax_classes/0/rate_micro", "out_of_range"),
+            ("/items/0/price_minor", "out_of_range"),
+            ("/items/0/tax_class", "unknown"),
+            ("/items/0/uses/0/quantity", "out_of_range"),
+        ];
+        let (told, expected): (BTreeSet<_>, BTreeSet<_>) = (told.into_iter().collect(), expected.into_iter().collect());
+        assert_eq!(told, expected);
+        assert!(Menu::of_file(serde_json::from_str(SMALL).unwrap()).is_ok());
     }
 
     #[test]

@@ -4,6 +4,8 @@
 //! are folded again.
 
 pub mod app;
+mod differences;
+mod file;
 pub mod http;
 pub mod menu;
 

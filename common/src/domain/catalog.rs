@@ -157,17 +157,65 @@ pub struct Catalog {
     pub content: Draft,
 }
 
-fn in_range(what: impl FnOnce() -> String, ok: bool, limit: impl Into<String>) -> Result<(), CatalogError> {
-    if ok { Ok(()) } else { Err(CatalogError::OutOfRange { what: what(), limit: limit.into() }) }
+/// Which of a menu's lists something stands in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum MenuList {
+    /// Its categories.
+    Categories,
+    /// Its tax classes.
+    TaxClasses,
+    /// Its stock items.
+    StockItems,
+    /// Its items.
+    Items,
 }
 
-fn check_name(kind: &str, number: u32, name: &str) -> Result<(), CatalogError> {
-    let well_formed = !name.trim().is_empty() && name.len() <= NAME_BYTES_MAX && !name.chars().any(char::is_control);
-    in_range(
-        || format!("the name of {kind} {number}"),
-        well_formed,
-        format!("1 to {NAME_BYTES_MAX} bytes without control characters"),
-    )
+/// Where on a menu something stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MenuPlace {
+    /// In which list.
+    pub list: MenuList,
+    /// Under which number; none if it is about the list.
+    pub number: Option<u32>,
+    /// In which field; none if it is about the whole entry.
+    pub field: Option<&'static str>,
+    /// Of an item's uses, the one of this stock item.
+    pub used: Option<StockItemId>,
+}
+
+/// Something that a menu for sale may not say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MenuFault {
+    /// Where it stands.
+    pub place: MenuPlace,
+    /// What is wrong with it.
+    pub error: CatalogError,
+}
+
+#[derive(Default)]
+struct Found(Vec<MenuFault>);
+
+impl Found {
+    fn in_range(&mut self, place: MenuPlace, what: impl FnOnce() -> String, ok: bool, limit: impl Into<String>) {
+        if !ok {
+            self.0.push(MenuFault { place, error: CatalogError::OutOfRange { what: what(), limit: limit.into() } });
+        }
+    }
+
+    fn name(&mut self, place: MenuPlace, kind: &str, name: &str) {
+        let well_formed =
+            !name.trim().is_empty() && name.len() <= NAME_BYTES_MAX && !name.chars().any(char::is_control);
+        self.in_range(
+            MenuPlace { field: Some("name"), ..place },
+            || format!("the name of {kind} {}", place.number.unwrap_or_default()),
+            well_formed,
+            format!("1 to {NAME_BYTES_MAX} bytes without control characters"),
+        );
+    }
+}
+
+const fn entry(list: MenuList, number: u32) -> MenuPlace {
+    MenuPlace { list, number: Some(number), field: None, used: None }
 }
 
 impl Draft {
@@ -186,56 +234,74 @@ impl Draft {
     /// Checks that the draft can be sold.
     ///
     /// # Errors
-    /// [`CatalogError`] names the first thing that is missing or out of range.
+    /// [`CatalogError`] names the first thing that is missing or out of range; [`Draft::faults`] names all.
     pub fn check(&self) -> Result<(), CatalogError> {
-        in_range(|| "the number of items".to_owned(), self.items.len() <= ITEMS_MAX, format!("at most {ITEMS_MAX}"))?;
+        self.faults().into_iter().next().map_or(Ok(()), |fault| Err(fault.error))
+    }
+
+    /// All that keeps the draft from being sold.
+    #[must_use]
+    pub fn faults(&self) -> Vec<MenuFault> {
+        let mut found = Found::default();
+        let all = MenuPlace { list: MenuList::Items, number: None, field: None, used: None };
+        let count = || "the number of items".to_owned();
+        found.in_range(all, count, self.items.len() <= ITEMS_MAX, format!("at most {ITEMS_MAX}"));
         for category in self.categories.values() {
-            check_name("category", category.id.get(), &category.name)?;
+            found.name(entry(MenuList::Categories, category.id.get()), "category", &category.name);
         }
         for class in self.tax_classes.values() {
-            check_name("tax class", class.id.get(), &class.name)?;
-            in_range(
+            let place = entry(MenuList::TaxClasses, class.id.get());
+            found.name(place, "tax class", &class.name);
+            found.in_range(
+                MenuPlace { field: Some("rate"), ..place },
                 || format!("the rate of tax class {}", class.id),
                 class.rate.get() <= MicroRate::WHOLE,
                 "0 to 1000000 millionths",
-            )?;
+            );
         }
         for item in self.stock_items.values() {
-            check_name("stock item", item.id.get(), &item.name)?;
+            found.name(entry(MenuList::StockItems, item.id.get()), "stock item", &item.name);
         }
-        self.items.values().try_for_each(|item| self.check_item(item))
+        self.items.values().for_each(|item| self.look_at_item(item, &mut found));
+        found.0
     }
 
-    fn check_item(&self, item: &Item) -> Result<(), CatalogError> {
-        let dangling = |kind, number| CatalogError::Dangling { item: item.id, kind, number };
-        check_name("item", item.id.get(), &item.name)?;
-        in_range(
+    fn look_at_item(&self, item: &Item, found: &mut Found) {
+        let place = entry(MenuList::Items, item.id.get());
+        let at = |field| MenuPlace { field: Some(field), ..place };
+        found.name(place, "item", &item.name);
+        found.in_range(
+            at("price"),
             || format!("the price of item {}", item.id),
             (0..=PRICE_MINOR_MAX).contains(&item.price.get()),
             format!("0 to {PRICE_MINOR_MAX} minor units"),
-        )?;
-        in_range(
+        );
+        found.in_range(
+            at("uses"),
             || format!("the uses of item {}", item.id),
             item.uses.len() <= USES_PER_ITEM_MAX,
             format!("at most {USES_PER_ITEM_MAX}"),
-        )?;
+        );
+        let dangling = |kind, number| CatalogError::Dangling { item: item.id, kind, number };
         if !self.categories.contains_key(&item.category) {
-            return Err(dangling("category", item.category.get()));
+            found.0.push(MenuFault { place: at("category"), error: dangling("category", item.category.get()) });
         }
         if !self.tax_classes.contains_key(&item.tax_class) {
-            return Err(dangling("tax class", item.tax_class.get()));
+            found.0.push(MenuFault { place: at("tax_class"), error: dangling("tax class", item.tax_class.get()) });
         }
         for part in &item.uses {
+            let at = |field| MenuPlace { field: Some(field), used: Some(part.stock_item), ..place };
             if !self.stock_items.contains_key(&part.stock_item) {
-                return Err(dangling("stock item", part.stock_item.get()));
+                let error = dangling("stock item", part.stock_item.get());
+                found.0.push(MenuFault { place: at("stock_item"), error });
             }
-            in_range(
+            found.in_range(
+                at("quantity"),
                 || format!("a use of item {}", item.id),
                 (1..=USE_QUANTITY_MAX).contains(&part.quantity.get()),
                 format!("1 to {USE_QUANTITY_MAX} base units"),
-            )?;
+            );
         }
-        Ok(())
     }
 
     /// The facts that turn `from` into this draft, in an order that never dangles.
@@ -364,6 +430,23 @@ pub(crate) mod tests {
         ));
         let short = Revision { item_count: 4, ..menu.revision };
         assert!(matches!(menu.content.publish(short), Err(CatalogError::Incomplete { announced: 4, held: 3, .. })));
+    }
+
+    #[test]
+    fn every_fault_is_named_with_its_place() {
+        let mut draft = small_menu().content;
+        let espresso = draft.items.get_mut(&ItemId::new(101)).unwrap();
+        (espresso.price, espresso.name) = (Minor::new(-1), String::new());
+        espresso.uses[1].quantity = Quantity::new(0);
+        draft.categories.remove(&CategoryId::new(2));
+        let told = |fault: MenuFault| (fault.place.number, fault.place.field, fault.place.used.map(StockItemId::get));
+        let expected = [
+            (Some(101), Some("name"), None),
+            (Some(101), Some("price"), None),
+            (Some(101), Some("quantity"), Some(2)),
+            (Some(201), Some("category"), None),
+        ];
+        assert_eq!(draft.faults().into_iter().map(told).collect::<Vec<_>>(), expected);
     }
 
     #[test]

@@ -104,6 +104,8 @@ pub static RULES: &[Rule] = {
         get("/v1/sync/audit", Who::Person(P::ReadAudit, T::Chain)),
         get("/v1/catalog/revisions", Who::Person(P::ReadMenu, T::Anywhere)),
         get("/v1/catalog/items", Who::Person(P::ReadMenu, T::Anywhere)),
+        get("/v1/catalog/menu", Who::Person(P::ReadMenu, T::Anywhere)),
+        put("/v1/catalog/menu", Who::Person(P::PublishMenu, T::Chain)),
         get("/v1/reporting/sales", Who::Person(P::ReadReports, T::QueryStore)),
         get("/v1/reporting/stock", Who::Person(P::ReadReports, T::QueryStore)),
         get("/v1/reporting/tickets", Who::Person(P::ReadReports, T::QueryStore)),
