@@ -143,6 +143,7 @@ fn columns_that_are_called_otherwise_are_found() {
     let renamed = read(dir.path(), &called, (Currency::USD, &Draft::default())).unwrap();
     assert_eq!(renamed.content, read_usd(&folder("", "", "")).content);
     let missing = ["price=cost".parse().unwrap()];
+    let dir = folder("", "", "");
     let refused = read(dir.path(), &missing, (Currency::USD, &Draft::default())).unwrap_err();
     assert!(refused.to_string().contains("no table with a price has a column cost"), "{refused}");
 }
