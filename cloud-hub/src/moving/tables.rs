@@ -88,10 +88,12 @@ pub(super) const JOURNAL: [Table; 10] = [
     same("dead_letter", &["fingerprint", "topic", "reason", "frame", "times", "first_at_ms", "last_at_ms"], 1),
 ];
 
-/// What the catalog has said.
-pub(super) const CATALOG: [Table; 2] = [
+/// What the catalog has said, who published it, and the menu that is being written.
+pub(super) const CATALOG: [Table; 4] = [
     same("outbox_life", &["stream", "incarnation", "seq", "hash", "hlc", "created_at_ms"], 2),
     same("outbox_said", &["stream", "incarnation", "seq", "event", "hash"], 3),
+    same("menu_draft", &["id", "menu", "person", "saved_at_ms"], 1),
+    same("publication", &["incarnation", "seq", "person"], 2),
 ];
 
 /// What identity knows: shops, codes, which boxes are let in, and people of the office.

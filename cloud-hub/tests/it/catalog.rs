@@ -5,9 +5,12 @@ use percolate_common::domain::event::Event;
 use percolate_common::journal::{Head, JournalId, StreamKind};
 use percolate_common::wire::envelope::Batch;
 use percolate_common::wire::event;
+use percolate_common::wire::menu::MenuV1;
 use percolate_common::wire::session::{FromHub, Position};
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use crate::identity::asked;
 use crate::support::eventually;
 use crate::support::hub::TestHub;
 use crate::support::node::{Heard, TestNode};
@@ -181,6 +184,60 @@ async fn a_node_that_holds_another_past_than_the_hub_is_sent_nothing() {
     let held = reading.head.unwrap();
     let position = Position::new(&id, held.seq, held.hash.short());
     assert_eq!(node.answer().await, FromHub::Contested { position, session: node.session });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_menu_is_looked_at_and_published_over_the_revision_that_it_was_compared_with() {
+    let hub = TestHub::start_with_menu(None).await;
+    let menu: Value = serde_json::from_str(MENU).unwrap();
+    let nothing = hub.asker().body("/v1/catalog/menu").await;
+    assert_eq!(nothing, json!({ "revision": 0, "menu": null }));
+    let put =
+        async |query: &str, menu: &Value| asked(&hub, Method::PUT, &format!("/v1/catalog/menu{query}"), menu).await;
+
+    let (status, body) = put("?check=true&over=0", &menu).await;
+    assert_eq!((status, &body["outcome"], &body["revision"]), (StatusCode::OK, &json!("new"), &json!(0)));
+    assert_eq!(hub.rows("/v1/catalog/revisions").await.len(), 0);
+    let (status, body) = put("?over=0", &menu).await;
+    assert_eq!((status, &body["outcome"], &body["revision"]), (StatusCode::OK, &json!("new"), &json!(1)));
+    // What was answered is where the other services read it.
+    assert!(hub.stream("catalog", "catalog").await.unwrap()["contig"].as_u64().unwrap() > 0);
+    let read = |menu: &Value| serde_json::from_value::<MenuV1>(menu.clone()).unwrap().into_sound().unwrap();
+    assert_eq!(read(&hub.asker().body("/v1/catalog/menu").await["menu"]), read(&menu));
+
+    let mut dearer = menu.clone();
+    dearer["items"][0]["price_minor"] = json!(350);
+    for query in ["?over=0", "?check=true&over=0", "?over=7"] {
+        let (status, body) = put(query, &dearer).await;
+        assert_eq!((status, &body["code"]), (StatusCode::CONFLICT, &json!("menu_moved")), "{query}");
+    }
+    let (_, body) = put("?over=1", &dearer).await;
+    let change = json!([{ "field": "item 101, price", "before": "3.25", "after": "3.50" }]);
+    assert_eq!((&body["outcome"], &body["revision"], &body["differences"]), (&json!("changed"), &json!(2), &change));
+    let (_, body) = put("", &dearer).await;
+    assert_eq!(
+        (&body["outcome"], &body["revision"], &body["differences"]),
+        (&json!("unchanged"), &json!(2), &json!([]))
+    );
+
+    dearer["items"][0]["category"] = json!(999);
+    dearer["items"][1]["price_minor"] = json!(-1);
+    let (status, body) = put("", &dearer).await;
+    let places: Vec<_> = body["errors"].as_array().unwrap().iter().map(|it| it["pointer"].as_str().unwrap()).collect();
+    assert_eq!((status, &body["code"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("menu_invalid")));
+    assert_eq!(places, ["/items/0/category", "/items/1/price_minor"]);
+    assert_eq!(hub.rows("/v1/catalog/revisions").await.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_menu_with_as_many_items_as_there_may_be_is_taken() {
+    let hub = TestHub::start_with_menu(Some(MENU)).await;
+    let mut menu: Value = serde_json::from_str(MENU).unwrap();
+    let uses: Vec<_> = (1..=16).map(|stock_item| json!({ "stock_item": stock_item, "quantity": 1 })).collect();
+    let item = |id: usize| json!({ "id": id, "name": format!("{id:080}"), "category": 1, "tax_class": 1, "price_minor": 1, "uses": uses });
+    menu["items"] = (1..=5_000).map(item).collect();
+    let (status, body) = asked(&hub, Method::PUT, "/v1/catalog/menu", &menu).await;
+    assert_eq!((status, &body["revision"]), (StatusCode::OK, &json!(2)), "{}", body["detail"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

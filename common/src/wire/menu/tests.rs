@@ -69,7 +69,7 @@ fn every_fault_says_where_it_is() {
     let fault = |from: &str, to: &str| {
         let text = WHOLE.replacen(from, to, 1);
         assert_ne!(text, WHOLE, "the fault was not made");
-        parsed(&text).into_draft().unwrap_err().pointer().to_owned()
+        parsed(&text).into_draft().unwrap_err()[0].pointer().to_owned()
     };
     assert_eq!(fault("\"USD\"", "\"dollars\""), "/currency");
     assert_eq!(fault("\"ul\"", "\"l\""), "/stock_items/0/unit");
@@ -113,4 +113,53 @@ fn a_menu_that_dangles_is_not_sold() {
     assert!(refused("\"until\": \"2026-11-30\"", "\"until\": \"2026-10-30\"").contains("last day of happy hour 1"));
     let two = WHOLE.replacen("\"uses\": []}]", "\"uses\": [], \"barcodes\": [\"9506000134352\"]}]", 1);
     assert!(draft(&two).check().unwrap_err().to_string().contains("barcode 09506000134352 of item 102"));
+}
+
+#[test]
+fn all_faults_are_told_at_once_each_with_its_place_in_the_text() {
+    let mut text = WHOLE.to_owned();
+    for (from, to) in [
+        // Two that cannot be read, and entries in another order than by number: places are those of the text.
+        ("\"unit\": \"ul\"}, {", "\"unit\": \"l\"}, {"),
+        ("[\"counter\"]", "[\"kiosk\"]"),
+        ("{\"id\": 1, \"item\": 101, \"store\": 10", "{\"id\": 3, \"item\": 999, \"store\": 10"),
+        ("\"2026-12-31\", \"price_minor\": 475", "\"2026-11-30\", \"price_minor\": -1"),
+        ("\"quantity\": 240000", "\"quantity\": 0"),
+        (
+            "{\"item\": 102, \"surcharge_minor\": 0}",
+            "{\"item\": 102, \"surcharge_minor\": 0}, {\"item\": 7, \"surcharge_minor\": -1}",
+        ),
+        ("\"name\": \"Bite\"", "\"name\": \"\""),
+        ("\"modifiers\": [7]", "\"modifiers\": [7, 8]"),
+        ("\"swap\": {\"from\": 4", "\"swap\": {\"from\": 6"),
+        ("\"percent_micro\": 200000", "\"percent_micro\": 1000001"),
+        (
+            "\"stores\": [1, 2]}]",
+            "\"stores\": [1, 2]}, {\"id\": 6, \"name\": \"There\", \"basis\": \"line\", \"stores\": [3, 2]}]",
+        ),
+        ("\"cash_step_minor\": 5", "\"cash_step_minor\": 3"),
+    ] {
+        assert!(text.contains(from), "{from}");
+        text = text.replacen(from, to, 1);
+    }
+    let faults = parsed(&text).into_sound().unwrap_err();
+    let told: Vec<_> = faults.iter().map(|fault| (fault.pointer(), fault.code())).collect();
+    let expected = [
+        ("/stock_items/0/unit", "malformed"),
+        ("/items/0/channels", "malformed"),
+        ("/items/0/uses/0/quantity", "out_of_range"),
+        ("/jurisdictions/0/stores/1", "twice"),
+        ("/modifier_groups/0/modifiers/1", "unknown"),
+        ("/modifiers/0/swap", "unknown"),
+        ("/combos/0/slots/1/name", "out_of_range"),
+        ("/combos/0/slots/1/choices/1/item", "unknown"),
+        ("/combos/0/slots/1/choices/1/surcharge_minor", "out_of_range"),
+        ("/price_rules/0/item", "unknown"),
+        ("/price_rules/0/until", "out_of_range"),
+        ("/price_rules/0/price_minor", "out_of_range"),
+        ("/happy_hours/0/percent_micro", "out_of_range"),
+        ("/cash_step_minor", "out_of_range"),
+    ];
+    assert_eq!(told, expected);
+    assert!(parsed(WHOLE).into_sound().is_ok());
 }

@@ -1,5 +1,6 @@
 use super::*;
 use crate::client::FieldRefused;
+use crate::office::quarantine::path_in;
 
 const STORES_CSV: &str = "Store,node,name,zone,currency,cutover_hour,lan_names,manager\n\
     42,421,Harbour,America/New_York,USD,4,192.168.7.20 till.example,Bo\n\
