@@ -74,6 +74,12 @@ fn operations(description: &Value) -> Vec<Operation> {
 /// A hub that has something to show in every list.
 async fn busy_hub() -> (TestHub, TestNode) {
     let hub = TestHub::start_with_menu(Some(MENU)).await;
+    // The menu that is being written is the example of docs/menu.md, which says everything that a menu may, with one fault.
+    let example = include_str!("../../../docs/menu.md").split("```json\n").nth(1).unwrap().split("```").next().unwrap();
+    let mut draft: Value = serde_json::from_str(example).unwrap();
+    draft["items"][1]["price_minor"] = (-1).into();
+    let kept = hub.asker().request(Method::PUT, "/v1/catalog/draft").json(&draft).send().await.unwrap();
+    assert_eq!(kept.status(), StatusCode::OK);
     let mut node = TestNode::in_session(11, hub.door(11)).await;
     let session = node.session;
     let catalog = node

@@ -146,7 +146,7 @@ async fn with_menu(
     let currency = options.shop.currency.as_deref().map(str::parse::<Currency>).transpose();
     let currency = currency.map_err(Failure::usage)?;
     let source = menu::Source::Tables { folder, currency, columns: &[] };
-    let ended = menu::publish(client, &source, (options.yes, json), screen).await?;
+    let ended = menu::publish(client, (&source, &[]), (options.yes, json), screen).await?;
     if !json {
         screen.write(&ended.lines).map_err(|error| Failure::new(Exit::Failed, error))?;
     }

@@ -32,7 +32,7 @@ pub(super) struct DraftAnswer {
     revision: u32,
     /// What keeps it from being published.
     faults: Vec<FaultRow>,
-    /// What it would change in all shops, if it can be published.
+    /// What it would change in all shops, as far as it can be read.
     differences: Vec<MenuChange>,
 }
 
@@ -120,10 +120,8 @@ async fn fetch(app: &CatalogApp) -> Result<(KeptDraft, MenuV1), Problem> {
 }
 
 fn answer(app: &CatalogApp, kept: KeptDraft, menu: MenuV1) -> DraftAnswer {
-    let (faults, differences) = match Menu::sound(menu.clone()) {
-        Ok(sound) => (Vec::new(), told(app, &sound, &[])),
-        Err(faults) => (faults, Vec::new()),
-    };
+    let (currency, content, faults) = menu.clone().into_looked_at();
+    let differences = told(app, &Menu { currency, content }, &[]);
     let row = |fault: &MenuFault| FaultRow {
         pointer: fault.pointer().to_owned(),
         code: fault.code(),
@@ -135,7 +133,7 @@ fn answer(app: &CatalogApp, kept: KeptDraft, menu: MenuV1) -> DraftAnswer {
 }
 
 fn absent() -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "not_found", "No menu is being written.")
+    Problem::new(StatusCode::NOT_FOUND, "draft_absent", "No menu is being written.")
 }
 
 fn unreadable(error: &serde_json::Error) -> Problem {

@@ -229,13 +229,20 @@ impl MenuV1 {
     /// # Errors
     /// [`MenuFault`] names every fault with its place.
     pub fn into_sound(self) -> Result<(Currency, Draft), Vec<MenuFault>> {
+        let (currency, content, faults) = self.into_looked_at();
+        if faults.is_empty() { Ok((currency, content)) } else { Err(faults) }
+    }
+
+    /// What the menu is as far as it can be read, and all that keeps it from being sold.
+    #[must_use]
+    pub fn into_looked_at(self) -> (Currency, Draft, Vec<MenuFault>) {
         let places = Places::of(&self);
         let (currency, content, mut faults) = self.read();
         let unsound = content.faults().into_iter();
         faults.extend(
             unsound.map(|fault| MenuFault::Unsound { pointer: places.pointer(fault.place), error: fault.error }),
         );
-        if faults.is_empty() { Ok((currency, content)) } else { Err(faults) }
+        (currency, content, faults)
     }
 
     fn read(self) -> (Currency, Draft, Vec<MenuFault>) {

@@ -3,6 +3,7 @@
 mod columns;
 mod from_tables;
 mod publish;
+mod revisions;
 mod show;
 mod to_tables;
 
@@ -34,6 +35,15 @@ pub enum MenuCommand {
     /// Show the menu that is for sale; with --to-csv, write it as the tables that can be published again
     #[command(after_help = OFFICE_EXIT_CODES)]
     Show(MenuShow),
+    /// Publish to all shops what some have tried (menu publish --stores)
+    #[command(after_help = OFFICE_EXIT_CODES)]
+    Rollout(MenuRollout),
+    /// Publish again what an earlier revision said, as the next revision
+    #[command(after_help = OFFICE_EXIT_CODES)]
+    Undo(MenuUndo),
+    /// Show every revision: when it was published, by whom, and for which shops
+    #[command(after_help = OFFICE_EXIT_CODES)]
+    Revisions(MenuRevisions),
 }
 
 /// The arguments of `provision menu publish`.
@@ -49,6 +59,9 @@ pub struct MenuPublish {
     /// A column of the tables that is called otherwise: price=unit_price. May be said several times
     #[arg(long = "column", value_name = "NAME=THEIRS", requires = "from_csv")]
     pub columns: Vec<Called>,
+    /// Publish it to these shops alone, to try it: 9,10. All others go on with what they sell
+    #[arg(long, value_name = "NUMBERS", value_delimiter = ',')]
+    pub stores: Vec<u32>,
     /// Do it without a question; the difference is shown all the same
     #[arg(long)]
     pub yes: bool,
@@ -75,6 +88,42 @@ pub struct MenuShow {
     /// Write menu.csv, taxes.csv, stock_items.csv and recipes.csv into this folder; none may be there
     #[arg(long, value_name = "DIR")]
     pub to_csv: Option<PathBuf>,
+}
+
+/// The arguments of `provision menu rollout`.
+#[derive(Debug, Args)]
+pub struct MenuRollout {
+    #[command(flatten)]
+    pub(crate) hub: HubOption,
+    /// Which revision: without it, the one that was published last, which some shops try
+    #[arg(long, value_name = "NUMBER")]
+    pub revision: Option<u32>,
+    /// Do it without a question; the difference is shown all the same
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// The arguments of `provision menu undo`.
+#[derive(Debug, Args)]
+pub struct MenuUndo {
+    #[command(flatten)]
+    pub(crate) hub: HubOption,
+    /// The revision whose menu is published again
+    #[arg(long, value_name = "NUMBER")]
+    pub to: u32,
+    /// Publish it to these shops alone: 9,10
+    #[arg(long, value_name = "NUMBERS", value_delimiter = ',')]
+    pub stores: Vec<u32>,
+    /// Do it without a question; the difference is shown all the same
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// The arguments of `provision menu revisions`.
+#[derive(Debug, Args)]
+pub struct MenuRevisions {
+    #[command(flatten)]
+    pub(crate) hub: HubOption,
 }
 
 /// What a column is called in somebody else's tables.
@@ -113,12 +162,19 @@ pub async fn run(command: &MenuCommand, json: bool, screen: &mut Screen) -> Resu
                 (None, Some(folder)) => Source::Tables { folder, currency: *currency, columns },
                 (None, None) => return Err(Failure::usage("say FILE or --from-csv")),
             };
-            let ended = publish(&options.hub.client()?, &source, (options.yes, json), screen).await?;
-            super::tell(screen, json, &ended.object, &ended.lines)?;
-            Ok(ended.exit)
+            let asked = (&source, options.stores.as_slice());
+            end(publish(&options.hub.client()?, asked, (options.yes, json), screen).await?, json, screen)
         }
         MenuCommand::Show(options) => show::show(options, json, screen).await,
+        MenuCommand::Rollout(options) => end(revisions::rollout(options, json, screen).await?, json, screen),
+        MenuCommand::Undo(options) => end(revisions::undo(options, json, screen).await?, json, screen),
+        MenuCommand::Revisions(options) => revisions::show(options, json, screen).await,
     }
+}
+
+fn end(ended: Ended, json: bool, screen: &mut Screen) -> Result<Exit, Failure> {
+    super::tell(screen, json, &ended.object, &ended.lines)?;
+    Ok(ended.exit)
 }
 
 /// What the hub has refused. A process of a large hub that has no catalog knows none of these questions.

@@ -45,6 +45,8 @@ pub(in crate::office) struct Ended {
 #[derive(Debug, Deserialize)]
 pub(super) struct Published {
     pub(super) revision: u32,
+    /// For which shops; none is all.
+    pub(super) stores: Vec<u32>,
     menu: Option<Value>,
 }
 
@@ -86,10 +88,44 @@ enum Wanted {
     Mistakes(Ended),
 }
 
+/// How the hub is asked to publish.
+#[derive(Debug)]
+pub(super) struct Asked {
+    /// Whether the whole menu is put there; otherwise the path says what is done with an earlier one.
+    is_put: bool,
+    path: &'static str,
+    /// What is in the question besides, as `&stores=9,10`.
+    query: String,
+    body: Vec<u8>,
+    /// What a person should know of it.
+    notes: Vec<String>,
+    /// What is done, as in `Publish this menu`.
+    what: String,
+    /// For whom, as in `all shops`.
+    whom: String,
+}
+
+impl Asked {
+    /// Something that is done with a revision of before.
+    pub(super) fn again(path: &'static str, body: &Value, what: String, stores: &[u32]) -> Self {
+        let (body, whom) = (body.to_string().into_bytes(), whom(stores));
+        Self { is_put: false, path, query: String::new(), body, notes: Vec::new(), what, whom }
+    }
+}
+
+/// Shops in words.
+pub(super) fn whom(stores: &[u32]) -> String {
+    if stores.is_empty() { "all shops".to_owned() } else { format!("shops {}", joined(stores)) }
+}
+
+fn joined(stores: &[u32]) -> String {
+    stores.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+}
+
 /// Publishes a menu. `is_told` is whether somebody said so beforehand, and whether the answer is for a program.
 pub(in crate::office) async fn publish(
     client: &Client,
-    source: &Source<'_>,
+    (source, stores): (&Source<'_>, &[u32]),
     (is_told, json): (bool, bool),
     screen: &mut Screen,
 ) -> Result<Ended, Failure> {
@@ -104,7 +140,27 @@ pub(in crate::office) async fn publish(
         Wanted::Menu(body, notes) => (body, notes),
         Wanted::Mistakes(ended) => return Ok(ended),
     };
-    let looked_at = put(client, &format!("?check=true&over={revision}"), body.clone()).await?;
+    let asked = Asked {
+        is_put: true,
+        path: "/v1/catalog/menu",
+        query: if stores.is_empty() { String::new() } else { format!("&stores={}", joined(stores)) },
+        body,
+        notes,
+        what: "Publish this menu".to_owned(),
+        whom: whom(stores),
+    };
+    carry_out(client, (&asked, revision), (is_told, json), screen).await
+}
+
+/// Looks at what would be published over a revision, shows what it changes, asks, and does it.
+pub(super) async fn carry_out(
+    client: &Client,
+    (asked, revision): (&Asked, u32),
+    (is_told, json): (bool, bool),
+    screen: &mut Screen,
+) -> Result<Ended, Failure> {
+    let looked_at = ask(client, asked, &format!("?check=true&over={revision}")).await?;
+    let notes = &asked.notes;
     if !json {
         let text = notes.iter().map(|note| format!("{note}\n")).collect::<String>() + &table(&looked_at, screen);
         screen.write(&text).map_err(|error| Failure::new(Exit::Failed, error))?;
@@ -119,17 +175,17 @@ pub(in crate::office) async fn publish(
         let lines = format!("Revision {revision} of the menu says so already: nothing was published.\n");
         return Ok(ended(Exit::Done, "unchanged", &looked_at, lines));
     }
-    let count = looked_at.differences.len();
+    let (count, Asked { what, whom, .. }) = (looked_at.differences.len(), asked);
     let question = match revision {
-        0 => format!("Publish this menu, the first one, with {count} entries, to all shops?"),
-        revision => format!("Publish this menu, with {count} changes to revision {revision}, to all shops?"),
+        0 => format!("{what}, the first one, with {count} entries, to {whom}?"),
+        _ => format!("{what}, with {count} changes to what is for sale, to {whom}?"),
     };
     if !confirmed(screen, &question, is_told || json)? {
         return Ok(ended(Exit::Interrupted, "declined", &looked_at, "Nothing was published.\n".to_owned()));
     }
-    let published = put(client, &format!("?over={revision}"), body).await?;
+    let published = ask(client, asked, &format!("?over={revision}")).await?;
     let lines = format!(
-        "The menu is published as revision {}. Shops have it when they are next on line.\n",
+        "The menu is published as revision {}, to {whom}. Shops have it when they are next on line.\n",
         published.revision
     );
     Ok(ended(Exit::Done, "published", &published, lines))
@@ -171,9 +227,15 @@ fn of_tables(
     body.map(|body| Wanted::Menu(body, read.notes)).map_err(|error| Failure::new(Exit::Failed, error))
 }
 
-/// Looks at a menu, or publishes it.
-async fn put(client: &Client, query: &str, body: Vec<u8>) -> Result<Told, Failure> {
-    match client.put::<Told>(&format!("/v1/catalog/menu{query}"), body).await {
+/// Looks at what would be published, or publishes it.
+async fn ask(client: &Client, asked: &Asked, question: &str) -> Result<Told, Failure> {
+    let path = format!("{}{question}{}", asked.path, asked.query);
+    let answer = if asked.is_put {
+        client.put::<Told>(&path, asked.body.clone()).await
+    } else {
+        client.post::<Told>(&path, "menu", asked.body.clone()).await
+    };
+    match answer {
         Ok(answer) => Ok(answer.body),
         Err(ClientError::Refused { errors, .. }) if !errors.is_empty() => {
             let mistakes: Vec<_> = errors.iter().map(|it| format!("{}: {}", it.pointer, it.detail)).collect();

@@ -6,7 +6,7 @@ use percolate_common::money::Currency;
 use percolate_common::wire::menu::MenuV1;
 use serde_json::json;
 
-use super::publish::Published;
+use super::publish::{Published, whom};
 use super::{MenuShow, to_tables};
 use crate::exit::{Exit, Failure};
 use crate::office::tell;
@@ -15,7 +15,7 @@ use crate::table::{Cell, Side, Table};
 
 pub(super) async fn show(options: &MenuShow, json: bool, screen: &mut Screen) -> Result<Exit, Failure> {
     let published = Published::fetch(&options.hub.client()?).await?;
-    let revision = published.revision;
+    let (revision, whom) = (published.revision, whom(&published.stores));
     let Some((currency, content)) = published.content()? else {
         if options.to_csv.is_some() {
             return Err(Failure::new(
@@ -31,7 +31,8 @@ pub(super) async fn show(options: &MenuShow, json: bool, screen: &mut Screen) ->
         "revision": revision, "menu": MenuV1::new(currency, &content), "not_in_tables": not_in_tables,
     });
     let Some(folder) = &options.to_csv else {
-        let lines = in_words(revision, currency, &content, screen);
+        let head = format!("Revision {revision} of the menu, in {currency}, for {whom}\n");
+        let lines = head + &in_words(currency, &content, screen);
         return tell(screen, json, &object, &lines);
     };
     to_tables::write(folder, currency, &content).map_err(|error| Failure::new(Exit::Failed, error))?;
@@ -44,7 +45,7 @@ pub(super) async fn show(options: &MenuShow, json: bool, screen: &mut Screen) ->
     tell(screen, json, &object, &lines)
 }
 
-fn in_words(revision: u32, currency: Currency, content: &Draft, screen: &Screen) -> String {
+fn in_words(currency: Currency, content: &Draft, screen: &Screen) -> String {
     let columns = [
         ("item", Side::Right),
         ("name", Side::Left),
@@ -61,5 +62,5 @@ fn in_words(revision: u32, currency: Currency, content: &Draft, screen: &Screen)
         let cells = [item.id.to_string(), item.name.clone(), category, item.price.to_decimal(currency), tax, rate];
         table.row(cells.into_iter().map(Cell::from).collect());
     }
-    format!("Revision {revision} of the menu, in {currency}\n{}", table.render(screen.paint))
+    table.render(screen.paint)
 }
