@@ -9,6 +9,8 @@ mod support;
 #[cfg(test)]
 mod books;
 #[cfg(test)]
+mod carts;
+#[cfg(test)]
 mod days;
 #[cfg(test)]
 mod disk;

@@ -23,9 +23,17 @@ async fn a_sale_is_answered_with_its_receipt_its_sums_and_its_place() {
         "ticket_id": null, "receipt": "T1-A-1", "business_day": "2026-11-23", "at_ms": 1_795_435_200_000_i64,
         "training": false, "currency": "USD", "net_minor": 2_400, "tax_minor": 141, "total_minor": 2_541,
         "tendered_minor": 3_000, "change_minor": 459, "seq": 2, "catalog_revision": 1,
+        "consumption": "take_away", "discounts": [], "exempt_reason": null, "service_charge_minor": 0, "tip_minor": 0,
+        "cash_rounding_minor": 0,
+        "taxes": [
+            {"tax_class": 1, "rate_micro": 89_000, "base_minor": 600, "tax_minor": 53},
+            {"tax_class": 2, "rate_micro": 49_000, "base_minor": 1_800, "tax_minor": 88},
+        ],
         "lines": [
-            {"item": ESPRESSO, "name": "item 101", "quantity": 2, "unit_price_minor": 300, "total_minor": 600},
-            {"item": BAG, "name": "item 201", "quantity": 1, "unit_price_minor": 1_800, "total_minor": 1_800},
+            {"item": ESPRESSO, "name": "item 101", "quantity": 2, "unit_price_minor": 300, "total_minor": 600,
+             "menu_price_minor": null, "extras": [], "reductions": []},
+            {"item": BAG, "name": "item 201", "quantity": 1, "unit_price_minor": 1_800, "total_minor": 1_800,
+             "menu_price_minor": null, "extras": [], "reductions": []},
         ],
     });
     assert_eq!(sold, expected);

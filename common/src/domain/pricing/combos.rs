@@ -7,22 +7,16 @@ use super::cart::{Cart, CartLine};
 use super::reduce::reduce_line;
 use super::share::share;
 use crate::domain::catalog::Catalog;
-use crate::domain::catalog::look_up::Moment;
 use crate::domain::catalog::rules::Combo;
 use crate::domain::tickets::{ReductionCause, SoldLine};
 use crate::ids::ComboId;
-use crate::money::Minor;
+use crate::money::{Minor, MoneyOverflow};
 
 /// The lines of one set, by their places on the ticket.
 type Parts<'c> = Vec<(usize, &'c CartLine)>;
 
 /// Reduces the lines of each set so that they come to its price. A set that is dearer than its parts reduces nothing.
-pub(super) fn reduce(
-    catalog: &Catalog,
-    cart: &Cart,
-    moment: &Moment,
-    lines: &mut [SoldLine],
-) -> Result<(), PricingRejection> {
+pub(super) fn reduce(catalog: &Catalog, cart: &Cart, lines: &mut [SoldLine]) -> Result<(), PricingRejection> {
     let mut sets: BTreeMap<(ComboId, u32), Parts<'_>> = BTreeMap::new();
     for (at, line) in cart.lines.iter().enumerate() {
         if let Some(place) = line.combo {
@@ -33,11 +27,8 @@ pub(super) fn reduce(
         let line = parts.first().map_or(0, |(at, _)| *at);
         let combo = catalog.content.rules.combo(id).ok_or(PricingRejection::UnknownCombo { line, combo: id })?;
         let surcharges = filled(combo, &parts).ok_or(PricingRejection::ComboIncomplete { line, combo: id })?;
-        let list = |(_at, part): &(usize, &CartLine)| {
-            let price = part.price.or_else(|| catalog.list_price(part.item, moment)).unwrap_or(Minor::ZERO);
-            price.times(part.quantity.into())
-        };
-        let weights = parts.iter().map(list).collect::<Result<Vec<_>, _>>()?;
+        let bare = |(at, _part): &(usize, &CartLine)| lines.get(*at).map_or(Ok(Minor::ZERO), without_extras);
+        let weights = parts.iter().map(bare).collect::<Result<Vec<_>, _>>()?;
         let quantity = parts.first().map_or(0, |(_, part)| part.quantity);
         let set_price = combo.price.plus(surcharges)?.times(quantity.into())?;
         let less = Minor::sum(weights.iter().copied())?.minus(set_price)?.max(Minor::ZERO);
@@ -48,6 +39,13 @@ pub(super) fn reduce(
         }
     }
     Ok(())
+}
+
+/// What a line comes to without what its extras add.
+fn without_extras(line: &SoldLine) -> Result<Minor, MoneyOverflow> {
+    let dearer = line.extras.iter().filter(|extra| extra.price > Minor::ZERO);
+    let added = dearer.map(|extra| extra.price.times(extra.count.into())).collect::<Result<Vec<_>, _>>()?;
+    line.unit_price.minus(Minor::sum(added)?)?.max(Minor::ZERO).times(line.quantity.into())
 }
 
 /// What the choices cost on top, if each place is filled once by one of its choices, all in the same quantity.

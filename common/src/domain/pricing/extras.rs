@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::cart::CartLine;
 use super::{EXTRAS_MAX, PricingRejection};
 use crate::domain::catalog::{Catalog, Item};
-use crate::domain::tickets::SoldExtra;
+use crate::domain::tickets::{SoldExtra, SoldLine};
 use crate::ids::{ModifierId, StockItemId};
 use crate::money::MoneyOverflow;
 
@@ -41,20 +41,21 @@ pub(super) fn chosen(
     asked.extras.iter().map(sold).collect()
 }
 
-/// What a piece takes from the stock room: the item's own, some of it in another's place, and what the extras take.
+/// What a piece takes from the stock room: the item's own, some of it in another's place, and what the extras take. What the
+/// menu does not have any more takes nothing.
 pub(super) fn uses(
     catalog: &Catalog,
-    item: &Item,
-    extras: &[SoldExtra],
+    line: &SoldLine,
     mut take: impl FnMut(StockItemId, i64) -> Result<(), MoneyOverflow>,
 ) -> Result<(), MoneyOverflow> {
     let modifiers = || {
         let known = |extra: &SoldExtra| Some((catalog.content.rules.modifier(extra.modifier)?, i64::from(extra.count)));
-        extras.iter().filter_map(known)
+        line.extras.iter().filter_map(known)
     };
     let swaps: BTreeMap<_, _> =
         modifiers().filter_map(|(modifier, _)| modifier.swap).map(|swap| (swap.from, swap.to)).collect();
-    for part in &item.uses {
+    let item = catalog.content.items.get(&line.item);
+    for part in item.iter().flat_map(|item| &item.uses) {
         take(swaps.get(&part.stock_item).copied().unwrap_or(part.stock_item), part.quantity.get())?;
     }
     for (modifier, count) in modifiers() {

@@ -3,6 +3,7 @@
 pub mod cart;
 mod combos;
 mod extras;
+pub mod recompute;
 mod reduce;
 pub mod reject;
 pub mod share;
@@ -62,21 +63,43 @@ pub struct Priced {
 /// # Errors
 /// [`PricingRejection`] for the first thing that cannot be priced.
 pub fn price(catalog: &Catalog, cart: &Cart, moment: &Moment) -> Result<Priced, PricingRejection> {
-    if cart.lines.is_empty() || cart.lines.len() > TICKET_LINES_MAX {
-        return Err(PricingRejection::LineCount(cart.lines.len()));
+    let lines = cart.lines.iter().enumerate().map(|line| list(catalog, line, moment)).collect::<Result<_, _>>()?;
+    total(catalog, cart, lines, moment)
+}
+
+/// A line of a cart, with its place there, at the price that it has there and then. That price stays with it however long
+/// the ticket is open; what is taken off by the hour is, too.
+///
+/// # Errors
+/// [`PricingRejection`] if it is not sold there and then, or not so.
+pub fn list(catalog: &Catalog, line: (usize, &CartLine), moment: &Moment) -> Result<SoldLine, PricingRejection> {
+    let item = offered(catalog, line, moment)?;
+    let extras = extras::chosen(catalog, line, item)?;
+    let mut listed = listed(catalog, line, (item, &extras), moment)?;
+    if line.1.combo.is_none() {
+        reduce::happy_hour(catalog, moment, &mut listed)?;
     }
-    let mut lines = Vec::with_capacity(cart.lines.len());
+    Ok(listed)
+}
+
+/// What lines come to that have their prices already: sets, discounts, the charge for service and tax.
+///
+/// # Errors
+/// [`PricingRejection`] for the first thing that cannot be priced.
+pub fn total(
+    catalog: &Catalog,
+    cart: &Cart,
+    mut lines: Vec<SoldLine>,
+    moment: &Moment,
+) -> Result<Priced, PricingRejection> {
+    if lines.is_empty() || lines.len() > TICKET_LINES_MAX {
+        return Err(PricingRejection::LineCount(lines.len()));
+    }
     let mut used = BTreeMap::new();
-    for (at, asked) in cart.lines.iter().enumerate() {
-        let item = offered(catalog, (at, asked), moment)?;
-        let extras = extras::chosen(catalog, (at, asked), item)?;
-        lines.push(listed(catalog, (at, asked), (item, &extras), moment)?);
-        extras::uses(catalog, item, &extras, |stock_item, quantity| {
-            take(&mut used, stock_item, quantity, asked.quantity)
-        })?;
+    for line in &lines {
+        extras::uses(catalog, line, |stock_item, quantity| take(&mut used, stock_item, quantity, line.quantity))?;
     }
-    combos::reduce(catalog, cart, moment, &mut lines)?;
-    reduce::happy_hours(catalog, moment, &mut lines)?;
+    combos::reduce(catalog, cart, &mut lines)?;
     let discounts = reduce::discounts(catalog, cart, &mut lines)?;
     let lines_net = Minor::sum(lines.iter().map(|line| line.total))?;
     let service_charge = tax::service_charge(catalog, cart, moment, lines_net)?;

@@ -28,25 +28,23 @@ fn less(reduction: Reduction, of: Minor) -> Result<Minor, MoneyOverflow> {
     .min(of))
 }
 
-/// Reduces what is cheaper at this hour. A line in a set is cheap enough, and one whose price somebody said is as they said.
-pub(super) fn happy_hours(catalog: &Catalog, moment: &Moment, lines: &mut [SoldLine]) -> Result<(), MoneyOverflow> {
-    let now: Vec<&HappyHour> = catalog.content.rules.happy_hours().filter(|hour| is_on(hour, moment)).collect();
-    for line in lines.iter_mut().filter(|line| line.reductions.is_empty() && line.menu_price.is_none()) {
-        let mut best: Option<(ReductionCause, Minor)> = None;
-        for hour in now.iter().filter(|hour| is_for(hour, line)) {
-            let amount = match hour.reduction {
-                Reduction::Percent(_) => less(hour.reduction, line.total)?,
-                Reduction::Amount(each) => each.times(line.quantity.into())?.min(line.total),
-            };
-            if best.as_ref().is_none_or(|(_, most)| amount > *most) {
-                best = Some((ReductionCause::HappyHour(hour.id), amount));
-            }
-        }
-        if let Some((cause, amount)) = best {
-            reduce_line(line, cause, amount)?;
+/// Reduces what is cheaper at this hour. What somebody said the price of is as they said.
+pub(super) fn happy_hour(catalog: &Catalog, moment: &Moment, line: &mut SoldLine) -> Result<(), MoneyOverflow> {
+    if line.menu_price.is_some() {
+        return Ok(());
+    }
+    let mut best: Option<(ReductionCause, Minor)> = None;
+    let hours = catalog.content.rules.happy_hours();
+    for hour in hours.filter(|hour| is_for(hour, line) && is_on(hour, moment)) {
+        let amount = match hour.reduction {
+            Reduction::Percent(_) => less(hour.reduction, line.total)?,
+            Reduction::Amount(each) => each.times(line.quantity.into())?.min(line.total),
+        };
+        if best.as_ref().is_none_or(|(_, most)| amount > *most) {
+            best = Some((ReductionCause::HappyHour(hour.id), amount));
         }
     }
-    Ok(())
+    best.map_or(Ok(()), |(cause, amount)| reduce_line(line, cause, amount))
 }
 
 fn is_on(hour: &HappyHour, moment: &Moment) -> bool {

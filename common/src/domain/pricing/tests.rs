@@ -413,7 +413,7 @@ fn what_is_just_within_its_limit_is_priced() {
     assert_eq!(full.lines[0].total, Minor::new(300 * i64::from(LINE_QUANTITY_MAX)));
 }
 
-fn any_cart() -> impl Strategy<Value = Cart> {
+pub(crate) fn any_cart() -> impl Strategy<Value = Cart> {
     let discount = || {
         let off = prop_oneof![
             (0_u32..=1_000_000).prop_map(|rate| Reduction::Percent(MicroRate::new(rate))),

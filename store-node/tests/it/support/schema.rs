@@ -8,6 +8,7 @@ use super::http::Answer;
 const KNOWN_WORDS: &[&str] = &[
     "$ref",
     "additionalProperties",
+    "allOf",
     "default",
     "description",
     "enum",
@@ -15,6 +16,7 @@ const KNOWN_WORDS: &[&str] = &[
     "items",
     "minimum",
     "oneOf",
+    "allOf",
     "properties",
     "required",
     "type",
@@ -104,6 +106,9 @@ impl Description {
             let target = self.0.pointer(pointer).unwrap_or_else(|| panic!("{reference} is not there"));
             return self.mismatches(target, value, at);
         }
+        if let Some(parts) = schema.get("allOf").and_then(Value::as_array) {
+            return self.mismatches(&self.joined(parts), value, at);
+        }
         if let Some(choices) = schema.get("oneOf").and_then(Value::as_array) {
             let fitting = choices.iter().filter(|choice| self.mismatches(choice, value, at).is_empty()).count();
             return if fitting == 1 { vec![] } else { vec![format!("{at}: fits {fitting} of {choices:?}: {value}")] };
@@ -125,6 +130,18 @@ impl Description {
             found.extend(self.mismatches(&schema["items"], item, &format!("{at}/{number}")));
         }
         found
+    }
+
+    /// Objects whose fields stand side by side in one.
+    fn joined(&self, parts: &[Value]) -> Value {
+        let (mut properties, mut required) = (Map::new(), Vec::new());
+        for part in parts {
+            let target = part.get("$ref").map(|reference| reference.as_str().unwrap().trim_start_matches('#'));
+            let part = target.map_or(part, |pointer| self.0.pointer(pointer).expect("a reference that is there"));
+            properties.extend(part["properties"].as_object().unwrap().clone());
+            required.extend(part["required"].as_array().unwrap().iter().cloned());
+        }
+        serde_json::json!({"type": "object", "properties": properties, "required": required})
     }
 
     fn field_mismatches(&self, schema: &Map<String, Value>, fields: &Map<String, Value>, at: &str) -> Vec<String> {
