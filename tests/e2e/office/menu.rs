@@ -140,3 +140,35 @@ async fn a_price_that_changes_is_shown_and_the_tables_of_the_hub_are_its_menu() 
     );
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_menu_is_tried_in_a_shop_rolled_out_and_undone_by_command() -> Result<()> {
+    let scratch = tempfile::tempdir()?;
+    let (_hub, named) = bare_office(scratch.path()).await?;
+    let folder = tables(scratch.path())?;
+    std::fs::write(folder.join("menu.csv"), MENU_CSV.replace("unit_price", "price"))?;
+    let old = shown(&folder);
+    let publish = ["menu", "publish", "--from-csv", &old, "--currency", "USD", "--hub", &named];
+    ensure!(told(&publish)?.1["revision"] == 1);
+    ensure!(told(&["menu", "rollout", "--hub", &named])?.0 == 4, "nothing is tried");
+
+    std::fs::write(folder.join("menu.csv"), MENU_CSV.replace("unit_price", "price").replace("4.50", "4.75"))?;
+    let (exit, tried) = told(&[&publish[..], &["--stores", "42,43"]].concat())?;
+    ensure!(exit == 0 && tried["revision"] == 2, "{tried}");
+    let (exit, rolled) = told(&["menu", "rollout", "--hub", &named])?;
+    let change = |before: &str, after: &str| json!([{"field": "item 102, price", "before": before, "after": after}]);
+    ensure!(exit == 0 && rolled["revision"] == 3 && rolled["differences"] == change("4.50", "4.75"), "{rolled}");
+    let undo = ["menu", "undo", "--to", "1", "--hub", &named];
+    // Where nobody is asked, nothing is done.
+    ensure!(provision(&undo)?.status.code() == Some(2));
+    let (exit, undone) = told(&undo)?;
+    ensure!(exit == 0 && undone["revision"] == 4 && undone["differences"] == change("4.75", "4.50"), "{undone}");
+    ensure!(told(&["menu", "undo", "--to", "9", "--hub", &named])?.0 == 4);
+
+    let (_, list) = told(&["menu", "revisions", "--hub", &named])?;
+    let stores: Vec<_> = list["revisions"].as_array().into_iter().flatten().map(|row| row["stores"].clone()).collect();
+    ensure!(stores == [json!([]), json!([42, 43]), json!([]), json!([])], "{list}");
+    let shown = String::from_utf8(provision(&["menu", "revisions", "--hub", &named])?.stdout)?;
+    ensure!(shown.contains("shops 42,43") && shown.contains("all shops"), "{shown}");
+    Ok(())
+}

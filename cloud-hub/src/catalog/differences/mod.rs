@@ -36,7 +36,7 @@ pub(super) fn differences(before: Option<&Catalog>, after: &Menu) -> Vec<Differe
     for (what, fields) in all(&after.content, after.currency) {
         match was.remove(&what) {
             None => found.push(Difference { field: what, before: None, after: Some(whole(&fields)) }),
-            Some(earlier) => changed(&what, &earlier, fields, &mut found),
+            Some(earlier) => changed(&what, &earlier, &fields, &mut found),
         }
     }
     let gone = was.into_iter().filter(|(what, _)| !STAYS.iter().any(|kind| what.starts_with(kind)));
@@ -44,9 +44,9 @@ pub(super) fn differences(before: Option<&Catalog>, after: &Menu) -> Vec<Differe
     found
 }
 
-fn changed(what: &str, earlier: &Fields, fields: Fields, found: &mut Vec<Difference>) {
+fn changed(what: &str, earlier: &Fields, fields: &Fields, found: &mut Vec<Difference>) {
     let was: BTreeMap<&str, &String> = earlier.iter().map(|(name, text)| (*name, text)).collect();
-    for (name, text) in &fields {
+    for (name, text) in fields {
         let before = was.get(name).copied();
         if before != Some(text) {
             let field = format!("{what}, {name}");

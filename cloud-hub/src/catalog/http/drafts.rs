@@ -63,7 +63,7 @@ pub(super) struct PublishQuery {
     responses((status = 200, description = "The draft", body = DraftAnswer), Refused))]
 pub(super) async fn draft(_actor: Actor, State(app): State<Arc<CatalogApp>>) -> Result<Json<DraftAnswer>, Problem> {
     let (kept, menu) = fetch(&app).await?;
-    Ok(Json(answer(&app, kept, menu)))
+    Ok(Json(answer(&app, &kept, menu)))
 }
 
 /// Keeps a menu that is being written, in the place of the one before. It may have faults; nobody sells by it.
@@ -81,7 +81,7 @@ pub(super) async fn put_draft(
         .write("menu_draft_set", move |tx| draft_set(tx, &stored))
         .await
         .map_err(|error| storage_problem(&error))?;
-    Ok(Json(answer(&app, kept, body.value)))
+    Ok(Json(answer(&app, &kept, body.value)))
 }
 
 /// Throws away the menu that is being written.
@@ -119,7 +119,7 @@ async fn fetch(app: &CatalogApp) -> Result<(KeptDraft, MenuV1), Problem> {
     Ok((kept, menu))
 }
 
-fn answer(app: &CatalogApp, kept: KeptDraft, menu: MenuV1) -> DraftAnswer {
+fn answer(app: &CatalogApp, kept: &KeptDraft, menu: MenuV1) -> DraftAnswer {
     let (currency, content, faults) = menu.clone().into_looked_at();
     let differences = told(app, &Menu { currency, content }, &[]);
     let row = |fault: &MenuFault| FaultRow {

@@ -67,7 +67,9 @@ struct RevisionRow {
     stores: Vec<u32>,
     /// The number of the person of the office who published it; null if it was not one, or if the hub was put back since.
     person: Option<u32>,
-    /// The entry of the catalog's journal that published it.
+    /// The life of the service in which it was published.
+    incarnation: String,
+    /// The entry of that life's journal that published it: who has read the journal so far has it.
     seq: u64,
     /// When it was published, in milliseconds since 1970.
     published_at_ms: i64,
@@ -132,6 +134,7 @@ async fn revisions(_actor: Actor, State(app): State<Arc<CatalogApp>>) -> Result<
         rule_count: published.revision.rule_count,
         stores: published.revision.stores.iter().map(|store| store.get()).collect(),
         person: people.get(&(published.said.journal.incarnation, published.said.seq)).copied(),
+        incarnation: published.said.journal.incarnation.to_string(),
         seq: published.said.seq,
         published_at_ms: published.said.at.get(),
     });
@@ -208,7 +211,7 @@ fn invalid(faults: &[MenuFault]) -> Problem {
     let said = format!("The menu has {} mistakes, and was not published.", faults.len());
     let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "menu_invalid", said);
     let named = faults.iter().take(FAULTS_MAX);
-    named.fold(problem, |problem, fault| problem.with_error(fault.pointer(), fault.code(), &fault.to_string()))
+    named.fold(problem, |problem, fault| problem.with_error(fault.pointer(), fault.code(), fault.to_string()))
 }
 
 /// What a caller is told.

@@ -44,6 +44,9 @@ pub enum MenuCommand {
     /// Show every revision: when it was published, by whom, and for which shops
     #[command(after_help = OFFICE_EXIT_CODES)]
     Revisions(MenuRevisions),
+    /// Show which revision each shop sells by, as far as the hub has heard
+    #[command(after_help = OFFICE_EXIT_CODES)]
+    Shops(MenuShops),
 }
 
 /// The arguments of `provision menu publish`.
@@ -126,6 +129,13 @@ pub struct MenuRevisions {
     pub(crate) hub: HubOption,
 }
 
+/// The arguments of `provision menu shops`.
+#[derive(Debug, Args)]
+pub struct MenuShops {
+    #[command(flatten)]
+    pub(crate) hub: HubOption,
+}
+
 /// What a column is called in somebody else's tables.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Called {
@@ -163,16 +173,17 @@ pub async fn run(command: &MenuCommand, json: bool, screen: &mut Screen) -> Resu
                 (None, None) => return Err(Failure::usage("say FILE or --from-csv")),
             };
             let asked = (&source, options.stores.as_slice());
-            end(publish(&options.hub.client()?, asked, (options.yes, json), screen).await?, json, screen)
+            end(&publish(&options.hub.client()?, asked, (options.yes, json), screen).await?, json, screen)
         }
         MenuCommand::Show(options) => show::show(options, json, screen).await,
-        MenuCommand::Rollout(options) => end(revisions::rollout(options, json, screen).await?, json, screen),
-        MenuCommand::Undo(options) => end(revisions::undo(options, json, screen).await?, json, screen),
+        MenuCommand::Rollout(options) => end(&revisions::rollout(options, json, screen).await?, json, screen),
+        MenuCommand::Undo(options) => end(&revisions::undo(options, json, screen).await?, json, screen),
         MenuCommand::Revisions(options) => revisions::show(options, json, screen).await,
+        MenuCommand::Shops(options) => revisions::shops(options, json, screen).await,
     }
 }
 
-fn end(ended: Ended, json: bool, screen: &mut Screen) -> Result<Exit, Failure> {
+fn end(ended: &Ended, json: bool, screen: &mut Screen) -> Result<Exit, Failure> {
     super::tell(screen, json, &ended.object, &ended.lines)?;
     Ok(ended.exit)
 }

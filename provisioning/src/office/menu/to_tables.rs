@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context as _, ensure};
+use percolate_common::domain::catalog::hours::Availability;
 use percolate_common::domain::catalog::rules::RuleKey;
 use percolate_common::domain::catalog::{Allergen, Draft};
 use percolate_common::money::Currency;
@@ -72,30 +73,38 @@ pub(super) fn write(folder: &Path, currency: Currency, content: &Draft) -> anyho
 
 /// What a menu says that no table has a place for, in words; none if there is nothing of it.
 pub(super) fn untold(content: &Draft) -> Option<String> {
-    let kinds: [(&str, fn(&RuleKey) -> bool); 10] = [
-        ("groups of extras", |key| matches!(key, RuleKey::ModifierGroup(_))),
-        ("extras", |key| matches!(key, RuleKey::Modifier(_))),
-        ("sets", |key| matches!(key, RuleKey::Combo(_))),
-        ("other prices", |key| matches!(key, RuleKey::Price(_))),
-        ("places of taxes", |key| matches!(key, RuleKey::Jurisdiction(_))),
-        ("other rates", |key| matches!(key, RuleKey::Tax(_))),
-        ("happy hours", |key| matches!(key, RuleKey::HappyHour(_))),
-        ("discounts", |key| matches!(key, RuleKey::Discount(_))),
-        ("service charges", |key| matches!(key, RuleKey::ServiceCharge(_))),
-        ("rounding of cash", |key| matches!(key, RuleKey::CashStep)),
-    ];
-    let keys: Vec<_> = content.rules.iter().map(|rule| rule.key()).collect();
-    let rules = kinds.iter().map(|(name, is_one)| (*name, keys.iter().filter(|key| is_one(key)).count()));
+    let mut found: Vec<(&str, usize)> = Vec::new();
+    // Rules are in the order of their kinds.
+    for kind in content.rules.iter().filter_map(|rule| kind(rule.key())) {
+        match found.last_mut() {
+            Some((last, count)) if *last == kind => *count += 1,
+            Some(_) | None => found.push((kind, 1)),
+        }
+    }
     let details = content.items.values().map(|it| &it.details);
-    let extras = details.clone().filter(|it| !it.modifier_groups.is_empty()).count();
-    let hours = details.filter(|it| it.availability != Default::default()).count();
-    let of_items = [("items with extras", extras), ("items with hours or channels of their own", hours)];
-    let found: Vec<_> = rules
-        .chain(of_items)
-        .filter(|(_, count)| *count > 0)
-        .map(|(name, count)| format!("{name} ({count})"))
-        .collect();
-    (!found.is_empty()).then(|| found.join(", "))
+    found.push(("items with extras", details.clone().filter(|it| !it.modifier_groups.is_empty()).count()));
+    let hours = details.filter(|it| it.availability != Availability::default()).count();
+    found.push(("items with hours or channels of their own", hours));
+    let found: Vec<_> = found.into_iter().filter(|(_, count)| *count > 0).collect();
+    let words: Vec<_> = found.iter().map(|(name, count)| format!("{name} ({count})")).collect();
+    (!words.is_empty()).then(|| words.join(", "))
+}
+
+/// What rules are called that no table has a place for.
+const fn kind(key: RuleKey) -> Option<&'static str> {
+    match key {
+        RuleKey::Product(_) => None,
+        RuleKey::ModifierGroup(_) => Some("groups of extras"),
+        RuleKey::Modifier(_) => Some("extras"),
+        RuleKey::Combo(_) => Some("sets"),
+        RuleKey::Price(_) => Some("other prices"),
+        RuleKey::Jurisdiction(_) => Some("places of taxes"),
+        RuleKey::Tax(_) => Some("other rates"),
+        RuleKey::HappyHour(_) => Some("happy hours"),
+        RuleKey::Discount(_) => Some("discounts"),
+        RuleKey::ServiceCharge(_) => Some("service charges"),
+        RuleKey::CashStep => Some("rounding of cash"),
+    }
 }
 
 fn once<'a>(what: &str, names: impl Iterator<Item = &'a str>) -> anyhow::Result<()> {

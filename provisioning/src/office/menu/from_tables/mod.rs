@@ -155,7 +155,16 @@ impl Read {
             MenuList::StockItems => (&STOCK_ITEMS, own),
             MenuList::Categories | MenuList::Products => (&MENU, own),
             // What stays as it is for sale stands in no table: it is what is not sold any more that it names.
-            _ => return self.mistake(&MENU, 1, "", (code, error.to_string())),
+            MenuList::ModifierGroups
+            | MenuList::Modifiers
+            | MenuList::Combos
+            | MenuList::PriceRules
+            | MenuList::Jurisdictions
+            | MenuList::TaxRules
+            | MenuList::HappyHours
+            | MenuList::Discounts
+            | MenuList::ServiceCharges
+            | MenuList::CashStep => return self.mistake(&MENU, 1, "", (code, error.to_string())),
         };
         let column = match (list, field.unwrap_or_default()) {
             (MenuList::TaxClasses, "name") => "class",
