@@ -107,7 +107,7 @@ pub(super) struct Asked {
 
 impl Asked {
     /// Something that is done with a revision of before.
-    pub(super) fn again(path: &'static str, body: &Value, what: String, stores: &[u32]) -> Self {
+    pub(super) fn by_post(path: &'static str, body: &Value, what: String, stores: &[u32]) -> Self {
         let (body, whom) = (body.to_string().into_bytes(), whom(stores));
         Self { is_put: false, path, query: String::new(), body, notes: Vec::new(), what, whom }
     }

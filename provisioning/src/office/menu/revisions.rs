@@ -122,7 +122,7 @@ pub(super) async fn rollout(options: &MenuRollout, json: bool, screen: &mut Scre
     }
     let revision = options.revision.unwrap_or(published.revision);
     let what = format!("Publish what revision {revision} says");
-    let asked = Asked::again("/v1/catalog/rollout", &json!({ "revision": revision }), what, &[]);
+    let asked = Asked::by_post("/v1/catalog/rollout", &json!({ "revision": revision }), what, &[]);
     carry_out(&client, (&asked, published.revision), (options.yes, json), screen).await
 }
 
@@ -133,7 +133,7 @@ pub(super) async fn undo(options: &MenuUndo, json: bool, screen: &mut Screen) ->
     let MenuUndo { to, stores, .. } = options;
     let what = format!("Publish again what revision {to} said");
     let body = json!({ "to_revision": to, "stores": stores });
-    let asked = Asked::again("/v1/catalog/undo", &body, what, stores);
+    let asked = Asked::by_post("/v1/catalog/undo", &body, what, stores);
     carry_out(&client, (&asked, published.revision), (options.yes, json), screen).await
 }
 
