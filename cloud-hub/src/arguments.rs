@@ -44,7 +44,8 @@ pub struct ServeArguments {
     /// Where it answers HTTP; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8081")]
     http: SocketAddr,
-    /// The menu to publish, if it differs from the one published last
+    /// The menu to publish at each start, if it differs from the one published last; leave it out where `provision menu publish`
+    /// does it
     #[arg(long, value_name = "FILE")]
     menu: Option<PathBuf>,
     /// The folder with the chain's CA, as `provision chain init` made it; of a large hub for the process that does identity

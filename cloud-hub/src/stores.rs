@@ -98,6 +98,10 @@ impl Stores {
         let loaded = catalog.load_menu(menu).await?;
         match loaded {
             MenuLoaded::Unchanged { revision } => tracing::info!(revision, "the menu is revision {revision} already"),
+            MenuLoaded::Held { revision } => tracing::warn!(
+                revision,
+                "some shops try revision {revision} of the menu: what --menu says is not published to all while they do"
+            ),
             MenuLoaded::Published { revision, events } => {
                 tracing::info!(revision, events, "the menu was published as revision {revision}");
             }

@@ -157,25 +157,55 @@ impl Minor {
     /// [`DecimalError::Malformed`] for anything but an optional sign, digits and one point;
     /// [`DecimalError::TooFine`] if digits beyond the minor unit are not zero; [`DecimalError::OutOfRange`] beyond 64 bits.
     pub fn from_decimal(text: &str, currency: Currency) -> Result<Self, DecimalError> {
-        let malformed = || DecimalError::Malformed(text.to_owned());
-        let (sign, unsigned) = text.strip_prefix('-').map_or((1, text), |rest| (-1, rest));
-        let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
-        let all_digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
-        if (whole.is_empty() && fraction.is_empty()) || !all_digits(whole) || !all_digits(fraction) {
-            return Err(malformed());
-        }
         let digits = currency.minor_digits();
-        let width = digits as usize;
-        let kept: String = fraction.chars().chain("000".chars()).take(width).collect();
-        if fraction.chars().skip(width).any(|digit| digit != '0') {
-            return Err(DecimalError::TooFine { text: text.to_owned(), currency, digits });
-        }
-        format!("{whole}{kept}")
-            .parse::<i64>()
-            .map(|units| Self(sign * units))
-            .map_err(|_too_large| DecimalError::OutOfRange(text.to_owned()))
+        scaled(text, digits).map(Self).map_err(|error| match error {
+            Unscaled::Malformed => DecimalError::Malformed(text.to_owned()),
+            Unscaled::TooFine => DecimalError::TooFine { text: text.to_owned(), currency, digits },
+            Unscaled::OutOfRange => DecimalError::OutOfRange(text.to_owned()),
+        })
     }
 }
+
+/// Why a decimal is no whole number of small parts.
+enum Unscaled {
+    Malformed,
+    TooFine,
+    OutOfRange,
+}
+
+/// Reads an optional sign, digits and one point, as a whole number of parts of which ten to the power of `digits` are one.
+fn scaled(text: &str, digits: u32) -> Result<i64, Unscaled> {
+    let (sign, unsigned) = text.strip_prefix('-').map_or((1, text), |rest| (-1, rest));
+    let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
+    let all_digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
+    if (whole.is_empty() && fraction.is_empty()) || !all_digits(whole) || !all_digits(fraction) {
+        return Err(Unscaled::Malformed);
+    }
+    let width = digits as usize;
+    let kept: String = fraction.chars().chain(core::iter::repeat('0')).take(width).collect();
+    if fraction.chars().skip(width).any(|digit| digit != '0') {
+        return Err(Unscaled::TooFine);
+    }
+    let read: Result<i64, _> = format!("{whole}{kept}").parse();
+    read.map(|units| sign * units).map_err(|_too_large| Unscaled::OutOfRange)
+}
+
+/// A percentage that is no whole number of millionths.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PercentError {
+    /// Not digits with at most one point.
+    #[error("{0:?} is not a percentage: digits with at most one decimal point are expected, as in 8.9")]
+    Malformed(String),
+    /// Digits beyond a millionth of the whole that are not zero.
+    #[error("{0:?} is finer than a rate can be: a percentage has 4 decimals")]
+    TooFine(String),
+    /// Below nothing, or beyond 32 bits.
+    #[error("{0:?} is out of range")]
+    OutOfRange(String),
+}
+
+/// Decimals of a percentage in millionths of the whole.
+const PERCENT_DECIMALS: u32 = 4;
 
 /// A rate in millionths: 89 000 is 8.9 %.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -195,6 +225,27 @@ impl MicroRate {
     #[must_use]
     pub const fn get(self) -> u32 {
         self.0
+    }
+
+    /// Reads a percentage such as `8.9` exactly; never by way of a float.
+    ///
+    /// # Errors
+    /// [`PercentError`] for anything but digits and one point, for a part of a millionth, and for what does not fit.
+    pub fn from_percent(text: &str) -> Result<Self, PercentError> {
+        let millionths = scaled(text, PERCENT_DECIMALS).map_err(|error| match error {
+            Unscaled::Malformed => PercentError::Malformed(text.to_owned()),
+            Unscaled::TooFine => PercentError::TooFine(text.to_owned()),
+            Unscaled::OutOfRange => PercentError::OutOfRange(text.to_owned()),
+        })?;
+        u32::try_from(millionths).map(Self).map_err(|_too_large| PercentError::OutOfRange(text.to_owned()))
+    }
+
+    /// The rate as a percentage, with the decimals that it needs: `8.9`.
+    #[must_use]
+    pub fn to_percent(self) -> String {
+        let one = 10_u32.pow(PERCENT_DECIMALS);
+        let text = format!("{}.{:04}", self.0 / one, self.0 % one);
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
     }
 
     /// This rate of `amount`, rounded to the minor unit, halves away from zero.
@@ -239,6 +290,23 @@ mod tests {
         assert!(matches!(read("99999999999999999999"), Err(DecimalError::OutOfRange(_))));
         for bad in ["", ".", "-", "$3", "3,00", "1e3", "3.0.0", "NaN", " 3"] {
             assert!(matches!(read(bad), Err(DecimalError::Malformed(_))), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn percentages_are_read_exactly_or_refused() {
+        let read = |text: &str| MicroRate::from_percent(text);
+        for (text, millionths) in [("8.9", 89_000), ("0", 0), ("100", 1_000_000), ("8.87500", 88_750), ("0.0001", 1)] {
+            assert_eq!(read(text), Ok(MicroRate::new(millionths)), "{text}");
+        }
+        assert!(matches!(read("8.87501"), Err(PercentError::TooFine(_))));
+        assert!(
+            ["-1", "429497", "99999999999999999999"]
+                .iter()
+                .all(|it| matches!(read(it), Err(PercentError::OutOfRange(_))))
+        );
+        for bad in ["", ".", "8.9%", "8,9", "1e1", "+8"] {
+            assert!(matches!(read(bad), Err(PercentError::Malformed(_))), "{bad:?}");
         }
     }
 
@@ -289,6 +357,12 @@ mod tests {
         fn decimal_text_round_trips(units in any::<i32>()) {
             let amount = Minor::new(i64::from(units));
             prop_assert_eq!(Minor::from_decimal(&amount.to_decimal(Currency::USD), Currency::USD), Ok(amount));
+        }
+
+        #[test]
+        fn percentages_round_trip(millionths in any::<u32>()) {
+            let rate = MicroRate::new(millionths);
+            prop_assert_eq!(MicroRate::from_percent(&rate.to_percent()), Ok(rate));
         }
 
         #[test]

@@ -37,7 +37,7 @@ Exit codes:
   0    all is done and well
   1    failed: a file that cannot be read or written, or anything not named below
   2    called wrongly
-  3    import, store create --from-csv: some rows were set aside, the rest is in
+  3    import, store create --from-csv: some rows were set aside, the rest is in; menu publish --from-csv: nothing is
   4    a server could not be started or reached, or refused
   5    what was compared does not agree, or was not acknowledged in time
   6    demo: its folder is read-only, not this user's to write, or on a disk with too little room
@@ -53,7 +53,7 @@ Exit codes:
   0    all is done and well
   1    failed: a file that cannot be read or written, or anything not named below
   2    called wrongly, or nobody was there to be asked
-  3    store create --from-csv: some shops were set aside, the rest is planned
+  3    store create --from-csv: some shops were set aside, the rest is planned; menu publish --from-csv: nothing was published
   4    the hub could not be reached, or refused
   130  the question was not answered with yes: nothing was done";
 

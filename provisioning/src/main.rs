@@ -10,6 +10,7 @@ use provisioning::demo::options::DemoOptions;
 use provisioning::exit::{EXIT_CODES, Exit, Failure};
 use provisioning::import;
 use provisioning::import::options::ImportOptions;
+use provisioning::office::menu::MenuCommand;
 use provisioning::office::{self, ChainCommand, NodeCommand, StoreCommand, UserCommand};
 use provisioning::screen::Screen;
 use provisioning::terminal::{self, TerminalCommand};
@@ -44,6 +45,8 @@ enum Command {
     #[command(subcommand)]
     Store(StoreCommand),
     #[command(subcommand)]
+    Menu(MenuCommand),
+    #[command(subcommand)]
     Node(NodeCommand),
     #[command(subcommand)]
     Terminal(TerminalCommand),
@@ -75,6 +78,7 @@ fn run(cli: &Cli, screen: &mut Screen) -> Result<Exit, Failure> {
         Command::Preflight(options) => runtime.block_on(up::preflight(options, cli.json, screen)),
         Command::Chain(command) => office::chain(command, cli.json, screen),
         Command::Store(command) => runtime.block_on(office::store(command, cli.json, screen)),
+        Command::Menu(command) => runtime.block_on(office::menu::run(command, cli.json, screen)),
         Command::Node(command) => runtime.block_on(office::node(command, cli.json, screen)),
         Command::Terminal(command) => runtime.block_on(terminal::run(command, cli.json, screen)),
         Command::User(command) => runtime.block_on(office::user(command, cli.json, screen)),

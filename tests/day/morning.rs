@@ -42,10 +42,16 @@ pub(crate) async fn the_shops_open(day: &mut Day) -> Result<String> {
         ensure!(alive.status == 200, "{alive:?}");
         let catalog = shop.node.client.get("/v1/catalog").await?;
         is_the_menu(&shop.node.spec.name, &shop.menu, &list(&catalog, "/items")?, "/id")?;
+        let bag = shop.node.client.get("/v1/catalog/scan?code=9520000010010").await?;
+        ensure!(bag["item"] == 1001, "{bag}");
     }
     let published = office.get("/v1/catalog/items").await?;
     let revisions = list(&office.get("/v1/catalog/revisions").await?, "/rows")?;
     ensure!(revisions.len() == 1, "{revisions:?}");
+    // Nobody is writing another one.
+    let draft = office.try_get("/v1/catalog/draft").await?;
+    let nothing = office.try_post("/v1/catalog/draft/publish", "none", &Value::Null).await?;
+    ensure!(draft.status == 404 && nothing.status == 404, "{draft:?} {nothing:?}");
     let Some(shop) = day.shops.first() else { anyhow::bail!("no shop") };
     is_the_menu("head office", &shop.menu, &list(&published, "/rows")?, "/item")?;
     Ok(format!("{} shops have menu 1 with {} items", day.shops.len(), shop.menu.items.len()))

@@ -4,26 +4,26 @@
 //! holds the highest revision is for sale. What nodes give back after the hub was restored may be such a revision; a
 //! run that has published by then publishes again, as the next one.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use percolate_common::domain::catalog::{Catalog, CatalogError, CatalogEvent, Draft, Revision};
 use percolate_common::domain::event::Event;
-use percolate_common::hlc::Hlc;
+use percolate_common::ids::StoreId;
 use percolate_common::journal::JournalId;
 use percolate_common::time::{Clock, UtcMillis};
-use percolate_common::wire::event::{self, EventError};
-use percolate_runtime::storage::{ReadTx, StorageError};
+use percolate_common::wire::event::EventError;
+use percolate_runtime::storage::StorageError;
 use tokio_util::sync::CancellationToken;
 
+use super::lives::{
+    Told, add_lives_of_outbox, content_in_hub, content_in_outbox, hub_head, hub_heads, lives_of_hub, others_heads,
+};
+use super::store::publication_insert;
 use crate::catalog::menu::Menu;
 use crate::kernel::db::Db;
-use crate::kernel::journal::{Entry, Journal, author_stream_list, entry_list};
-use crate::kernel::outbox::{LIVES_MAX, Outbox, OutboxError, append, life_heads, outbox_lock, said_list};
-
-/// Entries that are read at a time.
-const READ_ENTRIES_MAX: usize = 1_000;
+use crate::kernel::journal::Journal;
+use crate::kernel::outbox::{Outbox, OutboxError, append, outbox_lock};
 
 /// Why the catalog service could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +40,18 @@ pub enum CatalogAppError {
     /// Another process of the service published something in the meantime, again and again. Try again.
     #[error("another process keeps publishing menus: try again")]
     Stale,
+    /// Somebody published another menu than the one that this was compared with.
+    #[error("revision {published} of the menu was published meanwhile")]
+    Moved {
+        /// What is for sale now.
+        published: u32,
+    },
+    /// No such revision was published, or what it said is lost.
+    #[error("there is no revision {revision} of the menu")]
+    UnknownRevision {
+        /// Which one was asked for.
+        revision: u32,
+    },
     /// The service's own journal holds something that this program cannot read: it was written by a newer one.
     #[error("entry {seq} of the catalog's own journal cannot be read")]
     Unreadable {
@@ -56,10 +68,30 @@ pub enum CatalogAppError {
 pub struct PublishedRevision {
     /// What it says.
     pub revision: Revision,
-    /// The entry of the catalog's journal that published it.
+    /// Where and when it was said.
+    pub said: Said,
+}
+
+/// Where and when something was said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Said {
+    /// In which life.
+    pub journal: JournalId,
+    /// As which entry.
     pub seq: u64,
     /// When.
     pub at: UtcMillis,
+}
+
+/// How a menu is published.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Publishing {
+    /// To these shops; none is all.
+    pub(super) stores: Vec<StoreId>,
+    /// Over this revision and no other, where it is said; 0 is none.
+    pub(super) over: Option<u32>,
+    /// By whom, if it was a person of the office.
+    pub(super) person: Option<u32>,
 }
 
 /// What loading a menu did.
@@ -68,6 +100,11 @@ pub enum MenuLoaded {
     /// It is what was published last.
     Unchanged {
         /// Which revision that is.
+        revision: u32,
+    },
+    /// Some shops try another revision: a file must not end that.
+    Held {
+        /// Which revision they try.
         revision: u32,
     },
     /// It was published.
@@ -109,8 +146,10 @@ impl fmt::Debug for CatalogApp {
 /// What the service has said so far, folded.
 #[derive(Debug, Clone, Default)]
 pub struct CatalogState {
-    /// The menu for sale, once a revision is published.
-    pub published: Option<Catalog>,
+    /// The menu that was published last, once there is one: for all shops or for some.
+    pub published: Option<Arc<Catalog>>,
+    /// The menu that was published last for all shops.
+    pub everywhere: Option<Arc<Catalog>>,
     /// Every revision, the first one first.
     pub revisions: Vec<PublishedRevision>,
     /// What the life of that menu has said, published or not.
@@ -179,25 +218,64 @@ impl CatalogApp {
         *self.state.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(state);
     }
 
-    /// Publishes a menu if it differs from the one that was published last, in one transaction.
+    /// Publishes a menu to all shops if it differs from the one that was published last, in one transaction; not while some
+    /// shops try another.
     ///
     /// # Errors
     /// [`CatalogAppError::Menu`] if it cannot be sold; nothing was said then.
     pub async fn load_menu(&self, menu: Menu) -> Result<MenuLoaded, CatalogAppError> {
+        let state = self.state();
+        if let Some(tried) = state.published.as_ref().filter(|catalog| !catalog.revision.stores.is_empty()) {
+            menu.content.check()?;
+            return Ok(MenuLoaded::Held { revision: tried.revision.number });
+        }
+        let over = Some(state.revision());
+        match self.publish(&menu, &Publishing { over, ..Publishing::default() }).await {
+            // Another process of the service published meanwhile: what it published is looked at as well.
+            Err(CatalogAppError::Moved { .. }) => Box::pin(self.load_menu(menu)).await,
+            loaded => loaded,
+        }
+    }
+
+    /// Publishes a menu in one transaction, unless it is what was published last.
+    pub(super) async fn publish(&self, menu: &Menu, how: &Publishing) -> Result<MenuLoaded, CatalogAppError> {
         for _ in 1..PUBLISH_TRIES_MAX {
-            match self.try_load_menu(&menu).await {
+            match self.try_publish(menu, how).await {
                 Err(CatalogAppError::Stale) => drop(self.refresh().await?),
                 loaded => return loaded,
             }
         }
-        self.try_load_menu(&menu).await
+        self.try_publish(menu, how).await
     }
 
-    async fn try_load_menu(&self, menu: &Menu) -> Result<MenuLoaded, CatalogAppError> {
+    /// What a revision said: all of it that is in the service's journals. Of two with one number it is the later one.
+    pub(super) async fn menu_of(&self, number: u32) -> Result<Menu, CatalogAppError> {
+        let state = self.state();
+        let found = state.revisions.iter().rev().find(|published| published.revision.number == number);
+        let PublishedRevision { revision, said } =
+            found.cloned().ok_or(CatalogAppError::UnknownRevision { revision: number })?;
+        let folded = self.hub.db().read_async(move |tx| content_in_hub(tx, &said)).await?;
+        let (seq, content) = self.db.read_async(move |tx| content_in_outbox(tx, &said, folded)).await?;
+        if seq < said.seq {
+            return Err(CatalogAppError::UnknownRevision { revision: number });
+        }
+        Ok(Menu { currency: revision.currency, content })
+    }
+
+    /// What the clock says, for what is kept besides the journals.
+    pub(super) fn now(&self) -> UtcMillis {
+        self.clock.now()
+    }
+
+    async fn try_publish(&self, menu: &Menu, how: &Publishing) -> Result<MenuLoaded, CatalogAppError> {
         let before = self.state();
+        let published = before.revision();
+        if how.over.is_some_and(|over| over != published) {
+            return Err(CatalogAppError::Moved { published });
+        }
         let last = before.published.as_ref().map(|catalog| &catalog.revision);
         let is_same = menu.content.changes_from(&before.draft).is_empty();
-        let is_said = |last: &&Revision| is_same && last.currency == menu.currency && last.stores.is_empty();
+        let is_said = |last: &&Revision| is_same && last.currency == menu.currency && last.stores == how.stores;
         if let Some(last) = last.filter(is_said) {
             return Ok(MenuLoaded::Unchanged { revision: last.number });
         }
@@ -205,17 +283,22 @@ impl CatalogApp {
         let mut draft = before.own.draft.clone();
         changes.iter().for_each(|event| draft.apply(event));
         let number = last.map_or(1, |last| last.number.saturating_add(1));
-        let revision = draft.revision(number, menu.currency, Vec::new());
+        let revision = draft.revision(number, menu.currency, how.stores.clone());
         // Checked before it is said: what is in the journal stays there.
         draft.publish(revision.clone())?;
         let said: Vec<_> = changes.into_iter().chain([CatalogEvent::RevisionPublished(revision)]).collect();
         let events = said.len();
-        self.say(&before, said).await?;
+        self.say(&before, said, how.person).await?;
         Ok(MenuLoaded::Published { revision: number, events })
     }
 
     /// Says something in the journal of this run, and takes it into the state.
-    async fn say(&self, before: &CatalogState, said: Vec<CatalogEvent>) -> Result<(), CatalogAppError> {
+    async fn say(
+        &self,
+        before: &CatalogState,
+        said: Vec<CatalogEvent>,
+        person: Option<u32>,
+    ) -> Result<(), CatalogAppError> {
         let id: JournalId = self.outbox.journal_id();
         let at = self.clock.now();
         let after = before.told.hlc.max(before.own.hlc);
@@ -233,7 +316,10 @@ impl CatalogApp {
                 let head = append(tx, &id, &events, after, at)?;
                 for event in &said {
                     // Only the last event publishes, and it is the journal's head.
-                    own.fold(event, head.seq, at)?;
+                    own.fold(event, Said { journal: id, seq: head.seq, at })?;
+                }
+                if let Some(person) = person {
+                    publication_insert(tx, (&id, head.seq), person)?;
                 }
                 Ok::<_, CatalogAppError>(own)
             })
@@ -241,6 +327,20 @@ impl CatalogApp {
         let others = (before.told.clone(), before.seen.clone(), before.returned);
         self.set(CatalogState::of(others, own));
         Ok(())
+    }
+
+    /// Waits until the hub's journal holds all that this run said: there other services read it.
+    pub(super) async fn handed_over(&self) -> Result<(), CatalogAppError> {
+        let own = self.outbox.journal_id();
+        let said = self.state().own.revisions.last().map_or(0, |published| published.said.seq);
+        let mut commits = self.hub.commits();
+        loop {
+            commits.mark_unchanged();
+            if self.hub.db().read_async(move |tx| hub_head(tx, &own)).await? >= said || commits.changed().await.is_err()
+            {
+                return Ok(());
+            }
+        }
     }
 
     /// Follows the hub's journal until it is stopped: after a restore, nodes give back what earlier runs had said.
@@ -281,131 +381,27 @@ impl CatalogApp {
             "nodes gave back revision {theirs} of the menu: this run publishes its own again"
         );
         let revision = Revision { number: theirs.saturating_add(1), ..ours.revision.clone() };
-        self.say(&state, vec![CatalogEvent::RevisionPublished(revision)]).await
+        self.say(&state, vec![CatalogEvent::RevisionPublished(revision)], None).await
     }
-}
-
-/// What was said in one or more lives, folded.
-#[derive(Debug, Clone, Default)]
-struct Told {
-    /// Everything that the life of the last revision said, published or not.
-    draft: Draft,
-    /// The last revision.
-    published: Option<Catalog>,
-    /// Every revision.
-    revisions: Vec<PublishedRevision>,
-    /// The latest clock reading of anything said.
-    hlc: Hlc,
-}
-
-impl Told {
-    fn fold(&mut self, event: &CatalogEvent, seq: u64, at: UtcMillis) -> Result<(), CatalogError> {
-        self.draft.apply(event);
-        if let CatalogEvent::RevisionPublished(revision) = event {
-            self.published = Some(self.draft.publish(revision.clone())?);
-            self.revisions.push(PublishedRevision { revision: revision.clone(), seq, at });
-        }
-        Ok(())
-    }
-
-    fn number(&self) -> Option<u32> {
-        self.published.as_ref().map(|catalog| catalog.revision.number)
-    }
-
-    /// Takes in another life: each states the menu whole, and the highest revision is for sale.
-    fn join(&mut self, mut other: Self) {
-        self.revisions.append(&mut other.revisions);
-        if (other.number(), other.hlc) > (self.number(), self.hlc) {
-            self.draft = other.draft;
-            self.published = other.published;
-        }
-        self.hlc = self.hlc.max(other.hlc);
-    }
-}
-
-/// One life, as far as it was read.
-#[derive(Debug, Default)]
-struct Life {
-    told: Told,
-    seq: u64,
-}
-
-impl Life {
-    fn fold(&mut self, entries: &[Entry]) -> Result<(), CatalogAppError> {
-        for entry in entries {
-            let read = event::decode(&entry.bytes);
-            let read = read.map_err(|source| CatalogAppError::Unreadable { seq: entry.seq, source })?;
-            self.told.hlc = self.told.hlc.max(read.header.hlc);
-            if let Event::Catalog(said) = &read.event {
-                self.told.fold(said, entry.seq, read.header.at)?;
-            }
-            self.seq = entry.seq;
-        }
-        Ok(())
-    }
-}
-
-/// The lives but this run's, in order.
-type Lives = BTreeMap<JournalId, Life>;
-
-/// How far the hub's journal holds each life but this run's.
-fn hub_heads(tx: &ReadTx<'_>, own: &JournalId) -> Result<Vec<(JournalId, u64)>, StorageError> {
-    let states = author_stream_list(tx, own.author, LIVES_MAX)?.into_iter();
-    let others = states.filter(|state| state.journal != *own && state.journal.stream == own.stream);
-    let mut heads: Vec<_> = others.map(|state| (state.journal, state.head.seq)).collect();
-    heads.sort_unstable();
-    Ok(heads)
-}
-
-/// How far each life but this run's reaches in the service's database.
-fn others_heads(tx: &ReadTx<'_>, own: &JournalId) -> Result<Vec<(JournalId, u64)>, StorageError> {
-    let mut heads = life_heads(tx, own.author, own.stream)?;
-    heads.retain(|(journal, _)| journal != own);
-    Ok(heads)
-}
-
-/// Folds every life that the hub's journal holds.
-fn lives_of_hub(tx: &ReadTx<'_>, own: &JournalId) -> Result<(Vec<(JournalId, u64)>, Lives), CatalogAppError> {
-    let heads = hub_heads(tx, own)?;
-    let mut lives = Lives::new();
-    for (journal, _) in &heads {
-        let life = lives.entry(*journal).or_default();
-        loop {
-            let entries = entry_list(tx, journal, life.seq, READ_ENTRIES_MAX)?;
-            if entries.is_empty() {
-                break;
-            }
-            life.fold(&entries)?;
-        }
-    }
-    Ok((heads, lives))
-}
-
-/// Folds what the hub's journal does not hold yet.
-fn add_lives_of_outbox(
-    tx: &ReadTx<'_>,
-    own: &JournalId,
-    lives: &mut Lives,
-) -> Result<Vec<(JournalId, u64)>, CatalogAppError> {
-    let heads = others_heads(tx, own)?;
-    for (journal, head) in &heads {
-        let life = lives.entry(*journal).or_default();
-        while life.seq < *head {
-            let entries = said_list(tx, journal, life.seq)?;
-            if entries.is_empty() {
-                break;
-            }
-            life.fold(&entries)?;
-        }
-    }
-    Ok(heads)
 }
 
 impl CatalogState {
+    /// What shops sell now that a menu for these shops would take the place of; none said is all shops.
+    pub(super) fn before(&self, stores: &[StoreId]) -> Option<&Catalog> {
+        if stores.is_empty() { self.everywhere.as_deref() } else { self.published.as_deref() }
+    }
+
+    /// The revision that was published last; 0 before the first.
+    #[must_use]
+    pub fn revision(&self) -> u32 {
+        self.published.as_ref().map_or(0, |catalog| catalog.revision.number)
+    }
+
     fn of((told, seen, returned): (Told, Seen, Option<u32>), own: Told) -> Self {
         let mut all = told.clone();
         all.join(own.clone());
-        all.revisions.sort_by_key(|published| (published.revision.number, published.at));
-        Self { published: all.published, revisions: all.revisions, draft: all.draft, told, seen, returned, own }
+        all.revisions.sort_by_key(|published| (published.revision.number, published.said.at));
+        let Told { published, everywhere, revisions, draft, .. } = all;
+        Self { published, everywhere, revisions, draft, told, seen, returned, own }
     }
 }

@@ -62,7 +62,13 @@ impl Menu {
         let file =
             read.map_err(|error| MenuError::Shape { pointer: pointer(error.path()), source: error.into_inner() })?;
         json.end().map_err(|source| MenuError::Shape { pointer: "/".to_owned(), source })?;
-        let (currency, content) = file.into_draft()?;
+        let (currency, content) = file.into_draft().map_err(|mut faults| faults.swap_remove(0))?;
+        Ok(Self { currency, content })
+    }
+
+    /// A menu that can be sold, or every fault of it.
+    pub(super) fn sound(file: MenuV1) -> Result<Self, Vec<MenuFault>> {
+        let (currency, content) = file.into_sound()?;
         Ok(Self { currency, content })
     }
 }
@@ -82,6 +88,8 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use percolate_common::ids::ItemId;
     use percolate_common::money::Minor;
     use percolate_common::quantity::Quantity;
@@ -119,6 +127,33 @@ mod tests {
         assert!(twice.contains("category 1 twice") && twice.contains("/categories/1/id"), "{twice}");
         assert!(Menu::parse(&SMALL[..40]).is_err());
         assert!(Menu::parse(&format!("{SMALL} x")).is_err());
+    }
+
+    #[test]
+    fn every_mistake_of_a_menu_for_sale_is_told_with_its_place() {
+        let text = SMALL
+            .replace("\"unit\":\"mg\"", "\"unit\":\"g\"")
+            .replace("\"price_minor\":300", "\"price_minor\":-1")
+            .replace("\"tax_class\":1", "\"tax_class\":9")
+            .replace("\"quantity\":18000", "\"quantity\":0")
+            .replace(
+                "{\"id\":1,\"name\":\"Food\"",
+                "{\"id\":7,\"name\":\"\",\"rate_micro\":1000001},{\"id\":7,\"name\":\"Food\"",
+            );
+        let faults = Menu::sound(serde_json::from_str(&text).unwrap()).unwrap_err();
+        let told: Vec<_> = faults.iter().map(|it| (it.pointer(), it.code())).collect();
+        let expected = [
+            ("/stock_items/0/unit", "malformed"),
+            ("/tax_classes/1/id", "twice"),
+            ("/tax_classes/0/name", "out_of_range"),
+            ("/tax_classes/0/rate_micro", "out_of_range"),
+            ("/items/0/price_minor", "out_of_range"),
+            ("/items/0/tax_class", "unknown"),
+            ("/items/0/uses/0/quantity", "out_of_range"),
+        ];
+        let (told, expected): (BTreeSet<_>, BTreeSet<_>) = (told.into_iter().collect(), expected.into_iter().collect());
+        assert_eq!(told, expected);
+        assert!(Menu::sound(serde_json::from_str(SMALL).unwrap()).is_ok());
     }
 
     #[test]

@@ -4,12 +4,16 @@
 //! are folded again.
 
 pub mod app;
+mod differences;
 pub mod http;
+mod lives;
 pub mod menu;
+mod store;
 
 use std::sync::Arc;
 
 use percolate_common::journal::{Service, StreamKind};
+use percolate_runtime::migrate::Migration;
 
 use crate::catalog::app::{CatalogApp, CatalogAppError};
 use crate::kernel::db::Db;
@@ -23,8 +27,20 @@ pub(crate) const NAME: &str = "catalog";
 
 pub(crate) static SCHEMA: Schema = Schema {
     name: NAME,
-    sqlite: &outbox::migrations(1),
-    postgres: &[outbox::migration_postgres(1), duty::migration(2)],
+    sqlite: &{
+        let [begun, lives, side_by_side] = outbox::migrations(1);
+        [
+            begun,
+            lives,
+            side_by_side,
+            Migration::new(4, "drafts", include_str!("../../migrations/catalog/0001_drafts.sql")),
+        ]
+    },
+    postgres: &[
+        outbox::migration_postgres(1),
+        duty::migration(2),
+        Migration::new(3, "drafts", include_str!("../../migrations/catalog/postgres/0001_drafts.sql")),
+    ],
 };
 
 /// Who says something, and in which stream.

@@ -1,13 +1,19 @@
 //! The menu: published once, changed in few events, received by every node whenever it comes.
 
-use percolate_common::domain::catalog::{CatalogEvent, Draft};
+use std::collections::BTreeMap;
+
+use percolate_common::domain::catalog::{CatalogEvent, Draft, Revision};
 use percolate_common::domain::event::Event;
+use percolate_common::ids::{ItemId, StoreId};
 use percolate_common::journal::{Head, JournalId, StreamKind};
 use percolate_common::wire::envelope::Batch;
 use percolate_common::wire::event;
+use percolate_common::wire::menu::MenuV1;
 use percolate_common::wire::session::{FromHub, Position};
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use crate::identity::asked;
 use crate::support::eventually;
 use crate::support::hub::TestHub;
 use crate::support::node::{Heard, TestNode};
@@ -181,6 +187,196 @@ async fn a_node_that_holds_another_past_than_the_hub_is_sent_nothing() {
     let held = reading.head.unwrap();
     let position = Position::new(&id, held.seq, held.hash.short());
     assert_eq!(node.answer().await, FromHub::Contested { position, session: node.session });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_menu_is_looked_at_and_published_over_the_revision_that_it_was_compared_with() {
+    let hub = TestHub::start_with_menu(None).await;
+    let menu: Value = serde_json::from_str(MENU).unwrap();
+    let nothing = hub.asker().body("/v1/catalog/menu").await;
+    assert_eq!(nothing, json!({ "revision": 0, "stores": [], "menu": null }));
+    let put =
+        async |query: &str, menu: &Value| asked(&hub, Method::PUT, &format!("/v1/catalog/menu{query}"), menu).await;
+
+    let (status, body) = put("?check=true&over=0", &menu).await;
+    assert_eq!((status, &body["outcome"], &body["revision"]), (StatusCode::OK, &json!("new"), &json!(0)));
+    assert_eq!(hub.rows("/v1/catalog/revisions").await.len(), 0);
+    let (status, body) = put("?over=0", &menu).await;
+    assert_eq!((status, &body["outcome"], &body["revision"]), (StatusCode::OK, &json!("new"), &json!(1)));
+    // What was answered is where the other services read it.
+    assert!(hub.stream("catalog", "catalog").await.unwrap()["contig"].as_u64().unwrap() > 0);
+    let read = |menu: &Value| serde_json::from_value::<MenuV1>(menu.clone()).unwrap().into_sound().unwrap();
+    assert_eq!(read(&hub.asker().body("/v1/catalog/menu").await["menu"]), read(&menu));
+
+    let mut dearer = menu.clone();
+    dearer["items"][0]["price_minor"] = json!(350);
+    for query in ["?over=0", "?check=true&over=0", "?over=7"] {
+        let (status, body) = put(query, &dearer).await;
+        assert_eq!((status, &body["code"]), (StatusCode::CONFLICT, &json!("menu_moved")), "{query}");
+    }
+    let (_, body) = put("?over=1", &dearer).await;
+    let change = json!([{ "field": "item 101, price", "before": "3.25", "after": "3.50" }]);
+    assert_eq!((&body["outcome"], &body["revision"], &body["differences"]), (&json!("changed"), &json!(2), &change));
+    let (_, body) = put("", &dearer).await;
+    assert_eq!(
+        (&body["outcome"], &body["revision"], &body["differences"]),
+        (&json!("unchanged"), &json!(2), &json!([]))
+    );
+
+    dearer["items"][0]["category"] = json!(999);
+    dearer["items"][1]["price_minor"] = json!(-1);
+    let (status, body) = put("", &dearer).await;
+    let places: Vec<_> = body["errors"].as_array().unwrap().iter().map(|it| it["pointer"].as_str().unwrap()).collect();
+    assert_eq!((status, &body["code"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("menu_invalid")));
+    assert_eq!(places, ["/items/0/category", "/items/1/price_minor"]);
+    assert_eq!(hub.rows("/v1/catalog/revisions").await.len(), 2);
+}
+
+/// What a shop would sell of all that a node has read.
+fn sells(said: &[(Revision, Draft)], store: u32) -> (u32, i64) {
+    let of_shop = said.iter().filter(|(revision, _)| revision.is_for(StoreId::new(store)));
+    let (revision, draft) = of_shop.max_by_key(|(revision, _)| revision.number).unwrap();
+    (revision.number, draft.items[&ItemId::new(101)].price.get())
+}
+
+/// Reads the whole of what was published, as a node that comes now does.
+async fn read_all(hub: &TestHub, node: u32, last: u32) -> Vec<(Revision, Draft)> {
+    let mut node = TestNode::in_session(node, hub.door(node)).await;
+    let (mut said, mut drafts) = (Vec::new(), BTreeMap::<JournalId, (u64, Draft)>::new());
+    while !said.iter().any(|(revision, _): &(Revision, Draft)| revision.number == last) {
+        let session = node.session;
+        let batch = node
+            .hear("the catalog", |heard| match heard {
+                Heard::Batch(batch) if batch.session == session => Some(batch.clone()),
+                _ => None,
+            })
+            .await;
+        let (read, draft) = drafts.entry(batch.journal).or_default();
+        for (seq, bytes) in (batch.seq_lo..).zip(&batch.events) {
+            if seq <= *read {
+                continue;
+            }
+            *read = seq;
+            let Event::Catalog(event) = event::decode(bytes).unwrap().event else { panic!("not a catalog event") };
+            draft.apply(&event);
+            if let CatalogEvent::RevisionPublished(revision) = event {
+                draft.publish(revision.clone()).unwrap();
+                said.push((revision, draft.clone()));
+            }
+        }
+    }
+    said
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_menu_is_tried_in_some_shops_then_rolled_out_and_undone_as_revisions_of_their_own() {
+    let mut hub = TestHub::start_with_menu(Some(MENU)).await;
+    let mut dearer: Value = serde_json::from_str(MENU).unwrap();
+    dearer["items"][0]["price_minor"] = json!(350);
+    let (status, body) = asked(&hub, Method::PUT, "/v1/catalog/menu?stores=10,%209,9", &dearer).await;
+    assert_eq!((status, &body["revision"], &body["outcome"]), (StatusCode::OK, &json!(2), &json!("changed")), "{body}");
+    let menu = hub.asker().body("/v1/catalog/menu").await;
+    assert_eq!((&menu["stores"], &menu["menu"]["items"][0]["price_minor"]), (&json!([9, 10]), &json!(350)));
+    let said = read_all(&hub, 11, 2).await;
+    assert_eq!([sells(&said, 1), sells(&said, 9), sells(&said, 10)], [(1, 325), (2, 350), (2, 350)]);
+
+    // A start with the old file, or with the new one, ends nothing and rolls nothing out.
+    for file in [MENU.to_owned(), dearer.to_string()] {
+        hub.restart_with_menu(&file).await;
+        assert_eq!(hub.rows("/v1/catalog/revisions").await.len(), 2);
+    }
+    let post = async |hub: &TestHub, path: &str, body: Value| asked(hub, Method::POST, path, &body).await;
+    let change = json!([{ "field": "item 101, price", "before": "3.25", "after": "3.50" }]);
+    for (query, revision) in [("?check=true&over=2", 2), ("?over=2", 3)] {
+        let (status, body) = post(&hub, &format!("/v1/catalog/rollout{query}"), json!({ "revision": 2 })).await;
+        assert_eq!(
+            (status, &body["revision"], &body["differences"]),
+            (StatusCode::OK, &json!(revision), &change),
+            "{body}"
+        );
+    }
+    let (_, body) = post(&hub, "/v1/catalog/rollout", json!({ "revision": 2 })).await;
+    assert_eq!((&body["revision"], &body["outcome"]), (&json!(3), &json!("unchanged")));
+
+    // Undone in one shop first, and then in all: revision 1 was said in another life than the others.
+    let (_, body) = post(&hub, "/v1/catalog/undo", json!({ "to_revision": 1, "stores": [9] })).await;
+    assert_eq!(body["revision"], 4, "{body}");
+    let said = read_all(&hub, 21, 4).await;
+    assert_eq!([sells(&said, 1), sells(&said, 9)], [(3, 350), (4, 325)]);
+    let (_, body) = post(&hub, "/v1/catalog/undo", json!({ "to_revision": 1 })).await;
+    assert_eq!(body["revision"], 5, "{body}");
+    assert_eq!(sells(&read_all(&hub, 31, 5).await, 1), (5, 325));
+    let (status, body) = post(&hub, "/v1/catalog/undo", json!({ "to_revision": 9 })).await;
+    assert_eq!((status, &body["code"]), (StatusCode::NOT_FOUND, &json!("unknown_revision")));
+    let (status, body) = post(&hub, "/v1/catalog/undo?over=4", json!({ "to_revision": 2 })).await;
+    assert_eq!((status, &body["code"]), (StatusCode::CONFLICT, &json!("menu_moved")));
+    let (status, body) = asked(&hub, Method::PUT, "/v1/catalog/menu?stores=nine", &dearer).await;
+    assert_eq!((status, &body["code"]), (StatusCode::BAD_REQUEST, &json!("invalid_query")));
+
+    let rows = hub.rows("/v1/catalog/revisions").await;
+    let told: Vec<_> =
+        rows.iter().map(|row| (row["revision"].clone(), row["stores"].clone(), row["person"].clone())).collect();
+    let row = |revision: u32, stores: &[u32]| (json!(revision), json!(stores), Value::Null);
+    assert_eq!(told, [row(1, &[]), row(2, &[9, 10]), row(3, &[]), row(4, &[9]), row(5, &[])]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_menu_is_written_with_its_faults_and_sold_only_when_it_is_published() {
+    let mut hub = TestHub::start_with_menu(Some(MENU)).await;
+    let draft = "/v1/catalog/draft";
+    let absent = async |hub: &TestHub| hub.asker().get(draft).await;
+    assert_eq!(absent(&hub).await.1["code"], "draft_absent");
+    let mut menu: Value = serde_json::from_str(MENU).unwrap();
+    menu["items"][0]["price_minor"] = json!(-1);
+    menu["items"][1]["category"] = json!(99);
+    let (status, body) = asked(&hub, Method::PUT, draft, &menu).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    hub.stop().await;
+    hub.open().await.unwrap();
+    let kept = hub.asker().body(draft).await;
+    let faults: Vec<_> = kept["faults"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| (it["pointer"].as_str().unwrap(), it["code"].as_str().unwrap()))
+        .collect();
+    assert_eq!(faults, [("/items/0/price_minor", "out_of_range"), ("/items/1/category", "unknown")]);
+    assert_eq!((&kept["revision"], &kept["person"]), (&json!(1), &Value::Null));
+    let publish = async |hub: &TestHub, query: &str| {
+        let path = format!("/v1/catalog/draft/publish{query}");
+        asked(hub, Method::POST, &path, &Value::Null).await
+    };
+    let (status, body) = publish(&hub, "").await;
+    assert_eq!((status, &body["code"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("menu_invalid")));
+
+    menu["items"][0]["price_minor"] = json!(350);
+    menu["items"][1]["category"] = json!(1);
+    let (_, body) = asked(&hub, Method::PUT, draft, &menu).await;
+    let change = json!([{ "field": "item 101, price", "before": "3.25", "after": "3.50" }]);
+    assert_eq!((&body["faults"], &body["differences"]), (&json!([]), &change));
+    assert_eq!(hub.rows("/v1/catalog/revisions").await.len(), 1, "nobody sells by a draft");
+    let (status, body) = publish(&hub, "?stores=9&over=7").await;
+    assert_eq!((status, &body["code"]), (StatusCode::CONFLICT, &json!("menu_moved")));
+    let (status, body) = publish(&hub, "?stores=9&over=1").await;
+    assert_eq!((status, &body["revision"]), (StatusCode::OK, &json!(2)), "{body}");
+    assert_eq!(hub.rows("/v1/catalog/revisions").await[1]["stores"], json!([9]));
+    assert_eq!(absent(&hub).await.1["code"], "draft_absent", "it was published");
+
+    asked(&hub, Method::PUT, draft, &menu).await;
+    let deleted = hub.asker().request(Method::DELETE, draft).send().await.unwrap();
+    assert_eq!(deleted.status(), StatusCode::NO_CONTENT);
+    assert_eq!(absent(&hub).await.1["code"], "draft_absent");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_menu_with_as_many_items_as_there_may_be_is_taken() {
+    let hub = TestHub::start_with_menu(Some(MENU)).await;
+    let mut menu: Value = serde_json::from_str(MENU).unwrap();
+    let uses: Vec<_> = (1..=16).map(|stock_item| json!({ "stock_item": stock_item, "quantity": 1 })).collect();
+    let item = |id: usize| json!({ "id": id, "name": format!("{id:080}"), "category": 1, "tax_class": 1, "price_minor": 1, "uses": uses });
+    menu["items"] = (1..=5_000).map(item).collect();
+    let (status, body) = asked(&hub, Method::PUT, "/v1/catalog/menu", &menu).await;
+    assert_eq!((status, &body["revision"]), (StatusCode::OK, &json!(2)), "{}", body["detail"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

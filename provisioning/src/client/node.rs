@@ -1,7 +1,7 @@
 //! What is asked of a store-node. Only the fields that are used here; further ones are ignored.
 
 use percolate_common::domain::catalog::Catalog;
-use percolate_common::wire::menu::MenuV1;
+use percolate_common::wire::menu::{MenuFault, MenuV1};
 use serde::Deserialize;
 
 use super::{Answer, Client, ClientError};
@@ -248,7 +248,8 @@ impl Node {
 
 impl CatalogBody {
     fn into_catalog(self) -> Result<Catalog, String> {
-        let (currency, content) = self.menu.into_draft().map_err(|fault| fault.to_string())?;
+        let said = |faults: Vec<MenuFault>| faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        let (currency, content) = self.menu.into_draft().map_err(said)?;
         let revision = content.revision(self.revision, currency, Vec::new());
         content.publish(revision).map_err(|error| error.to_string())
     }

@@ -3,11 +3,14 @@
 //! The same seed plans the same day. Shops get their part by their weight, hours theirs by the counted profile; chance
 //! decides the rest.
 
+use std::collections::BTreeMap;
+
 use percolate_common::domain::catalog::Catalog;
 use percolate_common::domain::catalog::hours::{Channel, WallTime};
 use percolate_common::domain::catalog::look_up::Moment;
+use percolate_common::domain::pricing::cart::{Cart, CartLine, Extra};
 use percolate_common::entropy::{Entropy as _, SeededEntropy};
-use percolate_common::ids::{ItemId, StoreId};
+use percolate_common::ids::{ItemId, ModifierId, StoreId};
 use percolate_common::time::BusinessDay;
 
 use super::chain::{DayProfile, DemoChain};
@@ -19,6 +22,8 @@ pub const TERMINALS: [(&str, u64); 3] = [("T1", 50), ("T2", 35), ("T3", 15)];
 const TICKETS_PER_TRAINING: u64 = 100;
 /// One of so many tickets is sent twice, as a till does whose answer got lost; and at least one a shop.
 const TICKETS_PER_RESEND: u64 = 40;
+/// One of so many lines has an extra, if its item comes with extras: our own guess.
+const LINES_PER_EXTRA: u64 = 3;
 /// Most lines of a ticket, and most units of a line.
 const LINES_MAX: u64 = 6;
 const UNITS_MAX: u64 = 6;
@@ -85,13 +90,21 @@ pub struct PlannedTicket {
     /// Real or practice.
     pub class: PlannedClass,
     /// What is sold.
-    pub lines: Vec<(ItemId, u32)>,
+    pub lines: Vec<CartLine>,
     /// How it is paid.
     pub payment: Payment,
     /// What the card terminal prints.
     pub reference: u32,
     /// Whether it is sent a second time under the same key.
     pub resend: bool,
+}
+
+impl PlannedTicket {
+    /// What the guest wants.
+    #[must_use]
+    pub fn cart(&self) -> Cart {
+        Cart { lines: self.lines.clone(), ..Cart::default() }
+    }
 }
 
 /// One shop's day.
@@ -152,7 +165,11 @@ fn store_day(day: &DayProfile, menu: &Menu, sales: u64, dice: &Dice) -> Vec<Plan
 
 fn ticket(day: &DayProfile, menu: &Menu, class: PlannedClass, second: u64, dice: &Dice) -> PlannedTicket {
     let lines = dice.one_or_more(day.lines_per_basket_per_mille, LINES_MAX);
-    let line = |at: u64| (menu.item(at == 0, dice), narrow(dice.one_or_more(day.units_per_line_per_mille, UNITS_MAX)));
+    let line = |at: u64| {
+        let item = menu.item(at == 0, dice);
+        let quantity = narrow(dice.one_or_more(day.units_per_line_per_mille, UNITS_MAX));
+        CartLine { extras: menu.extras(item, dice), ..CartLine::plain(item, quantity) }
+    };
     let terminals: Vec<u64> = TERMINALS.iter().map(|(_, busy)| *busy).collect();
     let payments: Vec<u64> = PAYMENTS.iter().map(|(_, often)| *often).collect();
     let payment = PAYMENTS.get(dice.pick(&payments)).map_or(Payment::Card, |(payment, _)| *payment);
@@ -234,11 +251,18 @@ struct Menu {
     categories: Vec<Vec<ItemId>>,
     first: Vec<u64>,
     further: Vec<u64>,
+    extras: BTreeMap<ItemId, Vec<ModifierId>>,
 }
 
 impl Menu {
     fn new(catalog: &Catalog) -> Self {
-        let mut menu = Self { categories: Vec::new(), first: Vec::new(), further: Vec::new() };
+        let rules = &catalog.content.rules;
+        let extras = catalog.content.items.values().map(|item| {
+            let groups = item.details.modifier_groups.iter().filter_map(|group| rules.modifier_group(*group));
+            (item.id, groups.flat_map(|group| group.modifiers.iter().copied()).collect())
+        });
+        let extras = extras.collect();
+        let mut menu = Self { categories: Vec::new(), first: Vec::new(), further: Vec::new(), extras };
         for category in catalog.content.categories.keys() {
             let of_category = catalog.content.items.values().filter(|item| item.category == *category);
             let items: Vec<ItemId> = of_category.map(|item| item.id).collect();
@@ -260,10 +284,22 @@ impl Menu {
         let at = usize::try_from(dice.below(items.len() as u64)).unwrap_or(0);
         items.get(at).copied().unwrap_or(ItemId::new(0))
     }
+
+    /// Now and then one of the extras that an item comes with. No group of the demo's menu asks for any.
+    fn extras(&self, item: ItemId, dice: &Dice) -> Vec<Extra> {
+        let choices = self.extras.get(&item).map(Vec::as_slice).unwrap_or_default();
+        if choices.is_empty() || dice.below(LINES_PER_EXTRA) > 0 {
+            return Vec::new();
+        }
+        let at = usize::try_from(dice.below(choices.len() as u64)).unwrap_or(0);
+        choices.get(at).map(|modifier| Extra { modifier: *modifier, count: 1 }).into_iter().collect()
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use percolate_common::domain::catalog::rules::Consumption;
+    use percolate_common::domain::pricing::price;
     use proptest::prelude::*;
 
     use super::*;
@@ -310,12 +346,43 @@ mod tests {
         let rush = day(1_000, 5);
         let tickets: Vec<&PlannedTicket> = rush.iter().flat_map(sales).collect();
         let lines: u64 = tickets.iter().map(|ticket| ticket.lines.len() as u64).sum();
-        let units: u64 =
-            tickets.iter().flat_map(|ticket| &ticket.lines).map(|(_item, quantity)| u64::from(*quantity)).sum();
+        let units: u64 = tickets.iter().flat_map(|ticket| &ticket.lines).map(|line| u64::from(line.quantity)).sum();
         let lines_per_mille = lines * 1_000 / tickets.len() as u64;
         let units_per_mille = units * 1_000 / lines;
         assert!((1_240..=1_310).contains(&lines_per_mille), "{lines_per_mille}");
         assert!((1_390..=1_480).contains(&units_per_mille), "{units_per_mille}");
+    }
+
+    #[test]
+    fn a_third_of_what_comes_with_extras_has_one_and_all_of_it_can_be_priced() {
+        let catalog = demo_catalog();
+        let rush = day(200, 5);
+        let lines: Vec<&CartLine> = rush.iter().flat_map(sales).flat_map(|ticket| &ticket.lines).collect();
+        let comes_with = |line: &&&CartLine| !catalog.content.items[&line.item].details.modifier_groups.is_empty();
+        let (with, without): (Vec<&&CartLine>, Vec<&&CartLine>) = lines.iter().partition(comes_with);
+        assert!(without.iter().all(|line| line.extras.is_empty()));
+        let chosen = with.iter().filter(|line| !line.extras.is_empty()).count() * 1_000 / with.len();
+        assert!((290..=380).contains(&chosen), "{chosen} per mille");
+        for ticket in rush.iter().flat_map(|rush| &rush.tickets) {
+            price(&catalog, &ticket.cart(), &any_moment()).unwrap();
+        }
+    }
+
+    #[test]
+    fn the_demo_s_shops_price_as_any_moment_does() {
+        let catalog = demo_catalog();
+        let bag = Cart::plain([(ItemId::new(1_001), 1), (ItemId::new(131), 2)]);
+        let here = Moment {
+            store: StoreId::new(10),
+            day: "2026-11-30".parse().unwrap(),
+            wall: WallTime { weekday: 7, minute: 1_200 },
+            ..any_moment()
+        };
+        assert_eq!(price(&catalog, &bag, &here), price(&catalog, &bag, &any_moment()));
+        // Eaten in, a bag of beans bears the state's tax too: Georgia's groceries are those to go.
+        let eaten_in = price(&catalog, &Cart { consumption: Consumption::DineIn, ..bag }, &here).unwrap();
+        let rates: Vec<_> = eaten_in.taxes.iter().map(|tax| tax.rate.get()).collect();
+        assert_eq!(rates, [89_000, 89_000]);
     }
 
     #[test]
@@ -340,7 +407,7 @@ mod tests {
                 rush.tickets.windows(2).all(|two| two[0].at_s <= two[1].at_s && two[0].number + 1 == two[1].number)
             );
             for ticket in &rush.tickets {
-                let first = &catalog.content.items[&ticket.lines[0].0];
+                let first = &catalog.content.items[&ticket.lines[0].item];
                 assert_ne!(first.category.get(), 6, "{} alone", first.name);
                 assert!(ticket.at_s < 15 * 3_600 && ticket.terminal < TERMINALS.len());
             }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use percolate_common::domain::catalog::Catalog;
-use percolate_common::domain::pricing::cart::Cart;
+use percolate_common::domain::pricing::cart::CartLine;
 use percolate_common::domain::pricing::{Priced, PricingRejection, price};
 use percolate_common::money::{Minor, MoneyOverflow};
 use percolate_common::time::Clock;
@@ -137,6 +137,19 @@ struct TicketBody<'t> {
 struct LineBody {
     item: u32,
     quantity: u32,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    extras: Vec<ExtraBody>,
+}
+
+#[derive(Debug, Serialize)]
+struct ExtraBody {
+    modifier: u32,
+    count: u32,
+}
+
+fn line(line: &CartLine) -> LineBody {
+    let extras = line.extras.iter().map(|it| ExtraBody { modifier: it.modifier.get(), count: it.count }).collect();
+    LineBody { item: line.item.get(), quantity: line.quantity, extras }
 }
 
 /// One payment of a request.
@@ -185,7 +198,7 @@ impl Till {
     }
 
     async fn sell(&self, ticket: &PlannedTicket, catalog: &Catalog, books: &mut TillBooks) -> Result<(), TillError> {
-        let priced = price(catalog, &Cart::plain(ticket.lines.iter().copied()), &any_moment())?;
+        let priced = price(catalog, &ticket.cart(), &any_moment())?;
         let body = self.body(ticket, catalog, &priced);
         let key = format!("{}-{}", self.keys, ticket.number);
         if ticket.class == PlannedClass::Sale {
@@ -233,11 +246,7 @@ impl Till {
         let body = TicketBody {
             terminal: &self.terminal,
             currency: catalog.revision.currency.to_string(),
-            lines: ticket
-                .lines
-                .iter()
-                .map(|(item, quantity)| LineBody { item: item.get(), quantity: *quantity })
-                .collect(),
+            lines: ticket.lines.iter().map(line).collect(),
             tenders: tenders(ticket.payment, priced.totals.total, ticket.reference),
             training: ticket.class == PlannedClass::Training,
         };
@@ -290,7 +299,7 @@ pub fn stock_needed(
     let mut needed: std::collections::BTreeMap<u32, i64> =
         catalog.content.stock_items.keys().map(|item| (item.get(), 0)).collect();
     for ticket in tickets.iter().filter(|ticket| ticket.class == PlannedClass::Sale) {
-        for effect in price(catalog, &Cart::plain(ticket.lines.iter().copied()), &any_moment())?.stock_effects {
+        for effect in price(catalog, &ticket.cart(), &any_moment())?.stock_effects {
             let sum = needed.entry(effect.stock_item.get()).or_insert(0);
             *sum = sum.checked_sub(effect.quantity.get()).ok_or(MoneyOverflow)?;
         }

@@ -3,11 +3,14 @@
 
 mod chain;
 mod csv;
+mod csv_file;
 mod from_file;
 mod from_other;
+pub mod menu;
 mod nodes;
 mod papers;
 mod plan;
+mod quarantine;
 mod question;
 mod sheet;
 mod stores;
@@ -96,7 +99,7 @@ pub struct ChainInit {
 #[derive(Debug, Subcommand)]
 pub enum StoreCommand {
     /// Plan shops, or plan them otherwise: from a JSON file, from the tables of an old system, from a template, or like a shop
-    /// that is planned. What changes is shown first. Menu and taxes are the hub's, and the same for all shops
+    /// that is planned. What changes is shown first. Menu and taxes are the hub's, and the same for all shops: provision menu
     #[command(after_help = OFFICE_EXIT_CODES)]
     Create(StoreCreate),
     /// List the shops that are planned
@@ -122,6 +125,10 @@ pub struct StoreCreate {
     pub(crate) source: ShopSource,
     #[command(flatten)]
     pub(crate) shop: ShopOptions,
+    /// With --from-csv: publish the menu of that folder first, as provision menu publish does. For the chain's first menu say
+    /// --currency, too
+    #[arg(long, requires = "from_csv")]
+    pub with_menu: bool,
     /// Do it without a question; the difference is shown all the same
     #[arg(long)]
     pub yes: bool,

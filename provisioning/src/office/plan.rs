@@ -1,9 +1,11 @@
 //! `provision store create`: all plans are looked at by the hub, shown, and only then taken; or none is.
 
+use percolate_common::money::Currency;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::csv;
+use super::menu;
 use super::question::confirmed;
 use super::{StoreCreate, from_file, from_other, refused, tell};
 use crate::client::{Client, ClientError, FieldRefused};
@@ -80,7 +82,15 @@ async fn put(client: &Client, wanted: &Wanted, check: bool) -> Result<Result<Pla
 
 pub(super) async fn create(options: &StoreCreate, json: bool, screen: &mut Screen) -> Result<Exit, Failure> {
     let client = options.hub.client()?;
+    let menu = with_menu(&client, options, json, screen).await?;
+    if let Some(ended) = menu.as_ref().filter(|ended| ended.exit != Exit::Done) {
+        tell(screen, json, &json!({ "outcome": "nothing_planned", "menu": ended.object }), "No shop was planned.\n")?;
+        return Ok(ended.exit);
+    }
     let mut asked = asked(options, &client).await?;
+    if menu.is_some() {
+        asked.notes.retain(|note| note != menu::NOT_READ_HERE);
+    }
     let mut looked_at = Vec::new();
     let mut mistakes = Vec::new();
     for wanted in std::mem::take(&mut asked.shops) {
@@ -119,9 +129,28 @@ pub(super) async fn create(options: &StoreCreate, json: bool, screen: &mut Scree
     let object = json!({
         "outcome": if set_aside.is_empty() { "planned" } else { "rows_set_aside" },
         "stores": stores.collect::<Vec<_>>(), "set_aside": set_aside.object(), "notes": asked.notes,
+        "menu": menu.map(|ended| ended.object),
     });
     tell(screen, json, &object, &ending(new, changed, looked_at.len(), &set_aside))?;
     Ok(exit)
+}
+
+/// Publishes the menu that lies beside the shops first, where that was asked for.
+async fn with_menu(
+    client: &Client,
+    options: &StoreCreate,
+    json: bool,
+    screen: &mut Screen,
+) -> Result<Option<menu::Ended>, Failure> {
+    let Some(folder) = options.source.from_csv.as_deref().filter(|_| options.with_menu) else { return Ok(None) };
+    let currency = options.shop.currency.as_deref().map(str::parse::<Currency>).transpose();
+    let currency = currency.map_err(Failure::usage)?;
+    let source = menu::Source::Tables { folder, currency, columns: &[] };
+    let ended = menu::publish(client, (&source, &[]), (options.yes, json), screen).await?;
+    if !json {
+        screen.write(&ended.lines).map_err(|error| Failure::new(Exit::Failed, error))?;
+    }
+    Ok(Some(ended))
 }
 
 async fn asked(options: &StoreCreate, client: &Client) -> Result<Asked, Failure> {

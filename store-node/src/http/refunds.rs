@@ -84,7 +84,7 @@ pub(super) fn refusal(rejection: &RefundRejection) -> Problem {
     }
 }
 
-fn ask(body: RefundRequest) -> RefundTicket {
+fn ask(body: RefundRequest) -> Result<RefundTicket, Problem> {
     let line = |body: RefundLineBody| AskedLine { line: body.line, quantity: body.quantity, restock: body.restock };
     let what = match body.lines {
         Some(lines) => Asked::Lines(lines.into_iter().map(line).collect()),
@@ -97,7 +97,7 @@ fn ask(body: RefundRequest) -> RefundTicket {
         RefundWord::NotServed => RefundReason::NotServed,
         RefundWord::Other => RefundReason::Other,
     };
-    RefundTicket { reason, what, tenders: tenders(body.tenders)? }
+    Ok(RefundTicket { reason, what, tenders: tenders(body.tenders)? })
 }
 
 /// Give money back for a ticket, or for pieces of it. More than was sold cannot be given back, whatever the line does.
@@ -126,7 +126,7 @@ pub(super) async fn refund_ticket(
     if actor.kind == ActorKind::Terminal && actor.name != terminal.to_string() {
         return Err(not_yours(&actor));
     }
-    let ask = ask(body.value);
+    let ask = ask(body.value)?;
     let catalog = app.present.catalog().ok_or(AppError::NoCatalog)?;
     let giving = app.clone();
     let give_back = move |tx: &percolate_runtime::sqlite::WriteTx<'_>| {

@@ -70,6 +70,7 @@ pub(super) fn routes() -> (Router<App>, OpenApiDocument) {
     OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(reads::node))
         .routes(routes!(menu::catalog))
+        .routes(routes!(menu::scan))
         .routes(routes!(writes::quote))
         .routes(routes!(reads::tickets, writes::sell_ticket))
         .routes(routes!(reads::ticket))

@@ -45,6 +45,7 @@ pub(crate) const TABLE: &[Row] = &[
     row("POST", "/v1/pairings/redemptions", Pairing),
     row("GET", "/v1/node", READS),
     row("GET", "/v1/catalog", READS),
+    row("GET", "/v1/catalog/scan", SELLS),
     row("GET", "/v1/tickets", READS),
     row("GET", "/v1/tickets/{id}", READS),
     row("GET", "/v1/events", READS),

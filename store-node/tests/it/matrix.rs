@@ -14,7 +14,7 @@ use crate::support::device::{Device, code};
 use crate::support::http::Request;
 use crate::support::in_time;
 use crate::support::installed::Shop;
-use crate::support::menu::{BEANS, ESPRESSO};
+use crate::support::menu::{BAG_CODE, BEANS, ESPRESSO};
 use crate::support::node::{Till, basket, ticket};
 
 #[path = "../../src/http/table.rs"]
@@ -70,7 +70,8 @@ fn request(row: &table::Row, number: usize, column: &Column, sold: &str) -> Requ
         .replace("{day}", "2026-11-23")
         .replace("{name}", "X1")
         .replace("{number}", "A-999");
-    let request = Request::new(row.method, &path);
+    let query = if row.path == "/v1/catalog/scan" { format!("?code={BAG_CODE}") } else { String::new() };
+    let request = Request::new(row.method, &format!("{path}{query}"));
     let request = match column.token.as_str() {
         "" => request,
         token => request.header("authorization", &format!("Bearer {token}")),

@@ -7,8 +7,8 @@ use percolate_common::wire::topic::Topic;
 use serde_json::{Value, json};
 
 use crate::support::hub::position;
-use crate::support::menu::{BAG, ESPRESSO, MenuJournal};
-use crate::support::node::{NODE, TestNode, Till, ticket};
+use crate::support::menu::{BAG, BAG_CODE, ESPRESSO, MenuJournal};
+use crate::support::node::{NODE, STORE, TestNode, Till, ticket};
 use crate::support::{eventually, program};
 
 /// What an espresso costs at this node, before tax.
@@ -251,5 +251,56 @@ async fn nonsense_from_the_hub_stops_nobody() {
     hub.hang_up();
     hub.greet().await;
     eventually("the link", || async { (node.till().get("/v1/node").await["link"] == "up").then_some(()) }).await;
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_package_is_found_by_what_the_scanner_reads() {
+    let (mut node, _hub) = TestNode::selling().await;
+    let till = node.till();
+    let scan = async |code: &str| till.ask(&format!("/v1/catalog/scan?code={code}")).await;
+    assert_eq!(scan(BAG_CODE).await.ok(), json!({"item": BAG, "lot": null}));
+    assert_eq!(scan(&format!("0{BAG_CODE}")).await.ok()["item"], BAG);
+    let link = format!("https%3A%2F%2Fid.gs1.org%2F01%2F0{BAG_CODE}%2F10%2FAB12");
+    assert_eq!(scan(&link).await.ok(), json!({"item": BAG, "lot": "AB12"}));
+    assert_eq!(scan("96385074").await.refusal(), (404, "unknown_barcode".to_owned()));
+    for code in ["9506000134353", "950600013435", "beans", ""] {
+        assert_eq!(scan(code).await.refusal(), (422, "barcode_invalid".to_owned()), "{code}");
+    }
+    assert_eq!(till.ask("/v1/catalog/scan").await.refusal(), (400, "invalid_query".to_owned()));
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_revision_for_other_shops_changes_nothing_here_and_the_next_one_for_all_does() {
+    let (mut node, mut hub) = TestNode::selling().await;
+    let mut menu = MenuJournal::published();
+    let mut held = menu.head().seq;
+    for (number, price_minor, stores, (sells, costs)) in [
+        (2, 350, &[STORE + 1, STORE + 2][..], (1, 300)),
+        (3, 360, &[STORE + 1, STORE][..], (3, 360)),
+        (4, 370, &[STORE + 1][..], (3, 360)),
+        (5, 370, &[][..], (5, 370)),
+    ] {
+        menu.price_espresso(price_minor);
+        menu.publish_to(number, 3, stores);
+        hub.send_menu(&menu, held + 1, menu.head().seq).await;
+        held = menu.head().seq;
+        hub.menu_acked(&menu, held).await;
+        assert_eq!(
+            (revision(&node.till()).await, price(&node.till()).await),
+            (json!(sells), costs),
+            "revision {number}"
+        );
+    }
+    // A life of the hub's service that says the menu whole, and publishes it to others, takes nothing away.
+    let mut later = MenuJournal::new(78);
+    later.write_items();
+    later.publish_to(6, 3, &[STORE + 1]);
+    hub.send_menu(&later, 1, later.head().seq).await;
+    hub.menu_acked(&later, later.head().seq).await;
+    assert_eq!((revision(&node.till()).await, price(&node.till()).await), (json!(5), 370));
+    node.restart().await;
+    assert_eq!((revision(&node.till()).await, price(&node.till()).await), (json!(5), 370));
     node.stop().await;
 }

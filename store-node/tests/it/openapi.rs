@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::support::http::{Answer, Request};
-use crate::support::menu::{BEANS, ESPRESSO};
+use crate::support::menu::{BAG_CODE, BEANS, ESPRESSO};
 use crate::support::node::{TestNode, Till, basket, ticket};
 use crate::support::schema::{Description, Operation};
 
@@ -228,6 +228,7 @@ impl Checker {
         for path in ["/v1/tickets?day=2026-11-23&limit=1", "/v1/tickets?after=1"] {
             assert_eq!(self.get("/v1/tickets", path).await.status, 200, "{path}");
         }
+        self.get("/v1/catalog/scan", &format!("/v1/catalog/scan?code={BAG_CODE}")).await.ok();
         self.get("/v1/tickets/{id}", &format!("/v1/tickets/{ticket}")).await.ok();
         self.get("/v1/business-days/{day}", "/v1/business-days/2026-11-20").await.ok();
     }

@@ -1,6 +1,7 @@
 //! Head office plans shops from what it has, and a box is brought up by the code on its sheet alone.
 
 mod interceptor;
+mod menu;
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;

@@ -9,6 +9,8 @@ pub enum Permission {
     ReadReports,
     /// What is for sale.
     ReadMenu,
+    /// Says what is for sale, for how much, and under which tax, in all shops.
+    PublishMenu,
     /// How boxes and journals stand.
     ReadNodes,
     /// What vouches for the books, and who did what.
@@ -32,6 +34,7 @@ impl Permission {
     pub const ALL: [Self; 10] = [
         Self::ReadReports,
         Self::ReadMenu,
+        Self::PublishMenu,
         Self::ReadNodes,
         Self::ReadAudit,
         Self::CreateStore,
@@ -48,6 +51,7 @@ impl Permission {
         match self {
             Self::ReadReports => "read reports",
             Self::ReadMenu => "read the menu",
+            Self::PublishMenu => "publish the menu",
             Self::ReadNodes => "see how boxes stand",
             Self::ReadAudit => "audit the books and read who did what",
             Self::CreateStore => "plan shops",
@@ -88,6 +92,7 @@ impl Role {
             Self::Planner => &[
                 P::ReadReports,
                 P::ReadMenu,
+                P::PublishMenu,
                 P::ReadNodes,
                 P::CreateStore,
                 P::IssueCode,

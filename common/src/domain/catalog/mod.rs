@@ -4,6 +4,7 @@ pub mod barcode;
 mod check;
 pub mod hours;
 pub mod look_up;
+mod place;
 pub mod rules;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,8 @@ use crate::quantity::{Quantity, Unit};
 use barcode::Gtin;
 use hours::Availability;
 use rules::{Rule, RuleKey, Rules};
+
+pub use place::{MenuFault, MenuList, MenuPart, MenuPlace};
 
 /// A group of the menu.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -452,6 +455,24 @@ pub(crate) mod tests {
         ));
         let short = Revision { item_count: 4, ..menu.revision };
         assert!(matches!(menu.content.publish(short), Err(CatalogError::Incomplete { announced: 4, held: 3, .. })));
+    }
+
+    #[test]
+    fn every_fault_is_named_with_its_place() {
+        let mut draft = small_menu().content;
+        let espresso = draft.items.get_mut(&ItemId::new(101)).unwrap();
+        (espresso.price, espresso.name) = (Minor::new(-1), String::new());
+        espresso.uses[1].quantity = Quantity::new(0);
+        draft.categories.remove(&CategoryId::new(2));
+        let told = |fault: MenuFault| (fault.place.number, fault.place.field, fault.place.part);
+        let cups = Some(MenuPart::Use(StockItemId::new(2)));
+        let expected = [
+            (Some(101), Some("name"), None),
+            (Some(101), Some("price"), None),
+            (Some(101), Some("quantity"), cups),
+            (Some(201), Some("category"), None),
+        ];
+        assert_eq!(draft.faults().into_iter().map(told).collect::<Vec<_>>(), expected);
     }
 
     #[test]

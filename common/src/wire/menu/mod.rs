@@ -1,5 +1,6 @@
 //! The menu as JSON: what people write in a file, what the hub takes and shows, and what tills read. One shape for all.
 
+mod places;
 mod read;
 mod write;
 

@@ -1,37 +1,15 @@
+use std::sync::LazyLock;
+
 use super::*;
 use crate::domain::catalog::Draft;
 use crate::domain::catalog::tests::small_menu;
 use crate::money::Currency;
 
-/// One of everything that a menu may say.
-const WHOLE: &str = r#"{
-  "currency": "USD",
-  "tax_classes": [{"id": 1, "name": "Prepared", "rate_micro": 89000}],
-  "categories": [{"id": 1, "name": "Coffee"}],
-  "stock_items": [{"id": 4, "name": "Whole milk", "unit": "ul"}, {"id": 5, "name": "Oat milk", "unit": "ul"}],
-  "items": [
-    {"id": 101, "name": "Latte, 12 oz", "category": 1, "tax_class": 1, "price_minor": 450,
-     "uses": [{"stock_item": 4, "quantity": 240000}], "product": 9, "size": "12 oz", "modifier_groups": [2],
-     "barcodes": ["09506000134352"], "allergens": ["milk"], "kilocalories": 190, "channels": ["counter"],
-     "hours": [{"weekdays": [1, 5], "from_minute": 420, "until_minute": 660}]},
-    {"id": 102, "name": "Cookie", "category": 1, "tax_class": 1, "price_minor": 250, "uses": []}],
-  "products": [{"id": 9, "name": "Latte"}],
-  "modifier_groups": [{"id": 2, "name": "Milk", "at_least": 0, "at_most": 1, "modifiers": [7]}],
-  "modifiers": [{"id": 7, "name": "Oat milk", "price_minor": 80, "uses": [], "swap": {"from": 4, "to": 5}}],
-  "combos": [{"id": 3, "name": "Break", "price_minor": 600, "slots": [
-    {"name": "Drink", "choices": [{"item": 101, "surcharge_minor": 30}]},
-    {"name": "Bite", "choices": [{"item": 102, "surcharge_minor": 0}]}]}],
-  "price_rules": [
-    {"id": 1, "item": 101, "store": 10, "channel": "web", "from": "2026-12-01", "until": "2026-12-31", "price_minor": 475},
-    {"id": 2, "item": 102, "from": "2026-12-01"}],
-  "jurisdictions": [{"id": 7, "name": "Atlanta", "basis": "line", "stores": [1, 2]}],
-  "tax_rules": [{"id": 1, "tax_class": 1, "jurisdiction": 7, "consumption": "dine_in", "from": "2026-01-01", "rate_micro": 90000}],
-  "happy_hours": [{"id": 1, "name": "Afternoons", "hours": {"weekdays": [3], "from_minute": 900, "until_minute": 1020},
-    "from": "2026-11-01", "until": "2026-11-30", "stores": [1], "items": [101], "categories": [1], "percent_micro": 200000}],
-  "discounts": [{"id": 5, "name": "Regulars", "scope": "ticket", "amount_minor": 100, "approval": true}],
-  "service_charges": [{"id": 1, "name": "Service", "rate_micro": 180000, "tax_class": 1, "consumption": "dine_in", "stores": [2]}],
-  "cash_step_minor": 5
-}"#;
+/// The example of docs/menu.md: one of everything that a menu may say.
+static WHOLE: LazyLock<String> = LazyLock::new(|| {
+    let text = include_str!("../../../../docs/menu.md");
+    text.split("```json\n").nth(1).unwrap().split("```").next().unwrap().to_owned()
+});
 
 fn parsed(text: &str) -> MenuV1 {
     serde_json::from_str(text).unwrap()
@@ -43,11 +21,11 @@ fn draft(text: &str) -> Draft {
 
 #[test]
 fn whatever_a_menu_says_is_read_and_written_again_as_it_was() {
-    let content = draft(WHOLE);
+    let content = draft(&WHOLE);
     content.check().unwrap();
     assert_eq!(content.rules.count(), 12);
     let (again, before): (serde_json::Value, serde_json::Value) =
-        (serde_json::to_value(MenuV1::new(Currency::USD, &content)).unwrap(), serde_json::from_str(WHOLE).unwrap());
+        (serde_json::to_value(MenuV1::new(Currency::USD, &content)).unwrap(), serde_json::from_str(&WHOLE).unwrap());
     assert_eq!(again, before);
     let small = small_menu().content;
     assert_eq!(MenuV1::new(Currency::USD, &small).into_draft(), Ok((Currency::USD, small)));
@@ -55,7 +33,7 @@ fn whatever_a_menu_says_is_read_and_written_again_as_it_was() {
 
 #[test]
 fn the_facts_of_a_menu_rebuild_it() {
-    let content = draft(WHOLE);
+    let content = draft(&WHOLE);
     let mut rebuilt = Draft::default();
     content.changes_from(&Draft::default()).iter().for_each(|event| rebuilt.apply(event));
     assert_eq!(rebuilt, content);
@@ -68,8 +46,8 @@ fn the_facts_of_a_menu_rebuild_it() {
 fn every_fault_says_where_it_is() {
     let fault = |from: &str, to: &str| {
         let text = WHOLE.replacen(from, to, 1);
-        assert_ne!(text, WHOLE, "the fault was not made");
-        parsed(&text).into_draft().unwrap_err().pointer().to_owned()
+        assert_ne!(text, *WHOLE, "the fault was not made");
+        parsed(&text).into_draft().unwrap_err()[0].pointer().to_owned()
     };
     assert_eq!(fault("\"USD\"", "\"dollars\""), "/currency");
     assert_eq!(fault("\"ul\"", "\"l\""), "/stock_items/0/unit");
@@ -113,4 +91,53 @@ fn a_menu_that_dangles_is_not_sold() {
     assert!(refused("\"until\": \"2026-11-30\"", "\"until\": \"2026-10-30\"").contains("last day of happy hour 1"));
     let two = WHOLE.replacen("\"uses\": []}]", "\"uses\": [], \"barcodes\": [\"9506000134352\"]}]", 1);
     assert!(draft(&two).check().unwrap_err().to_string().contains("barcode 09506000134352 of item 102"));
+}
+
+#[test]
+fn all_faults_are_told_at_once_each_with_its_place_in_the_text() {
+    let mut text = WHOLE.clone();
+    for (from, to) in [
+        // Two that cannot be read, and entries in another order than by number: places are those of the text.
+        ("\"unit\": \"ul\"}, {", "\"unit\": \"l\"}, {"),
+        ("[\"counter\"]", "[\"kiosk\"]"),
+        ("{\"id\": 1, \"item\": 101, \"store\": 10", "{\"id\": 3, \"item\": 999, \"store\": 10"),
+        ("\"2026-12-31\", \"price_minor\": 475", "\"2026-11-30\", \"price_minor\": -1"),
+        ("\"quantity\": 240000", "\"quantity\": 0"),
+        (
+            "{\"item\": 102, \"surcharge_minor\": 0}",
+            "{\"item\": 102, \"surcharge_minor\": 0}, {\"item\": 7, \"surcharge_minor\": -1}",
+        ),
+        ("\"name\": \"Bite\"", "\"name\": \"\""),
+        ("\"modifiers\": [7]", "\"modifiers\": [7, 8]"),
+        ("\"swap\": {\"from\": 4", "\"swap\": {\"from\": 6"),
+        ("\"percent_micro\": 200000", "\"percent_micro\": 1000001"),
+        (
+            "\"stores\": [1, 2]}]",
+            "\"stores\": [1, 2]}, {\"id\": 6, \"name\": \"There\", \"basis\": \"line\", \"stores\": [3, 2]}]",
+        ),
+        ("\"cash_step_minor\": 5", "\"cash_step_minor\": 3"),
+    ] {
+        assert!(text.contains(from), "{from}");
+        text = text.replacen(from, to, 1);
+    }
+    let faults = parsed(&text).into_sound().unwrap_err();
+    let told: Vec<_> = faults.iter().map(|fault| (fault.pointer(), fault.code())).collect();
+    let expected = [
+        ("/stock_items/0/unit", "malformed"),
+        ("/items/0/channels", "malformed"),
+        ("/items/0/uses/0/quantity", "out_of_range"),
+        ("/jurisdictions/0/stores/1", "twice"),
+        ("/modifier_groups/0/modifiers/1", "unknown"),
+        ("/modifiers/0/swap", "unknown"),
+        ("/combos/0/slots/1/name", "out_of_range"),
+        ("/combos/0/slots/1/choices/1/item", "unknown"),
+        ("/combos/0/slots/1/choices/1/surcharge_minor", "out_of_range"),
+        ("/price_rules/0/item", "unknown"),
+        ("/price_rules/0/until", "out_of_range"),
+        ("/price_rules/0/price_minor", "out_of_range"),
+        ("/happy_hours/0/percent_micro", "out_of_range"),
+        ("/cash_step_minor", "out_of_range"),
+    ];
+    assert_eq!(told, expected);
+    assert!(parsed(&WHOLE).into_sound().is_ok());
 }

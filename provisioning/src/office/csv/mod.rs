@@ -7,11 +7,12 @@ mod set_aside;
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
 use super::ShopSource;
+use super::menu;
 use super::plan::{Asked, Refusal, Wanted};
 use crate::exit::Failure;
 use field::{Read, read_row};
@@ -72,6 +73,9 @@ pub(super) fn read(folder: &Path) -> Result<Asked, Failure> {
         for line in &lines {
             tables.take(kind, line, &mut sites);
         }
+    }
+    if folder.join(menu::MENU_FILE).exists() {
+        notes.push(menu::NOT_READ_HERE.to_owned());
     }
     tables.judge(&sites);
     let shops = sites.into_iter().filter(|(store, _)| !tables.aside.contains(store));
@@ -171,11 +175,6 @@ impl Tables {
         let folder = source.from_csv.as_deref().unwrap_or(Path::new("."));
         set_aside::write(folder, self)
     }
-}
-
-/// Where the lines that were set aside are told.
-fn path_in(folder: &Path) -> PathBuf {
-    folder.join("quarantine.csv")
 }
 
 #[cfg(test)]

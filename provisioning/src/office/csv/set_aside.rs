@@ -1,16 +1,13 @@
 //! The lines that were set aside: where they stand, and why. They are corrected where they stand, and all is read again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use percolate_runtime::files::write_secret;
 use serde_json::{Value, json};
 
-use super::{Fault, Tables, path_in};
-use crate::exit::{Exit, Failure};
-
-/// The columns of the file that tells them.
-const COLUMNS: [&str; 7] = ["file", "line", "column", "code", "reason", "store", "content"];
+use super::{Fault, Tables};
+use crate::exit::Failure;
+use crate::office::quarantine::{self, Mistake};
 
 /// What was set aside.
 #[derive(Debug, Default)]
@@ -51,39 +48,17 @@ impl SetAside {
     }
 }
 
-/// Writes it for its owner alone, or removes what was written before.
+/// Writes it, or removes what was written before.
 pub(super) fn write(folder: &Path, tables: &Tables) -> Result<SetAside, Failure> {
-    let path = path_in(folder);
-    if tables.faults.is_empty() {
-        return match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Failure::new(Exit::Failed, error)),
-            Ok(()) | Err(_) => Ok(SetAside::default()),
-        };
-    }
-    let text = text(tables).map_err(|error| Failure::new(Exit::Failed, error))?;
-    write_secret(&path, &text).map_err(|error| Failure::new(Exit::Failed, error))?;
+    let mistakes = tables.faults.iter().map(|fault| mistake(tables, fault)).collect();
+    let Some(path) = quarantine::write(folder, mistakes)? else { return Ok(SetAside::default()) };
     let has_nobodys = tables.faults.iter().any(|fault| fault.store.is_none());
     Ok(SetAside { shops: tables.aside.clone(), lines: tables.faults.len(), path: Some(path), has_nobodys })
 }
 
-/// What a table program would take for a formula is told apart by a quote before it.
-fn inert(text: &str) -> String {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() }
-}
-
-fn text(tables: &Tables) -> anyhow::Result<Vec<u8>> {
-    let mut out = csv::WriterBuilder::new().from_writer(Vec::new());
-    out.write_record(COLUMNS)?;
-    let mut faults: BTreeMap<(&str, u64), Vec<&Fault>> = BTreeMap::new();
-    for fault in &tables.faults {
-        faults.entry((fault.place.kind.file, fault.place.row)).or_default().push(fault);
-    }
-    for ((file, row), fault) in faults.into_iter().flat_map(|(at, faults)| faults.into_iter().map(move |it| (at, it))) {
-        let store = fault.store.map_or_else(String::new, |store| store.to_string());
-        let shown = tables.texts.get(&(file, row)).map_or("", String::as_str);
-        let shown = if fault.place.kind.is_shown { shown } else { "not shown: people's PINs stand in this file" };
-        let shown = &inert(shown);
-        out.write_record([file, &row.to_string(), &fault.column, &fault.code, &fault.reason, &store, shown])?;
-    }
-    Ok(out.into_inner()?)
+fn mistake(tables: &Tables, fault: &Fault) -> Mistake {
+    let Fault { place, column, code, reason, store } = fault.clone();
+    let shown = tables.texts.get(&(place.kind.file, place.row)).map_or("", String::as_str);
+    let shown = if place.kind.is_shown { shown } else { "not shown: people's PINs stand in this file" };
+    Mistake { file: place.kind.file, line: place.row, column, code, reason, store, content: shown.to_owned() }
 }

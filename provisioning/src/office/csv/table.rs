@@ -1,10 +1,9 @@
-//! The files of an old system, and the lines in them. Columns are found by name, in any order.
+//! The files of an old system about its shops, and the lines in them.
 
 use std::path::Path;
 
-use anyhow::Context as _;
-
-use crate::exit::{Exit, Failure};
+use crate::exit::Failure;
+use crate::office::csv_file::{CsvFile, Found, Row};
 
 /// What a cell holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,9 +131,6 @@ pub(super) fn column_of(field: &str) -> &str {
 /// The column that says whose line it is, in every file.
 pub(super) const STORE_COLUMN: &str = "store";
 
-/// Bytes of a file.
-const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
-
 /// A line.
 #[derive(Debug)]
 pub(super) struct Line {
@@ -157,98 +153,19 @@ pub(super) struct Lines {
 
 /// Reads a file. That with the shops must be there, of the others none.
 pub(super) fn read(kind: &'static Kind, path: &Path) -> Result<Option<Lines>, Failure> {
-    let shown = path.display();
-    let is_there = path.exists();
-    if !is_there && !kind.list.is_empty() {
+    if !path.exists() && !kind.list.is_empty() {
         return Ok(None);
     }
-    let bytes = bytes(path).map_err(|error| Failure::new(Exit::Usage, error))?;
-    let text = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&bytes);
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text);
-    let mut records = reader.byte_records();
-    let unreadable = |error: csv::Error| Failure::usage(format!("{shown} cannot be read: {}", kind_of(&error)));
-    let header = records.next().transpose().map_err(unreadable)?;
-    let header = header.ok_or_else(|| Failure::usage(format!("{shown} is empty: its first line names the columns")))?;
-    let found = places(kind, &header).map_err(|said| Failure::usage(format!("{shown}: {said}")))?;
-    let Places { store: store_at, columns: places, ignored } = found;
-    let mut lines = Vec::new();
-    for record in records {
-        let record = record.map_err(unreadable)?;
-        let row = record.position().map_or(0, csv::Position::line);
-        let texts: Option<Vec<&str>> = record.iter().map(|cell| std::str::from_utf8(cell).ok()).collect();
-        let is_whole = record.len() == header.len();
-        let cell = |at: &Option<usize>| {
-            let text = at.and_then(|at| texts.as_ref()?.get(at).copied());
-            text.map_or_else(String::new, |text| text.trim().to_owned())
-        };
-        let store = texts.as_ref().filter(|_| is_whole || store_at == Some(0)).map(|_| cell(&store_at));
-        let cells = texts.as_ref().filter(|_| is_whole).map(|_| places.iter().map(cell).collect());
-        let shown = if kind.is_shown { shown_line(&record) } else { String::new() };
-        lines.push(Line { row, store, cells, shown });
-    }
-    Ok(Some(Lines { lines, ignored }))
-}
-
-fn bytes(path: &Path) -> anyhow::Result<Vec<u8>> {
-    let shown = path.display();
-    let size = std::fs::metadata(path).with_context(|| format!("could not read {shown}"))?.len();
-    anyhow::ensure!(size <= FILE_BYTES_MAX, "{shown} has {size} bytes, and at most {FILE_BYTES_MAX} are read");
-    std::fs::read(path).with_context(|| format!("could not read {shown}"))
-}
-
-/// What is wrong, without anything that stands in the file.
-fn kind_of(error: &csv::Error) -> String {
-    let at = error.position().map_or_else(String::new, |at| format!(" in line {}", at.line()));
-    format!("it is no CSV{at}")
-}
-
-/// Control characters by their names: whoever looks at it sees what stands there, and nothing else happens.
-fn shown_line(record: &csv::ByteRecord) -> String {
-    let cells = record.iter().map(|cell| String::from_utf8_lossy(cell).into_owned());
-    let text = cells.collect::<Vec<_>>().join(",");
-    let plain = |c: char| if c.is_control() { c.escape_default().collect::<String>() } else { c.to_string() };
-    text.chars().map(plain).collect()
-}
-
-/// Where each column stands, and those that are not read.
-struct Places {
-    store: Option<usize>,
-    columns: Vec<Option<usize>>,
-    ignored: Vec<String>,
-}
-
-fn places(kind: &Kind, header: &csv::ByteRecord) -> Result<Places, String> {
-    let names: Option<Vec<String>> =
-        header.iter().map(|name| Some(std::str::from_utf8(name).ok()?.trim().to_ascii_lowercase())).collect();
-    let names = names.ok_or("its first line is not UTF-8 text")?;
-    let find = |name: &str| {
-        let mut found = names.iter().enumerate().filter(|(_, it)| *it == name).map(|(at, _)| at);
-        match (found.next(), found.next()) {
-            (Some(_), Some(_)) => Err(format!("the header names {name} twice")),
-            (at, _) => Ok(at),
-        }
+    let file = CsvFile::read(path)?;
+    let columns = kind.columns.iter().map(|column| (column.name, column.needed));
+    let found = file.find(std::iter::once((STORE_COLUMN, true)).chain(columns));
+    let Found { mut places, ignored } = found.map_err(|said| Failure::usage(format!("{}: {said}", path.display())))?;
+    let store_at = places.remove(0);
+    let line = |row: &Row| Line {
+        row: row.number,
+        store: row.cell(store_at).filter(|_| row.is_whole || store_at == Some(0)).map(str::to_owned),
+        cells: row.cells(&places),
+        shown: if kind.is_shown { row.shown.clone() } else { String::new() },
     };
-    let (store, mut columns, mut missing) = (find(STORE_COLUMN)?, Vec::new(), Vec::new());
-    if store.is_none() {
-        missing.push(STORE_COLUMN);
-    }
-    for column in kind.columns {
-        let at = find(column.name)?;
-        if at.is_none() && column.needed {
-            missing.push(column.name);
-        }
-        columns.push(at);
-    }
-    if !missing.is_empty() {
-        let other =
-            [";", "\t", "|"].into_iter().find(|it| names.len() == 1 && names.iter().any(|name| name.contains(it)));
-        let hint = other.map_or_else(String::new, |it| {
-            format!(" (its columns seem to be separated by {it:?}; commas are expected)")
-        });
-        return Err(format!("the header lacks {}{hint}", missing.join(", ")));
-    }
-    let is_read = |at: usize| store == Some(at) || columns.contains(&Some(at));
-    let ignored = names.iter().enumerate().filter(|(at, _)| !is_read(*at));
-    let ignored = ignored.map(|(_, name)| name.escape_default().to_string()).collect();
-    Ok(Places { store, columns, ignored })
+    Ok(Some(Lines { lines: file.rows.iter().map(line).collect(), ignored }))
 }

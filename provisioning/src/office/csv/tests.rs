@@ -1,5 +1,6 @@
 use super::*;
 use crate::client::FieldRefused;
+use crate::office::quarantine::path_in;
 
 const POLICY_CSV: &str = "store,node,name,zone,currency,cutover_hour,sign_in,badge_use,card_forward\n\
     42,421,Harbour,America/New_York,USD,4,required,alone,5000 20 50000 86400\n43,431,Pier,America/New_York,USD,4,,,\n";

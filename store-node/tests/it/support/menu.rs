@@ -21,6 +21,8 @@ pub(crate) const ESPRESSO: u32 = 101;
 pub(crate) const LATTE: u32 = 102;
 /// A bag of beans: 18.00 and 4.9 % tax; it comes ready from a shelf that nobody counts.
 pub(crate) const BAG: u32 = 201;
+/// What is printed on it.
+pub(crate) const BAG_CODE: &str = "9506000134352";
 
 /// Beans in milligrams, cups by the piece, milk in microlitres.
 pub(crate) const BEANS: u32 = 1;
@@ -71,7 +73,9 @@ impl MenuJournal {
         }
         self.say(&item(ESPRESSO, 300, 1, &[(BEANS, 18_000), (CUPS, 1)]));
         self.say(&item(LATTE, 375, 1, &[(BEANS, 18_000), (MILK, 240_000)]));
-        self.say(&item(BAG, 1_800, 2, &[]));
+        let CatalogEvent::ItemSet(mut bag) = item(BAG, 1_800, 2, &[]) else { unreachable!("an item is set") };
+        bag.details.barcodes.push(BAG_CODE.parse().unwrap());
+        self.say(&CatalogEvent::ItemSet(bag));
     }
 
     /// The espresso has another price from the next revision on.
@@ -80,12 +84,17 @@ impl MenuJournal {
     }
 
     pub(crate) fn publish(&mut self, number: u32, item_count: u32) {
+        self.publish_to(number, item_count, &[]);
+    }
+
+    /// Publishes to these shops; none is all.
+    pub(crate) fn publish_to(&mut self, number: u32, item_count: u32, stores: &[u32]) {
         self.say(&CatalogEvent::RevisionPublished(Revision {
             number,
             currency: Currency::USD,
             item_count,
             rule_count: 0,
-            stores: Vec::new(),
+            stores: stores.iter().copied().map(StoreId::new).collect(),
         }));
     }
 
