@@ -1,7 +1,8 @@
 //! Every ticket again, at head office.
 
 use anyhow::{Result, ensure};
-use system_tests::books::{list, number};
+use serde_json::json;
+use system_tests::books::{list, number, text};
 
 use crate::chain::Day;
 
@@ -12,6 +13,12 @@ pub(crate) async fn every_ticket_comes_to_what_it_says(day: &mut Day) -> Result<
     ensure!(number(&books, "/differences")? == 0 && list(&books, "/rows")?.is_empty(), "{books}");
     ensure!(number(&books, "/waiting_tickets")? == 0, "tickets wait for their menu: {books}");
     ensure!(list(&books, "/clocks")?.is_empty(), "{books}");
+    let shop = day.shops.first().map_or(1, |shop| shop.number());
+    let first = office.get(&format!("/v1/reporting/tickets?store={shop}&limit=1")).await?;
+    let id = text(&first, "/tickets/0/ticket_id")?;
+    let reason = json!({"reason": "nothing to settle"});
+    let settled = office.try_post(&format!("/v1/reporting/differences/{id}/settlements"), "settle", &reason).await?;
+    ensure!((settled.status, settled.code().as_str()) == (404, "difference_unknown"), "{settled:?}");
     let sold: i64 =
         day.shops.iter().map(|shop| shop.books().by_day.values().map(|sums| sums.tickets).sum::<i64>()).sum();
     Ok(format!("{sold} tickets, no difference"))

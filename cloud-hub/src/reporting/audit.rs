@@ -191,7 +191,8 @@ mod tests {
             let folder = TempDir::new().unwrap();
             let journal = Journal::open(folder.path()).unwrap();
             let db = Db::open(&SCHEMA, folder.path(), &Engine::Threads).unwrap();
-            let runner = ProjectionRunner::new(std::sync::Arc::new(SalesProjection::default()), journal.clone(), db.clone());
+            let runner =
+                ProjectionRunner::new(std::sync::Arc::new(SalesProjection::default()), journal.clone(), db.clone());
             let author = AuthorId::node(NodeId::new(11));
             let id = JournalId { author, incarnation: Incarnation::new(3), stream: StreamKind::Stock };
             Self { _folder: folder, reporting: Reporting { db, journal }, runner, head: id.genesis(), id }

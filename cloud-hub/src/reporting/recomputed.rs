@@ -81,10 +81,11 @@ impl<'m> Recomputed<'m> {
             return Ok(());
         }
         let bytes = recorded.map(again).transpose()?;
-        let revision = recorded.and_then(|recorded| match &recorded.event {
-            Event::Catalog(CatalogEvent::RevisionPublished(revision)) => Some(revision.number),
-            _other => None,
-        });
+        let published = |recorded: &Recorded| {
+            let Event::Catalog(CatalogEvent::RevisionPublished(revision)) = &recorded.event else { return None };
+            Some(revision.number)
+        };
+        let revision = recorded.and_then(published);
         self.published.extend(revision);
         Ok(books::menu_said_insert(tx, (&self.journal, seq), revision, bytes.as_deref())?)
     }

@@ -16,6 +16,9 @@ pub(crate) const PAGE_ROWS: i64 = 1_000;
 /// Where in the catalog's journals a revision was published.
 pub(crate) type MenuPlace = (Incarnation, u64);
 
+/// What the catalog said at a place of its journal; nothing if it cannot be read.
+pub(crate) type MenuSaid = (u64, Option<Vec<u8>>);
+
 /// A ticket that a difference is of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FlaggedTicket {
@@ -69,7 +72,7 @@ const DIFFERENCES: &str = "ticket_flag AS flag LEFT JOIN difference_settled AS s
     AND settled.computed = flag.computed";
 
 /// Events of a shop's day whose clock was known to be wrong.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct ClockDoubt {
     pub(crate) store: StoreId,
     pub(crate) day: BusinessDay,
@@ -103,7 +106,7 @@ pub(crate) fn menu_said_page(
     tx: &ReadTx<'_>,
     (incarnation, to): MenuPlace,
     after: u64,
-) -> Result<Vec<(u64, Option<Vec<u8>>)>, StorageError> {
+) -> Result<Vec<MenuSaid>, StorageError> {
     tx.query_list(
         "SELECT seq, event FROM menu_said WHERE incarnation = ?1 AND seq > ?2 AND seq <= ?3 ORDER BY seq LIMIT ?4",
         params![incarnation.get().cast_signed(), seq_column(after), seq_column(to), PAGE_ROWS],
