@@ -111,7 +111,7 @@ async fn a_close_is_shown_as_it_was_made_and_whether_reporting_comes_to_the_same
         "no_sales": 0, "drawers_closed": 1, "difference_minor": -135,
         "tenders": [{"kind": "cash", "amount_minor": 981}],
         "taxes": [{"tax_class": "1", "base_minor": 900, "tax_minor": 81}],
-        "hours": [{"hour": "07", "tickets": 3, "total_minor": 981}],
+        "hours": [{"hour": "07", "tickets": 3, "total_minor": 981}], "people": [], "figures": [],
         "drawers": [{"drawer": format!("T1 {}", session()), "expected_minor": 10_000, "counted_minor": 9_865,
             "difference_minor": -135}],
         "carried_over": [format!("T1 {}", session())],

@@ -9,5 +9,6 @@ mod marks;
 mod order;
 mod questions;
 mod rebuild;
+mod refunds;
 mod sums;
 mod tickets;
