@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::catalog::Catalog;
 use crate::domain::catalog::CatalogEvent;
 use crate::domain::catalog::rules::Rule;
 use crate::domain::catalog::tests::small_menu;
@@ -8,8 +9,9 @@ use crate::domain::pricing::cart::{Cart, CartLine};
 use crate::domain::pricing::price;
 use crate::domain::pricing::tests::{any_cart, in_the_morning};
 use crate::domain::tickets::ServiceCharged;
-use crate::domain::tickets::decide::{SellTicket, sell};
-use crate::ids::RuleId;
+use crate::domain::tickets::decide::{SellTicket, rounded, sell};
+use crate::ids::{RuleId, StockItemId};
+use crate::quantity::Quantity;
 
 const MONDAY: BusinessDay = BusinessDay::from_days(20_787);
 const ESPRESSO: ItemId = ItemId::new(101);
@@ -232,7 +234,8 @@ proptest! {
         (taxed, step) in (any::<bool>(), prop::sample::select(vec![1_u32, 5, 10])),
         last_is_whole in any::<bool>(),
     ) {
-        let cart = Cart { lines: cart.lines.into_iter().map(|line| CartLine { quantity: line.quantity % 7 + 1, ..line }).collect(), ..cart };
+        let few = |line: CartLine| CartLine { quantity: line.quantity % 7 + 1, ..line };
+        let cart = Cart { lines: cart.lines.into_iter().map(few).collect(), ..cart };
         let menu = rounding_menu(step);
         prop_assume!(price(&menu, &cart, &in_the_morning()).unwrap().totals.total.get() < 70_000_000);
         let sold = with_charge(&menu, cart, charge, taxed);
