@@ -122,8 +122,10 @@ fn dimension(text: &str) -> Result<Dimension, Problem> {
             return Err(refused(
                 "by",
                 "report_dimension_unknown",
-                format!("There is no report by {other:?}: ask for by=store, day, month, hour, item, category, tender, \
-                     person or tax."),
+                format!(
+                    "There is no report by {other:?}: ask for by=store, day, month, hour, item, category, tender, \
+                     person or tax."
+                ),
             ));
         }
     })

@@ -181,7 +181,11 @@ impl<'s, 'a, 'c> Fold<'s, 'a, 'c> {
             // A reading sums up what became of drawers and of cards.
             Event::DrawerOpened(_) | Event::CashMoved(_) | Event::DrawerClosed(_) | Event::CardSettled(_) => {}
             Event::TicketRefunded(refund) if refund.class == TicketClass::Sale => self.refunded(header, refund)?,
-            Event::TicketRefunded(_) | Event::TicketSold(_) | Event::SeriesOpened(_) | Event::LifeBegan(_) | Event::StaffLocked(_) => {}
+            Event::TicketRefunded(_)
+            | Event::TicketSold(_)
+            | Event::SeriesOpened(_)
+            | Event::LifeBegan(_)
+            | Event::StaffLocked(_) => {}
         }
         self.advance_mark(recorded);
         Ok(())

@@ -246,10 +246,8 @@ impl From<&ReadingSums> for SumsAnswer {
             |(class, sum): (&percolate_common::ids::TaxClassId, &percolate_common::domain::cash::reading::TaxSum)| {
                 TaxSumAnswer { tax_class: class.get(), base_minor: sum.base, tax_minor: sum.tax }
             };
-        let person = |(staff, sum): (&Option<StaffId>, &percolate_common::domain::cash::reading::HourSum)| PersonAnswer {
-            staff: staff.map(StaffId::get),
-            tickets: sum.tickets,
-            gross_minor: sum.gross,
+        let person = |(staff, sum): (&Option<StaffId>, &percolate_common::domain::cash::reading::HourSum)| {
+            PersonAnswer { staff: staff.map(StaffId::get), tickets: sum.tickets, gross_minor: sum.gross }
         };
         let tender = |(kind, amount): (&String, &i64)| TenderAnswer { kind: kind.clone(), amount_minor: *amount };
         let hour = |(hour, sum): (&u8, &percolate_common::domain::cash::reading::HourSum)| HourAnswer {

@@ -125,8 +125,7 @@ fn answer(refund: &TicketRefunded, (day, at_ms, seq): (BusinessDay, i64, u64)) -
         net_minor: line.net.get(),
         restock: line.restock,
     };
-    let tender =
-        |tender: &Tender| TenderBack { kind: tender.kind.as_str(), amount_minor: tender.amount.get() };
+    let tender = |tender: &Tender| TenderBack { kind: tender.kind.as_str(), amount_minor: tender.amount.get() };
     RefundAnswer {
         refund_id: refund.id.to_string(),
         ticket_id: refund.ticket.to_string(),

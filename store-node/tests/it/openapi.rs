@@ -133,6 +133,15 @@ impl Checker {
         self.ask("POST", described, path, request).await
     }
 
+    /// A piece of the first line goes back.
+    async fn refund(&mut self, ticket: &str) {
+        let (described, path) = ("/v1/tickets/{id}/refunds", format!("/v1/tickets/{ticket}/refunds"));
+        let body = json!({"terminal": "T1", "reason": "quality", "lines": [{"line": 0, "quantity": 1}]});
+        let first = self.post_to(described, &path, "refund", &body).await;
+        let again = self.post_to(described, &path, "refund", &body).await;
+        assert_eq!((first.status, again.status, &first.text), (201, 200, &again.text));
+    }
+
     /// A drawer's whole life, and two closes: one with an open drawer and one with a counted one.
     async fn cash(&mut self) {
         let opening = json!({"terminal": "T1", "float_minor": 100, "staff": 4});
@@ -370,6 +379,8 @@ async fn every_answer_is_as_it_is_described() {
     let page = till.get("/v1/tickets").await;
     let tickets = page["tickets"].as_array().unwrap();
     assert_eq!(tickets.len(), 2, "one that was sold and one that was brought in: {page}");
+    let sold = tickets.iter().find(|ticket| !ticket["receipt"].is_null()).unwrap();
+    checker.refund(sold["ticket_id"].as_str().unwrap()).await;
     for ticket in tickets {
         checker.read_all(ticket["ticket_id"].as_str().unwrap()).await;
     }

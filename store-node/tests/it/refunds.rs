@@ -266,7 +266,9 @@ async fn a_barista_gives_back_with_an_approval_and_the_journal_says_whose() {
     assert_eq!(asked("c", &ann, None, pieces(0, 1)).await.ok()["approved_by"], Value::Null);
     let said: Vec<_> = refunds(&node)
         .into_iter()
-        .map(|refund| (refund.by.map(StaffId::get), refund.approval.map(|approval| (approval.by.get(), approval.reason))))
+        .map(|refund| {
+            (refund.by.map(StaffId::get), refund.approval.map(|approval| (approval.by.get(), approval.reason)))
+        })
         .collect();
     assert_eq!(said, [(Some(8), Some((7, "cold".to_owned()))), (Some(7), None)]);
     let people = till.get("/v1/readings/current").await["sums"]["people"].clone();

@@ -11,5 +11,6 @@ mod marks;
 mod order;
 mod questions;
 mod rebuild;
+mod refunds;
 mod sums;
 mod tickets;

@@ -45,6 +45,7 @@ async fn a_rebuilt_report_is_the_same_to_the_byte() {
         tables,
         [
             "ticket",
+            "refund",
             "import_line",
             "rollup",
             "name",

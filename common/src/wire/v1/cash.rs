@@ -424,9 +424,8 @@ fn sums_to_twin(sums: &ReadingSums) -> SumsV1 {
 }
 
 fn sums_from_twin(twin: SumsV1) -> ReadingSums {
-    let person = |person: PersonV1| {
-        (person.staff.map(StaffId::new), HourSum { tickets: person.tickets, gross: person.gross })
-    };
+    let person =
+        |person: PersonV1| (person.staff.map(StaffId::new), HourSum { tickets: person.tickets, gross: person.gross });
     let RefundsV1 { count, net, tax } = twin.refunded.unwrap_or(RefundsV1 { count: 0, net: 0, tax: 0 });
     let refunds = RefundSums { count, net, tax, gross: twin.refunds };
     let tax = |tax: TaxV1| (TaxClassId::new(tax.class), TaxSum { base: tax.base, tax: tax.tax });

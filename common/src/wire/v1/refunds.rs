@@ -109,7 +109,7 @@ fn line_twin(line: &RefundedLine) -> RefundedLineV1 {
     }
 }
 
-fn line_of_twin(twin: RefundedLineV1) -> RefundedLine {
+fn line_of_twin(twin: &RefundedLineV1) -> RefundedLine {
     RefundedLine {
         line: twin.line,
         item: ItemId::new(twin.item),
@@ -176,9 +176,9 @@ pub(in crate::wire) fn decode_refunded(bytes: &[u8]) -> Result<TicketRefunded, W
         },
         currency: currency(&twin.currency, REFUNDED)?,
         reason,
-        lines: twin.lines.into_iter().map(line_of_twin).collect(),
+        lines: twin.lines.iter().map(line_of_twin).collect(),
         service_charge: money(twin.service_charge),
-        taxes: twin.taxes.into_iter().map(tax_from_twin).collect(),
+        taxes: twin.taxes.iter().map(tax_from_twin).collect(),
         totals: Totals { net: Minor::new(twin.net), tax: Minor::new(twin.tax), total: Minor::new(twin.total) },
         tip: money(twin.tip),
         cash_rounding: money(twin.cash_rounding),

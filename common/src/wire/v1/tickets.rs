@@ -286,7 +286,7 @@ pub(super) fn tax_to_twin(line: &TaxLine) -> TaxLineV1 {
     }
 }
 
-pub(super) fn tax_from_twin(line: TaxLineV1) -> TaxLine {
+pub(super) fn tax_from_twin(line: &TaxLineV1) -> TaxLine {
     TaxLine {
         tax_class: TaxClassId::new(line.tax_class),
         rate: MicroRate::new(line.rate_micro.unwrap_or(0)),
@@ -461,7 +461,7 @@ pub(in crate::wire) fn decode_sold(bytes: &[u8]) -> Result<TicketSold, WireError
         currency: currency(&twin.currency, SOLD)?,
         catalog_revision: twin.catalog_revision,
         lines: twin.lines.into_iter().map(sold_line_from_twin).collect(),
-        taxes: twin.taxes.into_iter().map(tax_from_twin).collect(),
+        taxes: twin.taxes.iter().map(tax_from_twin).collect(),
         totals: Totals { net: Minor::new(twin.net), tax: Minor::new(twin.tax), total: Minor::new(twin.total) },
         tenders: twin.tenders.into_iter().map(tender_from_twin).collect::<Result<_, _>>()?,
         change: Minor::new(twin.change),

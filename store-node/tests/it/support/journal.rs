@@ -191,7 +191,8 @@ impl Books {
                     let series = (entry.id.incarnation, format!("{}-{}", opened.terminal, opened.series));
                     assert_eq!(next.insert(series, 1), None, "opened twice: {opened:?}");
                 }
-                Event::TicketSold(TicketSold { receipt, .. }) | Event::TicketRefunded(TicketRefunded { receipt, .. }) => {
+                Event::TicketSold(TicketSold { receipt, .. })
+                | Event::TicketRefunded(TicketRefunded { receipt, .. }) => {
                     let ReceiptNumber { terminal, series, number } = receipt;
                     let series = (entry.id.incarnation, format!("{terminal}-{series}"));
                     let expected = next.get_mut(&series).unwrap_or_else(|| panic!("{series:?} was not opened"));

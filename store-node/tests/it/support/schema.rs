@@ -139,7 +139,7 @@ impl Description {
             let target = part.get("$ref").map(|reference| reference.as_str().unwrap().trim_start_matches('#'));
             let part = target.map_or(part, |pointer| self.0.pointer(pointer).expect("a reference that is there"));
             properties.extend(part["properties"].as_object().unwrap().clone());
-            required.extend(part["required"].as_array().unwrap().iter().cloned());
+            required.extend(part["required"].as_array().into_iter().flatten().cloned());
         }
         serde_json::json!({"type": "object", "properties": properties, "required": required})
     }

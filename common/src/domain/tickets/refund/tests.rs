@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::catalog::Catalog;
 use crate::domain::catalog::CatalogEvent;
 use crate::domain::catalog::rules::Rule;
 use crate::domain::catalog::tests::small_menu;
@@ -8,8 +9,9 @@ use crate::domain::pricing::cart::{Cart, CartLine};
 use crate::domain::pricing::price;
 use crate::domain::pricing::tests::{any_cart, in_the_morning};
 use crate::domain::tickets::ServiceCharged;
-use crate::domain::tickets::decide::{SellTicket, sell};
-use crate::ids::RuleId;
+use crate::domain::tickets::decide::{SellTicket, rounded, sell};
+use crate::ids::{RuleId, StockItemId};
+use crate::quantity::Quantity;
 
 const MONDAY: BusinessDay = BusinessDay::from_days(20_787);
 const ESPRESSO: ItemId = ItemId::new(101);
@@ -120,7 +122,7 @@ fn money_goes_back_by_the_means_that_it_came_by() {
     assert_eq!(back(&[], WHOLE, vec![]).unwrap().tenders, [card(700), cash(280)], "the change stayed here");
     let first = back(&[], pieces(1), vec![cash(280), card(47)]).unwrap();
     assert_eq!(
-        back(&[first.clone()], pieces(1), vec![cash(1), card(325)]),
+        back(std::slice::from_ref(&first), pieces(1), vec![cash(1), card(325)]),
         Err(RefundRejection::TenderKind { kind: "cash", tendered: 1, left: 0 })
     );
     assert_eq!(back(&[first], pieces(1), vec![]).unwrap().tenders, [card(326)]);
@@ -232,15 +234,17 @@ proptest! {
         (taxed, step) in (any::<bool>(), prop::sample::select(vec![1_u32, 5, 10])),
         last_is_whole in any::<bool>(),
     ) {
-        let cart = Cart { lines: cart.lines.into_iter().map(|line| CartLine { quantity: line.quantity % 7 + 1, ..line }).collect(), ..cart };
+        let few = |line: CartLine| CartLine { quantity: line.quantity % 7 + 1, ..line };
+        let cart = Cart { lines: cart.lines.into_iter().map(few).collect(), ..cart };
         let menu = rounding_menu(step);
         prop_assume!(price(&menu, &cart, &in_the_morning()).unwrap().totals.total.get() < 70_000_000);
         let sold = with_charge(&menu, cart, charge, taxed);
         let mut refunds: Vec<TicketRefunded> = Vec::new();
         for (line, quantity, restock) in asks {
-            let line = line % sold.lines.len();
-            let left = Before::of(&refunds).left(line as u32, &sold.lines[line]);
-            let asked = |quantity| Asked::Lines(vec![AskedLine { line: line as u32, quantity, restock }]);
+            let position = line % sold.lines.len();
+            let line = u32::try_from(position).unwrap();
+            let left = Before::of(&refunds).left(line, &sold.lines[position]);
+            let asked = |quantity| Asked::Lines(vec![AskedLine { line, quantity, restock }]);
             if left == 0 {
                 let refused = by(&menu, &sold, &refunds, &ask(asked(1), vec![]));
                 prop_assert_eq!(refused, Err(RefundRejection::TooMany { at: 0, quantity: 1, left: 0 }));
@@ -253,10 +257,10 @@ proptest! {
                 refunds.push(rest);
             }
         } else {
-            for line in 0..sold.lines.len() {
-                let left = Before::of(&refunds).left(line as u32, &sold.lines[line]);
+            for (line, of_line) in (0_u32..).zip(&sold.lines) {
+                let left = Before::of(&refunds).left(line, of_line);
                 if left > 0 {
-                    let what = Asked::Lines(vec![AskedLine { line: line as u32, quantity: left, restock: true }]);
+                    let what = Asked::Lines(vec![AskedLine { line, quantity: left, restock: true }]);
                     refunds.push(by(&menu, &sold, &refunds, &ask(what, vec![])).unwrap());
                 }
             }

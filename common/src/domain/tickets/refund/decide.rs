@@ -1,313 +1,20 @@
-//! Giving back: from a sale, what of it was given back before, and what is asked, to a refund, or to a refusal.
-//!
-//! Money goes by what all that came back is worth together, less what was given back for it before. Pieces that come back one by
-//! one therefore come to the sale exactly, whatever was rounded on the way.
+//! What goes back, and by which means.
 
 use std::collections::BTreeMap;
 
-use super::decide::{TENDERS_MAX, check_reference, rounded};
-use super::receipt::ReceiptNumber;
-use super::tender::{Tender, TenderKind};
-use super::{SoldLine, TaxLine, TicketClass, TicketSold, Totals};
+use super::before::{Before, add};
+use super::{Asked, AskedLine, RefundReason, RefundRejection, RefundTicket, RefundedLine, Sale, TicketRefunded};
 use crate::domain::catalog::Catalog;
 use crate::domain::pricing::uses;
-use crate::domain::staff::approvals::Approval;
 use crate::domain::stock::MovementLine;
-use crate::ids::{CategoryId, DrawerSessionId, ItemId, RefundId, StaffId, StockItemId, TaxClassId, TicketId};
+use crate::domain::tickets::decide::{TENDERS_MAX, check_reference, rounded};
+use crate::domain::tickets::receipt::ReceiptNumber;
+use crate::domain::tickets::tender::{Tender, TenderKind};
+use crate::domain::tickets::{SoldLine, TaxLine, TicketClass, TicketSold, Totals};
+use crate::ids::{RefundId, StockItemId, TicketId};
 use crate::money::{Currency, Minor, MoneyOverflow};
 use crate::quantity::Quantity;
 use crate::time::BusinessDay;
-
-/// Why money goes back. Words and no text: a journal names nobody.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RefundReason {
-    /// It should not have been sold: the whole of it, on the day that it was sold.
-    Void,
-    /// It was not good.
-    Quality,
-    /// It was something else than the guest wanted.
-    Wrong,
-    /// The guest did not get it.
-    NotServed,
-    /// Anything else.
-    Other,
-}
-
-impl RefundReason {
-    /// The word for it in the API.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Void => "void",
-            Self::Quality => "quality",
-            Self::Wrong => "wrong",
-            Self::NotServed => "not_served",
-            Self::Other => "other",
-        }
-    }
-}
-
-/// Pieces of a line that came back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RefundedLine {
-    /// Position of the line on its ticket.
-    pub line: u32,
-    /// What it was.
-    pub item: ItemId,
-    /// Where it stood on the menu.
-    pub category: CategoryId,
-    /// Under which tax.
-    pub tax_class: TaxClassId,
-    /// How many.
-    pub quantity: u32,
-    /// What was given back for them, before tax.
-    pub net: Minor,
-    /// Whether they went back to the stock room. Most food is thrown away.
-    pub restock: bool,
-}
-
-/// Money was given back. All amounts are what went back.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TicketRefunded {
-    /// Its id.
-    pub id: RefundId,
-    /// Of which ticket.
-    pub ticket: TicketId,
-    /// Practice, if the ticket was.
-    pub class: TicketClass,
-    /// Its own receipt number.
-    pub receipt: ReceiptNumber,
-    /// What the amounts are in.
-    pub currency: Currency,
-    /// Why.
-    pub reason: RefundReason,
-    /// What came back.
-    pub lines: Vec<RefundedLine>,
-    /// Of the charge for service.
-    pub service_charge: Minor,
-    /// Of the tax, by class.
-    pub taxes: Vec<TaxLine>,
-    /// The sums.
-    pub totals: Totals,
-    /// Of the tip.
-    pub tip: Minor,
-    /// What was rounded of it, so that coins can pay it; below zero if less was given back.
-    pub cash_rounding: Minor,
-    /// By which means.
-    pub tenders: Vec<Tender>,
-    /// What went back to the stock room.
-    pub stock_effects: Vec<MovementLine>,
-    /// Who gave it back, if they had signed in.
-    pub by: Option<StaffId>,
-    /// Who approved it, where that was needed.
-    pub approval: Option<Approval>,
-    /// The drawer that its cash came from, where one was open at the terminal.
-    pub drawer: Option<DrawerSessionId>,
-}
-
-impl TicketRefunded {
-    /// The cash that was given back. Practice gives none.
-    #[must_use]
-    pub fn cash(&self) -> Minor {
-        let cash = self.tenders.iter().filter(|tender| tender.kind == TenderKind::Cash);
-        match self.class {
-            TicketClass::Training => Minor::ZERO,
-            TicketClass::Sale => Minor::new(cash.fold(0, |sum, tender| sum.saturating_add(tender.amount.get()))),
-        }
-    }
-}
-
-/// What is asked back of a line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AskedLine {
-    /// Position of the line on its ticket.
-    pub line: u32,
-    /// How many.
-    pub quantity: u32,
-    /// Whether they go back to the stock room.
-    pub restock: bool,
-}
-
-/// What is asked back.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Asked {
-    /// All that was not given back yet, with the tip.
-    Whole {
-        /// Whether all of it goes back to the stock room.
-        restock: bool,
-    },
-    /// Pieces.
-    Lines(Vec<AskedLine>),
-}
-
-/// A refund that somebody asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RefundTicket {
-    /// Why.
-    pub reason: RefundReason,
-    /// What.
-    pub what: Asked,
-    /// By which means; none is by those that it was paid by.
-    pub tenders: Vec<Tender>,
-}
-
-/// A sale that something is given back of.
-#[derive(Debug, Clone, Copy)]
-pub struct Sale<'a> {
-    /// The sale.
-    pub sold: &'a TicketSold,
-    /// Its business day.
-    pub day: BusinessDay,
-    /// Its tip, as it is now.
-    pub tip: Minor,
-}
-
-/// A refund that is refused; nothing was written.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum RefundRejection {
-    /// Nothing is asked back.
-    #[error("at least one line is expected, or none for the whole ticket")]
-    Empty,
-    /// The ticket has no such line, or it is asked twice.
-    #[error("the ticket has no line {line}, or it is asked back twice")]
-    Line {
-        /// Position in what is asked.
-        at: usize,
-        /// Which.
-        line: u32,
-    },
-    /// None, or more than are left.
-    #[error("{quantity} pieces are asked back, and {left} are left of the line")]
-    TooMany {
-        /// Position in what is asked.
-        at: usize,
-        /// How many are asked.
-        quantity: u32,
-        /// How many are left.
-        left: u32,
-    },
-    /// All was given back before.
-    #[error("all of this ticket was given back before")]
-    NothingLeft,
-    /// Not the whole ticket, or not on its day.
-    #[error("a void takes back a whole ticket of which nothing was given back, on the business day that it was sold on")]
-    Void,
-    /// The tenders do not come to what is given back.
-    #[error("{due} minor units are to be given back, and the tenders come to {tendered}")]
-    TenderSum {
-        /// What is to be given back.
-        due: i64,
-        /// What the tenders come to.
-        tendered: i64,
-    },
-    /// More by one means than was paid by it.
-    #[error("{kind} gives back {tendered} minor units, and {left} are left of what was paid by it")]
-    TenderKind {
-        /// By which means.
-        kind: &'static str,
-        /// How much is given back by it.
-        tendered: i64,
-        /// How much may be.
-        left: i64,
-    },
-    /// Too many tenders, or one that is no amount.
-    #[error("a refund has at most {TENDERS_MAX} tenders, each above zero")]
-    Tenders,
-    /// A reference that is too long, not printable, or may be a card number.
-    #[error("the reference is too long, or looks like a card number, which must never be sent here")]
-    Reference {
-        /// Position of the tender.
-        tender: usize,
-    },
-    /// A sum that does not fit.
-    #[error(transparent)]
-    Overflow(#[from] MoneyOverflow),
-}
-
-/// What was given back of a ticket before.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Before {
-    lines: BTreeMap<u32, (u32, i64)>,
-    taxes: BTreeMap<TaxClassId, (i64, i64)>,
-    tenders: BTreeMap<&'static str, i64>,
-    stock: BTreeMap<StockItemId, i64>,
-    service_charge: i64,
-    tip: i64,
-    /// What went back in all, without the tip.
-    paid_back: i64,
-}
-
-fn add(sum: &mut i64, amount: i64) {
-    *sum = sum.saturating_add(amount);
-}
-
-impl Before {
-    /// What refunds of one ticket come to together.
-    #[must_use]
-    pub fn of<'a>(refunds: impl IntoIterator<Item = &'a TicketRefunded>) -> Self {
-        let mut before = Self::default();
-        for refund in refunds {
-            for line in &refund.lines {
-                let (quantity, net) = before.lines.entry(line.line).or_default();
-                *quantity = quantity.saturating_add(line.quantity);
-                add(net, line.net.get());
-            }
-            for line in &refund.taxes {
-                let (base, tax) = before.taxes.entry(line.tax_class).or_default();
-                add(base, line.base.get());
-                add(tax, line.tax.get());
-            }
-            for tender in &refund.tenders {
-                add(before.tenders.entry(tender.kind.as_str()).or_default(), tender.amount.get());
-            }
-            for effect in &refund.stock_effects {
-                add(before.stock.entry(effect.stock_item).or_default(), effect.quantity.get());
-            }
-            add(&mut before.service_charge, refund.service_charge.get());
-            add(&mut before.tip, refund.tip.get());
-            add(&mut before.paid_back, refund.totals.total.get().saturating_add(refund.cash_rounding.get()));
-        }
-        before
-    }
-
-    fn quantity(&self, line: u32) -> u32 {
-        self.lines.get(&line).map_or(0, |(quantity, _)| *quantity)
-    }
-
-    /// How many pieces of a line can still be given back.
-    #[must_use]
-    pub fn left(&self, at: u32, line: &SoldLine) -> u32 {
-        line.quantity.saturating_sub(self.quantity(at))
-    }
-
-    /// What can still be given back by each means of payment, in the order in which it was paid.
-    #[must_use]
-    pub fn tenders_left(&self, sale: &Sale<'_>) -> Vec<(TenderKind, i64)> {
-        let mut paid: Vec<(TenderKind, i64)> = Vec::new();
-        let tip_later = sale.tip.get().saturating_sub(sale.sold.details.tip.get());
-        let mut put = |kind: TenderKind, amount: i64| match paid.iter_mut().find(|(known, _)| known.as_str() == kind.as_str()) {
-            Some((_, sum)) => add(sum, amount),
-            None => paid.push((kind, amount)),
-        };
-        for tender in &sale.sold.tenders {
-            let kind = match tender.kind {
-                TenderKind::Cash => TenderKind::Cash,
-                TenderKind::CardExternal { .. } => TenderKind::CardExternal { reference: None },
-            };
-            put(kind, tender.amount.get());
-        }
-        if sale.sold.change > Minor::ZERO {
-            put(TenderKind::Cash, -sale.sold.change.get());
-        }
-        if tip_later != 0 {
-            put(TenderKind::CardExternal { reference: None }, tip_later);
-        }
-        for (kind, sum) in &mut paid {
-            add(sum, -self.tenders.get(kind.as_str()).copied().unwrap_or(0));
-        }
-        paid
-    }
-}
 
 /// So much of an amount as `part` is of `whole`, rounded; halves go up. All of it if there is nothing to share by.
 fn share(amount: Minor, part: i64, whole: i64) -> Minor {
@@ -378,10 +85,10 @@ pub struct DecidedRefund {
     lines: Vec<RefundedLine>,
     service_charge: Minor,
     taxes: Vec<TaxLine>,
-    totals: Totals,
-    tip: Minor,
+    pub(super) totals: Totals,
+    pub(super) tip: Minor,
     cash_rounding: Minor,
-    tenders: Vec<Tender>,
+    pub(super) tenders: Vec<Tender>,
     stock_effects: Vec<MovementLine>,
 }
 
@@ -509,12 +216,7 @@ pub fn refund(
 }
 
 /// The tenders that were asked for, if they may be; without any, those that it was paid by.
-fn tenders(
-    sale: &Sale<'_>,
-    before: &Before,
-    asked: &[Tender],
-    due: Minor,
-) -> Result<Vec<Tender>, RefundRejection> {
+fn tenders(sale: &Sale<'_>, before: &Before, asked: &[Tender], due: Minor) -> Result<Vec<Tender>, RefundRejection> {
     let left = before.tenders_left(sale);
     if asked.is_empty() {
         let mut rest = due.get();
@@ -575,6 +277,3 @@ fn restocked(
     };
     Ok(back.into_iter().filter_map(line).collect())
 }
-
-#[cfg(test)]
-mod tests;
