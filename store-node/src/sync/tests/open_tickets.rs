@@ -85,8 +85,11 @@ fn ticket_id(answer: &Answer) -> TicketId {
     shown["ticket_id"].as_str().unwrap().parse().unwrap()
 }
 
+/// A ticket's stage, the pieces of its lines, and how many payments it has.
+type Ended = (String, Vec<u64>, usize);
+
 /// What is there in the end, without what depends on when: stage, pieces and payments of each ticket, and the cash of the day.
-fn ended(shop: &Shop, id: TicketId) -> (Vec<(String, Vec<u64>, usize)>, i64, i64) {
+fn ended(shop: &Shop, id: TicketId) -> (Vec<Ended>, i64, i64) {
     let app = shop.app.clone();
     let whole = shop.app.writer.run_blocking("look", move |tx| {
         let (live, _) = tickets::list(&app, tx, &crate::store::open_tickets::Listed::default())?;
