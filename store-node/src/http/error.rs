@@ -90,12 +90,12 @@ fn ticket(rejection: &TicketRejection) -> Problem {
         TicketRejection::CardOverpaid { .. } => tenders("tender_card_overpaid"),
         TicketRejection::CashNotDue { .. } => tenders("tender_cash_not_due"),
         TicketRejection::Reference { tender } => of_tender(tender, "reference", "reference_invalid"),
-        TicketRejection::Payment { tender, why } => of_tender(tender, "payment", payment_code(why)),
+        TicketRejection::Payment { tender, why } => of_tender(tender, "payment", rejection_code(why)),
         TicketRejection::CardNumber { tender } => of_tender(tender, "reference", "card_number_refused"),
     }
 }
 
-const fn payment_code(rejection: &PaymentRejection) -> &'static str {
+const fn rejection_code(rejection: &PaymentRejection) -> &'static str {
     match rejection {
         PaymentRejection::Unknown(_) => "payment_unknown",
         PaymentRejection::NotApproved { .. } => "payment_not_approved",
@@ -221,7 +221,7 @@ impl From<AppError> for Problem {
             AppError::Drawer(rejection) => drawer(&rejection),
             AppError::OpenTicket(rejection) => open_ticket(&rejection),
             AppError::Payment(rejection) => {
-                Self::new(StatusCode::CONFLICT, payment_code(&rejection), sentence(&rejection.to_string()))
+                Self::new(StatusCode::CONFLICT, rejection_code(&rejection), sentence(&rejection.to_string()))
             }
             AppError::NoCardTerminal => Self::new(
                 StatusCode::CONFLICT,

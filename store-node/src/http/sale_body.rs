@@ -17,14 +17,13 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for SaleBody<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let body = JsonBody::<T>::from_request(request, state).await?;
-        // It has been read once: what cannot be read was refused.
-        let found = card_number_at(&mut serde_json::Deserializer::from_slice(&body.bytes)).unwrap_or_default();
-        match found {
-            None => Ok(Self(body)),
-            Some(pointer) => {
+        match card_number_at(&mut serde_json::Deserializer::from_slice(&body.bytes)) {
+            Ok(None) => Ok(Self(body)),
+            Ok(Some(pointer)) => {
                 let text = "this looks like a card number, which must never be sent here";
                 Err(refused(pointer, "card_number_refused", text))
             }
+            Err(error) => Err(refused("", "invalid_body", &error.to_string())),
         }
     }
 }

@@ -13,7 +13,7 @@ const SHORTEST: u64 = 1_000_000_000_000;
 /// and reasons that a later program adds are looked at, too. An id is none.
 ///
 /// # Errors
-/// Those of the body, if it cannot be read.
+/// Those of the body, if it cannot be read, or has a number that is not whole: then nobody knows what else is in it.
 pub fn card_number_at<'d, D: Deserializer<'d>>(body: D) -> Result<Option<String>, D::Error> {
     let mut look = Look { place: String::new(), found: None };
     Place(&mut look).deserialize(body)?;
@@ -74,10 +74,6 @@ impl<'d> Visitor<'d> for Place<'_> {
     }
 
     fn visit_i64<E: Error>(self, _number: i64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_f64<E: Error>(self, _number: f64) -> Result<(), E> {
         Ok(())
     }
 
@@ -167,6 +163,8 @@ mod tests {
         assert_eq!(found(&json!({"payment": "41111111-1111-1111-9f00-0123456789ab"})), None, "an id is none");
         assert_eq!(found(&json!({"note": "41111111-1111-1111"})), Some("/note".to_owned()));
         assert_eq!(found(&json!({"a/b": {"4111111111111111": 1}})), Some("/a~1b/4111111111111111".to_owned()));
+        let fraction = json!({"a": 0.5, "note": "4111111111111111"}).to_string();
+        assert!(card_number_at(&mut serde_json::Deserializer::from_str(&fraction)).is_err(), "all numbers are whole");
         assert_eq!(found(&json!({"tip_minor": 4_111_111_111_111_111_u64})), Some("/tip_minor".to_owned()));
     }
 

@@ -65,3 +65,29 @@ pub(in crate::wire) fn decode_settled(bytes: &[u8]) -> Result<CardSettled, WireE
         reference: twin.reference,
     })
 }
+
+/// Specimens of what is said of cards, with their golden files.
+#[cfg(test)]
+pub(super) fn specimens(
+    sale: crate::domain::tickets::TicketSold,
+) -> [(&'static str, &'static str, crate::domain::event::Event); 2] {
+    use crate::domain::event::Event;
+    use crate::domain::tickets::TicketSold;
+    use crate::domain::tickets::tender::{Tender, TenderKind};
+
+    let payment = CardPaymentId::asked(1_795_000_000_000, 11, "card");
+    let (last_four, reference) = ("0042".parse().ok(), Some("R 1".to_owned()));
+    let external = TenderKind::CardExternal { reference: None, last_four };
+    let card = TenderKind::Card { payment, reference: reference.clone(), last_four, stored: false };
+    let (amount, ticket) = (Minor::new(600), Some(sale.id));
+    let tenders = vec![Tender { kind: external, amount: Minor::new(53) }, Tender { kind: card, amount }];
+    let settled = CardSettled { payment, amount, settled: Settled::Lost, ticket, reference };
+    [
+        (
+            "ticket_sold_by_card",
+            include_str!("golden/ticket_sold_by_card.hex"),
+            Event::TicketSold(TicketSold { tenders, ..sale }),
+        ),
+        ("card_settled", include_str!("golden/card_settled.hex"), Event::CardSettled(settled)),
+    ]
+}

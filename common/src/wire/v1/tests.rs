@@ -19,7 +19,6 @@ use crate::domain::staff::StaffLocked;
 use crate::domain::staff::approvals::Approval;
 use crate::domain::staff::roles::Act;
 use crate::domain::stock::{MovementLine, MovementReason, StockMoved};
-use crate::domain::tenders::card::{CardSettled, Settled};
 use crate::domain::tickets::refund::{RefundReason, RefundedLine, TicketRefunded};
 use crate::domain::tickets::tender::{Tender, TenderKind};
 use crate::domain::tickets::{
@@ -28,7 +27,7 @@ use crate::domain::tickets::{
 };
 use crate::hlc::Hlc;
 use crate::ids::{
-    CardPaymentId, CashMovementId, CategoryId, ComboId, DiscountId, DrawerSessionId, ItemId, JurisdictionId, ModifierGroupId,
+    CashMovementId, CategoryId, ComboId, DiscountId, DrawerSessionId, ItemId, JurisdictionId, ModifierGroupId,
     ModifierId, MovementId, NodeId, ProductId, RefundId, RuleId, StaffId, StockItemId, StoreId, TaxClassId, TicketId,
 };
 use crate::journal::{AuthorId, Incarnation, JournalId, Origin, ShortHash, StreamKind};
@@ -456,26 +455,6 @@ fn cash_events() -> Vec<(&'static str, &'static str, Event)> {
     ]
 }
 
-fn card_events() -> Vec<(&'static str, &'static str, Event)> {
-    let payment = CardPaymentId::asked(1_795_000_000_000, 11, "card");
-    let last_four = "0042".parse().ok();
-    let reference = Some("R 1".to_owned());
-    let mut sale = plain_sale();
-    sale.tenders = vec![
-        Tender { kind: TenderKind::CardExternal { reference: None, last_four }, amount: Minor::new(53) },
-        Tender {
-            kind: TenderKind::Card { payment, reference: reference.clone(), last_four, stored: false },
-            amount: Minor::new(600),
-        },
-    ];
-    let settled =
-        CardSettled { payment, amount: Minor::new(600), settled: Settled::Lost, ticket: Some(sale.id), reference };
-    vec![
-        ("ticket_sold_by_card", include_str!("golden/ticket_sold_by_card.hex"), Event::TicketSold(sale)),
-        ("card_settled", include_str!("golden/card_settled.hex"), Event::CardSettled(settled)),
-    ]
-}
-
 /// One of every kind, with its golden file.
 fn specimens() -> Vec<(&'static str, &'static str, Event)> {
     let id = TicketId::imported("maven", StoreId::new(3), "114301");
@@ -541,7 +520,7 @@ fn specimens() -> Vec<(&'static str, &'static str, Event)> {
     all.push(("staff_locked", include_str!("golden/staff_locked.hex"), Event::StaffLocked(locked)));
     all.extend(cash_events());
     all.extend(super::open_ticket_tests::specimens());
-    all.extend(card_events());
+    all.extend(super::tenders::specimens(plain_sale()));
     all.extend(catalog_events());
     let rule = |rule| Event::Catalog(CatalogEvent::RuleSet(Box::new(rule)));
     all.extend(rules().into_iter().map(|(name, golden, one)| (name, golden, rule(one))));
