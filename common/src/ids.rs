@@ -261,6 +261,12 @@ impl RefundId {
     pub fn refunded(at_ms: i64, author: u32, key: &str) -> Self {
         Self::from_bytes(version_7(at_ms, derived_from_key(REFUNDED_CONTEXT, author, key)))
     }
+
+    /// The part that the key alone decides, as of a ticket.
+    #[must_use]
+    pub fn key_part(self) -> [u8; 8] {
+        second_half(self.to_bytes())
+    }
 }
 
 impl PaymentId {
@@ -268,6 +274,12 @@ impl PaymentId {
     #[must_use]
     pub fn taken(at_ms: i64, author: u32, key: &str) -> Self {
         Self::from_bytes(version_7(at_ms, derived_from_key(PAID_CONTEXT, author, key)))
+    }
+
+    /// The part that the key alone decides, as of a ticket.
+    #[must_use]
+    pub fn key_part(self) -> [u8; 8] {
+        second_half(self.to_bytes())
     }
 }
 

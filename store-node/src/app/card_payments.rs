@@ -11,11 +11,11 @@ use percolate_common::domain::tenders::card::{
     self, CardSettled, Outcome, Payment, PaymentRejection, PaymentState, Settled, heard,
 };
 use percolate_common::domain::tenders::forward::{ForwardLimits, decide_forward};
-use percolate_common::domain::tickets::decide::{SellTicket, TENDER_MINOR_MAX, TicketRejection};
+use percolate_common::domain::tickets::decide::{TENDER_MINOR_MAX, TicketRejection};
 use percolate_common::domain::tickets::receipt::TerminalName;
-use percolate_common::domain::tickets::tender::TenderKind;
+use percolate_common::domain::tickets::tender::{Tender, TenderKind};
 use percolate_common::domain::tickets::{TicketClass, TicketSold};
-use percolate_common::ids::CardPaymentId;
+use percolate_common::ids::{CardPaymentId, TicketId};
 use percolate_common::money::Minor;
 use percolate_runtime::sqlite::{ReadTx, WriteTx};
 use serde::Serialize;
@@ -373,7 +373,7 @@ pub(crate) fn sale_returned(tx: &WriteTx<'_>, header: &Header, sold: &TicketSold
         };
         store::payment_insert(tx, &row)?;
     }
-    count(tx, sold)
+    count(tx, sold.id, &sold.tenders)
 }
 
 /// Books what became of a payment and came back from the hub.

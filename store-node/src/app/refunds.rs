@@ -21,7 +21,7 @@ use super::App;
 use super::books::{self, book_refund};
 use super::error::AppError;
 use super::staff::{self, Shown};
-use super::ticket_answer::TaxAnswer;
+use super::ticket_answer::TicketTaxAnswer;
 use super::tickets::{Answer, KIND_REFUND, RequestKey, give, given};
 use crate::store::sales::{self, Place};
 use crate::store::{cash, journal, refunds as store, stock};
@@ -55,7 +55,7 @@ pub(crate) struct RefundAnswer {
     /// Tax.
     tax_minor: i64,
     /// Tax by class.
-    taxes: Vec<TaxAnswer>,
+    taxes: Vec<TicketTaxAnswer>,
     /// With tax, without tip and rounding.
     total_minor: i64,
     /// Of the tip.
@@ -139,7 +139,7 @@ fn answer(refund: &TicketRefunded, (day, at_ms, seq): (BusinessDay, i64, u64)) -
         service_charge_minor: refund.service_charge.get(),
         net_minor: refund.totals.net.get(),
         tax_minor: refund.totals.tax.get(),
-        taxes: refund.taxes.iter().map(TaxAnswer::from).collect(),
+        taxes: refund.taxes.iter().map(TicketTaxAnswer::from).collect(),
         total_minor: refund.totals.total.get(),
         tip_minor: refund.tip.get(),
         cash_rounding_minor: refund.cash_rounding.get(),

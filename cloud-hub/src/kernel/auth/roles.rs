@@ -31,7 +31,7 @@ pub enum Permission {
 
 impl Permission {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::ReadReports,
         Self::ReadMenu,
         Self::PublishMenu,

@@ -27,7 +27,7 @@ fn tender(kind: TenderKind, amount: i64) -> Tender {
 }
 
 fn card() -> TenderKind {
-    TenderKind::CardExternal { reference: None }
+    TenderKind::CardExternal { reference: None, last_four: None }
 }
 
 fn tax(class: u32, base: i64, tax: i64) -> TaxLine {

@@ -16,7 +16,9 @@ use crate::money::{MicroRate, Minor, MoneyOverflow};
 /// [`MoneyOverflow`] if its numbers are so large that they cannot be added.
 pub fn against_menu(sold: &TicketSold, catalog: &Catalog, moment: &Moment) -> Result<Vec<Difference>, MoneyOverflow> {
     let mut found = Found::default();
-    for (at, line) in (0_u32..).zip(&sold.lines) {
+    // Lines of a ticket that was open have the prices of when they were added, and nobody says by which menu that was.
+    let lines = sold.lines.iter().filter(|_line| !sold.details.was_open);
+    for (at, line) in (0_u32..).zip(lines) {
         against_line(&mut found, (at, line), catalog, moment)?;
     }
     for line in &sold.taxes {

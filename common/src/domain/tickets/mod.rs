@@ -229,7 +229,6 @@ impl TicketDetails {
     }
 }
 
-
 /// A payment that was taken before a ticket's end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PaymentBefore {

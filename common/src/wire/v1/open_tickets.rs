@@ -451,7 +451,7 @@ pub(in crate::wire) fn decode_paid(bytes: &[u8]) -> Result<OpenFact, WireError> 
         id: PaymentId::from_bytes(*twin.id),
         ticket: TicketId::from_bytes(*twin.ticket),
         class: class(twin.training),
-        tender: tender_from_twin(twin.tender),
+        tender: tender_from_twin(twin.tender)?,
         amount: Minor::new(twin.amount),
         tip: Minor::new(twin.tip),
         change: Minor::new(twin.change),

@@ -182,7 +182,7 @@ pub(in crate::wire) fn decode_refunded(bytes: &[u8]) -> Result<TicketRefunded, W
         totals: Totals { net: Minor::new(twin.net), tax: Minor::new(twin.tax), total: Minor::new(twin.total) },
         tip: money(twin.tip),
         cash_rounding: money(twin.cash_rounding),
-        tenders: twin.tenders.into_iter().map(tender_from_twin).collect(),
+        tenders: twin.tenders.into_iter().map(tender_from_twin).collect::<Result<_, _>>()?,
         stock_effects: twin.stock_effects.unwrap_or_default().iter().map(line_from_twin).collect(),
         by: twin.by.map(StaffId::new),
         approval: twin.approval.map(approval_from_twin),

@@ -11,12 +11,12 @@ use crate::domain::tenders::card::LastFour;
 use crate::domain::tickets::receipt::{ReceiptNumber, Series, TerminalName};
 use crate::domain::tickets::tender::{Tender, TenderKind};
 use crate::domain::tickets::{
-    ApprovedAct, GivenDiscount, LineReduction, PaymentBefore, ReductionCause, SeriesOpened, ServiceCharged, SoldExtra, SoldLine,
-    TaxLine, TicketClass, TicketDetails, TicketSold, Totals,
+    ApprovedAct, GivenDiscount, LineReduction, PaymentBefore, ReductionCause, SeriesOpened, ServiceCharged, SoldExtra,
+    SoldLine, TaxLine, TicketClass, TicketDetails, TicketSold, Totals,
 };
 use crate::ids::{
-    CardPaymentId, CategoryId, ComboId, DiscountId, DrawerSessionId, ItemId, ModifierId, PaymentId, RuleId, StaffId, TaxClassId,
-    TicketId,
+    CardPaymentId, CategoryId, ComboId, DiscountId, DrawerSessionId, ItemId, ModifierId, PaymentId, RuleId, StaffId,
+    TaxClassId, TicketId,
 };
 use crate::money::{MicroRate, Minor};
 use crate::wire::WireError;

@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 
 use super::super::error::AppError;
 use super::super::reports::Told;
-use super::super::ticket_answer::{DiscountAnswer, LineAnswer, TaxAnswer};
+use super::super::ticket_answer::{DiscountAnswer, LineAnswer, TicketTaxAnswer};
 use super::super::{App, Stamp};
 use super::{fetch, folded};
 use crate::store::lives;
@@ -77,7 +77,7 @@ struct OpenAmountsAnswer {
     /// The charge for service, before tax.
     service_charge_minor: i64,
     /// Tax by class.
-    taxes: Vec<TaxAnswer>,
+    taxes: Vec<TicketTaxAnswer>,
     /// Discounts that were asked for.
     discounts: Vec<DiscountAnswer>,
     /// What is left, in so many even parts as were asked for: together exactly that.
@@ -157,7 +157,7 @@ fn amounts(priced: &Priced, paid: Minor, split: Option<u32>) -> OpenAmountsAnswe
         total_minor: total.get(),
         due_minor: due.get(),
         service_charge_minor: priced.service_charge.map_or(0, |charge| charge.amount.get()),
-        taxes: priced.taxes.iter().map(TaxAnswer::from).collect(),
+        taxes: priced.taxes.iter().map(TicketTaxAnswer::from).collect(),
         discounts: priced.discounts.iter().map(DiscountAnswer::from).collect(),
         shares_minor: share_evenly(due, parts).into_iter().map(Minor::get).collect(),
     }

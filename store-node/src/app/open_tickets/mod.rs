@@ -62,6 +62,8 @@ fn folded(tx: &ReadTx<'_>, id: TicketId) -> Result<OpenTicket, AppError> {
             | Event::CashMoved(_)
             | Event::DrawerClosed(_)
             | Event::DayClosed(_)
+            | Event::TicketRefunded(_)
+            | Event::CardSettled(_)
             | Event::StoreDescribed(_)
             | Event::LifeBegan(_)
             | Event::StaffLocked(_)

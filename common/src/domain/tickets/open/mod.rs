@@ -194,7 +194,7 @@ impl PaymentTaken {
     pub fn cash(&self) -> Minor {
         match self.tender.kind {
             TenderKind::Cash => self.kept(),
-            TenderKind::CardExternal { .. } => Minor::ZERO,
+            TenderKind::CardExternal { .. } | TenderKind::Card { .. } => Minor::ZERO,
         }
     }
 }

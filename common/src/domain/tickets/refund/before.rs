@@ -8,6 +8,9 @@ use crate::domain::tickets::tender::TenderKind;
 use crate::ids::{StockItemId, TaxClassId};
 use crate::money::Minor;
 
+/// A card, whose terminal is not ours.
+const BY_CARD: TenderKind = TenderKind::CardExternal { reference: None, last_four: None };
+
 /// What was given back of a ticket before.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Before {
@@ -77,7 +80,8 @@ impl Before {
         for tender in &sale.sold.tenders {
             let kind = match tender.kind {
                 TenderKind::Cash => TenderKind::Cash,
-                TenderKind::CardExternal { .. } => TenderKind::CardExternal { reference: None },
+                // What the box asked a terminal for is given back at a terminal, too, and the box is told its reference.
+                TenderKind::CardExternal { .. } | TenderKind::Card { .. } => BY_CARD,
             };
             put(kind, tender.amount.get());
         }
@@ -85,7 +89,7 @@ impl Before {
             put(TenderKind::Cash, -sale.sold.change.get());
         }
         if tip_later != 0 {
-            put(TenderKind::CardExternal { reference: None }, tip_later);
+            put(BY_CARD, tip_later);
         }
         for (kind, sum) in &mut paid {
             add(sum, -self.tenders.get(kind.as_str()).copied().unwrap_or(0));

@@ -232,7 +232,7 @@ fn tenders(sale: &Sale<'_>, before: &Before, asked: &[Tender], due: Minor) -> Re
     }
     let mut by_kind: BTreeMap<&'static str, i64> = BTreeMap::new();
     for (at, tender) in asked.iter().enumerate() {
-        if let TenderKind::CardExternal { reference: Some(reference) } = &tender.kind {
+        if let TenderKind::CardExternal { reference: Some(reference), last_four: _ } = &tender.kind {
             check_reference(at, reference).map_err(|_unfit| RefundRejection::Reference { tender: at })?;
         }
         add(by_kind.entry(tender.kind.as_str()).or_default(), tender.amount.get());

@@ -21,7 +21,7 @@ fn cash(amount: i64) -> Tender {
 }
 
 fn card(amount: i64) -> Tender {
-    Tender { kind: TenderKind::CardExternal { reference: None }, amount: Minor::new(amount) }
+    Tender { kind: TenderKind::CardExternal { reference: None, last_four: None }, amount: Minor::new(amount) }
 }
 
 fn rounding_menu(step: u32) -> Catalog {
@@ -128,7 +128,7 @@ fn money_goes_back_by_the_means_that_it_came_by() {
     assert_eq!(back(&[first], pieces(1), vec![]).unwrap().tenders, [card(326)]);
     assert_eq!(back(&[], pieces(1), vec![cash(326)]), Err(RefundRejection::TenderSum { due: 327, tendered: 326 }));
     assert_eq!(back(&[], pieces(1), vec![cash(327), card(0)]), Err(RefundRejection::Tenders));
-    let number = TenderKind::CardExternal { reference: Some("4111 1111 1111 1111".to_owned()) };
+    let number = TenderKind::CardExternal { reference: Some("4111 1111 1111 1111".to_owned()), last_four: None };
     let with_number = vec![Tender { kind: number, amount: Minor::new(327) }];
     assert_eq!(back(&[], pieces(1), with_number), Err(RefundRejection::Reference { tender: 0 }));
 }
