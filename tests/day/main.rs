@@ -11,6 +11,7 @@ mod balance;
 mod books;
 mod cards;
 mod chain;
+mod counter;
 mod drawers;
 mod evening;
 mod ledger;
@@ -54,6 +55,8 @@ async fn tuesday_at_ten_shops_and_the_books_balance() -> Result<()> {
     step("tills are paired", evening::tills_are_paired(day)).await?;
     step("nobody signs in", evening::nobody_signs_in(day)).await?;
     step("cards", cards::guests_pay_by_card(day)).await?;
+    step("open tickets", counter::guests_pay_when_they_leave(day)).await?;
+    step("given back", counter::practice_is_given_back(day)).await?;
     step("last guests", evening::the_last_guests(day)).await?;
     step("the day is closed", drawers::the_day_is_closed(day)).await?;
     step("everything has arrived", evening::everything_has_arrived(day)).await?;

@@ -42,21 +42,24 @@ pub(super) fn refused(pointer: impl Into<String>, code: &'static str, text: &str
 
 fn pricing(rejection: &PricingRejection) -> Problem {
     let text = rejection.to_string();
-    let of_line = |line: &usize, field: &str, code| refused(format!("/lines/{line}/{field}"), code, &text);
     match rejection {
         PricingRejection::LineCount(_) => refused("/lines", "line_count", &text),
         PricingRejection::Quantity { line, .. } => {
             refused(format!("/lines/{line}/quantity"), "quantity_out_of_range", &text)
         }
-        PricingRejection::UnknownItem { line, .. } => of_line(line, "item", "unknown_item"),
-        PricingRejection::NotSoldHere { line, .. } => of_line(line, "item", "item_not_sold_here"),
-        PricingRejection::NotNow { line, .. } => of_line(line, "item", "item_not_now"),
-        PricingRejection::UnknownExtra { line, .. } => of_line(line, "extras", "unknown_extra"),
-        PricingRejection::ExtraList { line } => of_line(line, "extras", "extras_malformed"),
-        PricingRejection::ExtraCount { line, .. } => of_line(line, "extras", "extra_count"),
-        PricingRejection::Price { line } => of_line(line, "price_minor", "price_out_of_range"),
-        PricingRejection::UnknownCombo { line, .. } => of_line(line, "combo", "unknown_combo"),
-        PricingRejection::ComboIncomplete { line, .. } => of_line(line, "combo", "combo_incomplete"),
+        PricingRejection::UnknownItem { line, .. } => refused(format!("/lines/{line}/item"), "unknown_item", &text),
+        PricingRejection::NotSoldHere { line, .. } => {
+            refused(format!("/lines/{line}/item"), "item_not_sold_here", &text)
+        }
+        PricingRejection::NotNow { line, .. } => refused(format!("/lines/{line}/item"), "item_not_now", &text),
+        PricingRejection::UnknownExtra { line, .. } => refused(format!("/lines/{line}/extras"), "unknown_extra", &text),
+        PricingRejection::ExtraList { line } => refused(format!("/lines/{line}/extras"), "extras_malformed", &text),
+        PricingRejection::ExtraCount { line, .. } => refused(format!("/lines/{line}/extras"), "extra_count", &text),
+        PricingRejection::Price { line } => refused(format!("/lines/{line}/price_minor"), "price_out_of_range", &text),
+        PricingRejection::UnknownCombo { line, .. } => refused(format!("/lines/{line}/combo"), "unknown_combo", &text),
+        PricingRejection::ComboIncomplete { line, .. } => {
+            refused(format!("/lines/{line}/combo"), "combo_incomplete", &text)
+        }
         PricingRejection::DiscountCount { line } => refused(discounts(*line), "discount_count", &text),
         PricingRejection::UnknownDiscount { place, .. } => refused(discount(*place), "unknown_discount", &text),
         PricingRejection::DiscountRange { place } => refused(discount(*place), "discount_out_of_range", &text),

@@ -85,12 +85,7 @@ const EXPLAINED: &[Explained] = &[
         "callers",
         "the app on somebody's phone makes codes; here these are tests",
     ),
-    (
-        NOT_NAMED,
-        "common/src/journal/audit.rs is_sound",
-        "callers",
-        "tests of several packages say with it that a journal is whole",
-    ),
+    (NOT_NAMED, "common/src/domain/catalog/rules.rs ", "callers", MACRO),
     (NOT_NAMED, "provisioning/src/up/mod.rs put_on_box", "callers", IN_PROCESS),
     (NOT_NAMED, "store-node/src/inline.rs wake", "callers", SIMULATED),
     (NOT_NAMED, "store-node/src/node.rs http_address", "callers", IN_PROCESS),
@@ -98,6 +93,7 @@ const EXPLAINED: &[Explained] = &[
 ];
 
 const NOT_NAMED: &str = "public functions that nothing names";
+const MACRO: &str = "a macro makes several of it, each with a name of its own, which pricing asks";
 const IN_PROCESS: &str = "whoever runs the server within a process of their own asks it; here these are tests";
 const ENROLMENT: &str = "it is the ground of enrolment, which the hub and the node build upon it";
 const BOTH_ENDS: &str = "a box asks it, by the path that both ends take from common/runtime/src/enrolment.rs";

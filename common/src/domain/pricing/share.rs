@@ -63,7 +63,10 @@ mod tests {
     proptest! {
         /// P24: no cent is lost in any split, and nobody gets more than a minor unit beside their exact share.
         #[test]
-        fn p24_no_cent_is_lost_in_any_split(amount in -10_000_000_i64..10_000_000, weights in prop::collection::vec(0_i64..2_000_000, 1..40)) {
+        fn p24_no_cent_is_lost_in_any_split(
+            amount in -10_000_000_i64..10_000_000,
+            weights in prop::collection::vec(0_i64..2_000_000, 1..40),
+        ) {
             let shares = shares(amount, &weights);
             prop_assert_eq!(shares.iter().sum::<i64>(), amount);
             let sum: i64 = weights.iter().sum();

@@ -476,7 +476,9 @@ proptest! {
 
     /// The order in which a guest says things does not matter.
     #[test]
-    fn the_order_of_lines_does_not_matter(picks in prop::collection::vec((prop::sample::select(vec![ESPRESSO, DOUBLE, BEANS]), 1..=LINE_QUANTITY_MAX), 1..20)) {
+    fn the_order_of_lines_does_not_matter(
+        picks in prop::collection::vec((prop::sample::select(vec![ESPRESSO, DOUBLE, BEANS]), 1..=LINE_QUANTITY_MAX), 1..20),
+    ) {
         let total = price(&small_menu(), &Cart::plain(picks.clone()), &in_the_morning()).unwrap().totals;
         let reversed = Cart::plain(picks.into_iter().rev());
         prop_assert_eq!(price(&small_menu(), &reversed, &in_the_morning()).unwrap().totals, total);
