@@ -15,8 +15,9 @@ pub(super) struct Decision {
     pub(super) give: BTreeSet<u8>,
 }
 
-/// Everybody has an equal share; where that leaves a rest, the first of them have one more. What is beyond that is given back, and
-/// what nobody has is taken up to it, so that no lane moves without need. A lane is had by whoever holds its lease, there among the members or not.
+/// Everybody has an equal share; where that leaves a rest, the first of them have one more. What is beyond that is given back,
+/// and what nobody has is taken up to it, so that no lane moves without need. A lane is had by whoever holds its lease, there
+/// among the members or not.
 pub(super) fn decide(held: &LanesHeld, me: u64) -> Decision {
     let mut members = held.members.clone();
     members.insert(me);

@@ -62,7 +62,7 @@ async fn both(till: &Till, key: &str, cart: &Value) -> (Value, Value) {
     for sum in ["net_minor", "tax_minor", "total_minor", "lines", "taxes", "discounts", "service_charge_minor"] {
         assert_eq!(quoted[sum], sold[sum], "{sum}");
     }
-    let read = till.get(&format!("/v1/tickets/{}", sold["ticket_id"].as_str().unwrap())).await;
+    let read = till.read(sold["ticket_id"].as_str().unwrap()).await;
     assert_eq!(read, sold, "what is read later is what was answered");
     (quoted, sold)
 }

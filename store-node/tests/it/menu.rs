@@ -85,7 +85,7 @@ async fn a_revision_changes_all_prices_at_once_and_no_ticket_of_before() {
     assert_eq!((price(&till).await, revision(&till).await), (350, json!(2)));
     assert_eq!(listener.hear("catalog").await, json!({"revision": 2}));
 
-    assert_eq!(till.get(&format!("/v1/tickets/{}", old["ticket_id"].as_str().unwrap())).await, old);
+    assert_eq!(till.read(old["ticket_id"].as_str().unwrap()).await, old);
     assert_eq!(till.sell("old", &body).await.ok(), old, "a repeated request is answered as before");
     assert_eq!(till.sell("new", &body).await.ok()["net_minor"], 350);
     drop(listener);

@@ -150,7 +150,8 @@ async fn what_is_refused_says_why_and_writes_nothing() {
         }
         body
     };
-    let card = |amount: i64, reference: &str| json!({"tenders": [{"kind": "card_external", "amount_minor": amount, "reference": reference}]});
+    let by_card = |amount: i64, text: &str| json!({"kind": "card_external", "amount_minor": amount, "reference": text});
+    let card = |amount: i64, text: &str| json!({"tenders": [by_card(amount, text)]});
     for (at, (body, code)) in [
         (with(json!({"lines": []})), "line_count"),
         (with(json!({"lines": [{"line": 2, "quantity": 1}]})), "refund_line"),

@@ -38,7 +38,7 @@ async fn a_sale_is_answered_with_its_receipt_its_sums_and_its_place() {
     });
     assert_eq!(sold, expected);
 
-    let mut read = node.till().get(&format!("/v1/tickets/{}", id.as_str().unwrap())).await;
+    let mut read = node.till().read(id.as_str().unwrap()).await;
     assert_eq!(read["ticket_id"].take(), id);
     assert_eq!(read, expected, "what is read later is what was answered");
     node.stop().await;

@@ -246,6 +246,13 @@ impl Till {
         self.send(Request::new("POST", path).header("idempotency-key", key).json(body)).await
     }
 
+    /// A ticket as it was answered, without what of it can still be given back.
+    pub(crate) async fn read(&self, ticket: &str) -> Value {
+        let mut read = self.get(&format!("/v1/tickets/{ticket}")).await;
+        assert!(read.as_object_mut().unwrap().remove("refundable").is_some(), "{read}");
+        read
+    }
+
     pub(crate) async fn sell(&self, key: &str, body: &Value) -> Answer {
         self.post("/v1/tickets", key, body).await
     }
