@@ -47,6 +47,8 @@ impl Desk {
     /// Over a journal that somebody else writes; the reports' own database is in `folder`.
     pub(crate) async fn over(journal: Journal, folder: Ground) -> Self {
         let entropy = Arc::new(SeededEntropy::new(9));
+        // As a hub does: what counts from the start must be counted somewhere.
+        let metrics = install_metrics().unwrap();
         let context = ServiceContext {
             data_dir: folder.path().to_owned(),
             engine: folder.engine(),
@@ -60,7 +62,7 @@ impl Desk {
             token: TokenAuth::open(folder.path(), &*entropy).unwrap(),
             people: None,
             clock: Arc::new(StandingClock),
-            health: Health { checks: Arc::new(Vec::new), metrics: install_metrics().unwrap() },
+            health: Health { checks: Arc::new(Vec::new), metrics },
             entropy,
         };
         let server = BoundServer::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();

@@ -15,6 +15,8 @@ pub(super) mod tickets;
 #[cfg(test)]
 mod open_ticket_tests;
 #[cfg(test)]
+mod rule_tests;
+#[cfg(test)]
 mod tests;
 
 use super::WireError;

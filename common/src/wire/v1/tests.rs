@@ -5,14 +5,8 @@ use crate::domain::cash::{
     CarriedDrawer, CashMoved, CashMovementKind, CashReason, CountedDrawer, DayClosed, Denomination, DrawerClosed,
     DrawerOpened, OpenTickets, ReadRange,
 };
-use crate::domain::catalog::hours::{Availability, Channel, Span};
-use crate::domain::catalog::rules::{
-    Combo, Consumption, Discount, DiscountScope, HappyHour, Jurisdiction, Modifier, ModifierGroup, PriceEffect,
-    PriceRule, Product, Reduction, Rule, RuleKey, ServiceCharge, Slot, Swap, TaxBasis, TaxRule,
-};
-use crate::domain::catalog::{
-    Allergen, CatalogEvent, Category, Item, ItemDetails, Revision, Size, StockItem, TaxClass, Use,
-};
+use crate::domain::catalog::rules::{Consumption, RuleKey, TaxBasis};
+use crate::domain::catalog::{CatalogEvent, Category, Item, ItemDetails, Revision, StockItem, TaxClass, Use};
 use crate::domain::event::{ClockQuality, Event, Header, LifeBegan, LifeReason, StoreDescribed};
 use crate::domain::imports::{ImportAmended, ImportedLine, LegacyItem, TicketImported};
 use crate::domain::staff::StaffLocked;
@@ -27,8 +21,8 @@ use crate::domain::tickets::{
 };
 use crate::hlc::Hlc;
 use crate::ids::{
-    CashMovementId, CategoryId, ComboId, DiscountId, DrawerSessionId, ItemId, JurisdictionId, ModifierGroupId,
-    ModifierId, MovementId, NodeId, ProductId, RefundId, RuleId, StaffId, StockItemId, StoreId, TaxClassId, TicketId,
+    CashMovementId, CategoryId, ComboId, DiscountId, DrawerSessionId, ItemId, ModifierId, MovementId, NodeId, RefundId,
+    RuleId, StaffId, StockItemId, StoreId, TaxClassId, TicketId,
 };
 use crate::journal::{AuthorId, Incarnation, JournalId, Origin, ShortHash, StreamKind};
 use crate::money::{Currency, MicroRate, Minor};
@@ -170,134 +164,15 @@ fn catalog_events() -> Vec<(&'static str, &'static str, Event)> {
             include_str!("golden/rule_retired.hex"),
             CatalogEvent::RuleRetired(RuleKey::HappyHour(RuleId::new(4))),
         ),
-        ("item_set_whole", include_str!("golden/item_set_whole.hex"), CatalogEvent::ItemSet(whole_item())),
+        (
+            "item_set_whole",
+            include_str!("golden/item_set_whole.hex"),
+            CatalogEvent::ItemSet(super::rule_tests::whole_item()),
+        ),
     ]
     .into_iter()
     .map(|(name, golden, event)| (name, golden, Event::Catalog(event)))
     .collect()
-}
-
-fn whole_item() -> Item {
-    let span = Span { weekdays: Span::EVERY_DAY, from_minute: 420, until_minute: 660 };
-    Item {
-        id: ItemId::new(101),
-        name: "Latte, 12 oz".to_owned(),
-        category: CategoryId::new(1),
-        tax_class: TaxClassId::new(1),
-        price: Minor::new(450),
-        uses: Vec::new(),
-        details: ItemDetails {
-            size: Some(Size { product: ProductId::new(9), name: "12 oz".to_owned() }),
-            modifier_groups: vec![ModifierGroupId::new(2)],
-            barcodes: vec!["9506000134352".parse().unwrap()],
-            allergens: vec![Allergen::Milk, Allergen::Sesame],
-            kilocalories: Some(190),
-            availability: Availability { channels: vec![Channel::Web], spans: vec![span] },
-        },
-    }
-}
-
-/// One rule of each kind.
-#[expect(clippy::too_many_lines, reason = "one row for each kind of rule")]
-fn rules() -> Vec<(&'static str, &'static str, Rule)> {
-    let id = RuleId::new(4);
-    let (item, tax_class, store) = (ItemId::new(101), TaxClassId::new(1), StoreId::new(10));
-    let (from, until) = (BusinessDay::from_days(20_775), Some(BusinessDay::from_days(20_800)));
-    let name = || "A name".to_owned();
-    let rate = MicroRate::new(100_000);
-    let swap = Some(Swap { from: StockItemId::new(4), to: StockItemId::new(5) });
-    let uses = vec![Use { stock_item: StockItemId::new(6), quantity: Quantity::new(7_500) }];
-    let slot = Slot { name: "Drink".to_owned(), choices: [(item, Minor::new(50))].into() };
-    let modifiers = vec![ModifierId::new(7)];
-    let effect = PriceEffect::Costs(Minor::new(325));
-    let span = Span { weekdays: 0b001_1111, from_minute: 900, until_minute: 1_020 };
-    let stores = vec![store];
-    let consumption = Some(Consumption::DineIn);
-    let place = Some(JurisdictionId::new(7));
-    macro_rules! golden {
-        ($name:literal, $rule:expr) => {
-            ($name, include_str!(concat!("golden/", $name, ".hex")), $rule)
-        };
-    }
-    vec![
-        golden!("rule_product", Rule::Product(Product { id: ProductId::new(9), name: name() })),
-        golden!(
-            "rule_modifier_group",
-            Rule::ModifierGroup(ModifierGroup {
-                id: ModifierGroupId::new(2),
-                name: name(),
-                at_least: 1,
-                at_most: 2,
-                modifiers
-            })
-        ),
-        golden!(
-            "rule_modifier",
-            Rule::Modifier(Modifier { id: ModifierId::new(7), name: name(), price: Minor::new(-50), uses, swap })
-        ),
-        golden!(
-            "rule_combo",
-            Rule::Combo(Combo { id: ComboId::new(3), name: name(), price: Minor::new(700), slots: vec![slot] })
-        ),
-        golden!(
-            "rule_price",
-            Rule::Price(PriceRule {
-                id,
-                item,
-                store: Some(store),
-                channel: Some(Channel::Counter),
-                from,
-                until,
-                effect
-            })
-        ),
-        golden!(
-            "rule_jurisdiction",
-            Rule::Jurisdiction(Jurisdiction {
-                id: JurisdictionId::new(7),
-                name: name(),
-                basis: TaxBasis::Line,
-                stores: stores.clone(),
-            })
-        ),
-        golden!("rule_tax", Rule::Tax(TaxRule { id, tax_class, jurisdiction: place, consumption, from, rate })),
-        golden!(
-            "rule_happy_hour",
-            Rule::HappyHour(HappyHour {
-                id,
-                name: name(),
-                span,
-                from,
-                until,
-                stores: stores.clone(),
-                items: vec![item],
-                categories: vec![CategoryId::new(1)],
-                reduction: Reduction::Percent(rate),
-            })
-        ),
-        golden!(
-            "rule_discount",
-            Rule::Discount(Discount {
-                id: DiscountId::new(5),
-                name: name(),
-                scope: DiscountScope::Ticket,
-                reduction: Reduction::Amount(Minor::new(100)),
-                approval: true,
-            })
-        ),
-        golden!(
-            "rule_service_charge",
-            Rule::ServiceCharge(ServiceCharge {
-                id,
-                name: name(),
-                rate,
-                tax_class: Some(tax_class),
-                consumption,
-                stores
-            })
-        ),
-        golden!("rule_cash_step", Rule::CashStep(5)),
-    ]
 }
 
 fn sold_into_a_drawer() -> Event {
@@ -523,7 +398,7 @@ fn specimens() -> Vec<(&'static str, &'static str, Event)> {
     all.extend(super::tenders::specimens(plain_sale()));
     all.extend(catalog_events());
     let rule = |rule| Event::Catalog(CatalogEvent::RuleSet(Box::new(rule)));
-    all.extend(rules().into_iter().map(|(name, golden, one)| (name, golden, rule(one))));
+    all.extend(super::rule_tests::rules().into_iter().map(|(name, golden, one)| (name, golden, rule(one))));
     all
 }
 
