@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Sees to it that this machine can build and test Percolate: the toolchain is new enough, and Debian packages that are missing
 # are installed when that is allowed (root, or sudo without a password), else named in one line. Exit code 2: something is missing.
-# setup.sh --servers: also the servers that some tests run against, and what looks at networks for them. Nothing of theirs is
-# started, now or when the machine starts, and no settings are left changed. Without them those tests say that they are skipped.
+# setup.sh --servers: also the servers that some tests run against, what looks at networks for them, and a browser with the
+# package that drives it. Nothing of theirs is started, now or when the machine starts, and no settings are left changed.
+# Without them those tests say that they are skipped.
 # setup.sh --rmqtt: the same, and what the member of a broker cluster is built with; without that, exit code 2.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -31,6 +32,7 @@ servers=(
   "nftables|has_program nft"
   "nmap|has_program nmap"
   "iputils-arping|has_program arping"
+  "chromium|has_program chromium"
 )
 
 compiles_c() {
@@ -146,7 +148,7 @@ install_servers() {
       mosquitto | haproxy | nftables)
         apt_install "$package" && never_at_boot "$package"
         ;;
-      nmap | iputils-arping | mosquitto-clients)
+      nmap | iputils-arping | mosquitto-clients | chromium)
         apt_install "$package"
         ;;
     esac || return
@@ -175,16 +177,26 @@ offer_servers() {
   fi
 }
 
+# What drives the browser, as its lock file has it; it is taken anew only when that has changed.
+offer_browser_driver() {
+  local folder=tests/browser
+  command -v npm >/dev/null || return 0
+  [ ! "$folder/node_modules/.package-lock.json" -nt "$folder/package-lock.json" ] || return 0
+  run_quietly "set-up: the browser's driver" "$logs_dir/set-up-browser.log" \
+    npm --prefix "$folder" ci --no-audit --no-fund --ignore-scripts ||
+    echo "set-up: tests in a browser will be skipped: its driver could not be had (npm ci in $folder)"
+}
+
 node_version() {
   if command -v node >/dev/null; then
-    echo "Node $(node --version) (nothing needs it yet)"
+    echo "Node $(node --version)"
   else
-    echo "no Node (nothing needs it yet)"
+    echo "no Node (tests in a browser are skipped)"
   fi
 }
 
 rust=$(check_rust)
 if [ "${1:-}" = --rmqtt ]; then needs+=("${for_rmqtt[@]}"); fi
 install_packages
-case "${1:-}" in --servers | --rmqtt) offer_servers ;; esac
+case "${1:-}" in --servers | --rmqtt) offer_servers && offer_browser_driver ;; esac
 echo "set-up: $rust, a C compiler, $(python3 --version), $(node_version)"

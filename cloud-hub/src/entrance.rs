@@ -16,7 +16,7 @@ use crate::broker::cuts::Cuts;
 use crate::broker::door::{Door, DoorKeys};
 use crate::broker::quota::DoorLimits;
 use crate::config::IdentitySetting;
-use crate::hub::HubError;
+use crate::hub_error::HubError;
 use crate::identity::Addresses;
 use crate::kernel::http::Router;
 use crate::own_papers::OwnPapers;

@@ -22,7 +22,7 @@ use clap::ValueEnum as _;
 use crate::catalog::app::{CatalogApp, MenuLoaded};
 use crate::catalog::menu::Menu;
 use crate::config::Part;
-use crate::hub::HubError;
+use crate::hub_error::HubError;
 use crate::ingest_part;
 use crate::kernel::engine::Engine;
 use crate::reporting;

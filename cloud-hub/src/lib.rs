@@ -21,6 +21,7 @@ pub mod broker;
 pub mod arguments;
 pub mod config;
 pub mod hub;
+pub mod hub_error;
 pub mod identity;
 pub mod inline;
 pub mod moving;

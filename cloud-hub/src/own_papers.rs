@@ -14,7 +14,7 @@ use percolate_runtime::pki::SanName;
 use percolate_runtime::tasks::TaskGroup;
 use percolate_runtime::tls::{OwnCertificate, OwnIdentity, Roots, TlsClock, client_config};
 
-use crate::hub::HubError;
+use crate::hub_error::HubError;
 use crate::identity::app::IdentityApp;
 use crate::identity::issuer::CERTIFICATE_MS;
 

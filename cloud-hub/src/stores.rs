@@ -14,7 +14,7 @@ use percolate_runtime::system::monotonic_now;
 use crate::catalog::app::{CatalogApp, MenuLoaded};
 use crate::catalog::menu::Menu;
 use crate::config::Part;
-use crate::hub::HubError;
+use crate::hub_error::HubError;
 use crate::identity::app::IdentityApp;
 use crate::kernel::db::Db;
 use crate::kernel::engine::{ChainServer, Engine};

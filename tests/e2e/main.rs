@@ -2,6 +2,7 @@
 
 mod bad_days;
 mod balancer;
+mod browser;
 mod chain;
 mod cluster;
 mod demo;

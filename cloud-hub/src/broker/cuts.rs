@@ -4,11 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::counter;
-use percolate_runtime::tls::{Admission, TlsClock};
+use percolate_runtime::tls::{Admission, Refusal, TlsClock};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::door::word;
 use super::peers::{Peer, Peers};
 
 /// How often it is looked for certificates that have ended. A connection outlives its certificate by no more.
@@ -71,6 +70,15 @@ impl Cuts {
 async fn changed(changes: &mut watch::Receiver<u64>) {
     if changes.changed().await.is_err() {
         std::future::pending().await
+    }
+}
+
+/// A refusal's word in the metrics.
+pub(super) const fn word(refusal: Refusal) -> &'static str {
+    match refusal {
+        Refusal::Unknown => "unknown",
+        Refusal::Revoked => "revoked",
+        Refusal::NotThisKind => "kind",
     }
 }
 

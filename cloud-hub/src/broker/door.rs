@@ -14,7 +14,7 @@ use percolate_common::identity::certificate::Certificate;
 use percolate_common::identity::names::{ChainId, Principal};
 use percolate_runtime::system::monotonic_now;
 use percolate_runtime::tls::{
-    Accepted, Admission, Clients, Handshakes, OwnCertificate, Refusal, Roots, TlsClock, server_config,
+    Accepted, Admission, Clients, Handshakes, OwnCertificate, Roots, TlsClock, server_config,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket};
@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::cuts::Cuts;
+use super::cuts::{Cuts, word};
 use super::embedded::{BrokerError, EmbeddedBroker};
 use super::one_run::Unserved;
 use super::pace::Pace;
@@ -207,13 +207,4 @@ impl Visit {
 /// Counts somebody who is not let in after a handshake that was well.
 fn refuse(cause: &'static str) {
     counter!("hub_door_refused_total", "cause" => cause).increment(1);
-}
-
-/// A refusal's word in the metrics.
-pub(super) const fn word(refusal: Refusal) -> &'static str {
-    match refusal {
-        Refusal::Unknown => "unknown",
-        Refusal::Revoked => "revoked",
-        Refusal::NotThisKind => "kind",
-    }
 }

@@ -7,81 +7,23 @@
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use percolate_common::domain::catalog::{Catalog, CatalogError, CatalogEvent, Draft, Revision};
+use percolate_common::domain::catalog::{Catalog, CatalogEvent, Draft, Revision};
 use percolate_common::domain::event::Event;
 use percolate_common::ids::StoreId;
 use percolate_common::journal::JournalId;
 use percolate_common::time::{Clock, UtcMillis};
-use percolate_common::wire::event::EventError;
-use percolate_runtime::storage::StorageError;
 use tokio_util::sync::CancellationToken;
 
+use super::error::CatalogAppError;
 use super::lives::{
     Told, add_lives_of_outbox, content_in_hub, content_in_outbox, hub_head, hub_heads, lives_of_hub, others_heads,
 };
+use super::revision::{PublishedRevision, Said};
 use super::store::publication_insert;
 use crate::catalog::menu::Menu;
 use crate::kernel::db::Db;
 use crate::kernel::journal::Journal;
-use crate::kernel::outbox::{Outbox, OutboxError, append, outbox_lock};
-
-/// Why the catalog service could not do what it was asked.
-#[derive(Debug, thiserror::Error)]
-pub enum CatalogAppError {
-    /// The database failed.
-    #[error("the catalog could not be read or written")]
-    Storage(#[from] StorageError),
-    /// The outbox cannot be used.
-    #[error("the catalog's journal cannot be used")]
-    Outbox(#[from] OutboxError),
-    /// The menu cannot be sold.
-    #[error("the menu cannot be published")]
-    Menu(#[from] CatalogError),
-    /// Another process of the service published something in the meantime, again and again. Try again.
-    #[error("another process keeps publishing menus: try again")]
-    Stale,
-    /// Somebody published another menu than the one that this was compared with.
-    #[error("revision {published} of the menu was published meanwhile")]
-    Moved {
-        /// What is for sale now.
-        published: u32,
-    },
-    /// No such revision was published, or what it said is lost.
-    #[error("there is no revision {revision} of the menu")]
-    UnknownRevision {
-        /// Which one was asked for.
-        revision: u32,
-    },
-    /// The service's own journal holds something that this program cannot read: it was written by a newer one.
-    #[error("entry {seq} of the catalog's own journal cannot be read")]
-    Unreadable {
-        /// Which entry.
-        seq: u64,
-        /// Why not.
-        #[source]
-        source: EventError,
-    },
-}
-
-/// A revision that was published.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PublishedRevision {
-    /// What it says.
-    pub revision: Revision,
-    /// Where and when it was said.
-    pub said: Said,
-}
-
-/// Where and when something was said.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Said {
-    /// In which life.
-    pub journal: JournalId,
-    /// As which entry.
-    pub seq: u64,
-    /// When.
-    pub at: UtcMillis,
-}
+use crate::kernel::outbox::{Outbox, append, outbox_lock};
 
 /// How a menu is published.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -10,7 +10,8 @@ use percolate_common::journal::JournalId;
 use percolate_common::wire::event;
 use percolate_runtime::storage::{ReadTx, StorageError};
 
-use super::app::{CatalogAppError, PublishedRevision, Said};
+use super::error::CatalogAppError;
+use super::revision::{PublishedRevision, Said};
 use crate::kernel::journal::{Entry, author_stream_list, entry_list};
 use crate::kernel::outbox::{LIVES_MAX, life_heads, said_list};
 

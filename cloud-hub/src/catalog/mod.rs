@@ -5,9 +5,11 @@
 
 pub mod app;
 mod differences;
+pub mod error;
 pub mod http;
 mod lives;
 pub mod menu;
+mod revision;
 mod store;
 
 use std::sync::Arc;
@@ -15,7 +17,8 @@ use std::sync::Arc;
 use percolate_common::journal::{Service, StreamKind};
 use percolate_runtime::migrate::Migration;
 
-use crate::catalog::app::{CatalogApp, CatalogAppError};
+use crate::catalog::app::CatalogApp;
+use crate::catalog::error::CatalogAppError;
 use crate::kernel::db::Db;
 use crate::kernel::duty;
 use crate::kernel::engine::Schema;

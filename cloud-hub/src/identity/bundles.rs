@@ -9,8 +9,9 @@ use percolate_runtime::enrolment::{Bytes, EnrolmentRefusal};
 use percolate_runtime::storage::WriteTx;
 
 use super::Addresses;
-use super::app::{IdentityApp, IdentityError};
+use super::app::IdentityApp;
 use super::enrol::TRIES_MAX;
+use super::error::IdentityError;
 use super::issuer::Issuer;
 use super::kept::Fact;
 use super::menu;

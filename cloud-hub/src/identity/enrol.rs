@@ -12,7 +12,8 @@ use percolate_runtime::enrolment::{EnrolmentAsked, EnrolmentRefusal, Issued, Oct
 use percolate_runtime::pki::CertificateDer;
 use percolate_runtime::storage::{ReadTx, WriteTx};
 
-use super::app::{IdentityError, lan_names, revoked_facts};
+use super::certificates::{lan_names, revoked_facts};
+use super::error::IdentityError;
 use super::issuer::{BACKDATED_MS, Issuer};
 use super::kept::Fact;
 use super::store::{

@@ -1,6 +1,8 @@
 //! The catalog's journals as the frames in which the hub would send them: a box that takes them in sells without a line, and
 //! needs nothing sent again when it has one.
 
+use std::sync::Arc;
+
 use percolate_common::domain::catalog::{Catalog, CatalogEvent, Draft};
 use percolate_common::domain::event::Event;
 use percolate_common::journal::{AuthorId, JournalId, Service, StreamKind};
@@ -14,6 +16,9 @@ use crate::kernel::outbox::LIVES_MAX;
 
 /// Entries that are read at a time.
 const READ_ENTRIES_MAX: usize = 1_000;
+
+/// The menu as it was folded last, and how far the catalog's journals reached then.
+pub(super) type MenuSeen = Option<(Heads, Arc<Option<Catalog>>)>;
 
 /// All of them, in the order in which they are taken in.
 pub(super) fn frames(tx: &ReadTx<'_>) -> Result<Vec<Vec<u8>>, StorageError> {

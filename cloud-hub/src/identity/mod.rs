@@ -8,10 +8,12 @@ pub mod http;
 pub mod issuer;
 
 mod bundles;
+mod certificates;
 mod check;
 mod crl;
 mod differences;
 mod enrol;
+mod error;
 mod kept;
 mod menu;
 mod overview;
@@ -25,7 +27,8 @@ use std::sync::Arc;
 
 use percolate_runtime::migrate::Migration;
 
-use self::app::{IdentityApp, IdentityError};
+use self::app::IdentityApp;
+use self::error::IdentityError;
 use self::issuer::{Issuer, IssuerError};
 use crate::kernel::auth::{self, Auth};
 use crate::kernel::db::Db;

@@ -7,7 +7,9 @@ use percolate_common::journal::AuthorId;
 use percolate_common::time::UtcMillis;
 use percolate_runtime::storage::{ReadTx, StorageError};
 
-use super::app::{IdentityApp, IdentityError};
+use super::app::IdentityApp;
+use super::certificates::by_node;
+use super::error::IdentityError;
 use super::kept::Fact;
 use super::store::{
     SiteRow, What, code_open_list, code_open_until, codes_of_store_end, doing_insert, site_delete, site_fetch,
@@ -127,14 +129,6 @@ impl IdentityApp {
         let streams = self.journal().db().read_async(read).await?;
         Ok(streams.into_iter().map(|stream| stream.received_at).max())
     }
-}
-
-pub(super) fn by_node(devices: Vec<Device>) -> BTreeMap<NodeId, Vec<Device>> {
-    let mut nodes: BTreeMap<NodeId, Vec<Device>> = BTreeMap::new();
-    for device in devices {
-        nodes.entry(device.node).or_default().push(device);
-    }
-    nodes
 }
 
 /// Until when a box with these certificates is let in.

@@ -8,10 +8,11 @@ use percolate_common::ids::{NodeId, StoreId};
 use percolate_runtime::pki::SanName;
 use percolate_runtime::storage::{ReadTx, StorageError};
 
-use super::app::{IdentityApp, IdentityError};
+use super::app::IdentityApp;
 use super::check::{Surroundings, faults};
 use super::differences::{Difference, differences};
-use super::menu::{self, Heads};
+use super::error::IdentityError;
+use super::menu;
 use super::store::{SiteRow, What, doing_insert, site_by_node, site_fetch, site_put};
 
 /// What a plan is to the one before it.
@@ -28,9 +29,6 @@ pub(crate) struct Planned {
     pub(crate) outcome: Outcome,
     pub(crate) differences: Vec<Difference>,
 }
-
-/// The menu as it was folded last, and how far the catalog's journals reached then.
-pub(super) type MenuSeen = Option<(Heads, Arc<Option<Catalog>>)>;
 
 impl IdentityApp {
     /// Looks at a plan without taking it: what it would change, or why it is refused.

@@ -11,7 +11,8 @@ use percolate_runtime::storage::{ReadTx, StorageError, WriteTx};
 use percolate_runtime::tasks;
 use percolate_runtime::totp::TotpSecret;
 
-use super::app::{IdentityApp, IdentityError};
+use super::app::IdentityApp;
+use super::error::IdentityError;
 use super::sign_in::{Judgement, judge};
 use super::store::{
     Credentials, DoingRow, UserRow, UserState, What, doing_insert, doing_list, invitation_insert, invitations_delete,

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 pub use axum::Router;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use percolate_common::entropy::Entropy;
 use percolate_common::time::Clock;
@@ -16,7 +16,6 @@ use percolate_runtime::http::health::{self, Health};
 use percolate_runtime::http::page::html_page;
 use percolate_runtime::http::problem::Problem;
 use percolate_runtime::http::server::harden;
-use percolate_runtime::storage::StorageError;
 use utoipa::openapi::response::{Response as Described, ResponseBuilder};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr};
@@ -150,17 +149,6 @@ fn served(description: &utoipa::openapi::OpenApi) -> BTreeSet<(String, String)> 
         }
     }
     served
-}
-
-/// What a caller is told of a storage failure, which is logged here.
-#[must_use]
-pub fn storage_problem(error: &StorageError) -> Problem {
-    tracing::error!(
-        error.code = error.code(),
-        error = error as &dyn std::error::Error,
-        "a request met a storage failure"
-    );
-    Problem::from(error)
 }
 
 /// The page's own style and script may run under its policy; it has one element of each.

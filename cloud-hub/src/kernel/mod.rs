@@ -12,6 +12,7 @@ pub mod journal;
 pub mod metrics;
 pub mod outbox;
 pub mod parked;
+pub mod problem;
 pub mod projection;
 pub mod unread;
 

@@ -28,7 +28,8 @@ use super::reports::{self, Dimension, Question, ReportError, SalesReport, StockR
 use super::store::books::{Settlement, Which};
 use super::store::{self, Span};
 use super::{Reporting, export};
-use crate::kernel::http::{Refused, ServiceRouter, storage_problem};
+use crate::kernel::http::{Refused, ServiceRouter};
+use crate::kernel::problem::storage_problem;
 
 /// Tickets of one page if nothing is said.
 const PAGE_TICKETS: u32 = 100;

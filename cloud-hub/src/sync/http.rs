@@ -19,8 +19,9 @@ use utoipa_axum::routes;
 
 use super::audit::{JournalsAudited, statement};
 use super::store::{DeadLetter, DownPosition, dead_letter_list, down_position_list};
-use crate::kernel::http::{Refused, ServiceRouter, storage_problem};
+use crate::kernel::http::{Refused, ServiceRouter};
 use crate::kernel::journal::{Entry, Journal, NodeState, StreamState, node_list, parked_list, stream_list};
+use crate::kernel::problem::storage_problem;
 
 /// Rows of one page if nothing is said.
 const PAGE_ROWS: u32 = 100;

@@ -80,7 +80,7 @@ async fn a_folder_is_used_by_one_hub_and_says_where_it_listens() {
     assert_eq!(endpoints["http"], hub.hub().http_address().to_string());
     assert_eq!(endpoints["mqtts"], hub.own_broker().meeting().unwrap().to_string());
     let refused = hub.open().await.unwrap_err();
-    assert!(matches!(refused, cloud_hub::hub::HubError::DataDir(_)), "{refused}");
+    assert!(matches!(refused, cloud_hub::hub_error::HubError::DataDir(_)), "{refused}");
     hub.stop().await;
     hub.open().await.unwrap();
     hub.stop().await;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use cloud_hub::catalog::app::MenuLoaded;
 use cloud_hub::catalog::menu::Menu;
-use cloud_hub::hub::HubError;
+use cloud_hub::hub_error::HubError;
 use cloud_hub::inline::{Hub, Options};
 use percolate_common::entropy::SeededEntropy;
 use percolate_common::ids::NodeId;

@@ -1,6 +1,7 @@
 //! The chain under test: a hub, its stores, and ways to hurt them.
 
 mod balancer;
+pub mod browser;
 mod enrol;
 mod feed;
 pub mod head_office;

@@ -17,7 +17,8 @@ use super::{FAULTS_MAX, invalid, person, shops};
 use crate::catalog::app::{CatalogApp, Publishing};
 use crate::catalog::menu::Menu;
 use crate::catalog::store::{KeptDraft, draft_delete, draft_delete_of, draft_fetch, draft_set};
-use crate::kernel::http::{Refused, storage_problem};
+use crate::kernel::http::Refused;
+use crate::kernel::problem::storage_problem;
 
 /// The menu that is being written.
 #[derive(Debug, Serialize, ToSchema)]

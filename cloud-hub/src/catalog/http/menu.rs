@@ -14,8 +14,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{invalid, person, problem, shops, sound_shops};
-use crate::catalog::app::{CatalogApp, CatalogAppError, MenuLoaded, Publishing};
+use crate::catalog::app::{CatalogApp, MenuLoaded, Publishing};
 use crate::catalog::differences::{Difference, differences};
+use crate::catalog::error::CatalogAppError;
 use crate::catalog::menu::Menu;
 use crate::kernel::http::Refused;
 

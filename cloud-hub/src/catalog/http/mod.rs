@@ -18,8 +18,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::store::publication_list;
-use crate::catalog::app::{CatalogApp, CatalogAppError};
-use crate::kernel::http::{Refused, ServiceRouter, storage_problem};
+use crate::catalog::app::CatalogApp;
+use crate::catalog::error::CatalogAppError;
+use crate::kernel::http::{Refused, ServiceRouter};
+use crate::kernel::problem::storage_problem;
 
 /// Bytes of a menu: one with as many items as there may be, and what each takes from the stock room, is below it.
 const MENU_BYTES_MAX: usize = 16 * 1024 * 1024;

@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::problem;
-use crate::identity::app::{IdentityApp, IdentityError};
+use crate::identity::app::IdentityApp;
+use crate::identity::error::IdentityError;
 use crate::kernel::http::Refused;
 
 /// The chain.

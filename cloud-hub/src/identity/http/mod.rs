@@ -15,8 +15,10 @@ use percolate_runtime::http::problem::Problem;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::app::{IdentityApp, IdentityError};
-use crate::kernel::http::{ServiceRouter, storage_problem};
+use super::app::IdentityApp;
+use super::error::IdentityError;
+use crate::kernel::http::ServiceRouter;
+use crate::kernel::problem::storage_problem;
 
 /// After so many seconds a code that was tried too often is worth asking about again: head office may have made another.
 const TRY_AGAIN_S: u32 = 3_600;

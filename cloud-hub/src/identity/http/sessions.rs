@@ -17,7 +17,8 @@ use utoipa::ToSchema;
 
 use super::problem;
 use super::users::GrantSaid;
-use crate::identity::app::{IdentityApp, IdentityError};
+use crate::identity::app::IdentityApp;
+use crate::identity::error::IdentityError;
 use crate::identity::users::{Redeemed, Session, Shown};
 use crate::kernel::auth::http::{COOKIE_NAME, SessionHash, session_shown};
 use crate::kernel::auth::roles::Scope;

@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::problem;
-use crate::identity::app::{IdentityApp, IdentityError};
+use crate::identity::app::IdentityApp;
+use crate::identity::error::IdentityError;
 use crate::identity::store::What;
 use crate::identity::users::Invited;
 use crate::kernel::auth::roles::{Grant, Place, Role, Scope};

@@ -28,7 +28,7 @@ use super::roles::{Grant, Target, may};
 use super::sessions::SignedIn;
 use super::table::{Cost, Method, Rule, TargetFrom, Who, rules_of};
 use super::tries::Tries;
-use crate::kernel::http::storage_problem;
+use crate::kernel::problem::storage_problem;
 
 /// The cookie that holds a session: of this host and port alone, over TLS alone, and read by no script.
 pub(crate) const COOKIE_NAME: &str = "__Host-percolate";

@@ -12,6 +12,7 @@ use percolate_runtime::storage::{EngineKind, StorageError, WriteTx};
 
 use super::origin::Origins;
 use super::read::{hash_fetch, held_fetch};
+use super::row::Fresh;
 use super::{Arrival, Look, Outcome, Receipt, postgres, sqlite};
 use crate::kernel::db::{journal_columns, seq_column};
 
@@ -144,16 +145,6 @@ pub fn entries_unpark(tx: &WriteTx<'_>, entries: &[(JournalId, u64)]) -> Result<
         )?;
     }
     Ok(())
-}
-
-/// An entry that is to be kept.
-pub(super) struct Fresh<'b> {
-    pub(super) head: Head,
-    pub(super) bytes: &'b [u8],
-    /// Whether this program cannot read it.
-    pub(super) parked: bool,
-    /// Whether it counts elsewhere.
-    pub(super) alias: bool,
 }
 
 /// A journal that is written.

@@ -5,8 +5,9 @@ use percolate_common::time::UtcMillis;
 use percolate_runtime::params;
 use percolate_runtime::storage::{StorageError, WriteTx};
 
-use super::append::{Fresh, author_lock, stream_insert};
+use super::append::{author_lock, stream_insert};
 use super::read::held_fetch;
+use super::row::Fresh;
 use super::{Entry, StreamState, postgres};
 use crate::kernel::db::{journal_columns, seq_column};
 

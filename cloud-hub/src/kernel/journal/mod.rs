@@ -11,6 +11,7 @@ mod portion;
 mod postgres;
 mod quarters;
 mod read;
+mod row;
 mod sqlite;
 
 use std::path::Path;

@@ -9,8 +9,8 @@ use percolate_common::journal::{EventId, Head, JournalId, Origin};
 use percolate_runtime::params;
 use percolate_runtime::storage::{EngineKind, StorageError, WriteTx};
 
-use super::append::Fresh;
 use super::read::hash_fetch;
+use super::row::Fresh;
 use super::{postgres, sqlite};
 
 /// The re-emitted events of one author, as the entries of one journal are appended.

@@ -9,9 +9,8 @@ use percolate_runtime::params;
 use percolate_runtime::storage::{ReadTx, StorageError, WriteTx};
 
 use super::Entry;
-use super::append::Fresh;
 use super::quarters::quarter_ensure;
-use super::read::{READ_BYTES_MAX, entry};
+use super::row::{Fresh, READ_BYTES_MAX, entry};
 use crate::kernel::db::{journal_columns, journal_taken, seq_column, seq_from_column};
 
 /// Quarters of one journal that one listing holds: more than a life ever sees.

@@ -2,7 +2,7 @@
 
 use percolate_common::crdt::stock::StockTotal;
 use percolate_common::ids::{NodeId, StockItemId, StoreId};
-use percolate_common::journal::{AuthorId, Hash, Head, Incarnation, JournalId};
+use percolate_common::journal::{AuthorId, Hash, Incarnation, JournalId};
 use percolate_common::time::UtcMillis;
 use percolate_runtime::params;
 use percolate_runtime::storage::{EngineKind, ReadTx, Row, StorageError};
@@ -15,9 +15,6 @@ const STREAMS_MAX: i64 = 100_000;
 
 /// Totals that one listing holds: 20,000 stores with a hundred stock items each.
 const TOTALS_MAX: i64 = 2_000_000;
-
-/// Most bytes of events that one reading takes, so that a slice of large events stays small in memory.
-pub(super) const READ_BYTES_MAX: i64 = 4 * 1024 * 1024;
 
 /// How far every journal reaches, by author, incarnation and stream.
 ///
@@ -222,11 +219,6 @@ pub fn hash_fetch(tx: &ReadTx<'_>, journal: &JournalId, seq: u64) -> Result<Opti
 
 fn total(row: &mut Row<'_>) -> Result<StockTotal, StorageError> {
     Ok(StockTotal { received: seq_from_column(row.take()?), used: seq_from_column(row.take()?) })
-}
-
-pub(super) fn entry(row: &mut Row<'_>) -> Result<Entry, StorageError> {
-    let Head { seq, hash } = head_taken(row)?;
-    Ok(Entry { seq, hash, bytes: row.take()?, parked: row.take()?, alias: row.take()? })
 }
 
 fn stream_state(row: &mut Row<'_>) -> Result<Option<StreamState>, StorageError> {

@@ -11,8 +11,7 @@ use percolate_runtime::params;
 use percolate_runtime::storage::{ReadTx, StorageError, WriteTx};
 
 use super::Entry;
-use super::append::Fresh;
-use super::read::{READ_BYTES_MAX, entry};
+use super::row::{Fresh, READ_BYTES_MAX, entry};
 use crate::kernel::db::{journal_columns, journal_taken, seq_column, seq_from_column};
 
 pub(super) const HELD: &str = "SELECT id, author, incarnation, stream, seq, hash, announced_seq, parked_events,

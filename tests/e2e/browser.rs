@@ -1,0 +1,103 @@
+//! What people see, in a real browser: head office's page, and the page by which a tablet becomes a till.
+
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use serde_json::{Value, json};
+use system_tests::books::{any_item, text, ticket};
+use system_tests::harness::browser::{Browser, Word};
+use system_tests::harness::head_office::{HeadOffice, NewBox};
+use system_tests::harness::{Hub, Node, NodeSpec, eventually, program};
+
+/// Runs `provision` with these words; what it said.
+fn provision(words: &[&str]) -> Result<Value> {
+    let done = Command::new(program("provision")?).args(words).arg("--json").stdin(Stdio::null()).output()?;
+    let said = String::from_utf8(done.stdout)?;
+    ensure!(done.status.success(), "{words:?}: {said} {}", String::from_utf8_lossy(&done.stderr));
+    Ok(serde_json::from_str(said.lines().last().unwrap_or("null"))?)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn head_office_is_seen_by_who_was_invited_and_its_figures_grow() -> Result<()> {
+    let scratch = tempfile::tempdir()?;
+    let mut hub = Hub::start(scratch.path()).await?;
+    let shop = Node::start(scratch.path(), NodeSpec::store(1), &hub.door(), &[]).await?;
+    let name = text(&shop.client.get("/v1/node").await?, "/store/name")?;
+    shop.client.post("/v1/tickets", "first", &ticket("T1", any_item(&shop).await?, 1)).await?;
+    shop.all_acked().await?;
+    let at = format!("http://{},{}", hub.client.address(), scratch.path().join("hub/token").display());
+    let invited = provision(&["user", "invite", "ann", "--grant", "owner@chain", "--hub", &at])?;
+    let endpoints: Value = serde_json::from_slice(&std::fs::read(scratch.path().join("hub/endpoints.json"))?)?;
+    let given = json!({
+        "url": format!("https://{}/", text(&endpoints, "/https")?), "name": "ann", "shop": name,
+        "invitation": text(&invited, "/invitation")?,
+    });
+    let Some(mut browser) = Browser::start("office.mjs", given)? else { return Ok(()) };
+    let mut seen = 0;
+    loop {
+        match browser.next().await? {
+            Word::Seen(_) => seen += 1,
+            Word::End => break,
+            Word::Please(what) => match what.as_str() {
+                "sell" => {
+                    let sale = ticket("T1", any_item(&shop).await?, 1);
+                    let sold = shop.client.post("/v1/tickets", "while-looked-at", &sale).await?;
+                    browser.done(&json!({"receipt": text(&sold, "/receipt")?})).await?;
+                }
+                "stop the hub" => {
+                    hub.kill()?;
+                    browser.done(&Value::Null).await?;
+                }
+                "start the hub" => {
+                    hub.restart().await?;
+                    browser.done(&Value::Null).await?;
+                }
+                other => bail!("nobody can {other}"),
+            },
+        }
+    }
+    ensure!(seen == 6, "it has seen {seen} things of 6");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tablet_is_made_a_till_on_the_page_of_its_box() -> Result<()> {
+    let scratch = tempfile::tempdir()?;
+    let office = HeadOffice::open(scratch.path()).await?;
+    office.plan(42, "Harbour")?;
+    let shop = NewBox::new(scratch.path(), "box");
+    let up = shop.up(&office.bundle(42, &[])?, &["--https", "127.0.0.1:0"])?;
+    ensure!(up.exit == 0, "{up:?}");
+    let data = shop.folder.join("data");
+    let https = eventually("the box to serve over HTTPS", || async {
+        let endpoints: Value = serde_json::from_slice(&std::fs::read(data.join("endpoints.json"))?)?;
+        text(&endpoints, "/https")
+    })
+    .await?;
+    let data = data.to_string_lossy().into_owned();
+    let url = format!("https://{https}/pair");
+    let Some(mut browser) = Browser::start("pair.mjs", json!({"url": url}))? else { return Ok(()) };
+    let mut seen = 0;
+    loop {
+        match browser.next().await? {
+            Word::Seen(_) => seen += 1,
+            Word::End => break,
+            Word::Please(what) => match what.as_str() {
+                "show a code" => {
+                    let given = provision(&["terminal", "pair", "--name", "T9", "--data", &data])?;
+                    // The box knows no name of its own here: the link's code is what a tablet needs of it.
+                    let code = text(&given, "/code")?;
+                    browser.done(&json!({"link": format!("{url}#{code}")})).await?;
+                }
+                "revoke it" => {
+                    let revoked = provision(&["terminal", "revoke", "--name", "T9", "--data", &data])?;
+                    ensure!(text(&revoked, "/state").context("a state")? == "revoked", "{revoked}");
+                    browser.done(&Value::Null).await?;
+                }
+                other => bail!("nobody can {other}"),
+            },
+        }
+    }
+    ensure!(seen == 3, "it has seen {seen} things of 3");
+    Ok(())
+}
