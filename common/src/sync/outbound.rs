@@ -3,15 +3,21 @@
 //! Nothing in flight: send at once. Else collect until an acknowledgement, [`COLLECT_EVENTS`] events, [`COLLECT_BYTES`]
 //! bytes or [`COLLECT_TIME`]. At most [`WINDOW`] batches are in flight for each journal. Without progress for
 //! [`RESEND_AFTER`], everything after the last acknowledgement is sent again, with growing waits.
+//!
+//! Streams go by weight, in the order of [`StreamKind`](crate::journal::StreamKind): on a thin line sales are not kept waiting
+//! by counts. While one of more weight has a backlog, a lesser one has at most [`WINDOW_PRESSED`] batches in flight; it is never
+//! starved.
 
 use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 
 use super::backoff::Backoff;
-use crate::journal::JournalId;
+use crate::journal::{JournalId, StreamKind};
 
 /// Batches of one journal that may be in flight.
 pub const WINDOW: usize = 4;
+/// Batches of one journal that may be in flight while a stream of more weight has a backlog.
+pub const WINDOW_PRESSED: usize = 1;
 /// Events that end a collection.
 pub const COLLECT_EVENTS: u64 = 50;
 /// Bytes that end a collection.
@@ -66,8 +72,8 @@ impl Lane {
         (self.last + 1).saturating_sub(self.next)
     }
 
-    fn ready(&self, now: Duration) -> bool {
-        if self.backlog() == 0 || self.in_flight.len() >= WINDOW {
+    fn ready(&self, window: usize, now: Duration) -> bool {
+        if self.backlog() == 0 || self.in_flight.len() >= window {
             return false;
         }
         let collected = self.backlog() >= COLLECT_EVENTS || self.collected_bytes >= COLLECT_BYTES;
@@ -89,10 +95,10 @@ impl Lane {
         }
     }
 
-    fn next_due(&self) -> Option<Duration> {
+    fn next_due(&self, window: usize) -> Option<Duration> {
         let resend = (!self.in_flight.is_empty()).then(|| self.progress_at + self.backoff.upcoming());
         let flush = match self.collecting_since {
-            Some(since) if self.backlog() > 0 && self.in_flight.len() < WINDOW => Some(since + COLLECT_TIME),
+            Some(since) if self.backlog() > 0 && self.in_flight.len() < window => Some(since + COLLECT_TIME),
             Some(_) | None => None,
         };
         [resend, flush].into_iter().flatten().min()
@@ -158,8 +164,23 @@ impl Outbound {
     /// What to send now, if anything. Call again after [`Outbound::sent`].
     pub fn next_send(&mut self, now: Duration) -> Option<SendFrom> {
         self.lanes.values_mut().for_each(|lane| lane.expire(now));
-        let ready = self.lanes.iter().find(|(_, lane)| lane.ready(now));
-        ready.map(|(journal, lane)| SendFrom { journal: *journal, seq_lo: lane.next })
+        let ready = self.by_weight().find(|(_, lane, window)| lane.ready(*window, now));
+        ready.map(|(journal, lane, _)| SendFrom { journal, seq_lo: lane.next })
+    }
+
+    /// All lanes, those of the most weight first, with the batches that each may have in flight now.
+    fn by_weight(&self) -> impl Iterator<Item = (JournalId, &Lane, usize)> {
+        StreamKind::ALL
+            .into_iter()
+            .scan(WINDOW, |window, stream| {
+                let window_here = *window;
+                let lanes = || self.lanes.iter().filter(move |(journal, _)| journal.stream == stream);
+                if lanes().any(|(_, lane)| lane.backlog() > 0) {
+                    *window = WINDOW_PRESSED;
+                }
+                Some(lanes().map(move |(journal, lane)| (*journal, lane, window_here)))
+            })
+            .flatten()
     }
 
     /// A batch up to `seq_hi` has been handed to the transport.
@@ -177,7 +198,7 @@ impl Outbound {
     /// When to ask [`Outbound::next_send`] again, if nothing else happens.
     #[must_use]
     pub fn next_due(&self) -> Option<Duration> {
-        self.lanes.values().filter_map(Lane::next_due).min()
+        self.by_weight().filter_map(|(_, lane, window)| lane.next_due(window)).min()
     }
 
     /// Whether the reader has everything that is known to be there.

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use super::inbound::{Judgement, judge};
 use super::outbound::{
     COLLECT_BYTES, COLLECT_EVENTS, COLLECT_TIME, Outbound, RESEND_AFTER, RESEND_AFTER_MAX, SendFrom, WINDOW,
+    WINDOW_PRESSED,
 };
 use crate::ids::NodeId;
 use crate::journal::{AuthorId, Hash, Head, Incarnation, JournalId, StreamKind};
@@ -430,4 +431,41 @@ proptest! {
         }
         prop_assert_eq!(&reader.entries, &author.entries);
     }
+}
+
+/// What is sent until there is nothing more to send, [`COLLECT_EVENTS`] in a batch.
+fn all_sends(sender: &mut Outbound, now: Duration) -> Vec<JournalId> {
+    core::iter::from_fn(|| {
+        let SendFrom { journal, seq_lo } = sender.next_send(now)?;
+        sender.sent(journal, seq_lo + COLLECT_EVENTS - 1, now);
+        Some(journal)
+    })
+    .collect()
+}
+
+#[test]
+fn sales_go_before_everything_else_and_nothing_is_starved() {
+    // An older life comes first among journals; that makes its counts no more urgent than this life's sales.
+    let stock = JournalId { incarnation: Incarnation::new(6), stream: StreamKind::Stock, ..SALES };
+    let ops = JournalId { stream: StreamKind::Ops, ..SALES };
+    let mut sender = Outbound::default();
+    for (journal, batches) in [(ops, 1), (stock, 8), (SALES, 8)] {
+        sender.start(journal, 0, batches * COLLECT_EVENTS, MS(0));
+    }
+    let all_at_first = [vec![SALES; WINDOW], vec![stock; WINDOW_PRESSED], vec![ops]].concat();
+    assert_eq!(all_sends(&mut sender, MS(0)), all_at_first);
+    assert_eq!(sender.next_due(), Some(RESEND_AFTER), "nothing else is due: who drives it sleeps");
+    sender.acked(SALES, 2 * COLLECT_EVENTS, MS(1));
+    assert_eq!(all_sends(&mut sender, MS(1)), [SALES; 2], "what is pressed waits for its own acknowledgement");
+    sender.acked(stock, COLLECT_EVENTS, MS(2));
+    assert_eq!(all_sends(&mut sender, MS(2)), [stock], "which is enough to go on");
+    sender.appended(stock, 8 * COLLECT_EVENTS + 1, 1, MS(2));
+    assert_eq!(
+        sender.next_due(),
+        Some(RESEND_AFTER),
+        "a collection that cannot be sent is not due: only ops may be late"
+    );
+    sender.acked(SALES, 6 * COLLECT_EVENTS, MS(3));
+    let all_at_last = [vec![SALES; 2], vec![stock; WINDOW - WINDOW_PRESSED]].concat();
+    assert_eq!(all_sends(&mut sender, MS(3)), all_at_last, "once the last sales are out, nobody is pressed");
 }
