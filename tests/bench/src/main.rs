@@ -35,6 +35,9 @@ struct Cli {
     /// Few and short runs: to see that it works, not to quote
     #[arg(long)]
     quick: bool,
+    /// How many stores the case `stores` goes up to; each costs the machine some 100 KiB
+    #[arg(long, value_name = "N", default_value_t = stores::STORES_MOST)]
+    most_stores: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -85,9 +88,17 @@ pub(crate) struct Bench {
     quick: bool,
     /// Where everything is written, on the disk that is measured.
     scratch: PathBuf,
+    /// How many stores there may be.
+    most_stores: usize,
 }
 
 impl Bench {
+    /// Prints a section and keeps it: a long case does so with each that is done, in case it comes to no end.
+    fn show(&self, section: &Section) -> Result<()> {
+        say(&table(section));
+        keep(&self.scratch, section, self.quick)
+    }
+
     const fn rounds(&self) -> usize {
         if self.quick { 2 } else { 5 }
     }
@@ -124,13 +135,12 @@ async fn measure(case: Case, bench: &Bench) -> Result<Vec<Section>> {
 async fn main() -> Result<()> {
     let cli = Cli::parse();
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let bench = Bench { quick: cli.quick, scratch: root.join("scratch/bench") };
+    let bench = Bench { quick: cli.quick, scratch: root.join("scratch/bench"), most_stores: cli.most_stores };
     std::fs::create_dir_all(&bench.scratch)?;
     let cases = if cli.cases.is_empty() { Case::value_variants() } else { &cli.cases };
     for case in cases {
         for section in measure(*case, &bench).await? {
-            say(&table(&section));
-            keep(&bench.scratch, &section, bench.quick)?;
+            bench.show(&section)?;
         }
         std::fs::write(root.join("docs/benchmarks.md"), page(&bench.scratch, SECTIONS)?)?;
     }

@@ -37,6 +37,8 @@ const PEAK_PER_SECOND: u64 = 5_000;
 const BACKLOG: u64 = 10;
 /// Stores that come back: so many, and as many as there are at the end.
 const BACK_STORES: usize = 10_000;
+/// The last step of the curve: what a process's 20,000 descriptors allow.
+pub(crate) const STORES_MOST: usize = 19_000;
 /// A step of the curve holds if reports are not later than this.
 const LATE_US_MAX: u64 = 1_000_000;
 /// No further step is tried after one that is later than this.
@@ -74,8 +76,9 @@ pub(crate) async fn run(bench: &Bench) -> Result<Vec<Section>> {
     let allowed = limits::share_cores()?;
     let folder = tempfile::tempdir_in(&bench.scratch)?;
     let steps: &[usize] =
-        if bench.quick { &[500, 1_000, 2_000] } else { &[500, 1_000, 2_000, 5_000, BACK_STORES, 15_000, 19_000] };
-    let largest = steps.iter().max().copied().unwrap_or(RUSH_STORES);
+        if bench.quick { &[500, 1_000, 2_000] } else { &[500, 1_000, 2_000, 5_000, BACK_STORES, 15_000, STORES_MOST] };
+    let steps = || steps.iter().copied().filter(|stores| *stores <= bench.most_stores);
+    let largest = steps().max().unwrap_or(RUSH_STORES);
     let papers = Papers::enrol(&folder.path().join("hub"), largest).await?;
     let mut hub = Hub::start(folder.path()).await?;
     limits::limit_memory(hub.pid()?)?;
@@ -85,30 +88,29 @@ pub(crate) async fn run(bench: &Bench) -> Result<Vec<Section>> {
     crowd.grow(RUSH_STORES).await?;
     let quiet = phase(&hub, &crowd, None, time / 2).await?;
     let rush = phase(&hub, &crowd, Some(RUSH_EVERY), time).await?;
-    let rush = rows::rush(&quiet, &rush);
+    bench.show(&rows::rush(&quiet, &rush))?;
 
     let (mut curve, mut back) = (Vec::new(), Vec::new());
-    for stores in steps {
-        crowd.grow(*stores).await?;
+    for stores in steps() {
+        crowd.grow(stores).await?;
         let quiet = phase(&hub, &crowd, None, time / 2).await?;
-        let every = Duration::from_micros(u64::try_from(*stores)? * 1_000_000 / PEAK_PER_SECOND);
+        let every = Duration::from_micros(u64::try_from(stores)? * 1_000_000 / PEAK_PER_SECOND);
         let peak = phase(&hub, &crowd, Some(every), time / 2).await?;
         curve.push((quiet, peak));
-        if *stores == BACK_STORES {
+        bench.show(&rows::curve(&curve, allowed))?;
+        if stores == BACK_STORES {
             back.push(come_back(&mut hub, &crowd).await?);
+            bench.show(&rows::storm(&back))?;
         }
         if peak.p99_us > GIVE_UP_US {
             break;
         }
     }
-    let curve = rows::curve(&curve, allowed);
-
     if crowd.size() != BACK_STORES {
         back.push(come_back(&mut hub, &crowd).await?);
     }
-    let back = rows::storm(&back);
     crowd.close().await;
-    Ok(vec![rush, curve, back])
+    Ok(vec![rows::storm(&back)])
 }
 
 /// The stores sell at a mean distance for a while, or are quiet.
