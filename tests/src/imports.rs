@@ -68,7 +68,23 @@ fn renamed(map: &BTreeMap<String, Sums>, name: impl Fn(&str) -> String) -> BTree
     map.iter().map(|(key, value)| (name(key), *value)).collect()
 }
 
-/// The hub's reports are the file's own sums, by store, month, hour, product and category.
+/// Every ticket in a store's list, by the moment of its sale.
+async fn listed(office: &Client, store: u32) -> Result<BTreeMap<i64, Sums>> {
+    let mut tickets = BTreeMap::new();
+    let mut after = String::new();
+    loop {
+        let page = office.get(&format!("/v1/reporting/tickets?store={store}&limit=1000{after}")).await?;
+        for row in list(&page, "/tickets")? {
+            let twice = tickets.insert(number(&row, "/at_ms")?, sums(&row, "")?);
+            ensure!(twice.is_none(), "two tickets of one moment: {row}");
+        }
+        let Some(next) = page.get("next").and_then(Value::as_str) else { return Ok(tickets) };
+        after = format!("&after={next}");
+    }
+}
+
+/// The hub's reports are the file's own sums, by store, month, hour, product and category, and its tickets are the file's
+/// baskets, one by one.
 ///
 /// # Errors
 /// If a figure differs.
@@ -98,6 +114,23 @@ pub async fn equal_to_file_at(office: &Client, file: &PastSales) -> Result<()> {
         ("category", rows(office, "by=category").await?, renamed(&file.by_category, |name| format!("l:past:{name}"))),
     ] {
         ensure!(reported == expected, "by {by}: {reported:?}, and the file says {expected:?}");
+    }
+    for (theirs, ours) in STORES {
+        let listed = listed(office, ours).await?;
+        let baskets = file.baskets.iter().filter(|((store, _), _)| *store == theirs);
+        let baskets: BTreeMap<i64, Sums> = baskets.map(|((_, at), sums)| (*at, *sums)).collect();
+        let differing = baskets.iter().find(|(at, sums)| listed.get(at) != Some(sums));
+        ensure!(
+            differing.is_none(),
+            "{differing:?} of store {theirs}, and listed is {:?}",
+            differing.map(|(at, _)| listed.get(at))
+        );
+        ensure!(
+            listed.len() == baskets.len(),
+            "{} tickets of store {ours} for {} baskets",
+            listed.len(),
+            baskets.len()
+        );
     }
     Ok(())
 }

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
+use percolate_common::time::BusinessDay;
 
 /// Tickets, units and cents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -32,6 +33,20 @@ pub struct PastSales {
     pub by_product: BTreeMap<String, Sums>,
     /// By category.
     pub by_category: BTreeMap<String, Sums>,
+    /// Each basket, by store number and the moment of its sale in UTC milliseconds: what one store sold in one second.
+    pub baskets: BTreeMap<(u32, i64), Sums>,
+}
+
+/// The first day of 2023 on which New York was four hours behind UTC, and not five.
+const SUMMER_FROM: &str = "2023-03-12";
+
+/// UTC milliseconds of a moment on the shops' walls. Nothing was sold in the night in which the clocks changed.
+fn utc_ms(date: &str, time: &str) -> Result<i64> {
+    let day: BusinessDay = date.parse()?;
+    let parts = time.split(':').map(str::parse).collect::<Result<Vec<i64>, _>>()?;
+    let [hours, minutes, seconds] = parts[..] else { bail!("a time of day is expected: {time}") };
+    let behind = if date < SUMMER_FROM { 5 } else { 4 };
+    Ok((((i64::from(day.days()) * 24 + hours + behind) * 60 + minutes) * 60 + seconds) * 1_000)
 }
 
 /// Cents of a price with at most two decimals.
@@ -52,7 +67,7 @@ pub fn add_up(path: &Path) -> Result<PastSales> {
     for line in text.lines().skip(1) {
         let fields: Vec<&str> = line.split(',').collect();
         let [_id, date, time, quantity, store, _place, product, price, category, _kind, _name] = fields[..] else {
-            anyhow::bail!("eleven fields are expected: {line}");
+            bail!("eleven fields are expected: {line}");
         };
         let units: i64 = quantity.parse().context("quantity")?;
         let amount = units * cents(price)?;
@@ -70,6 +85,12 @@ pub fn add_up(path: &Path) -> Result<PastSales> {
             sums.cents += amount;
         };
         add(None, "all");
+        let basket = sales
+            .baskets
+            .entry((store.parse()?, utc_ms(date, time)?))
+            .or_insert(Sums { tickets: 1, ..Sums::default() });
+        basket.units += units;
+        basket.cents += amount;
         add(Some((&mut sales.by_store, store.to_owned())), "store");
         add(Some((&mut sales.by_month, month)), "month");
         add(Some((&mut sales.by_hour, hour)), "hour");
