@@ -7,6 +7,7 @@ use crate::domain::tenders::card::CardSettled;
 use crate::domain::tickets::open::{OpenFact, PaymentTaken};
 use crate::domain::tickets::refund::TicketRefunded;
 use crate::domain::tickets::tender::TenderKind;
+use crate::domain::tickets::tips::TipMove;
 use crate::domain::tickets::{ReductionCause, TicketClass, TicketSold};
 use crate::ids::{StaffId, TaxClassId};
 use crate::money::Minor;
@@ -138,6 +139,8 @@ impl Reading {
             Event::CashMoved(moved) => self.moved(moved),
             Event::DrawerClosed(closed) => self.counted(closed),
             Event::CardSettled(settled) => self.settled(settled),
+            // What it changes depends on what else was said of its ticket: see [`Reading::tip`].
+            Event::TipAdjusted(_) => {}
             Event::TicketSold(_)
             | Event::TicketRefunded(_)
             | Event::DrawerOpened(_)
@@ -233,10 +236,24 @@ impl Reading {
         }
     }
 
+    /// Adds what a tip changes that was written down later: it is money, and no revenue.
+    pub fn tip(&mut self, moves: &[TipMove]) {
+        for part in moves {
+            add(self.sums.tenders.entry(part.card.as_str().to_owned()).or_default(), part.amount);
+            add(&mut self.sums.tips, part.amount);
+        }
+    }
+
     /// What was taken on trust has become money, or is lost. A payment that no ticket counts was in no sum.
     fn settled(&mut self, settled: &CardSettled) {
         for (kind, amount) in settled.moves() {
             add(self.sums.tenders.entry(kind.to_owned()).or_default(), amount);
+        }
+        if let Some(exchange) = &settled.exchange {
+            add(&mut self.sums.cash_rounding, settled.rounding());
+            if exchange.drawer.is_none() {
+                take(&mut self.sums.no_drawer, exchange.cash);
+            }
         }
     }
 

@@ -396,6 +396,7 @@ fn specimens() -> Vec<(&'static str, &'static str, Event)> {
     all.extend(cash_events());
     all.extend(super::open_ticket_tests::specimens());
     all.extend(super::tenders::specimens(plain_sale()));
+    all.push(super::tips::specimen());
     all.extend(catalog_events());
     let rule = |rule| Event::Catalog(CatalogEvent::RuleSet(Box::new(rule)));
     all.extend(super::rule_tests::rules().into_iter().map(|(name, golden, one)| (name, golden, rule(one))));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::before::{Before, add};
+use super::before::{Before, Means, add, means};
 use super::{Asked, AskedLine, RefundReason, RefundRejection, RefundTicket, RefundedLine, Sale, TicketRefunded};
 use crate::domain::catalog::Catalog;
 use crate::domain::pricing::uses;
@@ -230,21 +230,21 @@ fn tenders(sale: &Sale<'_>, before: &Before, asked: &[Tender], due: Minor) -> Re
     if asked.len() > TENDERS_MAX || asked.iter().any(|tender| tender.amount <= Minor::ZERO) {
         return Err(RefundRejection::Tenders);
     }
-    let mut by_kind: BTreeMap<&'static str, i64> = BTreeMap::new();
+    let mut by_kind: BTreeMap<Means, i64> = BTreeMap::new();
     for (at, tender) in asked.iter().enumerate() {
         if let TenderKind::CardExternal { reference: Some(reference), last_four: _ } = &tender.kind {
             check_reference(at, reference).map_err(|_unfit| RefundRejection::Reference { tender: at })?;
         }
-        add(by_kind.entry(tender.kind.as_str()).or_default(), tender.amount.get());
+        add(by_kind.entry(means(&tender.kind)).or_default(), tender.amount.get());
     }
     let tendered = by_kind.values().fold(0_i64, |sum, amount| sum.saturating_add(*amount));
     if tendered != due.get() {
         return Err(RefundRejection::TenderSum { due: due.get(), tendered });
     }
-    for (kind, tendered) in by_kind {
-        let left = left.iter().find(|(known, _)| known.as_str() == kind).map_or(0, |(_, left)| *left);
+    for (asked, tendered) in by_kind {
+        let left = left.iter().find(|(known, _)| means(known) == asked).map_or(0, |(_, left)| *left);
         if tendered > left {
-            return Err(RefundRejection::TenderKind { kind, tendered, left });
+            return Err(RefundRejection::TenderKind { kind: asked.0, tendered, left });
         }
     }
     Ok(asked.to_vec())
