@@ -4,6 +4,7 @@
 use crate::domain::staff::approvals::Approval;
 use crate::domain::tickets::TicketSold;
 use crate::domain::tickets::decide::rounded;
+use crate::domain::tickets::receipt::TerminalName;
 use crate::domain::tickets::refund::{Before, Sale};
 use crate::domain::tickets::tender::{Tender, TenderKind};
 use crate::ids::{CardPaymentId, DrawerSessionId, StaffId};
@@ -16,6 +17,8 @@ use super::card::PaymentRejection;
 pub struct Exchange {
     /// How much: what the card was charged, as coins can pay it.
     pub cash: Minor,
+    /// At which terminal.
+    pub terminal: TerminalName,
     /// The drawer that it came from, where one was open at the terminal.
     pub drawer: Option<DrawerSessionId>,
     /// By whom.

@@ -4,6 +4,7 @@ use minicbor::bytes::ByteArray;
 use minicbor::{Decode, Encode};
 
 use super::staff::{ApprovalV1, approval_from_twin, approval_to_twin};
+use super::tickets::terminal;
 use super::{from_bytes, to_bytes};
 use crate::domain::tenders::card::{CardSettled, Settled};
 use crate::domain::tenders::exchange::Exchange;
@@ -31,10 +32,12 @@ struct ExchangeV1 {
     #[n(0)]
     cash: i64,
     #[n(1)]
-    drawer: Option<ByteArray<16>>,
+    terminal: String,
     #[n(2)]
-    by: Option<u32>,
+    drawer: Option<ByteArray<16>>,
     #[n(3)]
+    by: Option<u32>,
+    #[n(4)]
     approval: Option<ApprovalV1>,
 }
 
@@ -57,19 +60,21 @@ struct CardSettledV1 {
 fn exchange_twin(exchange: &Exchange) -> ExchangeV1 {
     ExchangeV1 {
         cash: exchange.cash.get(),
+        terminal: exchange.terminal.to_string(),
         drawer: exchange.drawer.map(|drawer| drawer.to_bytes().into()),
         by: exchange.by.map(StaffId::get),
         approval: exchange.approval.as_ref().map(approval_to_twin),
     }
 }
 
-fn exchange_of_twin(twin: ExchangeV1) -> Exchange {
-    Exchange {
+fn exchange_of_twin(twin: ExchangeV1) -> Result<Exchange, WireError> {
+    Ok(Exchange {
         cash: Minor::new(twin.cash),
+        terminal: terminal(&twin.terminal, SETTLED)?,
         drawer: twin.drawer.map(|drawer| DrawerSessionId::from_bytes(*drawer)),
         by: twin.by.map(StaffId::new),
         approval: twin.approval.map(approval_from_twin),
-    }
+    })
 }
 
 pub(in crate::wire) fn encode_settled(fact: &CardSettled) -> Result<Vec<u8>, WireError> {
@@ -102,7 +107,7 @@ pub(in crate::wire) fn decode_settled(bytes: &[u8]) -> Result<CardSettled, WireE
         },
         ticket: twin.ticket.map(|ticket| TicketId::from_bytes(*ticket)),
         reference: twin.reference,
-        exchange: twin.exchange.map(exchange_of_twin),
+        exchange: twin.exchange.map(exchange_of_twin).transpose()?,
     })
 }
 
@@ -125,6 +130,7 @@ pub(super) fn specimens(
     let settled = CardSettled { payment, amount, settled: Settled::Lost, ticket, reference, exchange: None };
     let exchange = Exchange {
         cash: Minor::new(605),
+        terminal: "T1".parse().unwrap(),
         drawer: Some(DrawerSessionId::opened(1_795_000_000_000, 11, "drawer")),
         by: Some(StaffId::new(7)),
         approval: Some(Approval { by: StaffId::new(9), reason: "late".to_owned() }),
