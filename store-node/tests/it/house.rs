@@ -162,8 +162,8 @@ async fn parts_and_the_rest_of_an_open_ticket_go_on_an_account_with_an_approval_
 
     let opened = till.post("/v1/open-tickets", "open-2", &lines).await.ok();
     let path = format!("/v1/open-tickets/{}/close", opened["ticket_id"].as_str().unwrap());
-    let over = sent(&till, &path, "over", &close(json!([house(300), {"kind": "cash", "amount_minor": 680}])), (&cy, None));
-    assert_eq!(over.await.refusal(), refused("house_limit"), "193 of the day are left");
+    let over = close(json!([house(300), {"kind": "cash", "amount_minor": 680}]));
+    assert_eq!(sent(&till, &path, "over", &over, (&cy, None)).await.refusal(), refused("house_limit"), "193 of the day are left");
     let rest = close(json!([house(193), {"kind": "cash", "amount_minor": 787}]));
     assert_eq!(sent(&till, &path, "rest", &rest, (&ben, None)).await.refusal(), (403, "approval_needed".to_owned()));
     let answer = sent(&till, &path, "rest", &rest, (&ben, Some(&token))).await.ok();

@@ -116,8 +116,8 @@ async fn a_card_is_charged_to_the_cent_where_coins_had_been_rounded() {
     assert_eq!((&answer["card_minor"], &answer["cash_minor"]), (&json!(327), &json!(325)));
     let after = sums(&till).await;
     assert_eq!((&after["tenders"], &after["cash_rounding_minor"]), (&kinds(327, 0), &json!(0)));
-    let back = till.post(&format!("/v1/tickets/{id}/refunds"), "back", &json!({"terminal": "T1", "reason": "other"}));
-    let back = back.await.ok();
+    let body = json!({"terminal": "T1", "reason": "other"});
+    let back = till.post(&format!("/v1/tickets/{id}/refunds"), "back", &body).await.ok();
     assert_eq!(back["tenders"], json!([{"kind": "card_external", "amount_minor": 327}]));
     assert_eq!(back["cash_rounding_minor"], 0);
     node.stop().await;

@@ -85,8 +85,8 @@ async fn a_tip_that_is_written_down_later_counts_on_its_own_day_as_the_differenc
     assert_eq!(sums(&closed), (200, 2 * ESPRESSO_MINOR + 200));
     assert_eq!(closed["sums"]["gross_minor"], 2 * ESPRESSO_MINOR);
     assert_eq!(tip(&till, "late", &id, &slip(0, 200)).await.refusal(), (409, "tip_closed".to_owned()));
-    let back = till.post(&format!("/v1/tickets/{id}/refunds"), "back", &json!({"terminal": "T1", "reason": "wrong"}));
-    let back = back.await.ok();
+    let body = json!({"terminal": "T1", "reason": "wrong"});
+    let back = till.post(&format!("/v1/tickets/{id}/refunds"), "back", &body).await.ok();
     assert_eq!((&back["tip_minor"], &back["total_minor"]), (&json!(180), &json!(ESPRESSO_MINOR)));
     assert_eq!(day(&till, "2026-11-24").await, (30 + 347 - 507, 30 + 20 - 180), "a tip goes back with the ticket");
     let audit = till.get("/v1/audit").await;
@@ -217,8 +217,9 @@ async fn p24_a_days_tips_are_shared_out_to_the_cent_among_who_sold_or_by_the_poi
     let path = format!("/v1/tickets/{}/tip", annes["ticket_id"].as_str().unwrap());
     let request = Request::new("POST", &path).header("idempotency-key", "slip").json(&slip(0, 151));
     assert_eq!(till.send(by(request, &ben)).await.ok()["sold_by"], ANN.0);
-    let opened = till.post("/v1/open-tickets", "open", &json!({"terminal": "T1", "lines": [{"item": ESPRESSO, "quantity": 1}]}));
-    let path = format!("/v1/open-tickets/{}/payments", opened.await.ok()["ticket_id"].as_str().unwrap());
+    let body = json!({"terminal": "T1", "lines": [{"item": ESPRESSO, "quantity": 1}]});
+    let opened = till.post("/v1/open-tickets", "open", &body).await.ok();
+    let path = format!("/v1/open-tickets/{}/payments", opened["ticket_id"].as_str().unwrap());
     let part = json!({"terminal": "T1", "tender": {"kind": "card_external", "amount_minor": 130}, "part_minor": 100, "tip_minor": 30});
     till.send(by(Request::new("POST", &path).header("idempotency-key", "part").json(&part), &ben)).await.ok();
 
