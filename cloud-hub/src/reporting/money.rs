@@ -88,7 +88,7 @@ impl Money {
         }
         let back = |line: &TaxLine| TaxLine { base: less(line.base), tax: less(line.tax), ..*line };
         let house = of_house(&refund.tenders, -1);
-        let tip = (refund.by, less(refund.tip).get());
+        let tip = (refund.seller, less(refund.tip).get());
         Self { tickets: 0, tenders, house, tip, taxes: refund.taxes.iter().map(back).collect() }
     }
 

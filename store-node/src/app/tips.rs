@@ -196,8 +196,7 @@ fn of_day(tx: &ReadTx<'_>, day: BusinessDay) -> Result<DayTips, AppError> {
             && refund.class == TicketClass::Sale
             && refund.tip != Minor::ZERO
         {
-            let seller = sale(tx, refund.ticket)?.and_then(|(sold, _)| sold.sold_by);
-            tips.add(seller, 0, refund.tip.get().saturating_neg());
+            tips.add(refund.seller, 0, refund.tip.get().saturating_neg());
         }
     }
     Ok(tips)

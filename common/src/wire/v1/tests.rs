@@ -271,6 +271,7 @@ fn refunded() -> TicketRefunded {
         tenders: vec![Tender { kind: TenderKind::Cash, amount: Minor::new(327) }],
         stock_effects: Vec::new(),
         by: None,
+        seller: None,
         approval: None,
         drawer: None,
     }
@@ -286,6 +287,7 @@ fn refunded_with_everything() -> TicketRefunded {
         cash_rounding: Minor::new(-2),
         stock_effects: vec![MovementLine { stock_item: StockItemId::new(1), quantity: Quantity::new(18_000) }],
         by: Some(StaffId::new(7)),
+        seller: Some(StaffId::new(8)),
         approval: Some(Approval { by: StaffId::new(9), reason: "cold".to_owned() }),
         drawer: Some(drawer()),
         ..refund

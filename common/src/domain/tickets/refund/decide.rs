@@ -11,7 +11,7 @@ use crate::domain::tickets::decide::{TENDERS_MAX, check_reference, rounded};
 use crate::domain::tickets::receipt::ReceiptNumber;
 use crate::domain::tickets::tender::{Tender, TenderKind};
 use crate::domain::tickets::{SoldLine, TaxLine, TicketClass, TicketSold, Totals};
-use crate::ids::{RefundId, StockItemId, TicketId};
+use crate::ids::{RefundId, StaffId, StockItemId, TicketId};
 use crate::money::{Currency, Minor, MoneyOverflow};
 use crate::quantity::Quantity;
 use crate::time::BusinessDay;
@@ -90,6 +90,7 @@ pub struct DecidedRefund {
     cash_rounding: Minor,
     pub(super) tenders: Vec<Tender>,
     stock_effects: Vec<MovementLine>,
+    seller: Option<StaffId>,
 }
 
 impl DecidedRefund {
@@ -112,6 +113,7 @@ impl DecidedRefund {
             tenders: self.tenders,
             stock_effects: self.stock_effects,
             by: None,
+            seller: self.seller,
             approval: None,
             drawer: None,
         }
@@ -212,6 +214,7 @@ pub fn refund(
         tip,
         cash_rounding: paid.minus(total)?,
         tenders,
+        seller: sold.sold_by,
     })
 }
 
