@@ -12,7 +12,7 @@ CREATE TABLE ticket_tip (
     PRIMARY KEY (ticket, id)
 ) STRICT, WITHOUT ROWID;
 
--- Parts of open tickets, and cards that took the place of cash: each counts once, whichever life of a node states it.
+-- Parts of open tickets, and what became of cards: each counts once, whichever life of a node states it.
 CREATE TABLE counted (
     id BLOB PRIMARY KEY CHECK (length(id) = 16)
 ) STRICT, WITHOUT ROWID;

@@ -1,5 +1,5 @@
-//! Money that comes beside sales and refunds: parts of open tickets, tips that were written down later, and cards that took the place
-//! of cash. Each counts once, on its own day, whichever life of a node states it.
+//! Money that comes beside sales and refunds: parts of open tickets, tips that were written down later, cards that were taken on trust,
+//! and cards that took the place of cash. Each counts once, on its own day, whichever life of a node states it.
 
 use percolate_common::domain::event::Header;
 use percolate_common::domain::tenders::card::CardSettled;
@@ -56,17 +56,18 @@ pub(super) fn tipped(
     Ok(store::insert(tx, (header.store, fact.ticket), &on)?)
 }
 
-/// What became of a card. What was taken on trust, a reading sums up; here the card counts that took the place of cash.
+/// What became of a card that a ticket counts: it was taken on trust, or took the place of cash.
 pub(super) fn settled(
     tx: &WriteTx<'_>,
     rollups: &mut Rollups,
     header: &Header,
     settled: &CardSettled,
 ) -> Result<(), FoldError> {
-    if settled.exchange.is_none() || !store::counted_insert(tx, settled.payment.to_bytes())? {
+    let moves = settled.moves();
+    if moves.is_empty() || !store::counted_insert(tx, settled.payment.to_bytes())? {
         return Ok(());
     }
-    for (kind, amount) in settled.moves() {
+    for (kind, amount) in moves {
         count_tender(rollups, (header.store, header.business_day), kind, amount.get())?;
     }
     Ok(())

@@ -381,9 +381,7 @@ impl<'s, 'a, 'c> Fold<'s, 'a, 'c> {
                 | Rule::ServiceCharge(_)
                 | Rule::CashStep(_) => Ok(()),
             },
-            CatalogEvent::ItemRetired(_)
-            | CatalogEvent::RuleRetired(_)
-            | CatalogEvent::RevisionPublished(_) => Ok(()),
+            CatalogEvent::ItemRetired(_) | CatalogEvent::RuleRetired(_) | CatalogEvent::RevisionPublished(_) => Ok(()),
         }
     }
 

@@ -73,8 +73,8 @@ pub(crate) struct SalesRow {
 /// Sums of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct RowSums {
-    /// Tickets; by item and category, tickets that hold such a line; by means of payment and tax, tickets that have it; by tip and house account, none. A refund is
-    /// none, and is taken off all amounts and pieces on the day that it was given back on.
+    /// Tickets; by item and category, tickets that hold such a line; by means of payment and tax, tickets that have it; by tip and house
+    /// account, none. A refund is none, and is taken off all amounts and pieces on the day that it was given back on.
     pub(crate) tickets: i64,
     /// Lines.
     pub(crate) lines: i64,

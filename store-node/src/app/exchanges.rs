@@ -3,9 +3,7 @@
 use percolate_common::domain::catalog::Catalog;
 use percolate_common::domain::event::{Event, Header};
 use percolate_common::domain::staff::roles::Act;
-use percolate_common::domain::tenders::card::{
-    self, CardSettled, Payment, PaymentRejection, PaymentState, Settled,
-};
+use percolate_common::domain::tenders::card::{self, CardSettled, Payment, PaymentRejection, PaymentState, Settled};
 use percolate_common::domain::tenders::exchange::{Exchange, cash_back};
 use percolate_common::domain::tickets::TicketClass;
 use percolate_common::domain::tickets::receipt::TerminalName;

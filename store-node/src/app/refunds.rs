@@ -23,8 +23,8 @@ use super::books::{self, book_refund};
 use super::error::AppError;
 use super::staff::{self, Shown};
 use super::ticket_answer::TicketTaxAnswer;
-use super::tips;
 use super::tickets::{Answer, KIND_REFUND, RequestKey, give, given};
+use super::tips;
 use crate::store::sales::{self, Place};
 use crate::store::{card_payments, cash, journal, refunds as store, stock};
 

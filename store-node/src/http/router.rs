@@ -17,7 +17,9 @@ use utoipa_axum::routes;
 
 use super::gate::Gate;
 use super::table::Way;
-use super::{card_payments, cash, feed, menu, open, open_tickets, pair, reads, refunds, staff, terminals, tips, writes};
+use super::{
+    card_payments, cash, feed, menu, open, open_tickets, pair, reads, refunds, staff, terminals, tips, writes,
+};
 use crate::app::App;
 
 /// Largest body of an import, in bytes.

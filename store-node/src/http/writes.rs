@@ -128,7 +128,9 @@ pub(super) fn tender((at, body): (usize, TenderBody)) -> Result<Tender, Problem>
     };
     let of_account = match (kind, account) {
         (TenderWord::House, None) => Some("a house account is named by its number"),
-        (TenderWord::Cash | TenderWord::CardExternal | TenderWord::Card, Some(_)) => Some("only a house account has a number"),
+        (TenderWord::Cash | TenderWord::CardExternal | TenderWord::Card, Some(_)) => {
+            Some("only a house account has a number")
+        }
         (TenderWord::House, Some(_)) | (TenderWord::Cash | TenderWord::CardExternal | TenderWord::Card, None) => None,
     };
     if let Some(text) = of_account {

@@ -34,11 +34,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration::new(8, "open_tickets", include_str!("../../migrations/0008_open_tickets.sql")),
     Migration::new(9, "refunds", include_str!("../../migrations/0009_refunds.sql")),
     Migration::new(10, "tenders", include_str!("../../migrations/0010_tenders.sql")),
-    Migration::new(
-        11,
-        "tips_and_house_accounts",
-        include_str!("../../migrations/0011_tips_and_house_accounts.sql"),
-    ),
+    Migration::new(11, "tips_and_house_accounts", include_str!("../../migrations/0011_tips_and_house_accounts.sql")),
 ];
 
 /// Rows of any list that has no limit of its own.

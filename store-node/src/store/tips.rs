@@ -104,10 +104,7 @@ pub(crate) fn part_tip_insert(
 }
 
 /// Tips of the parts that were paid on a day.
-pub(crate) fn part_tip_list(
-    tx: &ReadTx<'_>,
-    day: BusinessDay,
-) -> Result<Vec<(Option<StaffId>, i64)>, StorageError> {
+pub(crate) fn part_tip_list(tx: &ReadTx<'_>, day: BusinessDay) -> Result<Vec<(Option<StaffId>, i64)>, StorageError> {
     tx.query_list(
         "SELECT seller, tip_minor FROM part_tip WHERE day = :day ORDER BY payment LIMIT :limit",
         named_params! {":day": day.days(), ":limit": LIST_ROWS_MAX},

@@ -94,7 +94,11 @@ async fn an_account_takes_so_much_of_a_ticket_and_of_a_day_and_what_is_given_bac
         ("nobodys", json!([{"kind": "house", "account": 9, "amount_minor": 980}]), "house_unknown"),
         ("unnamed", json!([{"kind": "house", "amount_minor": 980}]), "house_unknown"),
         ("cash", json!([{"kind": "cash", "account": 3, "amount_minor": 980}]), "house_unknown"),
-        ("reference", json!([{"kind": "house", "account": 3, "amount_minor": 980, "reference": "x"}]), "reference_invalid"),
+        (
+            "reference",
+            json!([{"kind": "house", "account": 3, "amount_minor": 980, "reference": "x"}]),
+            "reference_invalid",
+        ),
         ("over", json!([house(1_000)]), "tender_card_overpaid"),
         ("large", json!([house(900), house(101)]), "house_limit"),
     ] {
@@ -104,7 +108,8 @@ async fn an_account_takes_so_much_of_a_ticket_and_of_a_day_and_what_is_given_bac
     tipped["tip_minor"] = json!(20);
     let first = till.sell("first", &tipped).await.ok();
     assert_eq!((&first["tip_minor"], &first["change_minor"]), (&json!(20), &json!(0)));
-    let too_much = till.sell("too-much", &espressos(2, json!([house(501), {"kind": "cash", "amount_minor": 500}]))).await;
+    let too_much =
+        till.sell("too-much", &espressos(2, json!([house(501), {"kind": "cash", "amount_minor": 500}]))).await;
     assert_eq!(too_much.refusal(), refused("house_limit"));
     assert_eq!(too_much.json()["errors"][0]["pointer"], "/tenders/0/account");
     till.sold("second", &espressos(2, json!([house(500), {"kind": "cash", "amount_minor": 500}]))).await;
@@ -163,7 +168,11 @@ async fn parts_and_the_rest_of_an_open_ticket_go_on_an_account_with_an_approval_
     let opened = till.post("/v1/open-tickets", "open-2", &lines).await.ok();
     let path = format!("/v1/open-tickets/{}/close", opened["ticket_id"].as_str().unwrap());
     let over = close(json!([house(300), {"kind": "cash", "amount_minor": 680}]));
-    assert_eq!(sent(&till, &path, "over", &over, (&cy, None)).await.refusal(), refused("house_limit"), "193 of the day are left");
+    assert_eq!(
+        sent(&till, &path, "over", &over, (&cy, None)).await.refusal(),
+        refused("house_limit"),
+        "193 of the day are left"
+    );
     let rest = close(json!([house(193), {"kind": "cash", "amount_minor": 787}]));
     assert_eq!(sent(&till, &path, "rest", &rest, (&ben, None)).await.refusal(), (403, "approval_needed".to_owned()));
     let answer = sent(&till, &path, "rest", &rest, (&ben, Some(&token))).await.ok();

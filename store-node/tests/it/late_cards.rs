@@ -77,7 +77,9 @@ async fn p39_a_late_card_takes_the_place_of_cash_that_goes_back_and_all_sums_sta
     assert_eq!(assigned(&till, "no-cash", &second, &id).await.refusal(), (409, "payment_exceeds_cash".to_owned()));
     till.send(Request::new("POST", &format!("/v1/card-payments/{second}/reversal"))).await.ok();
     assert_eq!(assigned(&till, "reversed", &second, &id).await.refusal(), (409, "payment_not_approved".to_owned()));
-    for (payment, ticket) in [(id.as_str(), id.as_str()), (&payment, "0190b2c4-7e5d-7c3a-9f00-0123456789ab"), ("x", &id)] {
+    for (payment, ticket) in
+        [(id.as_str(), id.as_str()), (&payment, "0190b2c4-7e5d-7c3a-9f00-0123456789ab"), ("x", &id)]
+    {
         assert_eq!(assigned(&till, &format!("none-{payment}-{ticket}"), payment, ticket).await.status, 404);
     }
     let path = format!("/v1/drawers/{}/close", drawer["drawer"].as_str().unwrap());

@@ -12,7 +12,7 @@ CREATE TABLE ticket_tip (
     PRIMARY KEY (ticket, id)
 );
 
--- Parts of open tickets, and cards that took the place of cash: each counts once, whichever life of a node states it.
+-- Parts of open tickets, and what became of cards: each counts once, whichever life of a node states it.
 CREATE TABLE counted (
     id BYTEA PRIMARY KEY CHECK (length(id) = 16)
 );

@@ -58,7 +58,7 @@ pub(crate) fn insert(tx: &WriteTx<'_>, (store, ticket): (StoreId, TicketId), on:
     Ok(())
 }
 
-/// Takes note of a part of an open ticket, or of a card that took the place of cash, and tells whether it was new.
+/// Takes note of a part of an open ticket, or of what became of a card, and tells whether it was new.
 pub(crate) fn counted_insert(tx: &WriteTx<'_>, id: [u8; 16]) -> Result<bool, StorageError> {
     let inserted = tx.execute("INSERT INTO counted (id) VALUES (?1) ON CONFLICT (id) DO NOTHING", params![&id])?;
     Ok(inserted == 1)

@@ -207,7 +207,9 @@ pub enum PaymentRejection {
     #[error("payment {0} is practice and the ticket is not, or the other way round")]
     Training(CardPaymentId),
     /// The ticket has less cash than the card was charged.
-    #[error("payment {payment} is of {of} minor units, and {left} of the ticket are in cash: give the card back instead")]
+    #[error(
+        "payment {payment} is of {of} minor units, and {left} of the ticket are in cash: give the card back instead"
+    )]
     CashLeft {
         /// Which.
         payment: CardPaymentId,

@@ -202,9 +202,7 @@ pub enum TipRejection {
     #[error("something of this ticket was given back: its tip stays as it is")]
     Refunded,
     /// Too late.
-    #[error(
-        "the day of this ticket is closed, or more than {TIP_DAYS_MAX} business days ago: its tip stays as it is"
-    )]
+    #[error("the day of this ticket is closed, or more than {TIP_DAYS_MAX} business days ago: its tip stays as it is")]
     Closed,
     /// No card.
     #[error("the ticket was paid by no card there: a tip is written down for a card")]

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use super::places::Places;
 use super::{
-    ComboV1, DiscountV1, HappyHourV1, HouseAccountV1, HoursV1, ItemV1, JurisdictionV1, MenuV1, ModifierGroupV1,
+    ComboV1, DiscountV1, HappyHourV1, HoursV1, HouseAccountV1, ItemV1, JurisdictionV1, MenuV1, ModifierGroupV1,
     ModifierV1, NamedV1, PriceRuleV1, ServiceChargeV1, StockItemV1, TaxClassV1, TaxRuleV1, UseV1,
 };
 use crate::domain::catalog::hours::{Availability, Channel, Span};

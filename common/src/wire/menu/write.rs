@@ -1,8 +1,9 @@
 //! From what the menu is to how it is written.
 
 use super::{
-    ChoiceV1, ComboV1, DiscountV1, HappyHourV1, HouseAccountV1, HoursV1, ItemV1, JurisdictionV1, MenuV1,
-    ModifierGroupV1, ModifierV1, NamedV1, PriceRuleV1, ServiceChargeV1, SlotV1, StockItemV1, SwapV1, TaxClassV1, TaxRuleV1, UseV1,
+    ChoiceV1, ComboV1, DiscountV1, HappyHourV1, HoursV1, HouseAccountV1, ItemV1, JurisdictionV1, MenuV1,
+    ModifierGroupV1, ModifierV1, NamedV1, PriceRuleV1, ServiceChargeV1, SlotV1, StockItemV1, SwapV1, TaxClassV1,
+    TaxRuleV1, UseV1,
 };
 use crate::domain::catalog::hours::{Channel, Span};
 use crate::domain::catalog::rules::{

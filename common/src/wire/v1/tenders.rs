@@ -116,8 +116,8 @@ pub(in crate::wire) fn decode_settled(bytes: &[u8]) -> Result<CardSettled, WireE
 pub(super) fn specimens(
     sale: crate::domain::tickets::TicketSold,
 ) -> [(&'static str, &'static str, crate::domain::event::Event); 4] {
-    use crate::domain::staff::approvals::Approval;
     use crate::domain::event::Event;
+    use crate::domain::staff::approvals::Approval;
     use crate::domain::tickets::TicketSold;
     use crate::domain::tickets::tender::{Tender, TenderKind};
 

@@ -15,8 +15,8 @@ use crate::domain::tickets::{
     SoldLine, TaxLine, TicketClass, TicketDetails, TicketSold, Totals,
 };
 use crate::ids::{
-    CardPaymentId, CategoryId, ComboId, DiscountId, DrawerSessionId, HouseAccountId, ItemId, ModifierId, PaymentId, RuleId,
-    StaffId, TaxClassId, TicketId,
+    CardPaymentId, CategoryId, ComboId, DiscountId, DrawerSessionId, HouseAccountId, ItemId, ModifierId, PaymentId,
+    RuleId, StaffId, TaxClassId, TicketId,
 };
 use crate::money::{MicroRate, Minor};
 use crate::wire::WireError;
