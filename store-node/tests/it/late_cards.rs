@@ -4,14 +4,18 @@ use percolate_common::domain::catalog::rules::Rule;
 use percolate_common::domain::catalog::{CatalogEvent, Revision};
 use percolate_common::domain::event::Event;
 use percolate_common::domain::tenders::card::Settled;
+use percolate_common::journal::StreamKind;
 use percolate_common::money::Currency;
 use serde_json::{Value, json};
 
 use crate::card_payments::{Terminal, becomes, espresso_asked, listed, prepared, selling};
+use crate::support::eventually;
 use crate::support::http::{Answer, Request};
 use crate::support::menu::{ESPRESSO, MenuJournal};
 use crate::support::node::{Till, ticket};
 use crate::support::people::{ANN, BEN, by, installed, paired, signed_in};
+use crate::support::program::{copy_database, put_database_back};
+use crate::tips::give_back;
 
 /// What an espresso costs with its tax.
 const ESPRESSO_MINOR: i64 = 327;
@@ -155,5 +159,40 @@ async fn a_late_card_is_assigned_with_an_approval_of_a_refund() {
     let body = json!({"terminal": "T1", "ticket": next});
     let answer = till.send(by(request.header("idempotency-key", "ann").json(&body), &ann)).await.ok();
     assert_eq!(answer["approved_by"], Value::Null, "a shift lead may");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn p4_p39_a_card_in_the_place_of_cash_that_a_lost_disk_knew_of_comes_back_and_counts_once() {
+    let (mut node, mut hub, terminal) = selling(None).await;
+    let (payment, id) = late(&node.till(), &terminal, "late").await;
+    hub.take_until(StreamKind::Sales, 2).await;
+    node.stop().await;
+    let copy = tempfile::TempDir::new().unwrap();
+    copy_database(&node.database(), copy.path());
+    hub.hang_up();
+    node.open().await;
+    hub.greet().await;
+    assigned(&node.till(), "assign", &payment, &id).await.ok();
+    hub.take_until(StreamKind::Sales, 3).await;
+    node.stop().await;
+    put_database_back(&node.database(), copy.path());
+    hub.hang_up();
+    node.open().await;
+    let till = node.till();
+    assert_eq!(
+        listed(&till, "unmatched").await,
+        [(payment.clone(), "approved".to_owned())],
+        "the copy knows of nothing"
+    );
+    till.sold("meanwhile", &ticket("T1", &[(ESPRESSO, 1)])).await;
+    give_back(&mut hub).await;
+    let till = &till;
+    eventually("the card that came back", || async { listed(till, "unmatched").await.is_empty().then_some(()) }).await;
+    assert_eq!(sums(till).await["tenders"], kinds(327, 327));
+    assert_eq!(till.get("/v1/business-day").await["tenders"], kinds(327, 327));
+    assert_eq!(assigned(till, "twice", &payment, &id).await.refusal(), (409, "payment_used".to_owned()));
+    let left = till.get(&format!("/v1/tickets/{id}")).await["refundable"]["tenders"].clone();
+    assert_eq!(left[1], json!({"kind": "card_external", "amount_minor": 327}), "a refund goes to the card");
     node.stop().await;
 }
