@@ -96,7 +96,12 @@ fn ticket(rejection: &TicketRejection) -> Problem {
         TicketRejection::CashNotDue { .. } => tenders("tender_cash_not_due"),
         TicketRejection::Reference { tender } => of_tender(tender, "reference", "reference_invalid"),
         TicketRejection::Payment { tender, why } => of_tender(tender, "payment", rejection_code(why)),
-        TicketRejection::House { tender, why } => of_tender(tender, "account", house_code(why)),
+        TicketRejection::House { tender, why: HouseRejection::Unknown(_) } => {
+            of_tender(tender, "account", "house_unknown")
+        }
+        TicketRejection::House { tender, why: HouseRejection::Ticket { .. } | HouseRejection::Day { .. } } => {
+            of_tender(tender, "account", "house_limit")
+        }
         TicketRejection::CardNumber { tender } => of_tender(tender, "reference", "card_number_refused"),
     }
 }
@@ -109,13 +114,6 @@ const fn rejection_code(rejection: &PaymentRejection) -> &'static str {
         PaymentRejection::Amount { .. } => "payment_amount_differs",
         PaymentRejection::CashLeft { .. } => "payment_exceeds_cash",
         PaymentRejection::Training(_) => "payment_not_for_this",
-    }
-}
-
-const fn house_code(rejection: &HouseRejection) -> &'static str {
-    match rejection {
-        HouseRejection::Unknown(_) => "house_unknown",
-        HouseRejection::Ticket { .. } | HouseRejection::Day { .. } => "house_limit",
     }
 }
 
