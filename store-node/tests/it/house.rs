@@ -5,6 +5,7 @@ use percolate_common::domain::catalog::{CatalogEvent, Revision};
 use percolate_common::ids::HouseAccountId;
 use percolate_common::money::{Currency, Minor};
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 use crate::support::chain::TestChain;
 use crate::support::http::{Answer, Request};
@@ -134,6 +135,23 @@ async fn an_account_takes_so_much_of_a_ticket_and_of_a_day_and_what_is_given_bac
     node.books().check_served(&till).await;
     let closed = till.post("/v1/readings", "z", &json!({})).await.ok()["reading"].clone();
     assert_eq!(closed["sums"]["tenders"], kinds(153, 2_480));
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn of_eight_sales_at_once_an_account_takes_as_many_as_its_day_has_room_for() {
+    let mut node = selling().await;
+    let till = node.till();
+    let mut selling = JoinSet::new();
+    for at in 0..8 {
+        let till = till.clone();
+        let body = espressos(1, json!([house(327)]));
+        selling.spawn(async move { till.sell(&format!("at-once-{at}"), &body).await });
+    }
+    let (sold, over): (Vec<_>, Vec<_>) = selling.join_all().await.into_iter().partition(|it| it.status == 201);
+    assert_eq!((sold.len(), over.len()), (4, 4), "four times 3.27 are below 15.00, and five are not");
+    assert!(over.iter().all(|answer| answer.refusal() == refused("house_limit")), "{over:?}");
+    assert_eq!(on_account(&till).await, json!([{"kind": "house", "amount_minor": 4 * 327}]));
     node.stop().await;
 }
 
