@@ -96,6 +96,9 @@ number_id!(
 number_id!(
     /// A person of the chain, numbered by head office.
     StaffId, "staff id");
+number_id!(
+    /// An account that a house lets somebody run up, as the catalog numbers it.
+    HouseAccountId, "house account id");
 
 impl StoreId {
     /// The chain itself, where a fact belongs to no single shop.
@@ -163,6 +166,9 @@ uuid_id!(
 uuid_id!(
     /// A payment by card that was asked for at the counter.
     CardPaymentId, "card payment id");
+uuid_id!(
+    /// A tip that was written down after the sale.
+    TipId, "tip id");
 
 /// Domain separation of the hashes that ids are derived from.
 const SOLD_CONTEXT: &str = "percolate 2026 id of a sold ticket";
@@ -172,6 +178,8 @@ const CARD_CONTEXT: &str = "percolate 2026 id of a card payment";
 const CASH_CONTEXT: &str = "percolate 2026 id of a cash movement";
 const REFUNDED_CONTEXT: &str = "percolate 2026 id of a refund";
 const PAID_CONTEXT: &str = "percolate 2026 id of a payment";
+/// Context of the derived part of [`TipId::adjusted`].
+const TIP_CONTEXT: &str = "percolate 2026 id of an adjusted tip";
 const LINE_CONTEXT: &str = "percolate 2026 id of a line of a ticket";
 const IMPORTED_CONTEXT: &str = "percolate 2026 id of an imported ticket";
 
@@ -260,6 +268,20 @@ impl RefundId {
     #[must_use]
     pub fn refunded(at_ms: i64, author: u32, key: &str) -> Self {
         Self::from_bytes(version_7(at_ms, derived_from_key(REFUNDED_CONTEXT, author, key)))
+    }
+
+    /// The part that the key alone decides, as of a ticket.
+    #[must_use]
+    pub fn key_part(self) -> [u8; 8] {
+        second_half(self.to_bytes())
+    }
+}
+
+impl TipId {
+    /// The id of a tip that is adjusted, derived as [`TicketId::sold`] is.
+    #[must_use]
+    pub fn adjusted(at_ms: i64, author: u32, key: &str) -> Self {
+        Self::from_bytes(version_7(at_ms, derived_from_key(TIP_CONTEXT, author, key)))
     }
 
     /// The part that the key alone decides, as of a ticket.

@@ -17,6 +17,7 @@ mod evening;
 mod ledger;
 mod menu;
 mod morning;
+mod slips;
 mod till;
 mod troubles;
 
@@ -55,6 +56,7 @@ async fn tuesday_at_ten_shops_and_the_books_balance() -> Result<()> {
     step("tills are paired", evening::tills_are_paired(day)).await?;
     step("nobody signs in", evening::nobody_signs_in(day)).await?;
     step("cards", cards::guests_pay_by_card(day)).await?;
+    step("slips and late cards", slips::slips_and_late_cards(day)).await?;
     step("open tickets", counter::guests_pay_when_they_leave(day)).await?;
     step("given back", counter::practice_is_given_back(day)).await?;
     step("last guests", evening::the_last_guests(day)).await?;

@@ -114,11 +114,19 @@ impl Till {
     /// Sells the next ticket by this menu.
     pub(crate) async fn sell(&mut self, menu: &Menu) -> Result<()> {
         let plan = self.plan(menu)?;
-        self.sell_plan(plan, menu, None).await
+        self.sell_plan(plan, menu, None).await.map(drop)
     }
 
-    /// Sells the next ticket by this menu to somebody who pays at the shop's card terminal.
-    pub(crate) async fn sell_by_card(&mut self, menu: &Menu) -> Result<()> {
+    /// Sells the next ticket by this menu for cash, and tells its id and what it came to.
+    pub(crate) async fn sell_for_cash(&mut self, menu: &Menu) -> Result<(String, i64)> {
+        let mut plan = self.plan(menu)?;
+        let due = plan.net + plan.tax;
+        plan.tenders = vec![("cash", due)];
+        Ok((self.sell_plan(plan, menu, None).await?, due))
+    }
+
+    /// Sells the next ticket by this menu to somebody who pays at the shop's card terminal, and tells its id.
+    pub(crate) async fn sell_by_card(&mut self, menu: &Menu) -> Result<String> {
         let mut plan = self.plan(menu)?;
         let due = plan.net + plan.tax;
         plan.tenders = vec![("card", due)];
@@ -129,7 +137,7 @@ impl Till {
         self.sell_plan(plan, menu, Some(text(&payment, "/payment")?)).await
     }
 
-    async fn sell_plan(&mut self, plan: Plan, menu: &Menu, payment: Option<String>) -> Result<()> {
+    async fn sell_plan(&mut self, plan: Plan, menu: &Menu, payment: Option<String>) -> Result<String> {
         self.count += 1;
         let key = format!("{}-{}-{}", self.shop, self.terminal, self.count);
         let line = |(item, quantity): &(i64, i64)| json!({"item": item, "quantity": quantity});
@@ -159,7 +167,7 @@ impl Till {
         ensure!(is_within(&expected, &answer), "{answer} for {body}: expected {expected}");
         self.book(&plan, menu, &answer, at)?;
         self.sold.fetch_add(1, Ordering::Relaxed);
-        Ok(())
+        text(&answer, "/ticket_id")
     }
 
     /// Sends a ticket until it is answered, as a till does: a box that is killed may take any request with it, a repeat too.

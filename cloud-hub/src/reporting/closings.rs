@@ -67,6 +67,7 @@ impl JournalSums {
             | Event::LifeBegan(_)
             | Event::StaffLocked(_)
             | Event::CardSettled(_)
+            | Event::TipAdjusted(_)
             | Event::Catalog(_) => {}
         }
     }

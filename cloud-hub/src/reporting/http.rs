@@ -119,13 +119,15 @@ fn dimension(text: &str) -> Result<Dimension, Problem> {
         "tender" => Dimension::Tender,
         "person" => Dimension::Person,
         "tax" => Dimension::Tax,
+        "tip" => Dimension::Tip,
+        "house_account" => Dimension::HouseAccount,
         other => {
             return Err(refused(
                 "by",
                 "report_dimension_unknown",
                 format!(
                     "There is no report by {other:?}: ask for by=store, day, month, hour, item, category, tender, \
-                     person or tax."
+                     person, tax, tip or house_account."
                 ),
             ));
         }
@@ -160,7 +162,7 @@ fn csv(name: &str, text: String) -> Response {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct SalesQuery {
-    /// `store`, `day`, `month`, `hour`, `item`, `category`, `tender`, `person` or `tax`.
+    /// `store`, `day`, `month`, `hour`, `item`, `category`, `tender`, `person`, `tax`, `tip` or `house_account`.
     by: String,
     /// One store; all if absent.
     store: Option<String>,
@@ -172,7 +174,7 @@ struct SalesQuery {
     format: Option<String>,
 }
 
-/// Sales by store, day, month, hour, item, category, means of payment, person or tax class.
+/// Sales by store, day, month, hour, item, category, means of payment, person or tax class; tips by person; house accounts.
 #[utoipa::path(get, path = "/v1/reporting/sales", params(SalesQuery), tag = "reporting", security(("token" = [])),
     responses(
     (status = 200, description = "The report; as CSV if asked for",

@@ -66,6 +66,10 @@ pub(crate) enum Kind {
     Tender,
     Person,
     Tax,
+    /// Tips, by whoever sold.
+    Tip,
+    /// What is owed, by house account.
+    House,
 }
 
 impl Kind {
@@ -79,6 +83,8 @@ impl Kind {
             Self::Tender => 5,
             Self::Person => 6,
             Self::Tax => 7,
+            Self::Tip => 8,
+            Self::House => 9,
         }
     }
 }

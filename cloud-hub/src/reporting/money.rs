@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use percolate_common::domain::tickets::refund::TicketRefunded;
-use percolate_common::domain::tickets::tender::TenderKind;
+use percolate_common::domain::tickets::tender::{Tender, TenderKind};
 use percolate_common::domain::tickets::{TaxLine, TicketSold};
-use percolate_common::ids::{StaffId, StoreId};
+use percolate_common::ids::{HouseAccountId, StaffId, StoreId};
 use percolate_common::money::Minor;
 use percolate_common::time::BusinessDay;
 
@@ -16,12 +16,50 @@ pub(super) fn person_key(staff: Option<StaffId>) -> String {
     staff.map_or_else(|| NOBODY.to_owned(), |staff| format!("p:{staff}"))
 }
 
+/// The key of a house account.
+pub(super) fn house_key(account: HouseAccountId) -> String {
+    format!("h:{account}")
+}
+
+/// Adds what was put on a house account, or given back for it.
+///
+/// # Errors
+/// [`SumOverflow`] if a sum does not fit.
+pub(super) fn count_house(
+    rollups: &mut Rollups,
+    (store, day): (StoreId, BusinessDay),
+    kind: &TenderKind,
+    total: i64,
+) -> Result<(), SumOverflow> {
+    let Some(account) = kind.account() else { return Ok(()) };
+    rollups.add(store, Kind::House, day, &house_key(account), &Measures { total, ..Measures::default() })
+}
+
+/// Adds a tip to those of whoever sold.
+///
+/// # Errors
+/// [`SumOverflow`] if a sum does not fit.
+pub(super) fn count_tip(
+    rollups: &mut Rollups,
+    (store, day): (StoreId, BusinessDay),
+    seller: Option<StaffId>,
+    total: i64,
+) -> Result<(), SumOverflow> {
+    if total == 0 {
+        return Ok(());
+    }
+    rollups.add(store, Kind::Tip, day, &person_key(seller), &Measures { total, ..Measures::default() })
+}
+
 /// What of a ticket is by means of payment and by class of tax.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Money {
     /// How many tickets each row counts: 1 for a sale, and none for a refund.
     tickets: i64,
     tenders: BTreeMap<&'static str, i64>,
+    /// What was put on house accounts.
+    house: Vec<(TenderKind, i64)>,
+    tip: (Option<StaffId>, i64),
     taxes: Vec<TaxLine>,
 }
 
@@ -37,7 +75,8 @@ impl Money {
             let sum = tenders.entry(TenderKind::Cash.as_str()).or_default();
             *sum = sum.saturating_sub(sold.change.get());
         }
-        Self { tickets: 1, tenders, taxes: sold.taxes.clone() }
+        let house = of_house(&sold.tenders, 1);
+        Self { tickets: 1, tenders, house, tip: (sold.sold_by, sold.details.tip.get()), taxes: sold.taxes.clone() }
     }
 
     /// What a refund took.
@@ -48,7 +87,9 @@ impl Money {
             *sum = sum.saturating_sub(tender.amount.get());
         }
         let back = |line: &TaxLine| TaxLine { base: less(line.base), tax: less(line.tax), ..*line };
-        Self { tickets: 0, tenders, taxes: refund.taxes.iter().map(back).collect() }
+        let house = of_house(&refund.tenders, -1);
+        let tip = (refund.seller, less(refund.tip).get());
+        Self { tickets: 0, tenders, house, tip, taxes: refund.taxes.iter().map(back).collect() }
     }
 
     /// Adds it to the rollups.
@@ -60,6 +101,10 @@ impl Money {
             let measures = Measures { tickets: self.tickets, total: *total, ..Measures::default() };
             rollups.add(store, Kind::Tender, day, kind, &measures)?;
         }
+        for (kind, total) in &self.house {
+            count_house(rollups, (store, day), kind, *total)?;
+        }
+        count_tip(rollups, (store, day), self.tip.0, self.tip.1)?;
         for line in &self.taxes {
             let (net, tax) = (line.base.get(), line.tax.get());
             let total = net.checked_add(tax).ok_or(SumOverflow)?;
@@ -68,6 +113,11 @@ impl Money {
         }
         Ok(())
     }
+}
+
+fn of_house(tenders: &[Tender], sign: i64) -> Vec<(TenderKind, i64)> {
+    let on_account = tenders.iter().filter(|tender| tender.kind.account().is_some());
+    on_account.map(|tender| (tender.kind.clone(), tender.amount.get().saturating_mul(sign))).collect()
 }
 
 fn less(amount: Minor) -> Minor {

@@ -7,9 +7,11 @@
 use std::collections::BTreeMap;
 
 use percolate_common::domain::catalog::CatalogEvent;
+use percolate_common::domain::catalog::rules::Rule;
 use percolate_common::domain::event::{Event, Header};
 use percolate_common::domain::imports::ImportedLine;
 use percolate_common::domain::stock::MovementLine;
+use percolate_common::domain::tickets::open::OpenFact;
 use percolate_common::domain::tickets::refund::TicketRefunded;
 use percolate_common::domain::tickets::{TicketClass, TicketSold};
 use percolate_common::ids::{StoreId, TicketId};
@@ -20,11 +22,12 @@ use percolate_common::wire::event::Recorded;
 use percolate_runtime::storage::{StorageError, WriteTx, kept_text};
 
 use super::closings::JournalSums;
+use super::later;
 use super::measures::{
     CountedLine, HOUR_UNKNOWN, Keys, Kind, Measures, PERSON_UNKNOWN, Rollups, SumOverflow, add_lines, lines_sum,
 };
 use super::menus::Menus;
-use super::money::{Money, person_key, take_off};
+use super::money::{Money, house_key, person_key, take_off};
 use super::recomputed::{RecomputeError, Recomputed};
 use super::store::{self, ListedTicket, SourceMark, StockTotals};
 use crate::kernel::projection::{Projection, ProjectionError, Slice};
@@ -76,7 +79,7 @@ impl Projection for SalesProjection {
 
 /// Why an entry was not folded.
 #[derive(Debug, thiserror::Error)]
-enum FoldError {
+pub(super) enum FoldError {
     #[error("the projection could not be written or read")]
     Storage(#[from] StorageError),
     #[error("the entry cannot be folded: {0}")]
@@ -176,10 +179,15 @@ impl<'s, 'a, 'c> Fold<'s, 'a, 'c> {
             Event::StoreDescribed(described) => store::store_upsert(self.tx, header, described)?,
             Event::Catalog(event) => self.catalog(header, event)?,
             Event::DayClosed(closed) => store::closings::insert(self.tx, self.journal.author, header, closed)?,
-            // What is open is the shop's own business until it is paid.
+            Event::OpenTicket(OpenFact::Paid(payment)) if payment.class == TicketClass::Sale => {
+                later::paid(self.tx, &mut self.rollups, header, payment)?;
+            }
+            Event::TipAdjusted(fact) => later::tipped(self.tx, &mut self.rollups, header, fact)?,
+            Event::CardSettled(settled) => later::settled(self.tx, &mut self.rollups, header, settled)?,
+            // What else is open is the shop's own business until it is paid.
             Event::OpenTicket(_) => {}
-            // A reading sums up what became of drawers and of cards.
-            Event::DrawerOpened(_) | Event::CashMoved(_) | Event::DrawerClosed(_) | Event::CardSettled(_) => {}
+            // A reading sums up what became of drawers.
+            Event::DrawerOpened(_) | Event::CashMoved(_) | Event::DrawerClosed(_) => {}
             Event::TicketRefunded(refund) if refund.class == TicketClass::Sale => self.refunded(header, refund)?,
             Event::TicketRefunded(_)
             | Event::TicketSold(_)
@@ -210,6 +218,7 @@ impl<'s, 'a, 'c> Fold<'s, 'a, 'c> {
             | Event::DrawerClosed(_)
             | Event::DayClosed(_)
             | Event::CardSettled(_)
+            | Event::TipAdjusted(_)
             | Event::StoreDescribed(_)
             | Event::LifeBegan(_)
             | Event::StaffLocked(_)
@@ -358,10 +367,21 @@ impl<'s, 'a, 'c> Fold<'s, 'a, 'c> {
             CatalogEvent::StockItemSet(item) => set(format!("s:{}", item.id), &item.name, item.unit.as_str()),
             CatalogEvent::ItemSet(item) => set(format!("i:{}", item.id), &item.name, ""),
             CatalogEvent::TaxClassSet(class) => set(format!("t:{}", class.id), &class.name, ""),
-            CatalogEvent::ItemRetired(_)
-            | CatalogEvent::RuleSet(_)
-            | CatalogEvent::RuleRetired(_)
-            | CatalogEvent::RevisionPublished(_) => Ok(()),
+            CatalogEvent::RuleSet(rule) => match rule.as_ref() {
+                Rule::HouseAccount(account) => set(house_key(account.id), &account.name, ""),
+                Rule::Product(_)
+                | Rule::ModifierGroup(_)
+                | Rule::Modifier(_)
+                | Rule::Combo(_)
+                | Rule::Price(_)
+                | Rule::Jurisdiction(_)
+                | Rule::Tax(_)
+                | Rule::HappyHour(_)
+                | Rule::Discount(_)
+                | Rule::ServiceCharge(_)
+                | Rule::CashStep(_) => Ok(()),
+            },
+            CatalogEvent::ItemRetired(_) | CatalogEvent::RuleRetired(_) | CatalogEvent::RevisionPublished(_) => Ok(()),
         }
     }
 

@@ -34,6 +34,10 @@ pub(crate) enum Dimension {
     Person,
     /// A row for each tax class: what it was charged on, and what it came to.
     Tax,
+    /// A row for whoever sold, by number: their tips.
+    Tip,
+    /// A row for each house account: what was put on it, less what was given back.
+    HouseAccount,
 }
 
 impl Dimension {
@@ -41,7 +45,15 @@ impl Dimension {
     const fn is_of_lines(self) -> bool {
         match self {
             Self::Item | Self::Category => true,
-            Self::Store | Self::Day | Self::Month | Self::Hour | Self::Tender | Self::Person | Self::Tax => false,
+            Self::Store
+            | Self::Day
+            | Self::Month
+            | Self::Hour
+            | Self::Tender
+            | Self::Person
+            | Self::Tax
+            | Self::Tip
+            | Self::HouseAccount => false,
         }
     }
 }
@@ -61,14 +73,14 @@ pub(crate) struct SalesRow {
 /// Sums of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct RowSums {
-    /// Tickets; by item and category, tickets that hold such a line; by means of payment and tax, tickets that have it. A refund is
-    /// none, and is taken off all amounts and pieces on the day that it was given back on.
+    /// Tickets; by item and category, tickets that hold such a line; by means of payment and tax, tickets that have it; by tip and house
+    /// account, none. A refund is none, and is taken off all amounts and pieces on the day that it was given back on.
     pub(crate) tickets: i64,
     /// Lines.
     pub(crate) lines: i64,
     /// Pieces.
     pub(crate) units: i64,
-    /// Before tax; zero by means of payment.
+    /// Before tax; zero by means of payment, tip and house account.
     pub(crate) net_minor: i64,
     /// Tax. It is charged on tickets: null by item and category.
     pub(crate) tax_minor: Option<i64>,
@@ -206,6 +218,7 @@ pub(crate) fn sales(tx: &ReadTx<'_>, known: &Known, question: Question) -> Resul
         Dimension::Item | Dimension::Category => Measures { lines: all_lines, units, net, ..tickets()? },
         // A ticket may be paid by several means, and have several taxes.
         Dimension::Tender => Measures { total, ..tickets()? },
+        Dimension::Tip | Dimension::HouseAccount => totals,
         Dimension::Tax => Measures { net, tax, total, ..tickets()? },
         Dimension::Store | Dimension::Day | Dimension::Month | Dimension::Hour | Dimension::Person => totals,
     };
@@ -254,6 +267,8 @@ fn lines(
         Dimension::Tender => Ok(in_order(tx, store::rollup_by_key(tx, scope, Kind::Tender, span)?)?),
         Dimension::Person => Ok(in_order(tx, store::rollup_by_key(tx, scope, Kind::Person, span)?)?),
         Dimension::Tax => Ok(in_order(tx, store::rollup_by_key(tx, scope, Kind::Tax, span)?)?),
+        Dimension::Tip => Ok(in_order(tx, store::rollup_by_key(tx, scope, Kind::Tip, span)?)?),
+        Dimension::HouseAccount => Ok(in_order(tx, store::rollup_by_key(tx, scope, Kind::House, span)?)?),
     }
 }
 

@@ -83,6 +83,7 @@ impl Books {
                 }
             }
             Event::OpenTicket(OpenFact::Paid(payment)) => self.cash.paid(payment),
+            Event::CardSettled(settled) => self.cash.settled(settled),
             Event::DrawerOpened(opened) => self.cash.opened(opened),
             Event::CashMoved(moved) => self.cash.moved(moved),
             Event::DrawerClosed(closed) => self.cash.closed(closed),
@@ -92,7 +93,7 @@ impl Books {
             | Event::StoreDescribed(_)
             | Event::LifeBegan(_)
             | Event::StaffLocked(_)
-            | Event::CardSettled(_)
+            | Event::TipAdjusted(_)
             | Event::Catalog(_) => {}
         }
     }

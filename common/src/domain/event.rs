@@ -8,6 +8,7 @@ use crate::domain::stock::{MovementLine, StockMoved};
 use crate::domain::tenders::card::CardSettled;
 use crate::domain::tickets::open::OpenFact;
 use crate::domain::tickets::refund::TicketRefunded;
+use crate::domain::tickets::tips::TipAdjusted;
 use crate::domain::tickets::{SeriesOpened, TicketClass, TicketSold};
 use crate::hlc::Hlc;
 use crate::ids::StoreId;
@@ -95,6 +96,8 @@ pub enum Event {
     ImportAmended(ImportAmended),
     /// Money was given back for a ticket.
     TicketRefunded(TicketRefunded),
+    /// The tip of a ticket was written down, or corrected, after its sale.
+    TipAdjusted(TipAdjusted),
     /// Something about a ticket that is not paid yet.
     OpenTicket(OpenFact),
     /// It became known what a payment by card came to.
@@ -134,6 +137,7 @@ impl Event {
             | Self::ImportAmended(_)
             | Self::OpenTicket(_)
             | Self::CardSettled(_)
+            | Self::TipAdjusted(_)
             | Self::DrawerOpened(_)
             | Self::CashMoved(_)
             | Self::DrawerClosed(_)
@@ -154,6 +158,7 @@ impl Event {
             | Self::TicketImported(_)
             | Self::ImportAmended(_)
             | Self::TicketRefunded(_)
+            | Self::TipAdjusted(_)
             | Self::OpenTicket(_)
             | Self::CardSettled(_)
             | Self::DrawerOpened(_)

@@ -3,7 +3,7 @@
 use minicbor::bytes::{ByteArray, ByteVec};
 use minicbor::{Decode, Encode};
 
-use super::v1::{cash, catalog, imports, open_tickets, ops, refunds, staff, stock, tenders, tickets};
+use super::v1::{cash, catalog, imports, open_tickets, ops, refunds, staff, stock, tenders, tickets, tips};
 use super::{EVENT_BYTES_MAX, WireError};
 use crate::domain::event::{ClockQuality, Event, Header};
 use crate::domain::tickets::open::OpenFact;
@@ -100,6 +100,7 @@ mod number {
     pub(super) const TICKET_ABANDONED: u16 = 9;
     pub(super) const PAYMENT_TAKEN: u16 = 10;
     pub(super) const TICKET_REFUNDED: u16 = 11;
+    pub(super) const TIP_ADJUSTED: u16 = 12;
     pub(super) const CARD_SETTLED: u16 = 13;
     pub(super) const STOCK_MOVED: u16 = 16;
     pub(super) const DRAWER_OPENED: u16 = 20;
@@ -144,6 +145,7 @@ fn payload(event: &Event) -> Result<(u16, Vec<u8>), WireError> {
         Event::TicketImported(ticket) => (number::TICKET_IMPORTED, imports::encode_imported(ticket)?),
         Event::ImportAmended(amended) => (number::IMPORT_AMENDED, imports::encode_amended(amended)?),
         Event::TicketRefunded(refund) => (number::TICKET_REFUNDED, refunds::encode_refunded(refund)?),
+        Event::TipAdjusted(tip) => (number::TIP_ADJUSTED, tips::encode_adjusted(tip)?),
         Event::OpenTicket(fact) => (open_number(fact), open_tickets::encode(fact)?),
         Event::CardSettled(settled) => (number::CARD_SETTLED, tenders::encode_settled(settled)?),
         Event::StockMoved(moved) => (number::STOCK_MOVED, stock::encode_moved(moved)?),
@@ -233,6 +235,7 @@ pub fn decode(bytes: &[u8]) -> Result<Recorded, EventError> {
         number::TICKET_IMPORTED => Event::TicketImported(imports::decode_imported(payload)?),
         number::IMPORT_AMENDED => Event::ImportAmended(imports::decode_amended(payload)?),
         number::TICKET_REFUNDED => Event::TicketRefunded(refunds::decode_refunded(payload)?),
+        number::TIP_ADJUSTED => Event::TipAdjusted(tips::decode_adjusted(payload)?),
         number::TICKET_OPENED => Event::OpenTicket(open_tickets::decode_opened(payload)?),
         number::TICKET_CHANGED => Event::OpenTicket(open_tickets::decode_changed(payload)?),
         number::TICKET_MOVED => Event::OpenTicket(open_tickets::decode_moved(payload)?),

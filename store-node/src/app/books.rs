@@ -16,10 +16,11 @@ use percolate_runtime::sqlite::WriteTx;
 use super::card_payments;
 use super::error::AppError;
 use super::open_tickets;
+use super::tips;
 use crate::store::cash::{self, Made};
 use crate::store::lives::Life;
 use crate::store::sales::{self, Place, RowClass, TicketRow};
-use crate::store::{imports, refunds, stock};
+use crate::store::{house, imports, refunds, stock};
 
 /// A movement as it counts.
 pub(crate) fn counted(quantity: Quantity) -> StockTotal {
@@ -48,13 +49,27 @@ pub(crate) fn sold_row(sold: &TicketSold, day: BusinessDay, seq: u64) -> TicketR
     }
 }
 
+/// Adds to a day's sum of a means of payment, and to what a house account has of it.
+pub(crate) fn book_tender(
+    tx: &WriteTx<'_>,
+    day: BusinessDay,
+    kind: &TenderKind,
+    amount: Minor,
+) -> Result<(), AppError> {
+    sales::tender_add(tx, day, kind.as_str(), amount)?;
+    if let Some(account) = kind.account() {
+        house::house_add(tx, day, account, amount)?;
+    }
+    Ok(())
+}
+
 /// What came into the drawer and onto the cards: cash less the change. Practice brings nothing.
 pub(crate) fn book_tenders(tx: &WriteTx<'_>, day: BusinessDay, sold: &TicketSold) -> Result<(), AppError> {
     if sold.class == TicketClass::Training {
         return Ok(());
     }
     for tender in &sold.tenders {
-        sales::tender_add(tx, day, tender.kind.as_str(), tender.amount)?;
+        book_tender(tx, day, &tender.kind, tender.amount)?;
     }
     if sold.change > Minor::ZERO {
         sales::tender_add(tx, day, TenderKind::Cash.as_str(), Minor::new(-sold.change.get()))?;
@@ -76,7 +91,7 @@ pub(crate) fn book_refund(
         return Ok(());
     }
     for tender in &refund.tenders {
-        sales::tender_add(tx, day, tender.kind.as_str(), Minor::new(-tender.amount.get()))?;
+        book_tender(tx, day, &tender.kind, Minor::new(-tender.amount.get()))?;
     }
     if let Some(session) = refund.drawer {
         cash::drawer_sold(tx, session, Minor::new(-refund.cash().get()))?;
@@ -159,6 +174,7 @@ pub(crate) fn book_returned(
         }
         Event::DrawerClosed(closed) => cash::drawer_close(tx, closed, (header.at, day))?,
         Event::DayClosed(closed) => cash::reading_insert(tx, closed, place(life, seq), Made::Elsewhere)?,
+        Event::TipAdjusted(fact) => tips::book(tx, day, fact)?,
         Event::CardSettled(settled) => card_payments::settled_returned(tx, header, settled)?,
         Event::SeriesOpened(_)
         | Event::StoreDescribed(_)

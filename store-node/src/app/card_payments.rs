@@ -25,7 +25,7 @@ use utoipa::ToSchema;
 use super::error::AppError;
 use super::staff::{self, Shown};
 use super::tickets::{KIND_CARD, RequestKey, give, given};
-use super::{App, Stamp};
+use super::{App, Stamp, exchanges};
 use crate::store::card_payments::{self as store, PaymentRow, Which};
 use crate::store::sales;
 use crate::terminal_driver::CardTerminal;
@@ -231,6 +231,7 @@ fn write_settled(
         settled,
         ticket: row.payment.ticket,
         reference: row.reference.clone(),
+        exchange: None,
     };
     for (kind, amount) in fact.moves() {
         sales::tender_add(tx, app.calendar.business_day(stamp.at), kind, amount)?;
@@ -378,12 +379,13 @@ pub(crate) fn sale_returned(tx: &WriteTx<'_>, header: &Header, sold: &TicketSold
 
 /// Books what became of a payment and came back from the hub.
 pub(crate) fn settled_returned(tx: &WriteTx<'_>, header: &Header, settled: &CardSettled) -> Result<(), AppError> {
-    let Some(mut row) = store::payment_fetch(tx, settled.payment)? else { return Ok(()) };
     let after = match settled.settled {
         Settled::Forwarded => PaymentState::Approved,
         Settled::Lost => PaymentState::Declined,
         Settled::Reversed => PaymentState::Reversed,
+        Settled::Exchanged => return exchanges::returned(tx, header, settled),
     };
+    let Some(mut row) = store::payment_fetch(tx, settled.payment)? else { return Ok(()) };
     if row.payment.state == after {
         return Ok(());
     }

@@ -7,6 +7,7 @@ use percolate_common::domain::tenders::card::PaymentRejection;
 use percolate_common::domain::tickets::decide::TicketRejection;
 use percolate_common::domain::tickets::open::decide::OpenRejection;
 use percolate_common::domain::tickets::refund::RefundRejection;
+use percolate_common::domain::tickets::tips::TipRejection;
 use percolate_common::wire::WireError;
 use percolate_runtime::password::PasswordError;
 use percolate_runtime::storage::StorageError;
@@ -32,6 +33,9 @@ pub(crate) enum AppError {
     /// The ticket is of another system, which alone knows how it was paid.
     #[error("the ticket was brought in from another system")]
     RefundUnknown,
+    /// A tip stays as it is.
+    #[error("the tip stays as it is")]
+    Tip(#[from] TipRejection),
     /// Lines cannot be priced.
     #[error("the lines cannot be priced")]
     Pricing(#[from] PricingRejection),

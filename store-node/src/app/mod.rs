@@ -8,6 +8,8 @@ pub(crate) mod catalog;
 pub(crate) mod drawers;
 pub(crate) mod enrolment;
 pub(crate) mod error;
+pub(crate) mod exchanges;
+pub(crate) mod house;
 pub(crate) mod imports;
 pub(crate) mod life;
 pub(crate) mod movements;
@@ -23,6 +25,7 @@ pub(crate) mod terminal_list;
 pub(crate) mod terminals;
 pub(crate) mod ticket_answer;
 pub(crate) mod tickets;
+pub(crate) mod tips;
 
 use std::path::PathBuf;
 use std::sync::Arc;

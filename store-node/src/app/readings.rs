@@ -19,6 +19,7 @@ use super::App;
 use super::drawers::DrawerAnswer;
 use super::error::AppError;
 use super::tickets::{Answer, KIND_READING, RequestKey, give, given};
+use super::tips;
 use crate::store::cash::{self, Made, SalesEntry};
 use crate::store::lives::{self, Life};
 use crate::store::open_tickets::{self, Listed};
@@ -356,7 +357,7 @@ fn unread(app: &App, tx: &ReadTx<'_>) -> Result<Unread, AppError> {
     let late = cash::late_list(tx)?;
     for at in &late {
         for entry in cash::entry_list(tx, at.life, (at.seq, at.seq), 1)? {
-            add(app, &mut reading, &entry);
+            add(app, tx, &mut reading, &entry)?;
         }
     }
     Ok(Unread { reading, ranges, late })
@@ -376,17 +377,21 @@ fn fold(
         from = last.seq + 1;
         for entry in &page {
             if !repaired || counts_here(tx, Place { life: life.number, seq: entry.seq }, entry)? {
-                add(app, reading, entry);
+                add(app, tx, reading, entry)?;
             }
         }
     }
 }
 
 /// What a newer program wrote, it counts itself.
-fn add(app: &App, reading: &mut Reading, entry: &SalesEntry) {
+fn add(app: &App, tx: &ReadTx<'_>, reading: &mut Reading, entry: &SalesEntry) -> Result<(), AppError> {
     if let Ok(Recorded { header, event, .. }) = decode(&entry.event) {
         reading.add(app.calendar.local_hour(header.at), &event);
+        if let Event::TipAdjusted(fact) = &event {
+            reading.tip(&tips::moves_on_arrival(tx, fact)?);
+        }
     }
+    Ok(())
 }
 
 /// Whether an event that may stand in the journals of several lives counts at this place: where it was first written if that

@@ -4,11 +4,12 @@
 use percolate_common::domain::catalog::Catalog;
 use percolate_common::domain::event::Event;
 use percolate_common::domain::staff::roles::Act;
+use percolate_common::domain::tenders::exchange::as_counted;
 use percolate_common::domain::tickets::receipt::TerminalName;
 use percolate_common::domain::tickets::refund::{self, Before, RefundTicket, RefundedLine, Sale, TicketRefunded};
-use percolate_common::domain::tickets::tender::Tender;
+use percolate_common::domain::tickets::tender::{Tender, TenderKind};
 use percolate_common::domain::tickets::{SeriesOpened, TicketClass, TicketSold};
-use percolate_common::ids::{RefundId, StaffId, TicketId};
+use percolate_common::ids::{HouseAccountId, RefundId, StaffId, TicketId};
 use percolate_common::journal::StreamKind;
 use percolate_common::money::Minor;
 use percolate_common::time::BusinessDay;
@@ -23,8 +24,9 @@ use super::error::AppError;
 use super::staff::{self, Shown};
 use super::ticket_answer::TicketTaxAnswer;
 use super::tickets::{Answer, KIND_REFUND, RequestKey, give, given};
+use super::tips;
 use crate::store::sales::{self, Place};
-use crate::store::{cash, journal, refunds as store, stock};
+use crate::store::{card_payments, cash, journal, refunds as store, stock};
 
 /// Money that was given back. Amounts are minor units, and are what went back.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -90,11 +92,20 @@ struct RefundedAnswer {
 /// What went back, or may go back, by one means.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 struct TenderBack {
-    /// `cash` or `card_external`.
+    /// `cash`, `card_external` or `house`.
     #[schema(value_type = String)]
     kind: &'static str,
+    /// The number of the house account, if it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<u32>,
     /// How much.
     amount_minor: i64,
+}
+
+impl TenderBack {
+    fn new(kind: &TenderKind, amount_minor: i64) -> Self {
+        Self { kind: kind.as_str(), account: kind.account().map(HouseAccountId::get), amount_minor }
+    }
 }
 
 /// What of a ticket can still be given back, and what was.
@@ -125,7 +136,7 @@ fn answer(refund: &TicketRefunded, (day, at_ms, seq): (BusinessDay, i64, u64)) -
         net_minor: line.net.get(),
         restock: line.restock,
     };
-    let tender = |tender: &Tender| TenderBack { kind: tender.kind.as_str(), amount_minor: tender.amount.get() };
+    let tender = |tender: &Tender| TenderBack::new(&tender.kind, tender.amount.get());
     RefundAnswer {
         refund_id: refund.id.to_string(),
         ticket_id: refund.ticket.to_string(),
@@ -150,7 +161,7 @@ fn answer(refund: &TicketRefunded, (day, at_ms, seq): (BusinessDay, i64, u64)) -
     }
 }
 
-fn recorded(tx: &ReadTx<'_>, at: Place) -> Result<Option<Recorded>, AppError> {
+pub(super) fn recorded(tx: &ReadTx<'_>, at: Place) -> Result<Option<Recorded>, AppError> {
     let bytes = journal::entry_fetch(tx, at.life, StreamKind::Sales, at.seq)?;
     Ok(bytes.and_then(|bytes| decode(&bytes).ok()))
 }
@@ -167,15 +178,18 @@ fn at_place(tx: &ReadTx<'_>, at: Place) -> Result<(TicketRefunded, RefundAnswer)
 }
 
 /// What was given back of a ticket.
-fn of_ticket(tx: &ReadTx<'_>, ticket: TicketId) -> Result<Vec<(TicketRefunded, RefundAnswer)>, AppError> {
+pub(super) fn of_ticket(tx: &ReadTx<'_>, ticket: TicketId) -> Result<Vec<(TicketRefunded, RefundAnswer)>, AppError> {
     store::refund_place_list(tx, ticket)?.into_iter().map(|at| at_place(tx, at)).collect()
 }
 
-/// A sale that was made here, and its business day; none if the ticket was brought in from another system.
-fn sale(tx: &ReadTx<'_>, ticket: TicketId) -> Result<Option<(TicketSold, BusinessDay)>, AppError> {
+/// A sale that was made here, as it counts now, and its business day; none if the ticket was brought in from another system.
+pub(super) fn sale(tx: &ReadTx<'_>, ticket: TicketId) -> Result<Option<(TicketSold, BusinessDay)>, AppError> {
     let at = sales::ticket_place(tx, ticket)?.ok_or(AppError::NotFound("ticket"))?;
     match recorded(tx, at)? {
-        Some(Recorded { header, event: Event::TicketSold(sold), .. }) => Ok(Some((sold, header.business_day))),
+        Some(Recorded { header, event: Event::TicketSold(sold), .. }) => {
+            let exchanges = card_payments::exchange_list(tx, ticket)?;
+            Ok(Some((as_counted(sold, &exchanges), header.business_day)))
+        }
         Some(_) => Ok(None),
         None => Err(AppError::NotFound("ticket")),
     }
@@ -186,12 +200,13 @@ pub(crate) fn refundable(tx: &ReadTx<'_>, ticket: TicketId) -> Result<Option<Ref
     let Some((sold, day)) = sale(tx, ticket)? else { return Ok(None) };
     let (refunds, answers): (Vec<_>, Vec<_>) = of_ticket(tx, ticket)?.into_iter().unzip();
     let before = Before::of(&refunds);
-    let sale = Sale { sold: &sold, day, tip: sold.details.tip };
+    let tip = tips::adjusted(tx, ticket)?.unwrap_or(sold.details.tip);
+    let sale = Sale { sold: &sold, day, tip };
     let line = |(line, sold)| RefundableLine { line, quantity: before.left(line, sold) };
     let tenders = before.tenders_left(&sale).into_iter();
     Ok(Some(RefundableAnswer {
         lines: (0..).zip(&sold.lines).map(line).collect(),
-        tenders: tenders.map(|(kind, amount_minor)| TenderBack { kind: kind.as_str(), amount_minor }).collect(),
+        tenders: tenders.map(|(kind, left)| TenderBack::new(&kind, left)).collect(),
         refunds: answers,
     }))
 }
@@ -224,7 +239,8 @@ pub(crate) fn give_back(
     let before = Before::of(of_ticket(tx, ticket)?.iter().map(|(refund, _)| refund));
     let stamp = app.stamp(tx)?;
     let today = app.calendar.business_day(stamp.at);
-    let sale = Sale { sold: &sold, day, tip: sold.details.tip };
+    let tip = tips::adjusted(tx, ticket)?.unwrap_or(sold.details.tip);
+    let sale = Sale { sold: &sold, day, tip };
     let decided = refund::refund(catalog, &sale, &before, (ask, today))?;
     let approval = staff::approved(app, tx, Act::Refund, person.as_ref(), shown)?;
     let training = sold.class == TicketClass::Training;

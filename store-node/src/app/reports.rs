@@ -14,6 +14,7 @@ use super::App;
 use super::error::AppError;
 use super::refunds::{self, RefundableAnswer};
 use super::ticket_answer::{LineAnswer, TicketAnswer, describe};
+use super::tips;
 use crate::store::lives::{self, Life};
 use crate::store::sales::{self, Place};
 use crate::store::{column, count, journal, stock};
@@ -54,7 +55,7 @@ pub(crate) struct DayAnswer {
 /// A means of payment and its sum.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct TenderSum {
-    /// `cash` or `card_external`.
+    /// `cash`, `card_external`, `card`, `card_stored`, `card_lost` or `house`.
     pub(crate) kind: String,
     /// The sum.
     pub(crate) amount_minor: i64,
@@ -178,6 +179,7 @@ fn read_place(app: &App, tx: &ReadTx<'_>, Place { life, seq }: Place) -> Result<
         | Event::LifeBegan(_)
         | Event::StaffLocked(_)
         | Event::CardSettled(_)
+        | Event::TipAdjusted(_)
         | Event::ImportAmended(_)
         | Event::OpenTicket(_)
         | Event::StockMoved(_)
@@ -205,9 +207,15 @@ pub(crate) struct OneTicket {
     refundable: Option<RefundableAnswer>,
 }
 
-/// One ticket.
+/// One ticket, as it counts now: with the tip that holds, and with cards that took the place of cash.
 pub(crate) fn ticket(app: &App, tx: &ReadTx<'_>, id: TicketId) -> Result<OneTicket, AppError> {
-    let ticket = at_place(app, tx, sales::ticket_place(tx, id)?.ok_or(AppError::NotFound("ticket"))?)?;
+    let mut ticket = at_place(app, tx, sales::ticket_place(tx, id)?.ok_or(AppError::NotFound("ticket"))?)?;
+    if let Some((sold, _)) = refunds::sale(tx, id)? {
+        ticket.count_as(&sold);
+    }
+    if let Some(tip) = tips::adjusted(tx, id)? {
+        ticket.tip_minor = tip.get();
+    }
     Ok(OneTicket { ticket, refundable: refunds::refundable(tx, id)? })
 }
 

@@ -222,6 +222,19 @@ impl LineAnswer {
     }
 }
 
+impl TicketAnswer {
+    /// Takes what was handed over and handed back from the sale as it counts.
+    pub(crate) fn count_as(&mut self, sold: &TicketSold) {
+        self.tendered_minor = Some(tendered(sold));
+        self.change_minor = sold.change.get();
+        self.cash_rounding_minor = sold.details.cash_rounding.get();
+    }
+}
+
+fn tendered(sold: &TicketSold) -> i64 {
+    sold.tenders.iter().map(|tender| tender.amount.get()).sum()
+}
+
 /// A sold ticket as the API shows it; names come from the menu that is sold now.
 pub(crate) fn describe(
     sold: &TicketSold,
@@ -253,7 +266,7 @@ pub(crate) fn describe(
         tip_minor: details.tip.get(),
         cash_rounding_minor: details.cash_rounding.get(),
         paid_before_minor: before.then(|| paid_before.sum()),
-        tendered_minor: Some(sold.tenders.iter().map(|tender| tender.amount.get()).sum()),
+        tendered_minor: Some(tendered(sold)),
         change_minor: sold.change.get(),
         seq,
         catalog_revision: Some(sold.catalog_revision),

@@ -2,6 +2,7 @@
 
 use percolate_common::domain::catalog::Catalog;
 use percolate_common::domain::event::Event;
+use percolate_common::domain::staff::roles::Act;
 use percolate_common::domain::tickets::decide::{DecidedSale, SellTicket, sell as decide_sale};
 use percolate_common::domain::tickets::receipt::TerminalName;
 use percolate_common::domain::tickets::{ApprovedAct, SeriesOpened, TicketClass, TicketSold};
@@ -14,7 +15,7 @@ use super::books::{book_tenders, sold_row};
 use super::error::AppError;
 use super::staff::{self, Person, Shown};
 use super::ticket_answer::{TicketAnswer, describe};
-use super::{App, Stamp, books, card_payments, open_tickets, reports};
+use super::{App, Stamp, books, card_payments, house, open_tickets, reports};
 use crate::store::sales::{self, TicketRow};
 use crate::store::{cash, stock};
 
@@ -43,6 +44,8 @@ pub(crate) const KIND_COUNT: i64 = 6;
 pub(crate) const KIND_READING: i64 = 7;
 pub(crate) const KIND_REFUND: i64 = 11;
 pub(crate) const KIND_CARD: i64 = 8;
+pub(crate) const KIND_TIP: i64 = 12;
+pub(crate) const KIND_EXCHANGE: i64 = 13;
 
 /// The answer that was given under this key; a sale's is made again from the journal. It may be from another life of the
 /// database: what was answered then may have been lost with a disk, and the ticket may have come back from the hub.
@@ -105,6 +108,7 @@ pub(crate) fn sell(
     let stamp = app.stamp(tx)?;
     let mut filled = command.clone();
     card_payments::fill_in(tx, filled.class, &mut filled.tenders)?;
+    house::check(tx, catalog, (filled.class, app.calendar.business_day(stamp.at)), &[], &filled.tenders)?;
     let decided = decide_sale(catalog, filled, &app.moment(stamp.at))?;
     let id = TicketId::sold(stamp.at.get(), app.author().number(), &key.text);
     let place = (id, terminal, command.class);
@@ -131,7 +135,8 @@ pub(crate) fn sell_decided(
     }
     let sold_by = seller.map(|seller| seller.id);
     let mut sold = TicketSold { sold_by, ..decided.numbered(id, receipt) };
-    for act in sold.details.acts(&sold.lines) {
+    let on_account = sold.tenders.iter().any(|tender| tender.kind.account().is_some());
+    for act in sold.details.acts(&sold.lines).into_iter().chain(on_account.then_some(Act::HouseAccount)) {
         if let Some(approval) = staff::approved(app, tx, act, seller, shown)? {
             sold.details.approvals.push(ApprovedAct { act, approval });
         }

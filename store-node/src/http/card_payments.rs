@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use percolate_common::ids::CardPaymentId;
+use percolate_common::ids::{CardPaymentId, TicketId};
 use percolate_common::money::Minor;
 use percolate_runtime::http::auth::{Actor, ActorKind};
 use percolate_runtime::http::extract::{IdempotencyKey, PathParams, QueryParams};
@@ -15,10 +15,11 @@ use utoipa::{IntoParams, ToSchema};
 use super::reads::read;
 use super::sale_body::SaleBody;
 use super::terminals::terminal_name;
-use super::writes::{not_yours, request_key};
+use super::writes::{answered, not_yours, request_key};
 use crate::app::App;
 use crate::app::card_payments::{self, Asked, PaymentAnswer};
 use crate::app::error::AppError;
+use crate::app::exchanges::{self, ExchangeAnswer};
 use crate::app::staff::Shown;
 use crate::store::card_payments::Which;
 
@@ -160,4 +161,49 @@ pub(super) async fn reverse(
     PathParams(id): PathParams<String>,
 ) -> Result<Json<PaymentAnswer>, Problem> {
     Ok(Json(card_payments::reverse(&app, payment_id(&id)?, shown).await?))
+}
+
+/// Which ticket counts a payment.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AssignRequest {
+    /// Name of the till: cash comes out of its drawer.
+    terminal: String,
+    /// The ticket's id.
+    ticket: String,
+}
+
+/// Count an approved payment for a ticket that was sold for cash: the guest gets the cash back, and the ticket's sums stay.
+#[utoipa::path(post, path = "/v1/card-payments/{id}/ticket", tag = "cards", request_body = AssignRequest,
+    params(("id" = String, Path, description = "The payment's id"),
+        ("Idempotency-Key" = String, Header, description = "New for each; the same when you try again"),
+        ("Percolate-Staff" = Option<String>, Header, description = "The token of whoever has signed in"),
+        ("Percolate-Approval" = Option<String>, Header, description = "An approval of `refund`, where one is needed")),
+    responses(
+        (status = 201, description = "Counted: give the cash back", body = ExchangeAnswer),
+        (status = 200, description = "Was counted before under this key", body = ExchangeAnswer),
+        (status = "4XX", description = "Refused, nothing was written", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "Failed, nothing was written", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub(super) async fn assign(
+    State(app): State<App>,
+    actor: Actor,
+    shown: Shown,
+    PathParams(id): PathParams<String>,
+    key: IdempotencyKey,
+    SaleBody(body): SaleBody<AssignRequest>,
+) -> Result<Response, Problem> {
+    let key = request_key(&key, &body);
+    let id = payment_id(&id)?;
+    let ticket: TicketId = body.value.ticket.parse().map_err(|_not_an_id| AppError::NotFound("ticket"))?;
+    let terminal = terminal_name(&body.value.terminal, "/terminal")?;
+    if actor.kind == ActorKind::Terminal && actor.name != terminal.to_string() {
+        return Err(not_yours(&actor));
+    }
+    let catalog = app.present.catalog().ok_or(AppError::NoCatalog)?;
+    let writing = app.clone();
+    let assign = move |tx: &percolate_runtime::sqlite::WriteTx<'_>| {
+        exchanges::assign(&writing, tx, &catalog, (&terminal, id, ticket), (&key, &shown))
+    };
+    Ok(answered(app.writer.run("assign_card", assign).await?, StatusCode::CREATED))
 }

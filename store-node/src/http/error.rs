@@ -7,9 +7,11 @@ use percolate_common::domain::pricing::cart::DiscountPlace;
 use percolate_common::domain::staff::approvals::ApprovalRejection;
 use percolate_common::domain::stock::MovementRejection;
 use percolate_common::domain::tenders::card::PaymentRejection;
+use percolate_common::domain::tenders::house::HouseRejection;
 use percolate_common::domain::terminals::PairingRejection;
 use percolate_common::domain::tickets::decide::TicketRejection;
 use percolate_common::domain::tickets::open::decide::OpenRejection;
+use percolate_common::domain::tickets::tips::TipRejection;
 use percolate_common::wire::WireError;
 use percolate_runtime::http::problem::Problem;
 use percolate_runtime::storage::StorageError;
@@ -94,6 +96,12 @@ fn ticket(rejection: &TicketRejection) -> Problem {
         TicketRejection::CashNotDue { .. } => tenders("tender_cash_not_due"),
         TicketRejection::Reference { tender } => of_tender(tender, "reference", "reference_invalid"),
         TicketRejection::Payment { tender, why } => of_tender(tender, "payment", rejection_code(why)),
+        TicketRejection::House { tender, why: HouseRejection::Unknown(_) } => {
+            of_tender(tender, "account", "house_unknown")
+        }
+        TicketRejection::House { tender, why: HouseRejection::Ticket { .. } | HouseRejection::Day { .. } } => {
+            of_tender(tender, "account", "house_limit")
+        }
         TicketRejection::CardNumber { tender } => of_tender(tender, "reference", "card_number_refused"),
     }
 }
@@ -104,7 +112,19 @@ const fn rejection_code(rejection: &PaymentRejection) -> &'static str {
         PaymentRejection::NotApproved { .. } => "payment_not_approved",
         PaymentRejection::Used { .. } | PaymentRejection::Twice(_) => "payment_used",
         PaymentRejection::Amount { .. } => "payment_amount_differs",
+        PaymentRejection::CashLeft { .. } => "payment_exceeds_cash",
         PaymentRejection::Training(_) => "payment_not_for_this",
+    }
+}
+
+fn tip(rejection: &TipRejection) -> Problem {
+    let text = rejection.to_string();
+    match rejection {
+        TipRejection::Practice => Problem::new(StatusCode::CONFLICT, "tip_practice", sentence(&text)),
+        TipRejection::Refunded => Problem::new(StatusCode::CONFLICT, "tip_refunded", sentence(&text)),
+        TipRejection::Closed => Problem::new(StatusCode::CONFLICT, "tip_closed", sentence(&text)),
+        TipRejection::Card => refused("/tender", "tip_no_card", &text),
+        TipRejection::Amount { .. } => refused("/tip_minor", "tip_out_of_range", &text),
     }
 }
 
@@ -219,6 +239,7 @@ impl From<AppError> for Problem {
                 "refund_unknown",
                 "this ticket was brought in from another system, which alone knows how it was paid: give back there",
             ),
+            AppError::Tip(rejection) => tip(&rejection),
             AppError::Pricing(rejection) => pricing(&rejection),
             AppError::Movement(rejection) => movement(&rejection),
             AppError::Drawer(rejection) => drawer(&rejection),

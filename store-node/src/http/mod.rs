@@ -18,6 +18,7 @@ mod sale_body;
 mod staff;
 mod table;
 mod terminals;
+mod tips;
 mod tries;
 mod writes;
 

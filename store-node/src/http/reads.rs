@@ -261,7 +261,7 @@ pub(super) struct TicketPage {
     next: Option<u64>,
 }
 
-fn parse_day(text: &str, pointer: &str) -> Result<BusinessDay, Problem> {
+pub(super) fn parse_day(text: &str, pointer: &str) -> Result<BusinessDay, Problem> {
     text.parse()
         .map_err(|error: percolate_common::time::DayParseError| refused(pointer, "date_invalid", &error.to_string()))
 }

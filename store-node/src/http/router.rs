@@ -17,7 +17,9 @@ use utoipa_axum::routes;
 
 use super::gate::Gate;
 use super::table::Way;
-use super::{card_payments, cash, feed, menu, open, open_tickets, pair, reads, refunds, staff, terminals, writes};
+use super::{
+    card_payments, cash, feed, menu, open, open_tickets, pair, reads, refunds, staff, terminals, tips, writes,
+};
 use crate::app::App;
 
 /// Largest body of an import, in bytes.
@@ -73,10 +75,12 @@ pub(super) fn routes() -> (Router<App>, OpenApiDocument) {
         .routes(routes!(reads::tickets, writes::sell_ticket))
         .routes(routes!(reads::ticket))
         .routes(routes!(refunds::refund_ticket))
+        .routes(routes!(tips::adjust_tip))
         .routes(routes!(reads::stock))
         .routes(routes!(writes::move_stock))
         .routes(routes!(reads::business_day))
         .routes(routes!(reads::any_business_day))
+        .routes(routes!(tips::day_tips))
         .routes(routes!(reads::audit))
         .routes(routes!(cash::drawers, cash::open_drawer))
         .routes(routes!(cash::move_cash))
@@ -96,6 +100,7 @@ pub(super) fn routes() -> (Router<App>, OpenApiDocument) {
         .routes(routes!(card_payments::payments, card_payments::pay))
         .routes(routes!(card_payments::payment))
         .routes(routes!(card_payments::reverse))
+        .routes(routes!(card_payments::assign))
         .routes(routes!(feed::events))
         .routes(routes!(terminals::pair))
         .routes(routes!(terminals::redeem))

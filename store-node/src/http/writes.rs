@@ -12,7 +12,7 @@ use percolate_common::domain::tickets::TicketClass;
 use percolate_common::domain::tickets::decide::SellTicket;
 use percolate_common::domain::tickets::receipt::TerminalName;
 use percolate_common::domain::tickets::tender::{Tender, TenderKind};
-use percolate_common::ids::StockItemId;
+use percolate_common::ids::{HouseAccountId, StockItemId};
 use percolate_common::money::Minor;
 use percolate_common::quantity::Quantity;
 use percolate_runtime::http::auth::{Actor, ActorKind};
@@ -80,6 +80,8 @@ pub(super) struct TenderBody {
     last_four: Option<String>,
     /// The payment that is counted, of `card`.
     payment: Option<String>,
+    /// The number of the account, of `house`.
+    account: Option<u32>,
 }
 
 /// A means of payment.
@@ -92,6 +94,8 @@ pub(super) enum TenderWord {
     CardExternal,
     /// The shop's card terminal, asked by the box: see `/v1/card-payments`.
     Card,
+    /// An account that the house lets somebody run up.
+    House,
 }
 
 /// A till sells under its own name: nobody writes on another's receipts.
@@ -116,13 +120,26 @@ pub(super) fn tenders(bodies: Vec<TenderBody>) -> Result<Vec<Tender>, Problem> {
 }
 
 pub(super) fn tender((at, body): (usize, TenderBody)) -> Result<Tender, Problem> {
-    let TenderBody { kind, amount_minor, reference, last_four, payment } = body;
+    let TenderBody { kind, amount_minor, reference, last_four, payment, account } = body;
     let place = |field: &str| format!("/tenders/{at}/{field}");
     let digits = |text: String| {
         text.parse()
             .map_err(|error: LastFourError| refused(place("last_four"), "last_four_invalid", &error.to_string()))
     };
+    let of_account = match (kind, account) {
+        (TenderWord::House, None) => Some("a house account is named by its number"),
+        (TenderWord::Cash | TenderWord::CardExternal | TenderWord::Card, Some(_)) => {
+            Some("only a house account has a number")
+        }
+        (TenderWord::House, Some(_)) | (TenderWord::Cash | TenderWord::CardExternal | TenderWord::Card, None) => None,
+    };
+    if let Some(text) = of_account {
+        return Err(refused(place("account"), "house_unknown", text));
+    }
     let kind = match (kind, reference, last_four, payment) {
+        (TenderWord::House, None, None, None) => {
+            TenderKind::House { account: HouseAccountId::new(account.unwrap_or_default()) }
+        }
         (TenderWord::Cash, None, None, None) => TenderKind::Cash,
         (TenderWord::CardExternal, reference, last_four, None) => {
             TenderKind::CardExternal { reference, last_four: last_four.map(digits).transpose()? }
@@ -137,8 +154,8 @@ pub(super) fn tender((at, body): (usize, TenderBody)) -> Result<Tender, Problem>
             let text = "a card that the box has asked about is named by its payment";
             return Err(refused(place("payment"), "payment_unknown", text));
         }
-        (TenderWord::Cash, ..) => {
-            let text = "cash has no reference";
+        (TenderWord::Cash | TenderWord::House, ..) => {
+            let text = "cash and a house account have no reference";
             return Err(refused(place("reference"), "reference_invalid", text));
         }
         (TenderWord::CardExternal | TenderWord::Card, ..) => {

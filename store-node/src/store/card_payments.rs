@@ -1,6 +1,7 @@
 //! Payments by card.
 
 use percolate_common::domain::tenders::card::{LastFour, Payment, PaymentState};
+use percolate_common::domain::tenders::exchange::Exchanged;
 use percolate_common::domain::tenders::forward::StoredNow;
 use percolate_common::ids::{CardPaymentId, TicketId};
 use percolate_common::money::Minor;
@@ -9,7 +10,7 @@ use percolate_runtime::sqlite::{ReadTx, WriteTx};
 use percolate_runtime::storage::StorageError;
 use rusqlite::{Row, named_params};
 
-use super::count;
+use super::{LIST_ROWS_MAX, count};
 
 /// A payment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -162,4 +163,34 @@ pub(crate) fn payment_count(tx: &WriteTx<'_>, id: CardPaymentId, ticket: TicketI
         named_params! {":id": id.to_bytes(), ":ticket": ticket.to_bytes()},
     )?;
     Ok(())
+}
+
+/// A ticket that was sold for cash counts a payment from now on, and so much cash went back; tells whether that is new.
+pub(crate) fn payment_exchange(
+    tx: &WriteTx<'_>,
+    id: CardPaymentId,
+    ticket: TicketId,
+    cash: Minor,
+) -> Result<bool, StorageError> {
+    let rows = tx.execute(
+        "UPDATE card_payment SET ticket = :ticket, exchanged_minor = :cash WHERE id = :id AND ticket IS NULL",
+        named_params! {":id": id.to_bytes(), ":ticket": ticket.to_bytes(), ":cash": cash.get()},
+    )?;
+    Ok(rows > 0)
+}
+
+/// The cards that a ticket counts instead of cash.
+pub(crate) fn exchange_list(tx: &ReadTx<'_>, ticket: TicketId) -> Result<Vec<Exchanged>, StorageError> {
+    tx.query_list(
+        "SELECT id, amount_minor, exchanged_minor FROM card_payment
+         WHERE ticket = :ticket AND exchanged_minor IS NOT NULL ORDER BY id LIMIT :limit",
+        named_params! {":ticket": ticket.to_bytes(), ":limit": LIST_ROWS_MAX},
+        |row| {
+            Ok(Exchanged {
+                payment: CardPaymentId::from_bytes(row.get("id")?),
+                card: Minor::new(row.get("amount_minor")?),
+                cash: Minor::new(row.get("exchanged_minor")?),
+            })
+        },
+    )
 }

@@ -7,6 +7,7 @@ pub(crate) mod card_payments;
 pub(crate) mod cash;
 pub(crate) mod down;
 pub(crate) mod file;
+pub(crate) mod house;
 pub(crate) mod imports;
 pub(crate) mod journal;
 pub(crate) mod lives;
@@ -17,6 +18,7 @@ pub(crate) mod sales;
 pub(crate) mod staff;
 pub(crate) mod stock;
 pub(crate) mod terminals;
+pub(crate) mod tips;
 
 use percolate_runtime::migrate::Migration;
 
@@ -32,6 +34,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration::new(8, "open_tickets", include_str!("../../migrations/0008_open_tickets.sql")),
     Migration::new(9, "refunds", include_str!("../../migrations/0009_refunds.sql")),
     Migration::new(10, "tenders", include_str!("../../migrations/0010_tenders.sql")),
+    Migration::new(11, "tips_and_house_accounts", include_str!("../../migrations/0011_tips_and_house_accounts.sql")),
 ];
 
 /// Rows of any list that has no limit of its own.

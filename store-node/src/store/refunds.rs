@@ -60,6 +60,15 @@ pub(crate) fn refund_place_list(tx: &ReadTx<'_>, ticket: TicketId) -> Result<Vec
     )
 }
 
+/// Where the refunds of a day stand.
+pub(crate) fn refund_place_of_day_list(tx: &ReadTx<'_>, day: BusinessDay) -> Result<Vec<Place>, StorageError> {
+    tx.query_list(
+        "SELECT life, seq FROM refund WHERE day = :day ORDER BY life, seq LIMIT :limit",
+        named_params! {":day": day.days(), ":limit": LIST_ROWS_MAX},
+        place,
+    )
+}
+
 /// Where the refund stands that was asked for under a key; see [`RefundId::key_part`].
 pub(crate) fn refund_by_key(tx: &ReadTx<'_>, key_part: [u8; 8]) -> Result<Option<Place>, StorageError> {
     tx.query_optional(

@@ -24,10 +24,10 @@ const MINUTE_MS: i64 = 60_000;
 const LIMITS: &str = "1000,3,2000,600";
 
 /// The simulated card terminal of a node under test.
-struct Terminal(PathBuf);
+pub(crate) struct Terminal(PathBuf);
 
 impl Terminal {
-    fn says(&self, word: &str) {
+    pub(crate) fn says(&self, word: &str) {
         std::fs::write(self.0.join("says"), word).unwrap();
     }
 
@@ -49,7 +49,7 @@ impl Terminal {
     }
 }
 
-async fn prepared(limits: Option<&str>) -> (TestNode, TestHub, Terminal) {
+pub(crate) async fn prepared(limits: Option<&str>) -> (TestNode, TestHub, Terminal) {
     let (mut node, hub) = TestNode::prepare_with_hub().await;
     let folder = node.config.data.with_file_name("card-terminal");
     std::fs::create_dir_all(&folder).unwrap();
@@ -58,7 +58,7 @@ async fn prepared(limits: Option<&str>) -> (TestNode, TestHub, Terminal) {
     (node, hub, Terminal(folder))
 }
 
-async fn selling(limits: Option<&str>) -> (TestNode, TestHub, Terminal) {
+pub(crate) async fn selling(limits: Option<&str>) -> (TestNode, TestHub, Terminal) {
     let (mut node, mut hub, terminal) = prepared(limits).await;
     node.open_selling(&mut hub).await;
     (node, hub, terminal)
@@ -69,7 +69,7 @@ async fn asked(till: &Till, key: &str, amount: i64) -> Answer {
 }
 
 /// Asks for what an espresso costs, and gives the payment's id and state.
-async fn espresso_asked(till: &Till, key: &str) -> (String, String) {
+pub(crate) async fn espresso_asked(till: &Till, key: &str) -> (String, String) {
     let payment = asked(till, key, ESPRESSO_MINOR).await.ok();
     (payment["payment"].as_str().unwrap().to_owned(), payment["state"].as_str().unwrap().to_owned())
 }
@@ -86,13 +86,13 @@ fn by_card(payment: &str) -> Value {
 }
 
 /// Payments of a list, with how they stand.
-async fn listed(till: &Till, which: &str) -> Vec<(String, String)> {
+pub(crate) async fn listed(till: &Till, which: &str) -> Vec<(String, String)> {
     let rows = till.get(&format!("/v1/card-payments?state={which}")).await["rows"].clone();
     let text = |row: &Value, field: &str| row[field].as_str().unwrap().to_owned();
     rows.as_array().unwrap().iter().map(|row| (text(row, "payment"), text(row, "state"))).collect()
 }
 
-async fn becomes(till: &Till, payment: &str, state: &str) -> Value {
+pub(crate) async fn becomes(till: &Till, payment: &str, state: &str) -> Value {
     eventually("another state of a payment", || async {
         let row = till.get(&format!("/v1/card-payments/{payment}")).await;
         (row["state"] == state).then_some(row)

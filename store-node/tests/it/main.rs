@@ -33,7 +33,11 @@ mod groups;
 #[cfg(test)]
 mod guard;
 #[cfg(test)]
+mod house;
+#[cfg(test)]
 mod installed;
+#[cfg(test)]
+mod late_cards;
 #[cfg(test)]
 mod lives;
 #[cfg(test)]
@@ -58,3 +62,5 @@ mod staff;
 mod surface;
 #[cfg(test)]
 mod terminals;
+#[cfg(test)]
+mod tips;

@@ -47,7 +47,14 @@ fn lawful(path: &str, column: &Column) -> (u16, Option<&'static str>) {
         "/v1/card-payments" if column.name == "till T2" => (403, Some("terminal_not_yours")),
         "/v1/card-payments" => (201, None),
         "/v1/card-payments/{id}" | "/v1/card-payments/{id}/reversal" => (404, Some("not_found")),
-        "/v1/drawers" | "/v1/tickets/{id}/refunds" if column.name == "till T2" => (403, Some("terminal_not_yours")),
+        "/v1/drawers" | "/v1/tickets/{id}/refunds" | "/v1/tickets/{id}/tip" | "/v1/card-payments/{id}/ticket"
+            if column.name == "till T2" =>
+        {
+            (403, Some("terminal_not_yours"))
+        }
+        "/v1/card-payments/{id}/ticket" => (404, Some("not_found")),
+        // It was paid in cash.
+        "/v1/tickets/{id}/tip" => (422, Some("tip_no_card")),
         "/v1/drawers" if column.name == "till T1 here" => (409, Some("drawer_open")),
         "/v1/tickets/{id}/refunds" => (422, Some("refund_line")),
         "/v1/drawers/{id}/movements" | "/v1/drawers/{id}/close" | "/v1/readings/{number}" => (404, Some("not_found")),
@@ -82,6 +89,8 @@ fn request(row: &table::Row, number: usize, column: &Column, sold: &str) -> Requ
         ("POST", "/v1/tickets/{id}/refunds") => {
             json!({"terminal": "T1", "reason": "quality", "lines": [{"line": 99, "quantity": 1}]})
         }
+        ("POST", "/v1/tickets/{id}/tip") => json!({"terminal": "T1", "tender": "card", "tip_minor": 5}),
+        ("POST", "/v1/card-payments/{id}/ticket") => json!({"terminal": "T1", "ticket": sold}),
         ("POST", "/v1/stock/movements") => json!({"reason": "wasted", "lines": [{"stock_item": BEANS, "quantity": 1}]}),
         ("POST", "/v1/imports/baskets") => {
             json!({"source": "old", "baskets": [basket("2026-11-20", "07:00:00", &[("1", 1, 300)])]})

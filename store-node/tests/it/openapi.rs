@@ -224,6 +224,30 @@ impl Checker {
         assert_eq!(self.ask("POST", reversal, &path, request).await.status, 200);
     }
 
+    /// What comes after a sale: a tip on the slip, and a card that was charged when its guest had paid in cash.
+    async fn afterwards(&mut self) {
+        let mut sale = ticket("T1", &[(ESPRESSO, 1)]);
+        let by_cash = self.post("/v1/tickets", "by-cash", &sale).await.ok();
+        sale["tenders"] = json!([{"kind": "card_external", "amount_minor": 327}]);
+        let by_card = self.post("/v1/tickets", "by-card", &sale).await.ok();
+        let asked = json!({"terminal": "T1", "amount_minor": 327});
+        let payment = self.post("/v1/card-payments", "late", &asked).await.ok();
+        let tip = json!({"terminal": "T1", "tender": "card_external", "tip_minor": 50});
+        let assigned = json!({"terminal": "T1", "ticket": by_cash["ticket_id"]});
+        for (described, id, body) in [
+            ("/v1/tickets/{id}/tip", &by_card["ticket_id"], tip),
+            ("/v1/card-payments/{id}/ticket", &payment["payment"], assigned),
+        ] {
+            let path = described.replace("{id}", id.as_str().unwrap());
+            let key = &path[path.len() - 20..].replace('/', "-");
+            let first = self.post_to(described, &path, key, &body).await;
+            let again = self.post_to(described, &path, key, &body).await;
+            assert_eq!((first.status, again.status, &first.text), (201, 200, &again.text), "{path}");
+        }
+        let tips = "/v1/business-days/2026-11-23/tips?points=7:2";
+        self.get("/v1/business-days/{day}/tips", tips).await.ok();
+    }
+
     /// Everything that can be read, with something in it.
     async fn read_all(&mut self, ticket: &str) {
         for path in
@@ -368,7 +392,8 @@ impl Checker {
 
 #[tokio::test]
 async fn every_answer_is_as_it_is_described() {
-    let (mut node, _hub) = TestNode::selling().await;
+    let (mut node, _hub, terminal) = crate::card_payments::selling(None).await;
+    terminal.says("approve");
     let till = node.till();
     let description = description(&till).await;
     let mut checker = Checker { till: till.clone(), description, seen: BTreeSet::new() };
@@ -388,6 +413,7 @@ async fn every_answer_is_as_it_is_described() {
     checker.cash().await;
     checker.open_tickets().await;
     checker.cards().await;
+    checker.afterwards().await;
     checker.refusals(&sale).await;
     checker.malformed(&sale).await;
 

@@ -121,6 +121,7 @@ impl Entry {
             | Event::LifeBegan(_)
             | Event::StaffLocked(_)
             | Event::CardSettled(_)
+            | Event::TipAdjusted(_)
             | Event::Catalog(_) => None,
         }
     }
@@ -146,6 +147,7 @@ impl Entry {
                 | Event::LifeBegan(_)
                 | Event::StaffLocked(_)
                 | Event::CardSettled(_)
+                | Event::TipAdjusted(_)
                 | Event::Catalog(_),
             )
             | None => return Vec::new(),

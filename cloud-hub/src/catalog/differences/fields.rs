@@ -90,6 +90,14 @@ pub(super) fn of_rule(rule: &Rule, content: &Draft, currency: Currency) -> (Stri
             let amount = percolate_common::money::Minor::new(i64::from(*step));
             ("cash".to_owned(), vec![("rounded to", amount.to_decimal(currency))])
         }
+        Rule::HouseAccount(rule) => {
+            let fields = vec![
+                ("name", rule.name.clone()),
+                ("of a ticket", rule.per_ticket.to_decimal(currency)),
+                ("of a day", rule.per_day.to_decimal(currency)),
+            ];
+            (format!("house account {}", rule.id), fields)
+        }
     }
 }
 

@@ -133,7 +133,8 @@ mod tests {
                         "from":"2026-11-01","items":[101],"percent_micro":200000}],
         "discounts":[{"id":5,"name":"Regulars","scope":"ticket","percent_micro":100000}],
         "service_charges":[{"id":1,"name":"Service","rate_micro":180000,"stores":[2]}],
-        "cash_step_minor":5"#;
+        "cash_step_minor":5,
+        "house_accounts":[{"id":3,"name":"Atelier","per_ticket_minor":5000,"per_day_minor":20000}]"#;
 
     fn with_rules(from: &str, to: &str) -> Menu {
         assert!(RULES.contains(from), "{from}");
@@ -166,12 +167,13 @@ mod tests {
             ("\"percent_micro\":100000", "\"amount_minor\":100,\"approval\":true", "discount 5, less: 10 % > 1.00"),
             ("\"stores\":[2]", "\"stores\":[]", "service charge 1, shops: 2 > all"),
             ("\"cash_step_minor\":5", "\"cash_step_minor\":10", "cash, rounded to: 0.05 > 0.10"),
+            ("20000", "25000", "house account 3, of a day: 200.00 > 250.00"),
         ] {
             let found = told(Some(&before), &with_rules(from, to));
             assert_eq!(found.first().map(String::as_str), Some(expected), "{found:?}");
         }
         let gone = told(Some(&before), &menu("", ""));
-        assert_eq!(gone.len(), 11, "{gone:?}");
+        assert_eq!(gone.len(), 12, "{gone:?}");
         assert!(gone.iter().all(|line| line.ends_with("> -")), "{gone:?}");
     }
 }

@@ -5,6 +5,7 @@ pub(super) mod closings;
 mod fold;
 mod postgres;
 mod read;
+pub(super) mod tips;
 
 #[cfg(test)]
 mod tests;
@@ -33,9 +34,11 @@ use crate::kernel::db::seq_from_column;
 pub(crate) const REPORT_ROWS_MAX: i64 = 400_000;
 
 /// Every table that is folded.
-const TABLES: [&str; 18] = [
+const TABLES: [&str; 20] = [
     "ticket",
     "refund",
+    "ticket_tip",
+    "counted",
     "import_line",
     "rollup",
     "name",
@@ -107,7 +110,7 @@ pub(crate) fn digest(tx: &ReadTx<'_>) -> Result<Vec<(&'static str, String)>, Sto
     let mut digests = Vec::new();
     for table in TABLES {
         let mut hasher = blake3::Hasher::new();
-        let order = if table == "refund" { "1" } else { "1, 2, 3, 4" };
+        let order = if ["refund", "counted"].contains(&table) { "1" } else { "1, 2, 3, 4" };
         tx.query_while(&format!("SELECT * FROM {table} ORDER BY {order}"), &[], |row| {
             while row.left() > 0 {
                 hasher.update(format!("{:?}\u{1f}", row.take::<Value<'_>>()?).as_bytes());

@@ -6,6 +6,7 @@ pub(crate) mod closings;
 mod csv;
 mod differences;
 mod imports;
+mod later;
 mod live;
 mod marks;
 mod order;

@@ -72,6 +72,7 @@ fn back(sold: &TicketSold, number: u64, by: Option<u32>, kind: TenderKind) -> Ti
         tenders: vec![tender(kind, 327)],
         stock_effects: Vec::new(),
         by: by.map(StaffId::new),
+        seller: sold.sold_by,
         approval: None,
         drawer: None,
     }

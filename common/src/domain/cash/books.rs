@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{CashMoved, CashMovementKind, DayClosed, DrawerClosed, DrawerOpened, ReadRange, ReadingNumber};
+use crate::domain::tenders::card::CardSettled;
 use crate::domain::tickets::TicketSold;
 use crate::domain::tickets::open::PaymentTaken;
 use crate::domain::tickets::refund::TicketRefunded;
-use crate::ids::{CashMovementId, DrawerSessionId, PaymentId};
+use crate::ids::{CardPaymentId, CashMovementId, DrawerSessionId, PaymentId};
 use crate::journal::Incarnation;
 use crate::money::Minor;
 
@@ -40,6 +41,7 @@ pub struct CashBooks {
     drawers: BTreeMap<DrawerSessionId, DrawerBooks>,
     movements: BTreeSet<CashMovementId>,
     payments: BTreeSet<PaymentId>,
+    exchanged: BTreeSet<CardPaymentId>,
     opened: BTreeSet<DrawerSessionId>,
     readings: BTreeMap<ReadingNumber, Vec<Vec<ReadRange>>>,
 }
@@ -68,6 +70,16 @@ impl CashBooks {
     pub fn paid(&mut self, payment: &PaymentTaken) {
         if let (Some(session), true) = (payment.drawer, self.payments.insert(payment.id)) {
             self.add(session, payment.cash().get());
+        }
+    }
+
+    /// Takes the cash off that a guest got back for a card that was charged late.
+    pub fn settled(&mut self, settled: &CardSettled) {
+        let Some(exchange) = &settled.exchange else { return };
+        if self.exchanged.insert(settled.payment)
+            && let Some(session) = exchange.drawer
+        {
+            self.add(session, -exchange.cash.get());
         }
     }
 

@@ -7,6 +7,7 @@ use crate::domain::tenders::card::CardSettled;
 use crate::domain::tickets::open::{OpenFact, PaymentTaken};
 use crate::domain::tickets::refund::TicketRefunded;
 use crate::domain::tickets::tender::TenderKind;
+use crate::domain::tickets::tips::TipMove;
 use crate::domain::tickets::{ReductionCause, TicketClass, TicketSold};
 use crate::ids::{StaffId, TaxClassId};
 use crate::money::Minor;
@@ -138,6 +139,8 @@ impl Reading {
             Event::CashMoved(moved) => self.moved(moved),
             Event::DrawerClosed(closed) => self.counted(closed),
             Event::CardSettled(settled) => self.settled(settled),
+            // What it changes depends on what else was said of its ticket: see [`Reading::tip`].
+            Event::TipAdjusted(_) => {}
             Event::TicketSold(_)
             | Event::TicketRefunded(_)
             | Event::DrawerOpened(_)
@@ -228,8 +231,18 @@ impl Reading {
         }
         let kind = payment.tender.kind.as_str().to_owned();
         add(self.sums.tenders.entry(kind).or_default(), payment.kept());
+        add(&mut self.sums.tips, payment.tip);
+        add(&mut self.sums.cash_rounding, payment.cash_rounding);
         if payment.drawer.is_none() {
             add(&mut self.sums.no_drawer, payment.cash());
+        }
+    }
+
+    /// Adds what a tip changes that was written down later: it is money, and no revenue.
+    pub fn tip(&mut self, moves: &[TipMove]) {
+        for part in moves {
+            add(self.sums.tenders.entry(part.card.as_str().to_owned()).or_default(), part.amount);
+            add(&mut self.sums.tips, part.amount);
         }
     }
 
@@ -237,6 +250,12 @@ impl Reading {
     fn settled(&mut self, settled: &CardSettled) {
         for (kind, amount) in settled.moves() {
             add(self.sums.tenders.entry(kind.to_owned()).or_default(), amount);
+        }
+        if let Some(exchange) = &settled.exchange {
+            add(&mut self.sums.cash_rounding, settled.rounding());
+            if exchange.drawer.is_none() {
+                take(&mut self.sums.no_drawer, exchange.cash);
+            }
         }
     }
 

@@ -279,6 +279,14 @@ impl Check<'_> {
                 CASH_STEPS.contains(step),
                 format!("one of {CASH_STEPS:?}"),
             ),
+            Rule::HouseAccount(account) => {
+                let number = account.id.get();
+                self.entry(MenuList::HouseAccounts, "house account", number, |check, at| {
+                    check.name(at, &account.name);
+                    check.amount(at, "per_ticket", account.per_ticket, 1);
+                    check.amount(at, "per_day", account.per_day, 1);
+                });
+            }
         }
     }
 

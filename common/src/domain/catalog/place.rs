@@ -36,6 +36,8 @@ pub enum MenuList {
     ServiceCharges,
     /// The rounding of cash, which is one number and no list.
     CashStep,
+    /// Accounts of the house.
+    HouseAccounts,
 }
 
 /// A part of an entry.

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::Use;
 use super::hours::{Channel, Span};
 use crate::ids::{
-    CategoryId, ComboId, DiscountId, ItemId, JurisdictionId, ModifierGroupId, ModifierId, ProductId, RuleId,
-    StockItemId, StoreId, TaxClassId,
+    CategoryId, ComboId, DiscountId, HouseAccountId, ItemId, JurisdictionId, ModifierGroupId, ModifierId, ProductId,
+    RuleId, StockItemId, StoreId, TaxClassId,
 };
 use crate::money::{MicroRate, Minor};
 use crate::time::BusinessDay;
@@ -243,6 +243,19 @@ pub struct ServiceCharge {
     pub stores: Vec<StoreId>,
 }
 
+/// An account that the house lets somebody run up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HouseAccount {
+    /// Its number.
+    pub id: HouseAccountId,
+    /// What people read.
+    pub name: String,
+    /// What one ticket may put on it.
+    pub per_ticket: Minor,
+    /// What one shop may put on it on a business day.
+    pub per_day: Minor,
+}
+
 /// A rule of the menu.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rule {
@@ -268,6 +281,8 @@ pub enum Rule {
     ServiceCharge(ServiceCharge),
     /// To which multiple of minor units cash is rounded; one is not at all.
     CashStep(u32),
+    /// An account of the house.
+    HouseAccount(HouseAccount),
 }
 
 /// Which rule is no more.
@@ -295,6 +310,8 @@ pub enum RuleKey {
     ServiceCharge(RuleId),
     /// Of cash.
     CashStep,
+    /// Of accounts of the house.
+    HouseAccount(HouseAccountId),
 }
 
 impl Rule {
@@ -313,6 +330,7 @@ impl Rule {
             Self::Discount(rule) => RuleKey::Discount(rule.id),
             Self::ServiceCharge(rule) => RuleKey::ServiceCharge(rule.id),
             Self::CashStep(_) => RuleKey::CashStep,
+            Self::HouseAccount(rule) => RuleKey::HouseAccount(rule.id),
         }
     }
 }
@@ -410,6 +428,8 @@ impl Rules {
         discount, discounts, Discount, DiscountId;
         /// Charges for service.
         service_charge, service_charges, ServiceCharge, RuleId;
+        /// Accounts of the house.
+        house_account, house_accounts, HouseAccount, HouseAccountId;
     }
 
     /// The rules of taxes.

@@ -3,6 +3,7 @@
 use core::fmt;
 use core::str::FromStr;
 
+use super::exchange::Exchange;
 use crate::ids::{CardPaymentId, TicketId};
 use crate::money::Minor;
 
@@ -205,6 +206,18 @@ pub enum PaymentRejection {
     /// Practice is paid by practice, and real tickets by real payments.
     #[error("payment {0} is practice and the ticket is not, or the other way round")]
     Training(CardPaymentId),
+    /// The ticket has less cash than the card was charged.
+    #[error(
+        "payment {payment} is of {of} minor units, and {left} of the ticket are in cash: give the card back instead"
+    )]
+    CashLeft {
+        /// Which.
+        payment: CardPaymentId,
+        /// Of how much it is.
+        of: i64,
+        /// What of the ticket is in cash.
+        left: i64,
+    },
     /// Named twice.
     #[error("payment {0} is named twice")]
     Twice(CardPaymentId),
@@ -265,6 +278,8 @@ pub enum Settled {
     Lost,
     /// It was given back, and no ticket counts it.
     Reversed,
+    /// A ticket that was sold for cash counts it, and the guest got the cash back.
+    Exchanged,
 }
 
 impl Settled {
@@ -275,6 +290,7 @@ impl Settled {
             Self::Forwarded => "forwarded",
             Self::Lost => "lost",
             Self::Reversed => "reversed",
+            Self::Exchanged => "exchanged",
         }
     }
 }
@@ -292,27 +308,40 @@ pub struct CardSettled {
     pub ticket: Option<TicketId>,
     /// The provider's reference, once there is one.
     pub reference: Option<String>,
+    /// The cash that the guest got back for it.
+    pub exchange: Option<Exchange>,
 }
 
 /// Means of payment under which sums stand.
 const STORED: &str = "card_stored";
 const CARD: &str = "card";
 const LOST: &str = "card_lost";
+const CASH: &str = "cash";
 
 impl CardSettled {
     /// What it changes in sums by means of payment. What was taken on trust becomes money, or a loss that is shown; the ticket stays
     /// paid. A payment that no ticket counts is in no sum.
     #[must_use]
     pub fn moves(&self) -> Vec<(&'static str, Minor)> {
-        let to = match self.settled {
-            Settled::Forwarded => CARD,
-            Settled::Lost => LOST,
+        let less = |amount: Minor| Minor::new(amount.get().saturating_neg());
+        let cash = self.exchange.as_ref().map_or(Minor::ZERO, |exchange| exchange.cash);
+        let (from, to) = match self.settled {
+            Settled::Forwarded => ((STORED, less(self.amount)), CARD),
+            Settled::Lost => ((STORED, less(self.amount)), LOST),
+            Settled::Exchanged => ((CASH, less(cash)), CARD),
             Settled::Reversed => return Vec::new(),
         };
         if self.ticket.is_none() {
             return Vec::new();
         }
-        vec![(STORED, Minor::new(self.amount.get().saturating_neg())), (to, self.amount)]
+        vec![from, (to, self.amount)]
+    }
+
+    /// What of the rounding of cash is no more, because a card was charged to the cent.
+    #[must_use]
+    pub fn rounding(&self) -> Minor {
+        let cash = self.exchange.as_ref().map_or(self.amount, |exchange| exchange.cash);
+        Minor::new(self.amount.get().saturating_sub(cash.get()))
     }
 }
 

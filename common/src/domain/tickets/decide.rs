@@ -8,6 +8,7 @@ use crate::domain::catalog::look_up::Moment;
 use crate::domain::pricing::cart::Cart;
 use crate::domain::pricing::{self, Priced, PricingRejection};
 use crate::domain::tenders::card::PaymentRejection;
+use crate::domain::tenders::house::HouseRejection;
 use crate::ids::TicketId;
 use crate::money::{Currency, Minor, MoneyOverflow};
 
@@ -96,6 +97,14 @@ pub enum TicketRejection {
         tender: usize,
         /// Why not.
         why: PaymentRejection,
+    },
+    /// A house account that takes no more.
+    #[error("{why}")]
+    House {
+        /// Position of the tender.
+        tender: usize,
+        /// Why not.
+        why: HouseRejection,
     },
     /// Could be a card number.
     #[error("the reference looks like a card number, which must never be sent here")]
@@ -248,6 +257,8 @@ pub(super) fn take_tenders(tenders: &[Tender], due: Minor, cash_step: u32) -> Re
                 check_reference(at, reference.as_deref().unwrap_or(""))?;
                 cards = cards.plus(tender.amount)?;
             }
+            // No more than is due, as by card: an account gives no change.
+            TenderKind::House { .. } => cards = cards.plus(tender.amount)?,
         }
     }
     if cards > due {
@@ -266,7 +277,7 @@ pub(super) fn take_tenders(tenders: &[Tender], due: Minor, cash_step: u32) -> Re
 }
 
 /// The nearest multiple of a step; halves go up.
-pub(super) fn rounded(amount: Minor, step: u32) -> Result<Minor, MoneyOverflow> {
+pub(crate) fn rounded(amount: Minor, step: u32) -> Result<Minor, MoneyOverflow> {
     let step = i64::from(step.max(1));
     let up = amount.plus(Minor::new(step / 2))?;
     up.minus(Minor::new(up.get().rem_euclid(step)))

@@ -5,6 +5,7 @@ pub mod open;
 pub mod receipt;
 pub mod refund;
 pub mod tender;
+pub mod tips;
 
 use crate::domain::catalog::rules::{Consumption, TaxBasis};
 use crate::domain::staff::approvals::Approval;

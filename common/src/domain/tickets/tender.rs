@@ -1,7 +1,7 @@
 //! How a ticket is paid. No card number ever reaches us: an external terminal's reference is all we keep.
 
 use crate::domain::tenders::card::LastFour;
-use crate::ids::CardPaymentId;
+use crate::ids::{CardPaymentId, HouseAccountId};
 use crate::money::Minor;
 
 /// A means of payment.
@@ -27,6 +27,11 @@ pub enum TenderKind {
         /// Whether it was taken on trust, for want of a line.
         stored: bool,
     },
+    /// An account that the house lets somebody run up.
+    House {
+        /// Which.
+        account: HouseAccountId,
+    },
 }
 
 impl TenderKind {
@@ -35,7 +40,16 @@ impl TenderKind {
     pub const fn payment(&self) -> Option<CardPaymentId> {
         match self {
             Self::Card { payment, .. } => Some(*payment),
-            Self::Cash | Self::CardExternal { .. } => None,
+            Self::Cash | Self::CardExternal { .. } | Self::House { .. } => None,
+        }
+    }
+
+    /// The account that it is put on.
+    #[must_use]
+    pub const fn account(&self) -> Option<HouseAccountId> {
+        match self {
+            Self::House { account } => Some(*account),
+            Self::Cash | Self::CardExternal { .. } | Self::Card { .. } => None,
         }
     }
 
@@ -47,6 +61,7 @@ impl TenderKind {
             Self::CardExternal { .. } => "card_external",
             Self::Card { stored: false, .. } => "card",
             Self::Card { stored: true, .. } => "card_stored",
+            Self::House { .. } => "house",
         }
     }
 }
@@ -160,8 +175,9 @@ mod tests {
         let external = TenderKind::CardExternal { reference: None, last_four: None };
         let payment = CardPaymentId::asked(0, 1, "k");
         let card = |stored| TenderKind::Card { payment, reference: None, last_four: None, stored };
-        let words = [TenderKind::Cash, external, card(false), card(true)].map(|kind| kind.as_str());
-        assert_eq!(words, ["cash", "card_external", "card", "card_stored"]);
+        let house = TenderKind::House { account: HouseAccountId::new(3) };
+        let words = [TenderKind::Cash, external, card(false), card(true), house].map(|kind| kind.as_str());
+        assert_eq!(words, ["cash", "card_external", "card", "card_stored", "house"]);
     }
 
     #[test]

@@ -310,6 +310,19 @@ entry!(
     }
 );
 entry!(
+    /// An account that the house lets somebody run up.
+    HouseAccountV1 {
+        /// Its number.
+        id: u32,
+        /// What people read.
+        name: String,
+        /// What one ticket may put on it, in minor units.
+        per_ticket_minor: i64,
+        /// What one shop may put on it on a business day, in minor units.
+        per_day_minor: i64,
+    }
+);
+entry!(
     /// A menu.
     MenuV1 {
         /// What its prices are in, as `USD`.
@@ -355,6 +368,9 @@ entry!(
         /// To which multiple of minor units cash is rounded; nothing is not at all.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cash_step_minor: Option<u32>,
+        /// Accounts that the house lets somebody run up.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        house_accounts: Vec<HouseAccountV1>,
     }
 );
 

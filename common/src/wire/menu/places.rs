@@ -29,6 +29,7 @@ impl Places {
         places.list(MenuList::HappyHours, menu.happy_hours.iter().map(|it| it.id));
         places.list(MenuList::Discounts, menu.discounts.iter().map(|it| it.id));
         places.list(MenuList::ServiceCharges, menu.service_charges.iter().map(|it| it.id));
+        places.list(MenuList::HouseAccounts, menu.house_accounts.iter().map(|it| it.id));
         menu.items.iter().for_each(|it| places.uses(MenuList::Items, it.id, &it.uses));
         menu.modifiers.iter().for_each(|it| places.uses(MenuList::Modifiers, it.id, &it.uses));
         for combo in &menu.combos {
@@ -83,7 +84,7 @@ impl Places {
 /// What a field is called in JSON.
 fn written(field: &str) -> String {
     match field {
-        "price" | "amount" | "surcharge" => format!("{field}_minor"),
+        "price" | "amount" | "surcharge" | "per_ticket" | "per_day" => format!("{field}_minor"),
         "rate" | "percent" => format!("{field}_micro"),
         other => other.to_owned(),
     }
@@ -106,5 +107,6 @@ const fn list(list: MenuList) -> &'static str {
         MenuList::Discounts => "discounts",
         MenuList::ServiceCharges => "service_charges",
         MenuList::CashStep => "cash_step_minor",
+        MenuList::HouseAccounts => "house_accounts",
     }
 }

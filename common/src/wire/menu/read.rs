@@ -6,20 +6,20 @@ use std::str::FromStr;
 
 use super::places::Places;
 use super::{
-    ComboV1, DiscountV1, HappyHourV1, HoursV1, ItemV1, JurisdictionV1, MenuV1, ModifierGroupV1, ModifierV1, NamedV1,
-    PriceRuleV1, ServiceChargeV1, StockItemV1, TaxClassV1, TaxRuleV1, UseV1,
+    ComboV1, DiscountV1, HappyHourV1, HoursV1, HouseAccountV1, ItemV1, JurisdictionV1, MenuV1, ModifierGroupV1,
+    ModifierV1, NamedV1, PriceRuleV1, ServiceChargeV1, StockItemV1, TaxClassV1, TaxRuleV1, UseV1,
 };
 use crate::domain::catalog::hours::{Availability, Channel, Span};
 use crate::domain::catalog::rules::{
-    Combo, Consumption, Discount, DiscountScope, HappyHour, Jurisdiction, Modifier, ModifierGroup, PriceEffect,
-    PriceRule, Product, Reduction, Rule, RuleKey, Rules, ServiceCharge, Slot, Swap, TaxBasis, TaxRule,
+    Combo, Consumption, Discount, DiscountScope, HappyHour, HouseAccount, Jurisdiction, Modifier, ModifierGroup,
+    PriceEffect, PriceRule, Product, Reduction, Rule, RuleKey, Rules, ServiceCharge, Slot, Swap, TaxBasis, TaxRule,
 };
 use crate::domain::catalog::{
     Allergen, CatalogError, Category, Draft, Item, ItemDetails, Size, StockItem, TaxClass, Use,
 };
 use crate::ids::{
-    CategoryId, ComboId, DiscountId, ItemId, JurisdictionId, ModifierGroupId, ModifierId, ProductId, RuleId,
-    StockItemId, StoreId, TaxClassId,
+    CategoryId, ComboId, DiscountId, HouseAccountId, ItemId, JurisdictionId, ModifierGroupId, ModifierId, ProductId,
+    RuleId, StockItemId, StoreId, TaxClassId,
 };
 use crate::money::{Currency, MicroRate, Minor};
 use crate::quantity::{Quantity, Unit};
@@ -261,6 +261,7 @@ impl MenuV1 {
         reading.add(("happy hour", "happy_hours"), self.happy_hours, happy_hour);
         reading.add(("discount", "discounts"), self.discounts, discount);
         reading.add(("service charge", "service_charges"), self.service_charges, service_charge);
+        reading.add(("house account", "house_accounts"), self.house_accounts, house_account);
         let Reading { mut rules, mut faults } = reading;
         self.cash_step_minor.into_iter().for_each(|step| rules.set(Rule::CashStep(step)));
         let category = |NamedV1 { id, name }: NamedV1, _: &mut Place<'_>| {
@@ -284,6 +285,12 @@ impl MenuV1 {
         };
         (currency, content, faults)
     }
+}
+
+fn house_account(entry: HouseAccountV1, _: &mut Place<'_>) -> (u32, Rule) {
+    let HouseAccountV1 { id, name, per_ticket_minor, per_day_minor } = entry;
+    let (per_ticket, per_day) = (Minor::new(per_ticket_minor), Minor::new(per_day_minor));
+    (id, Rule::HouseAccount(HouseAccount { id: HouseAccountId::new(id), name, per_ticket, per_day }))
 }
 
 fn item(entry: ItemV1, place: &mut Place<'_>) -> (u32, ItemId, Item) {

@@ -23,7 +23,7 @@ fn draft(text: &str) -> Draft {
 fn whatever_a_menu_says_is_read_and_written_again_as_it_was() {
     let content = draft(&WHOLE);
     content.check().unwrap();
-    assert_eq!(content.rules.count(), 12);
+    assert_eq!(content.rules.count(), 13);
     let (again, before): (serde_json::Value, serde_json::Value) =
         (serde_json::to_value(MenuV1::new(Currency::USD, &content)).unwrap(), serde_json::from_str(&WHOLE).unwrap());
     assert_eq!(again, before);

@@ -1,8 +1,9 @@
 //! From what the menu is to how it is written.
 
 use super::{
-    ChoiceV1, ComboV1, DiscountV1, HappyHourV1, HoursV1, ItemV1, JurisdictionV1, MenuV1, ModifierGroupV1, ModifierV1,
-    NamedV1, PriceRuleV1, ServiceChargeV1, SlotV1, StockItemV1, SwapV1, TaxClassV1, TaxRuleV1, UseV1,
+    ChoiceV1, ComboV1, DiscountV1, HappyHourV1, HoursV1, HouseAccountV1, ItemV1, JurisdictionV1, MenuV1,
+    ModifierGroupV1, ModifierV1, NamedV1, PriceRuleV1, ServiceChargeV1, SlotV1, StockItemV1, SwapV1, TaxClassV1,
+    TaxRuleV1, UseV1,
 };
 use crate::domain::catalog::hours::{Channel, Span};
 use crate::domain::catalog::rules::{
@@ -116,6 +117,7 @@ impl MenuV1 {
             discounts: Vec::new(),
             service_charges: Vec::new(),
             cash_step_minor: None,
+            house_accounts: Vec::new(),
         };
         for class in content.tax_classes.values() {
             let (id, rate_micro) = (class.id.get(), class.rate.get());
@@ -186,6 +188,12 @@ impl MenuV1 {
                 stores: stores(&rule.stores),
             }),
             Rule::CashStep(step) => self.cash_step_minor = Some(*step),
+            Rule::HouseAccount(rule) => self.house_accounts.push(HouseAccountV1 {
+                id: rule.id.get(),
+                name: rule.name.clone(),
+                per_ticket_minor: rule.per_ticket.get(),
+                per_day_minor: rule.per_day.get(),
+            }),
         }
     }
 }

@@ -11,6 +11,7 @@ pub(super) mod staff;
 pub(super) mod stock;
 pub(super) mod tenders;
 pub(super) mod tickets;
+pub(super) mod tips;
 
 #[cfg(test)]
 mod open_ticket_tests;

@@ -68,6 +68,7 @@ fn payment() -> PaymentTaken {
         terminal: "T1".parse().unwrap(),
         drawer: Some(DrawerSessionId::opened(AT_MS, 11, "drawer")),
         by: Some(StaffId::new(4)),
+        approval: None,
     }
 }
 

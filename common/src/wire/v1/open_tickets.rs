@@ -3,6 +3,7 @@
 use minicbor::bytes::ByteArray;
 use minicbor::{Decode, Encode};
 
+use super::staff::{ApprovalV1, approval_from_twin, approval_to_twin};
 use super::tickets::{
     SoldLineV1, TenderV1, sold_line_from_twin, sold_line_to_twin, some, tender_from_twin, tender_to_twin, terminal,
 };
@@ -219,6 +220,8 @@ struct PaidV1 {
     drawer: Option<ByteArray<16>>,
     #[n(10)]
     by: Option<u32>,
+    #[n(11)]
+    approval: Option<ApprovalV1>,
 }
 
 const fn class(training: bool) -> TicketClass {
@@ -368,6 +371,7 @@ fn encode_paid(paid: &PaymentTaken) -> Result<Vec<u8>, WireError> {
         terminal: paid.terminal.to_string(),
         drawer: paid.drawer.map(|drawer| drawer.to_bytes().into()),
         by: paid.by.map(StaffId::get),
+        approval: paid.approval.as_ref().map(approval_to_twin),
     };
     to_bytes(&twin, PAID)
 }
@@ -459,5 +463,6 @@ pub(in crate::wire) fn decode_paid(bytes: &[u8]) -> Result<OpenFact, WireError> 
         terminal: terminal(&twin.terminal, PAID)?,
         drawer: twin.drawer.map(|drawer| DrawerSessionId::from_bytes(*drawer)),
         by: twin.by.map(StaffId::new),
+        approval: twin.approval.map(approval_from_twin),
     }))
 }

@@ -62,6 +62,8 @@ struct TicketRefundedV1 {
     tip: Option<i64>,
     #[n(20)]
     cash_rounding: Option<i64>,
+    #[n(21)]
+    seller: Option<u32>,
 }
 
 #[derive(Encode, Decode)]
@@ -151,6 +153,7 @@ pub(in crate::wire) fn encode_refunded(refund: &TicketRefunded) -> Result<Vec<u8
         service_charge: amount(refund.service_charge),
         tip: amount(refund.tip),
         cash_rounding: amount(refund.cash_rounding),
+        seller: refund.seller.map(StaffId::get),
     };
     to_bytes(&twin, REFUNDED)
 }
@@ -185,6 +188,7 @@ pub(in crate::wire) fn decode_refunded(bytes: &[u8]) -> Result<TicketRefunded, W
         tenders: twin.tenders.into_iter().map(tender_from_twin).collect::<Result<_, _>>()?,
         stock_effects: twin.stock_effects.unwrap_or_default().iter().map(line_from_twin).collect(),
         by: twin.by.map(StaffId::new),
+        seller: twin.seller.map(StaffId::new),
         approval: twin.approval.map(approval_from_twin),
         drawer: twin.drawer.map(|drawer| DrawerSessionId::from_bytes(*drawer)),
     })

@@ -2,13 +2,13 @@
 
 use crate::domain::catalog::hours::{Availability, Channel, Span};
 use crate::domain::catalog::rules::{
-    Combo, Consumption, Discount, DiscountScope, HappyHour, Jurisdiction, Modifier, ModifierGroup, PriceEffect,
-    PriceRule, Product, Reduction, Rule, ServiceCharge, Slot, Swap, TaxBasis, TaxRule,
+    Combo, Consumption, Discount, DiscountScope, HappyHour, HouseAccount, Jurisdiction, Modifier, ModifierGroup,
+    PriceEffect, PriceRule, Product, Reduction, Rule, ServiceCharge, Slot, Swap, TaxBasis, TaxRule,
 };
 use crate::domain::catalog::{Allergen, Item, ItemDetails, Size, Use};
 use crate::ids::{
-    CategoryId, ComboId, DiscountId, ItemId, JurisdictionId, ModifierGroupId, ModifierId, ProductId, RuleId,
-    StockItemId, StoreId, TaxClassId,
+    CategoryId, ComboId, DiscountId, HouseAccountId, ItemId, JurisdictionId, ModifierGroupId, ModifierId, ProductId,
+    RuleId, StockItemId, StoreId, TaxClassId,
 };
 use crate::money::{MicroRate, Minor};
 use crate::quantity::Quantity;
@@ -134,5 +134,14 @@ pub(super) fn rules() -> Vec<(&'static str, &'static str, Rule)> {
             })
         ),
         golden!("rule_cash_step", Rule::CashStep(5)),
+        golden!(
+            "rule_house_account",
+            Rule::HouseAccount(HouseAccount {
+                id: HouseAccountId::new(3),
+                name: name(),
+                per_ticket: Minor::new(5_000),
+                per_day: Minor::new(20_000),
+            })
+        ),
     ]
 }

@@ -8,13 +8,13 @@ use super::catalog::UseV1;
 use crate::domain::catalog::barcode::Gtin;
 use crate::domain::catalog::hours::{Availability, Channel, Span};
 use crate::domain::catalog::rules::{
-    Combo, Consumption, Discount, DiscountScope, HappyHour, Jurisdiction, Modifier, ModifierGroup, PriceEffect,
-    PriceRule, Product, Reduction, Rule, RuleKey, ServiceCharge, Slot, Swap, TaxBasis, TaxRule,
+    Combo, Consumption, Discount, DiscountScope, HappyHour, HouseAccount, Jurisdiction, Modifier, ModifierGroup,
+    PriceEffect, PriceRule, Product, Reduction, Rule, RuleKey, ServiceCharge, Slot, Swap, TaxBasis, TaxRule,
 };
 use crate::domain::catalog::{Allergen, ItemDetails, Size};
 use crate::ids::{
-    CategoryId, ComboId, DiscountId, ItemId, JurisdictionId, ModifierGroupId, ModifierId, ProductId, RuleId,
-    StockItemId, StoreId, TaxClassId,
+    CategoryId, ComboId, DiscountId, HouseAccountId, ItemId, JurisdictionId, ModifierGroupId, ModifierId, ProductId,
+    RuleId, StockItemId, StoreId, TaxClassId,
 };
 use crate::money::{MicroRate, Minor};
 use crate::time::BusinessDay;
@@ -223,6 +223,18 @@ pub(super) enum RuleV1 {
     },
     #[n(10)]
     CashStep(#[n(0)] u32),
+    #[n(11)]
+    #[cbor(map)]
+    HouseAccount {
+        #[n(0)]
+        id: u32,
+        #[n(1)]
+        name: String,
+        #[n(2)]
+        per_ticket: i64,
+        #[n(3)]
+        per_day: i64,
+    },
 }
 
 #[derive(Encode, Decode)]
@@ -409,6 +421,12 @@ pub(super) fn rule_to_twin(rule: &Rule) -> RuleV1 {
             stores: numbers(&rule.stores, StoreId::get),
         },
         Rule::CashStep(step) => RuleV1::CashStep(*step),
+        Rule::HouseAccount(rule) => RuleV1::HouseAccount {
+            id: rule.id.get(),
+            name: rule.name.clone(),
+            per_ticket: rule.per_ticket.get(),
+            per_day: rule.per_day.get(),
+        },
     }
 }
 
@@ -486,6 +504,12 @@ pub(super) fn rule_from_twin(twin: RuleV1) -> Result<Rule, WireError> {
             })
         }
         RuleV1::CashStep(step) => Rule::CashStep(step),
+        RuleV1::HouseAccount { id, name, per_ticket, per_day } => Rule::HouseAccount(HouseAccount {
+            id: HouseAccountId::new(id),
+            name,
+            per_ticket: Minor::new(per_ticket),
+            per_day: Minor::new(per_day),
+        }),
     })
 }
 
@@ -502,6 +526,7 @@ pub(super) const fn key_to_twin(key: RuleKey) -> KeyV1 {
         RuleKey::Discount(id) => (8, id.get()),
         RuleKey::ServiceCharge(id) => (9, id.get()),
         RuleKey::CashStep => (10, 0),
+        RuleKey::HouseAccount(id) => (11, id.get()),
     };
     KeyV1 { kind, id }
 }
@@ -520,6 +545,7 @@ pub(super) fn key_from_twin(twin: &KeyV1) -> Result<RuleKey, WireError> {
         8 => RuleKey::Discount(DiscountId::new(id)),
         9 => RuleKey::ServiceCharge(RuleId::new(id)),
         10 => RuleKey::CashStep,
+        11 => RuleKey::HouseAccount(HouseAccountId::new(id)),
         kind => return Err(WireError::malformed(RULE, format!("kind {kind} is not known"))),
     })
 }

@@ -3,9 +3,12 @@
 use minicbor::bytes::ByteArray;
 use minicbor::{Decode, Encode};
 
+use super::staff::{ApprovalV1, approval_from_twin, approval_to_twin};
+use super::tickets::terminal;
 use super::{from_bytes, to_bytes};
 use crate::domain::tenders::card::{CardSettled, Settled};
-use crate::ids::{CardPaymentId, TicketId};
+use crate::domain::tenders::exchange::Exchange;
+use crate::ids::{CardPaymentId, DrawerSessionId, StaffId, TicketId};
 use crate::money::Minor;
 use crate::wire::WireError;
 
@@ -20,6 +23,22 @@ enum SettledV1 {
     Lost,
     #[n(2)]
     Reversed,
+    #[n(3)]
+    Exchanged,
+}
+
+#[derive(Encode, Decode)]
+struct ExchangeV1 {
+    #[n(0)]
+    cash: i64,
+    #[n(1)]
+    terminal: String,
+    #[n(2)]
+    drawer: Option<ByteArray<16>>,
+    #[n(3)]
+    by: Option<u32>,
+    #[n(4)]
+    approval: Option<ApprovalV1>,
 }
 
 #[derive(Encode, Decode)]
@@ -34,6 +53,28 @@ struct CardSettledV1 {
     ticket: Option<ByteArray<16>>,
     #[n(4)]
     reference: Option<String>,
+    #[n(5)]
+    exchange: Option<ExchangeV1>,
+}
+
+fn exchange_twin(exchange: &Exchange) -> ExchangeV1 {
+    ExchangeV1 {
+        cash: exchange.cash.get(),
+        terminal: exchange.terminal.to_string(),
+        drawer: exchange.drawer.map(|drawer| drawer.to_bytes().into()),
+        by: exchange.by.map(StaffId::get),
+        approval: exchange.approval.as_ref().map(approval_to_twin),
+    }
+}
+
+fn exchange_of_twin(twin: ExchangeV1) -> Result<Exchange, WireError> {
+    Ok(Exchange {
+        cash: Minor::new(twin.cash),
+        terminal: terminal(&twin.terminal, SETTLED)?,
+        drawer: twin.drawer.map(|drawer| DrawerSessionId::from_bytes(*drawer)),
+        by: twin.by.map(StaffId::new),
+        approval: twin.approval.map(approval_from_twin),
+    })
 }
 
 pub(in crate::wire) fn encode_settled(fact: &CardSettled) -> Result<Vec<u8>, WireError> {
@@ -44,9 +85,11 @@ pub(in crate::wire) fn encode_settled(fact: &CardSettled) -> Result<Vec<u8>, Wir
             Settled::Forwarded => SettledV1::Forwarded,
             Settled::Lost => SettledV1::Lost,
             Settled::Reversed => SettledV1::Reversed,
+            Settled::Exchanged => SettledV1::Exchanged,
         },
         ticket: fact.ticket.map(|ticket| ticket.to_bytes().into()),
         reference: fact.reference.clone(),
+        exchange: fact.exchange.as_ref().map(exchange_twin),
     };
     to_bytes(&twin, SETTLED)
 }
@@ -60,9 +103,11 @@ pub(in crate::wire) fn decode_settled(bytes: &[u8]) -> Result<CardSettled, WireE
             SettledV1::Forwarded => Settled::Forwarded,
             SettledV1::Lost => Settled::Lost,
             SettledV1::Reversed => Settled::Reversed,
+            SettledV1::Exchanged => Settled::Exchanged,
         },
         ticket: twin.ticket.map(|ticket| TicketId::from_bytes(*ticket)),
         reference: twin.reference,
+        exchange: twin.exchange.map(exchange_of_twin).transpose()?,
     })
 }
 
@@ -70,8 +115,9 @@ pub(in crate::wire) fn decode_settled(bytes: &[u8]) -> Result<CardSettled, WireE
 #[cfg(test)]
 pub(super) fn specimens(
     sale: crate::domain::tickets::TicketSold,
-) -> [(&'static str, &'static str, crate::domain::event::Event); 2] {
+) -> [(&'static str, &'static str, crate::domain::event::Event); 4] {
     use crate::domain::event::Event;
+    use crate::domain::staff::approvals::Approval;
     use crate::domain::tickets::TicketSold;
     use crate::domain::tickets::tender::{Tender, TenderKind};
 
@@ -81,12 +127,28 @@ pub(super) fn specimens(
     let card = TenderKind::Card { payment, reference: reference.clone(), last_four, stored: false };
     let (amount, ticket) = (Minor::new(600), Some(sale.id));
     let tenders = vec![Tender { kind: external, amount: Minor::new(53) }, Tender { kind: card, amount }];
-    let settled = CardSettled { payment, amount, settled: Settled::Lost, ticket, reference };
+    let settled = CardSettled { payment, amount, settled: Settled::Lost, ticket, reference, exchange: None };
+    let exchange = Exchange {
+        cash: Minor::new(605),
+        terminal: "T1".parse().unwrap(),
+        drawer: Some(DrawerSessionId::opened(1_795_000_000_000, 11, "drawer")),
+        by: Some(StaffId::new(7)),
+        approval: Some(Approval { by: StaffId::new(9), reason: "late".to_owned() }),
+    };
+    let exchanged = CardSettled { settled: Settled::Exchanged, exchange: Some(exchange), ..settled.clone() };
+    let account = crate::ids::HouseAccountId::new(3);
+    let on_the_house = vec![Tender { kind: TenderKind::House { account }, amount: Minor::new(653) }];
     [
         (
             "ticket_sold_by_card",
             include_str!("golden/ticket_sold_by_card.hex"),
-            Event::TicketSold(TicketSold { tenders, ..sale }),
+            Event::TicketSold(TicketSold { tenders, ..sale.clone() }),
+        ),
+        ("card_exchanged", include_str!("golden/card_exchanged.hex"), Event::CardSettled(exchanged)),
+        (
+            "ticket_sold_on_the_house",
+            include_str!("golden/ticket_sold_on_the_house.hex"),
+            Event::TicketSold(TicketSold { tenders: on_the_house, ..sale }),
         ),
         ("card_settled", include_str!("golden/card_settled.hex"), Event::CardSettled(settled)),
     ]

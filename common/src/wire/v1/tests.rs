@@ -271,6 +271,7 @@ fn refunded() -> TicketRefunded {
         tenders: vec![Tender { kind: TenderKind::Cash, amount: Minor::new(327) }],
         stock_effects: Vec::new(),
         by: None,
+        seller: None,
         approval: None,
         drawer: None,
     }
@@ -286,6 +287,7 @@ fn refunded_with_everything() -> TicketRefunded {
         cash_rounding: Minor::new(-2),
         stock_effects: vec![MovementLine { stock_item: StockItemId::new(1), quantity: Quantity::new(18_000) }],
         by: Some(StaffId::new(7)),
+        seller: Some(StaffId::new(8)),
         approval: Some(Approval { by: StaffId::new(9), reason: "cold".to_owned() }),
         drawer: Some(drawer()),
         ..refund
@@ -396,6 +398,7 @@ fn specimens() -> Vec<(&'static str, &'static str, Event)> {
     all.extend(cash_events());
     all.extend(super::open_ticket_tests::specimens());
     all.extend(super::tenders::specimens(plain_sale()));
+    all.push(super::tips::specimen());
     all.extend(catalog_events());
     let rule = |rule| Event::Catalog(CatalogEvent::RuleSet(Box::new(rule)));
     all.extend(super::rule_tests::rules().into_iter().map(|(name, golden, one)| (name, golden, rule(one))));

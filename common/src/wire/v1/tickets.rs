@@ -15,8 +15,8 @@ use crate::domain::tickets::{
     SoldLine, TaxLine, TicketClass, TicketDetails, TicketSold, Totals,
 };
 use crate::ids::{
-    CardPaymentId, CategoryId, ComboId, DiscountId, DrawerSessionId, ItemId, ModifierId, PaymentId, RuleId, StaffId,
-    TaxClassId, TicketId,
+    CardPaymentId, CategoryId, ComboId, DiscountId, DrawerSessionId, HouseAccountId, ItemId, ModifierId, PaymentId,
+    RuleId, StaffId, TaxClassId, TicketId,
 };
 use crate::money::{MicroRate, Minor};
 use crate::wire::WireError;
@@ -224,6 +224,8 @@ enum TenderKindV1 {
         #[n(3)]
         stored: bool,
     },
+    #[n(3)]
+    House(#[n(0)] u32),
 }
 
 #[derive(Encode, Decode)]
@@ -255,6 +257,7 @@ pub(super) fn tender_to_twin(tender: &Tender) -> TenderV1 {
             last_four: digits(last_four),
             stored: *stored,
         },
+        TenderKind::House { account } => TenderKindV1::House(account.get()),
     };
     TenderV1 { kind, amount: tender.amount.get() }
 }
@@ -273,6 +276,7 @@ pub(super) fn tender_from_twin(twin: TenderV1) -> Result<Tender, WireError> {
             last_four: digits(last_four)?,
             stored,
         },
+        TenderKindV1::House(account) => TenderKind::House { account: HouseAccountId::new(account) },
     };
     Ok(Tender { kind, amount: Minor::new(twin.amount) })
 }

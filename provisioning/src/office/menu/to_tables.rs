@@ -104,6 +104,7 @@ const fn kind(key: RuleKey) -> Option<&'static str> {
         RuleKey::Discount(_) => Some("discounts"),
         RuleKey::ServiceCharge(_) => Some("service charges"),
         RuleKey::CashStep => Some("rounding of cash"),
+        RuleKey::HouseAccount(_) => Some("house accounts"),
     }
 }
 

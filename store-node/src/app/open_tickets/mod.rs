@@ -27,7 +27,7 @@ use super::tickets::{Answer, RequestKey, give, given};
 use super::{App, Stamp, books};
 use crate::store::open_tickets as store;
 use crate::store::sales::Place;
-use crate::store::{cash, sales};
+use crate::store::{cash, tips};
 
 /// Kinds of writes; a key belongs to one.
 const KIND_OPEN: i64 = 20;
@@ -64,6 +64,7 @@ fn folded(tx: &ReadTx<'_>, id: TicketId) -> Result<OpenTicket, AppError> {
             | Event::DayClosed(_)
             | Event::TicketRefunded(_)
             | Event::CardSettled(_)
+            | Event::TipAdjusted(_)
             | Event::StoreDescribed(_)
             | Event::LifeBegan(_)
             | Event::StaffLocked(_)
@@ -104,7 +105,10 @@ fn book_payment(tx: &WriteTx<'_>, day: BusinessDay, payment: &PaymentTaken) -> R
     if !store::payment_insert(tx, payment.id, payment.ticket)? || payment.kept() == Minor::ZERO {
         return Ok(());
     }
-    sales::tender_add(tx, day, payment.tender.kind.as_str(), payment.kept())?;
+    books::book_tender(tx, day, &payment.tender.kind, payment.kept())?;
+    if payment.tip != Minor::ZERO {
+        tips::part_tip_insert(tx, payment.id, day, (payment.by, payment.tip))?;
+    }
     if let Some(session) = payment.drawer {
         cash::drawer_sold(tx, session, payment.cash())?;
     }

@@ -1,8 +1,10 @@
 //! Paying: in parts, and the rest.
 
 use percolate_common::domain::catalog::Catalog;
+use percolate_common::domain::staff::roles::Act;
 use percolate_common::domain::tickets::open::OpenFact;
 use percolate_common::domain::tickets::open::decide::{self, CloseTicket, TakePayment};
+use percolate_common::domain::tickets::open::fold::OpenTicket;
 use percolate_common::domain::tickets::receipt::TerminalName;
 use percolate_common::domain::tickets::tender::Tender;
 use percolate_common::ids::{PaymentId, TicketId};
@@ -12,7 +14,7 @@ use percolate_runtime::sqlite::WriteTx;
 use super::super::error::AppError;
 use super::super::staff::{self, Shown};
 use super::super::tickets::{Answer, RequestKey, sell_decided};
-use super::super::{App, card_payments, reports};
+use super::super::{App, card_payments, house, reports};
 use super::{KIND_CLOSE, KIND_PAY, answer, answered_before, fetch, keep, write};
 use crate::store::open_tickets as store;
 use crate::store::{cash, sales};
@@ -33,6 +35,11 @@ pub(crate) struct CloseOpen {
     pub(crate) command: CloseTicket,
 }
 
+/// What parts of a ticket were paid with.
+fn tenders_before(ticket: &OpenTicket) -> Vec<Tender> {
+    ticket.payments.values().map(|payment| payment.tender.clone()).collect()
+}
+
 /// Takes a part of what is owed.
 pub(crate) fn pay(
     app: &App,
@@ -51,17 +58,23 @@ pub(crate) fn pay(
         keep(tx, key, KIND_PAY, known)?;
         return answer(app, tx, known, true);
     }
-    let by = staff::seller(app, tx, shown)?.map(|seller| seller.id);
+    let seller = staff::seller(app, tx, shown)?;
+    let by = seller.as_ref().map(|seller| seller.id);
     app.check_reserve()?;
     let ticket = fetch(tx, id)?;
     let stamp = app.stamp(tx)?;
     let PayOpen { terminal, mut tender, amount, tip } = asked;
     card_payments::fill_in(tx, ticket.class(), std::slice::from_mut(&mut tender))?;
+    let day = app.calendar.business_day(stamp.at);
+    house::check(tx, catalog, (ticket.class(), day), &tenders_before(&ticket), std::slice::from_ref(&tender))?;
     let payment = PaymentId::taken(stamp.at.get(), author, &key.text);
     let part = TakePayment { tender, amount, tip, terminal, by };
     let mut taken = decide::take_payment(&ticket, catalog, payment, part, &app.moment(stamp.at))?;
     if taken.cash() != Minor::ZERO {
         taken.drawer = cash::drawer_open(tx, &taken.terminal)?;
+    }
+    if taken.tender.kind.account().is_some() {
+        taken.approval = staff::approved(app, tx, Act::HouseAccount, seller.as_ref(), shown)?;
     }
     card_payments::count(tx, id, std::slice::from_ref(&taken.tender))?;
     write(app, tx, &stamp, vec![OpenFact::Paid(taken)])?;
@@ -91,6 +104,8 @@ pub(crate) fn close(
     let by = (seller.as_ref(), shown);
     let mut command = asked.command;
     card_payments::fill_in(tx, ticket.class(), &mut command.tenders)?;
+    let day = app.calendar.business_day(stamp.at);
+    house::check(tx, catalog, (ticket.class(), day), &tenders_before(&ticket), &command.tenders)?;
     let decided = decide::close(&ticket, catalog, command, &app.moment(stamp.at))?;
     let sold = sell_decided(app, tx, (&stamp, catalog), (id, &asked.terminal, ticket.class()), (decided, by), None)?;
     app.terminals.note(tx, stamp.at)?;

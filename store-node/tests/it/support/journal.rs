@@ -10,8 +10,9 @@ use percolate_common::domain::stock::MovementLine;
 use percolate_common::domain::tickets::open::OpenFact;
 use percolate_common::domain::tickets::receipt::ReceiptNumber;
 use percolate_common::domain::tickets::refund::TicketRefunded;
+use percolate_common::domain::tickets::tips::{TipMove, TipOn, all_moves};
 use percolate_common::domain::tickets::{TicketClass, TicketSold};
-use percolate_common::ids::NodeId;
+use percolate_common::ids::{NodeId, TicketId};
 use percolate_common::journal::{AuthorId, Hash, Head, Incarnation, JournalId, StreamKind};
 use percolate_common::wire::event::{Recorded, decode};
 use percolate_runtime::read_pool::ReadPool;
@@ -250,6 +251,17 @@ impl Books {
         assert_eq!(served, folded, "stock on hand");
     }
 
+    /// What was said of tips after their sales, ticket by ticket, as it counts.
+    fn tips(&self) -> impl Iterator<Item = TipMove> {
+        let mut said: BTreeMap<TicketId, Vec<TipOn>> = BTreeMap::new();
+        for Entry { recorded, .. } in &self.entries {
+            if let Event::TipAdjusted(fact) = &recorded.event {
+                said.entry(fact.ticket).or_default().push(TipOn::new(fact, recorded.header.business_day));
+            }
+        }
+        said.into_values().flat_map(|known| all_moves(&known))
+    }
+
     /// A day's book, folded from the journal.
     fn day(&self, day: &str) -> Value {
         let mut book = DayBook::default();
@@ -257,6 +269,9 @@ impl Books {
             if entry.recorded.header.business_day.to_string() == day {
                 book.fold(&entry.recorded.event);
             }
+        }
+        for tip in self.tips().filter(|tip| tip.day.to_string() == day) {
+            *book.tenders.entry(tip.card.as_str()).or_default() += tip.amount.get();
         }
         book.json(day)
     }
@@ -311,6 +326,11 @@ impl DayBook {
             }
             Event::OpenTicket(OpenFact::Paid(payment)) if payment.class == TicketClass::Sale => {
                 *self.tenders.entry(payment.tender.kind.as_str()).or_default() += payment.kept().get();
+            }
+            Event::CardSettled(settled) => {
+                for (kind, amount) in settled.moves() {
+                    *self.tenders.entry(kind).or_default() += amount.get();
+                }
             }
             Event::TicketImported(ticket) => {
                 self.tickets += 1;

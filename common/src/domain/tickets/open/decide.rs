@@ -340,6 +340,7 @@ pub fn take_payment(
         terminal: part.terminal,
         drawer: None,
         by: part.by,
+        approval: None,
     })
 }
 

@@ -9,6 +9,7 @@ pub mod fold;
 
 use crate::domain::catalog::rules::Consumption;
 use crate::domain::pricing::cart::{AskedDiscount, CartLine};
+use crate::domain::staff::approvals::Approval;
 use crate::ids::{DrawerSessionId, LineId, PaymentId, StaffId, TicketId};
 use crate::money::Minor;
 
@@ -177,6 +178,8 @@ pub struct PaymentTaken {
     pub drawer: Option<DrawerSessionId>,
     /// By whom.
     pub by: Option<StaffId>,
+    /// Who approved it, where that was needed: of a house account.
+    pub approval: Option<Approval>,
 }
 
 impl PaymentTaken {
@@ -194,7 +197,7 @@ impl PaymentTaken {
     pub fn cash(&self) -> Minor {
         match self.tender.kind {
             TenderKind::Cash => self.kept(),
-            TenderKind::CardExternal { .. } | TenderKind::Card { .. } => Minor::ZERO,
+            TenderKind::CardExternal { .. } | TenderKind::Card { .. } | TenderKind::House { .. } => Minor::ZERO,
         }
     }
 }

@@ -5,18 +5,25 @@ use std::collections::BTreeMap;
 use super::{Sale, TicketRefunded};
 use crate::domain::tickets::SoldLine;
 use crate::domain::tickets::tender::TenderKind;
-use crate::ids::{StockItemId, TaxClassId};
+use crate::ids::{HouseAccountId, StockItemId, TaxClassId};
 use crate::money::Minor;
 
 /// A card, whose terminal is not ours.
 const BY_CARD: TenderKind = TenderKind::CardExternal { reference: None, last_four: None };
+
+/// What a sum of tenders is told by: its word and, of a house account, which.
+pub(super) type Means = (&'static str, Option<HouseAccountId>);
+
+pub(super) const fn means(kind: &TenderKind) -> Means {
+    (kind.as_str(), kind.account())
+}
 
 /// What was given back of a ticket before.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Before {
     pub(super) lines: BTreeMap<u32, (u32, i64)>,
     pub(super) taxes: BTreeMap<TaxClassId, (i64, i64)>,
-    tenders: BTreeMap<&'static str, i64>,
+    tenders: BTreeMap<Means, i64>,
     pub(super) stock: BTreeMap<StockItemId, i64>,
     pub(super) service_charge: i64,
     pub(super) tip: i64,
@@ -45,7 +52,7 @@ impl Before {
                 add(tax, line.tax.get());
             }
             for tender in &refund.tenders {
-                add(before.tenders.entry(tender.kind.as_str()).or_default(), tender.amount.get());
+                add(before.tenders.entry(means(&tender.kind)).or_default(), tender.amount.get());
             }
             for effect in &refund.stock_effects {
                 add(before.stock.entry(effect.stock_item).or_default(), effect.quantity.get());
@@ -73,13 +80,14 @@ impl Before {
         let mut paid: Vec<(TenderKind, i64)> = Vec::new();
         let tip_later = sale.tip.get().saturating_sub(sale.sold.details.tip.get());
         let mut put =
-            |kind: TenderKind, amount: i64| match paid.iter_mut().find(|(known, _)| known.as_str() == kind.as_str()) {
+            |kind: TenderKind, amount: i64| match paid.iter_mut().find(|(known, _)| means(known) == means(&kind)) {
                 Some((_, sum)) => add(sum, amount),
                 None => paid.push((kind, amount)),
             };
         for tender in &sale.sold.tenders {
             let kind = match tender.kind {
                 TenderKind::Cash => TenderKind::Cash,
+                TenderKind::House { account } => TenderKind::House { account },
                 // What the box asked a terminal for is given back at a terminal, too, and the box is told its reference.
                 TenderKind::CardExternal { .. } | TenderKind::Card { .. } => BY_CARD,
             };
@@ -92,7 +100,7 @@ impl Before {
             put(BY_CARD, tip_later);
         }
         for (kind, sum) in &mut paid {
-            add(sum, -self.tenders.get(kind.as_str()).copied().unwrap_or(0));
+            add(sum, -self.tenders.get(&means(kind)).copied().unwrap_or(0));
         }
         paid
     }

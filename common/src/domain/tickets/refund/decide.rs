@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::before::{Before, add};
+use super::before::{Before, Means, add, means};
 use super::{Asked, AskedLine, RefundReason, RefundRejection, RefundTicket, RefundedLine, Sale, TicketRefunded};
 use crate::domain::catalog::Catalog;
 use crate::domain::pricing::uses;
@@ -11,7 +11,7 @@ use crate::domain::tickets::decide::{TENDERS_MAX, check_reference, rounded};
 use crate::domain::tickets::receipt::ReceiptNumber;
 use crate::domain::tickets::tender::{Tender, TenderKind};
 use crate::domain::tickets::{SoldLine, TaxLine, TicketClass, TicketSold, Totals};
-use crate::ids::{RefundId, StockItemId, TicketId};
+use crate::ids::{RefundId, StaffId, StockItemId, TicketId};
 use crate::money::{Currency, Minor, MoneyOverflow};
 use crate::quantity::Quantity;
 use crate::time::BusinessDay;
@@ -90,6 +90,7 @@ pub struct DecidedRefund {
     cash_rounding: Minor,
     pub(super) tenders: Vec<Tender>,
     stock_effects: Vec<MovementLine>,
+    seller: Option<StaffId>,
 }
 
 impl DecidedRefund {
@@ -112,6 +113,7 @@ impl DecidedRefund {
             tenders: self.tenders,
             stock_effects: self.stock_effects,
             by: None,
+            seller: self.seller,
             approval: None,
             drawer: None,
         }
@@ -212,6 +214,7 @@ pub fn refund(
         tip,
         cash_rounding: paid.minus(total)?,
         tenders,
+        seller: sold.sold_by,
     })
 }
 
@@ -230,21 +233,21 @@ fn tenders(sale: &Sale<'_>, before: &Before, asked: &[Tender], due: Minor) -> Re
     if asked.len() > TENDERS_MAX || asked.iter().any(|tender| tender.amount <= Minor::ZERO) {
         return Err(RefundRejection::Tenders);
     }
-    let mut by_kind: BTreeMap<&'static str, i64> = BTreeMap::new();
+    let mut by_kind: BTreeMap<Means, i64> = BTreeMap::new();
     for (at, tender) in asked.iter().enumerate() {
         if let TenderKind::CardExternal { reference: Some(reference), last_four: _ } = &tender.kind {
             check_reference(at, reference).map_err(|_unfit| RefundRejection::Reference { tender: at })?;
         }
-        add(by_kind.entry(tender.kind.as_str()).or_default(), tender.amount.get());
+        add(by_kind.entry(means(&tender.kind)).or_default(), tender.amount.get());
     }
     let tendered = by_kind.values().fold(0_i64, |sum, amount| sum.saturating_add(*amount));
     if tendered != due.get() {
         return Err(RefundRejection::TenderSum { due: due.get(), tendered });
     }
-    for (kind, tendered) in by_kind {
-        let left = left.iter().find(|(known, _)| known.as_str() == kind).map_or(0, |(_, left)| *left);
+    for (asked, tendered) in by_kind {
+        let left = left.iter().find(|(known, _)| means(known) == asked).map_or(0, |(_, left)| *left);
         if tendered > left {
-            return Err(RefundRejection::TenderKind { kind, tendered, left });
+            return Err(RefundRejection::TenderKind { kind: asked.0, tendered, left });
         }
     }
     Ok(asked.to_vec())

@@ -100,6 +100,8 @@ pub struct TicketRefunded {
     pub stock_effects: Vec<MovementLine>,
     /// Who gave it back, if they had signed in.
     pub by: Option<StaffId>,
+    /// Who had sold the ticket: a tip that goes back was theirs.
+    pub seller: Option<StaffId>,
     /// Who approved it, where that was needed.
     pub approval: Option<Approval>,
     /// The drawer that its cash came from, where one was open at the terminal.

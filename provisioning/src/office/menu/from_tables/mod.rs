@@ -164,6 +164,7 @@ impl Read {
             | MenuList::HappyHours
             | MenuList::Discounts
             | MenuList::ServiceCharges
+            | MenuList::HouseAccounts
             | MenuList::CashStep => return self.mistake(&MENU, 1, "", (code, error.to_string())),
         };
         let column = match (list, field.unwrap_or_default()) {
