@@ -9,6 +9,7 @@ pub(crate) mod drawers;
 pub(crate) mod enrolment;
 pub(crate) mod error;
 pub(crate) mod imports;
+pub(crate) mod kitchen;
 pub(crate) mod life;
 pub(crate) mod movements;
 pub(crate) mod open_tickets;

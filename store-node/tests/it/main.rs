@@ -35,6 +35,8 @@ mod guard;
 #[cfg(test)]
 mod installed;
 #[cfg(test)]
+mod kitchen;
+#[cfg(test)]
 mod lives;
 #[cfg(test)]
 mod marks;

@@ -57,6 +57,8 @@ fn every_fault_says_where_it_is() {
     assert_eq!(fault("\"product\": 9, ", ""), "/items/0/product");
     assert_eq!(fault("[\"counter\"]", "[\"kiosk\"]"), "/items/0/channels");
     assert_eq!(fault("[1, 5]", "[0]"), "/items/0/hours");
+    assert_eq!(fault("\"station\": \"bar\"", "\"station\": \"none\""), "/categories/0/station");
+    assert_eq!(fault("\"station\": \"none\"", "\"station\": \"None\""), "/items/1/station");
     assert_eq!(fault("\"id\": 102, \"name\"", "\"id\": 101, \"name\""), "/items/1/id");
     assert_eq!(
         fault("{\"item\": 102, \"surcharge_minor\": 0}", "{\"item\": 1}, {\"item\": 1}"),

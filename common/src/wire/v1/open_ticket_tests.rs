@@ -5,6 +5,7 @@ use crate::domain::cash::{DayClosed, OpenTickets};
 use crate::domain::catalog::rules::{Consumption, Reduction};
 use crate::domain::event::Event;
 use crate::domain::pricing::cart::{AskedDiscount, CartLine, DiscountAsked, Extra, InCombo};
+use crate::domain::staff::approvals::Approval;
 use crate::domain::tickets::open::{
     OpenFact, OpenLine, PaymentTaken, Said, Standing, Terms, TicketAbandoned, TicketChanged, TicketDivided,
     TicketMoved, TicketOpened, VoidReason,
@@ -88,7 +89,10 @@ pub(super) fn specimens() -> Vec<(&'static str, &'static str, Event)> {
         voided: (10..).zip(reasons).map(|(place, reason)| (LineId::asked(11, "key", place), reason)).collect(),
         terms: Some(Said { turn: 3, what: terms }),
         by,
+        approval: None,
     };
+    let approval = Some(Approval { by: StaffId::new(7), reason: "spilt".to_owned() });
+    let voided = TicketChanged { added: Vec::new(), terms: None, approval: approval.clone(), ..changed.clone() };
     let standing = Said { turn: 4, what: Standing { held: true, terminal: terminal(), staff: by } };
     let divided =
         TicketDivided { from: id, to: ticket("other"), lines: vec![(LineId::asked(11, "key", 0), line(1))], by };
@@ -118,7 +122,17 @@ pub(super) fn specimens() -> Vec<(&'static str, &'static str, Event)> {
         (
             "ticket_abandoned",
             include_str!("golden/ticket_abandoned.hex"),
-            Event::OpenTicket(OpenFact::Abandoned(TicketAbandoned { id, by })),
+            Event::OpenTicket(OpenFact::Abandoned(TicketAbandoned { id, by, approval: None })),
+        ),
+        (
+            "ticket_changed_with_an_approval",
+            include_str!("golden/ticket_changed_with_an_approval.hex"),
+            Event::OpenTicket(OpenFact::Changed(voided)),
+        ),
+        (
+            "ticket_abandoned_with_an_approval",
+            include_str!("golden/ticket_abandoned_with_an_approval.hex"),
+            Event::OpenTicket(OpenFact::Abandoned(TicketAbandoned { id, by, approval })),
         ),
         ("payment_taken", include_str!("golden/payment_taken.hex"), Event::OpenTicket(OpenFact::Paid(payment()))),
         (

@@ -28,6 +28,8 @@ const MIGRATIONS: &[Migration] = &[
     Migration::new(8, "open_tickets", include_str!("../../../migrations/0008_open_tickets.sql")),
     Migration::new(9, "refunds", include_str!("../../../migrations/0009_refunds.sql")),
     Migration::new(10, "tenders", include_str!("../../../migrations/0010_tenders.sql")),
+    Migration::new(11, "stand_in", "-- Another part brings it."),
+    Migration::new(12, "kitchen", include_str!("../../../migrations/0012_kitchen.sql")),
 ];
 
 /// The schema of the program before it.
@@ -45,7 +47,9 @@ const NEWER_MIGRATIONS: &[Migration] = &[
     MIGRATIONS[7],
     MIGRATIONS[8],
     MIGRATIONS[9],
-    Migration::new(11, "later", "CREATE TABLE later (number INTEGER NOT NULL) STRICT"),
+    MIGRATIONS[10],
+    MIGRATIONS[11],
+    Migration::new(13, "later", "CREATE TABLE later (number INTEGER NOT NULL) STRICT"),
 ];
 
 /// Opens a node's database as a later program does, and leaves it so.

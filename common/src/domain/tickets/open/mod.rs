@@ -9,6 +9,7 @@ pub mod fold;
 
 use crate::domain::catalog::rules::Consumption;
 use crate::domain::pricing::cart::{AskedDiscount, CartLine};
+use crate::domain::staff::approvals::Approval;
 use crate::ids::{DrawerSessionId, LineId, PaymentId, StaffId, TicketId};
 use crate::money::Minor;
 
@@ -106,6 +107,8 @@ pub struct TicketChanged {
     pub terms: Option<Said<Terms>>,
     /// By whom.
     pub by: Option<StaffId>,
+    /// Who let lines be taken off that the kitchen had, and why, where that was needed.
+    pub approval: Option<Approval>,
 }
 
 /// Where a ticket is.
@@ -150,6 +153,8 @@ pub struct TicketAbandoned {
     pub id: TicketId,
     /// By whom.
     pub by: Option<StaffId>,
+    /// Who let it end though the kitchen had lines of it, and why, where that was needed.
+    pub approval: Option<Approval>,
 }
 
 /// A part of a ticket was paid before its end.
