@@ -126,10 +126,9 @@ async fn p28_a_prep_ticket_is_made_once_through_retries_two_tills_and_a_restart(
     assert_eq!(dishes(&queue(&till).await), [[(101, 1)]], "nothing of an open ticket is sent before somebody says so");
     assert_eq!(order["lines"][0]["sent"], "no");
     // Two tills send the same ticket, and one of them sends it again.
-    let (one, other) = tokio::join!(
-        post(&till, id(&order), "send", "one", &json!({})),
-        post(&till, id(&order), "send", "other", &json!({}))
-    );
+    let all = json!({});
+    let (one, other) =
+        tokio::join!(post(&till, id(&order), "send", "one", &all), post(&till, id(&order), "send", "other", &all));
     assert_eq!([one.status, other.status], [201; 2]);
     let again = post(&till, id(&order), "send", "one", &json!({})).await;
     let sent = |ticket: &Value| {
