@@ -91,7 +91,7 @@ fn a_menu_that_dangles_is_not_sold() {
     assert!(refused("\"cash_step_minor\": 5", "\"cash_step_minor\": 3").contains("rounding of cash"));
     assert!(refused("\"at_most\": 1", "\"at_most\": 21").contains("limits of modifier group 2"));
     assert!(refused("\"until\": \"2026-11-30\"", "\"until\": \"2026-10-30\"").contains("last day of happy hour 1"));
-    let two = WHOLE.replacen("\"uses\": []}]", "\"uses\": [], \"barcodes\": [\"9506000134352\"]}]", 1);
+    let two = WHOLE.replacen("\"station\": \"none\"}]", "\"barcodes\": [\"9506000134352\"]}]", 1);
     assert!(draft(&two).check().unwrap_err().to_string().contains("barcode 09506000134352 of item 102"));
 }
 
