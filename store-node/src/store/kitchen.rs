@@ -17,7 +17,7 @@ use super::{LIST_ROWS_MAX, column, count};
 /// How long a prep ticket is kept after it was sent, in milliseconds, whatever became of it: two days.
 const KEPT_MS: i64 = 2 * 24 * 60 * 60 * 1_000;
 /// Old prep tickets, and old tickets with lines, that are taken away at one time: each sending takes away more than it brings.
-const FORGOTTEN_AT_ONCE: i64 = 4;
+const FORGOTTEN_AT_ONCE: i64 = 8;
 
 /// As [`Dish`], in a row.
 #[derive(Serialize, Deserialize)]

@@ -161,6 +161,38 @@ async fn p28_a_prep_ticket_is_made_once_through_retries_two_tills_and_a_restart(
     node.stop().await;
 }
 
+/// P30: answers are lost, and two tills ask again for what they added and sent to one ticket at the same time.
+#[tokio::test]
+async fn p30_what_two_tills_add_and_send_again_is_on_the_ticket_and_at_the_bar_once() {
+    let (mut node, _hub) = TestNode::selling().await;
+    let till = node.till();
+    let order = opened(&till, "open", &[]).await;
+    let all = json!({});
+    let add = |item: u32| json!({"lines": lines(&[(item, 1)])});
+    let (espresso, latte) = (add(ESPRESSO), add(LATTE));
+    for _again in 0..3 {
+        let (one, other) = tokio::join!(
+            async {
+                post(&till, id(&order), "lines", "one", &espresso).await.ok();
+                post(&till, id(&order), "send", "one-sent", &all).await
+            },
+            async {
+                post(&till, id(&order), "lines", "other", &latte).await.ok();
+                post(&till, id(&order), "send", "other-sent", &all).await
+            }
+        );
+        assert!([&one, &other].iter().all(|answer| [200, 201].contains(&answer.status)), "{one:?} {other:?}");
+    }
+    let now = till.get(&format!("/v1/open-tickets/{}", id(&order))).await;
+    let mut on_it: Vec<_> = now["lines"].as_array().unwrap().iter().map(|line| line["item"].as_u64()).collect();
+    on_it.sort_unstable();
+    assert_eq!(on_it, [Some(101), Some(102)]);
+    let mut at_the_bar = dishes(&queue(&till).await).concat();
+    at_the_bar.sort_unstable();
+    assert_eq!(at_the_bar, [(101, 1), (102, 1)]);
+    node.stop().await;
+}
+
 /// SIGKILL at any moment: what was answered is at the bar, and what is asked for again is there once.
 #[tokio::test]
 async fn p28_a_box_that_is_killed_at_any_step_prepares_each_order_once() {
@@ -261,6 +293,22 @@ async fn what_need_not_be_prepared_any_more_is_shown_and_never_vanishes() {
     let gone = says(&till, &all[3], "bump").await.ok();
     assert_eq!((&gone["state"], &gone["cancelled"]), (&json!("made"), &json!(true)), "somebody has seen it");
     node.stop().await.check();
+}
+
+#[tokio::test]
+async fn what_went_to_another_ticket_is_still_prepared_when_the_first_one_is_given_back() {
+    let (mut node, _hub) = TestNode::selling().await;
+    let till = node.till();
+    let order = opened(&till, "open", &[(LATTE, 1), (BAG, 1)]).await;
+    post(&till, id(&order), "send", "send", &json!({})).await.ok();
+    let apart = json!({"lines": [order["lines"][0]["line_id"]]});
+    post(&till, id(&order), "divisions", "apart", &apart).await.ok();
+    let sold = closed(&till, &order, "close").await;
+    let whole = json!({"terminal": "T1", "reason": "void"});
+    till.post(&format!("/v1/tickets/{}/refunds", id(&sold)), "void", &whole).await.ok();
+    let waits = queue(&till).await;
+    assert_eq!((dishes(&waits), cancelled(&waits[0])), (vec![vec![(102, 1)]], vec![None]));
+    node.stop().await;
 }
 
 /// P20: what the kitchen has is taken off by nobody alone who may not, and the journal says who let them.
@@ -382,6 +430,9 @@ async fn what_was_sent_stays_what_it_was_whatever_menu_comes_and_goes_after_two_
     let stations =
         |said: &Value| said["queue"].as_array().unwrap().iter().map(|prep| prep["station"].clone()).collect::<Vec<_>>();
     assert_eq!((stations(&said), &said["stations"]), (vec![json!("bar"), json!("roof")], &json!(["roof"])));
+    let menu = till.get("/v1/catalog").await;
+    let said = |at: usize| menu["categories"][at].get("station").cloned();
+    assert_eq!((said(0), said(1)), (Some(json!("roof")), None), "tills read where something is prepared");
     node.clock.step(2 * DAY_MS);
     till.sold("c", &ticket("T1", &[(ESPRESSO, 1)])).await;
     assert_eq!(stations(&till.get("/v1/kitchen").await).len(), 3);

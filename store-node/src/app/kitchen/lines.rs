@@ -12,6 +12,7 @@ use super::super::App;
 use super::super::error::AppError;
 use super::super::staff::{self, Shown};
 use crate::store::kitchen::{self as store, LineRow, Sent};
+use crate::store::open_tickets;
 
 /// By whose approval lines are taken off, where one is needed: where the kitchen has one of them, or may have it.
 pub(crate) fn void_approved(
@@ -76,8 +77,9 @@ pub(crate) fn refunded(tx: &WriteTx<'_>, refund: &TicketRefunded) -> Result<(), 
     if refund.reason != RefundReason::Void {
         return Ok(());
     }
-    let lines = store::line_list(tx, refund.ticket)?;
-    if lines.iter().any(|row| row.at.is_some()) {
+    // What was sent from an open ticket may be another one's by now; what was sold in one step has no lines that go anywhere.
+    if open_tickets::row_fetch(tx, refund.ticket)?.is_some() {
+        let lines = store::line_list(tx, refund.ticket)?;
         return lines.iter().try_for_each(|row| cancel(tx, row, Cancelled::Refunded));
     }
     for mut prep in store::prep_list(tx, refund.ticket)? {
