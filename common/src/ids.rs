@@ -169,6 +169,9 @@ uuid_id!(
 uuid_id!(
     /// A tip that was written down after the sale.
     TipId, "tip id");
+uuid_id!(
+    /// What one station is to prepare of one sending of a ticket.
+    PrepId, "prep ticket id");
 
 /// Domain separation of the hashes that ids are derived from.
 const SOLD_CONTEXT: &str = "percolate 2026 id of a sold ticket";
@@ -180,6 +183,7 @@ const REFUNDED_CONTEXT: &str = "percolate 2026 id of a refund";
 const PAID_CONTEXT: &str = "percolate 2026 id of a payment";
 /// Context of the derived part of [`TipId::adjusted`].
 const TIP_CONTEXT: &str = "percolate 2026 id of an adjusted tip";
+const PREP_CONTEXT: &str = "percolate 2026 id of a prep ticket";
 const LINE_CONTEXT: &str = "percolate 2026 id of a line of a ticket";
 const IMPORTED_CONTEXT: &str = "percolate 2026 id of an imported ticket";
 
@@ -316,6 +320,21 @@ impl CardPaymentId {
     #[must_use]
     pub fn key_part(self) -> [u8; 8] {
         second_half(self.to_bytes())
+    }
+}
+
+impl PrepId {
+    /// The id of what a station is to prepare of a ticket: UUIDv8. A sending is known by its first line; a ticket that is sold in one
+    /// step has one sending, and its lines have no ids.
+    #[must_use]
+    pub fn of(ticket: TicketId, station: &str, sending: Option<LineId>) -> Self {
+        let mut hasher = blake3::Hasher::new_derive_key(PREP_CONTEXT);
+        hasher.update(&ticket.to_bytes());
+        hasher.update(&sending.map_or([0; 8], LineId::to_bytes));
+        hasher.update(station.as_bytes());
+        let mut bytes = [0_u8; 16];
+        bytes.copy_from_slice(hasher.finalize().as_bytes().split_at(16).0);
+        Self::from_bytes(uuid::Builder::from_custom_bytes(bytes).into_uuid().into_bytes())
     }
 }
 

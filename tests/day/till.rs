@@ -268,6 +268,7 @@ impl Till {
         let other = client.post(&format!("/v1/open-tickets/{id}/divisions"), &key("apart"), &apart).await?;
         let other = text(&other, "/ticket_id")?;
         client.post(&format!("/v1/open-tickets/{other}/abandon"), &key("leave"), &json!({})).await?;
+        client.post(&format!("/v1/open-tickets/{id}/send"), &key("send"), &json!({})).await?;
         let part = json!({"terminal": self.terminal, "tender": {"kind": "cash", "amount_minor": 5}, "part_minor": 5});
         client.post(&format!("/v1/open-tickets/{id}/payments"), &key("part"), &part).await?;
         let open = client.get("/v1/open-tickets").await?;

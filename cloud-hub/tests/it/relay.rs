@@ -61,7 +61,11 @@ impl Desk {
     async fn say(&self, names: &[String]) {
         let id = self.outbox.journal_id();
         let category = |(number, name): (u32, &String)| {
-            Event::Catalog(CatalogEvent::CategorySet(Category { id: CategoryId::new(number), name: name.clone() }))
+            Event::Catalog(CatalogEvent::CategorySet(Category {
+                id: CategoryId::new(number),
+                name: name.clone(),
+                station: None,
+            }))
         };
         let events: Vec<_> = (1..).zip(names).map(category).collect();
         let now = UtcMillis::new(NOON_MS);

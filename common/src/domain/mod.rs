@@ -5,6 +5,7 @@ pub mod cash;
 pub mod catalog;
 pub mod event;
 pub mod imports;
+pub mod kitchen;
 pub mod pricing;
 pub mod staff;
 pub mod stock;

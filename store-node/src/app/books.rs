@@ -13,10 +13,8 @@ use percolate_common::quantity::Quantity;
 use percolate_common::time::{BusinessDay, StoreCalendar};
 use percolate_runtime::sqlite::WriteTx;
 
-use super::card_payments;
 use super::error::AppError;
-use super::open_tickets;
-use super::tips;
+use super::{card_payments, kitchen, open_tickets, tips};
 use crate::store::cash::{self, Made};
 use crate::store::lives::Life;
 use crate::store::sales::{self, Place, RowClass, TicketRow};
@@ -87,7 +85,11 @@ pub(crate) fn book_refund(
     refund: &TicketRefunded,
     at: Place,
 ) -> Result<(), AppError> {
-    if !refunds::refund_insert(tx, refund, day, at)? || refund.class == TicketClass::Training {
+    if !refunds::refund_insert(tx, refund, day, at)? {
+        return Ok(());
+    }
+    kitchen::refunded(tx, refund)?;
+    if refund.class == TicketClass::Training {
         return Ok(());
     }
     for tender in &refund.tenders {
@@ -167,7 +169,10 @@ pub(crate) fn book_returned(
             }
         }
         Event::StockMoved(moved) => stock::movement_returned(tx, moved.id.key_part(), place(life, seq))?,
-        Event::OpenTicket(fact) => open_tickets::book(tx, place(life, seq), (day, header.at), fact)?,
+        Event::OpenTicket(fact) => {
+            open_tickets::book(tx, place(life, seq), (day, header.at), fact)?;
+            kitchen::returned(tx, fact)?;
+        }
         Event::DrawerOpened(opened) => cash::drawer_insert(tx, opened, (header.at, day))?,
         Event::CashMoved(moved) => {
             cash::movement_insert(tx, moved, place(life, seq))?;

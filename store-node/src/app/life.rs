@@ -5,8 +5,8 @@ use percolate_common::domain::tickets::receipt::Series;
 use percolate_common::journal::Incarnation;
 use percolate_runtime::sqlite::WriteTx;
 
-use super::App;
 use super::error::AppError;
+use super::{App, open_tickets};
 use crate::guard::{self, Note};
 use crate::store::journal;
 use crate::store::lives::{self, Life, NewLife};
@@ -73,6 +73,7 @@ pub(crate) fn mint(app: &App, tx: &WriteTx<'_>, parent: Option<Life>, reason: Li
     if let Some(parent) = parent {
         let stamp = app.stamp(tx)?;
         app.record(tx, &stamp, &Event::LifeBegan(LifeBegan { parent: Some(parent.incarnation), reason }))?;
+        open_tickets::unsure(tx)?;
         tracing::warn!(parent = %parent.incarnation, incarnation = %life.incarnation, "a new life began");
         metrics::counter!("node_lives_begun_total").increment(1);
     }

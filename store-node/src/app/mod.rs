@@ -11,6 +11,7 @@ pub(crate) mod error;
 pub(crate) mod exchanges;
 pub(crate) mod house;
 pub(crate) mod imports;
+pub(crate) mod kitchen;
 pub(crate) mod life;
 pub(crate) mod movements;
 pub(crate) mod open_tickets;

@@ -35,6 +35,8 @@ pub(crate) enum Notice {
     Ticket(String),
     /// An open ticket changed; as JSON, as it is now.
     OpenTicket(String),
+    /// Something is to be prepared, was made, or need not be any more; as JSON, as it is now.
+    Kitchen(String),
     /// Another revision of the menu is sold.
     Catalog(u32),
     /// The link to the hub changed.

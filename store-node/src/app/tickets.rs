@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use super::books::{book_tenders, sold_row};
 use super::error::AppError;
+use super::kitchen::{self, Ordered};
 use super::staff::{self, Person, Shown};
 use super::ticket_answer::{TicketAnswer, describe};
 use super::{App, Stamp, books, card_payments, house, open_tickets, reports};
@@ -96,7 +97,7 @@ pub(crate) fn sell(
     app: &App,
     tx: &WriteTx<'_>,
     catalog: &Catalog,
-    (terminal, command): (&TerminalName, &SellTicket),
+    (terminal, command, ordered): (&TerminalName, &SellTicket, &Ordered),
     key: &RequestKey,
     shown: &Shown,
 ) -> Result<Answer, AppError> {
@@ -113,10 +114,13 @@ pub(crate) fn sell(
     let id = TicketId::sold(stamp.at.get(), app.author().number(), &key.text);
     let place = (id, terminal, command.class);
     let by = (seller.as_ref(), shown);
-    let answer = sell_decided(app, tx, (&stamp, catalog), place, (decided, by), Some(key.body_hash))?;
+    let answer = sell_decided(app, tx, (&stamp, catalog), place, (decided, by), Some((key, ordered)))?;
     app.terminals.note(tx, stamp.at)?;
     Ok(Answer { json: json(&answer), replayed: false })
 }
+
+/// Of a sale in one step: under which key it was asked for, and what is said to the kitchen.
+type Quick<'a> = (&'a RequestKey, &'a Ordered);
 
 /// Numbers and writes a sale that was decided: a quick one, or that of an open ticket.
 pub(crate) fn sell_decided(
@@ -125,7 +129,7 @@ pub(crate) fn sell_decided(
     (stamp, catalog): (&Stamp, &Catalog),
     (id, terminal, class): (TicketId, &TerminalName, TicketClass),
     (decided, (seller, shown)): (DecidedSale, (Option<&Person>, &Shown)),
-    body_hash: Option<[u8; 16]>,
+    quick: Option<Quick<'_>>,
 ) -> Result<TicketAnswer, AppError> {
     let training = class == TicketClass::Training;
     let (receipt, fresh) = sales::receipt_take(tx, stamp.life, terminal, training)?;
@@ -144,7 +148,7 @@ pub(crate) fn sell_decided(
     if sold.cash() != Minor::ZERO {
         sold.drawer = cash::drawer_open(tx, terminal)?;
     }
-    book(app, tx, stamp, catalog, sold, body_hash)
+    book(app, tx, stamp, catalog, sold, quick)
 }
 
 fn book(
@@ -153,7 +157,7 @@ fn book(
     stamp: &Stamp,
     catalog: &Catalog,
     sold: TicketSold,
-    body_hash: Option<[u8; 16]>,
+    quick: Option<Quick<'_>>,
 ) -> Result<TicketAnswer, AppError> {
     let day = app.calendar.business_day(stamp.at);
     for effect in &sold.stock_effects {
@@ -168,9 +172,13 @@ fn book(
     let event = Event::TicketSold(sold);
     let head = app.record(tx, stamp, &event)?;
     let Event::TicketSold(sold) = event else { return Err(AppError::NotFound("ticket")) };
+    let body_hash = quick.map(|(key, _)| key.body_hash);
     sales::ticket_insert(tx, stamp.life, &TicketRow { body_hash, ..sold_row(&sold, day, head.seq) })?;
     book_tenders(tx, day, &sold)?;
     open_tickets::book_sold(tx, books::place(stamp.life, head.seq), &sold)?;
     card_payments::count(tx, sold.id, &sold.tenders)?;
+    if let Some((_, ordered)) = quick {
+        kitchen::sold(tx, catalog, &sold, (ordered, stamp.at))?;
+    }
     Ok(describe(&sold, day, stamp.at.get(), head.seq, Some(catalog)))
 }

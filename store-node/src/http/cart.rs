@@ -1,7 +1,9 @@
 //! What a guest wants, as the API says it.
 
 use percolate_common::domain::catalog::rules::{Consumption, Reduction};
+use percolate_common::domain::kitchen::LINE_NOTE_BYTES_MAX;
 use percolate_common::domain::pricing::cart::{AskedDiscount, Cart, CartLine, DiscountAsked, Extra, InCombo};
+use percolate_common::domain::tickets::tender::looks_like_card_number;
 use percolate_common::ids::{ComboId, DiscountId, ItemId, ModifierId};
 use percolate_common::money::{MicroRate, Minor};
 use percolate_runtime::http::problem::Problem;
@@ -28,6 +30,8 @@ pub(super) struct LineBody {
     /// What is taken off it: up to 4.
     #[serde(default)]
     discounts: Vec<DiscountBody>,
+    /// What is noted for whoever prepares it: up to 80 bytes. It stays in the shop.
+    note: Option<String>,
 }
 
 /// So many of one extra.
@@ -134,6 +138,30 @@ fn line((at, body): (usize, LineBody)) -> Result<CartLine, Problem> {
         combo: body.combo.map(place),
         discounts: discounts(body.discounts, &format!("/lines/{at}"))?,
     })
+}
+
+/// A text that people see, and no journal holds. A card's number is refused here, too.
+pub(super) fn label(text: Option<String>, pointer: &str, bytes_max: usize) -> Result<Option<String>, Problem> {
+    let Some(text) = text else { return Ok(None) };
+    if looks_like_card_number(&text) {
+        let why = "this looks like a card number, which must never be sent here";
+        return Err(refused(pointer, "card_number_refused", why));
+    }
+    if text.len() > bytes_max || text.chars().any(char::is_control) {
+        return Err(refused(
+            pointer,
+            "text_too_long",
+            &format!("at most {bytes_max} bytes without control characters are expected"),
+        ));
+    }
+    Ok(Some(text))
+}
+
+/// What is noted for whoever prepares the lines that a request describes.
+pub(super) fn notes(bodies: &[LineBody]) -> Result<Vec<Option<String>>, Problem> {
+    let note =
+        |(at, body): (usize, &LineBody)| label(body.note.clone(), &format!("/lines/{at}/note"), LINE_NOTE_BYTES_MAX);
+    bodies.iter().enumerate().map(note).collect()
 }
 
 /// Lines that a request describes.

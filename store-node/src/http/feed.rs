@@ -17,7 +17,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use super::gate::UntilRevoked;
 use crate::app::error::AppError;
 use crate::app::reports::{self, Told};
-use crate::app::{App, FOLLOW_EVERY, Notice, open_tickets};
+use crate::app::{App, FOLLOW_EVERY, Notice, kitchen, open_tickets};
 
 /// Tickets that are read at one time.
 const PAGE_TICKETS: u32 = 100;
@@ -28,6 +28,7 @@ fn event(notice: Notice) -> Event {
     match notice {
         Notice::Ticket(json) => Event::default().event("ticket").data(json),
         Notice::OpenTicket(json) => Event::default().event("open_ticket").data(json),
+        Notice::Kitchen(json) => Event::default().event("kitchen").data(json),
         Notice::Catalog(revision) => Event::default().event("catalog").data(format!("{{\"revision\":{revision}}}")),
         Notice::Link(link) => Event::default().event("link").data(format!("{{\"link\":\"{}\"}}", link.as_str())),
     }
@@ -50,8 +51,8 @@ impl<S: Stream + Unpin> Stream for Until<S> {
     }
 }
 
-/// Events named `ticket`, `open_ticket`, `catalog`, `link`, and `missed` for a listener that was too slow. They end when the terminal
-/// that listens is revoked.
+/// Events named `ticket`, `open_ticket`, `kitchen`, `catalog`, `link`, and `missed` for a listener that was too slow. They end when the
+/// terminal that listens is revoked.
 #[utoipa::path(get, path = "/v1/events", tag = "node", responses(
     (status = 200, description = "Server-sent events", content_type = "text/event-stream", body = String),
     (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json"),
@@ -78,6 +79,8 @@ pub(crate) struct Feed {
     told: Told,
     /// How far was told of open tickets.
     told_open: Told,
+    /// The last change of what is to be prepared that was told.
+    told_kitchen: u64,
 }
 
 impl Feed {
@@ -87,8 +90,10 @@ impl Feed {
     /// [`AppError`] if the journal cannot be read.
     pub(crate) async fn open(app: App) -> Result<Self, AppError> {
         let reading = app.clone();
-        let told = app.readers.read_async(move |tx| reports::last_place(&reading, tx)).await?;
-        Ok(Self { app, told, told_open: told })
+        let last =
+            move |tx: &ReadTx<'_>| Ok::<_, AppError>((reports::last_place(&reading, tx)?, kitchen::last_change(tx)?));
+        let (told, told_kitchen) = app.readers.read_async(last).await?;
+        Ok(Self { app, told, told_open: told, told_kitchen })
     }
 
     /// Follows the journal until it is stopped.
@@ -117,7 +122,8 @@ impl Feed {
                 self.tell_page().await?;
             }
             if self.told == before {
-                return self.tell_open().await;
+                self.tell_open().await?;
+                return self.tell_kitchen().await;
             }
         }
     }
@@ -132,6 +138,28 @@ impl Feed {
             self.told_open = told;
             for ticket in tickets {
                 self.app.present.tell(Notice::OpenTicket(serde_json::to_string(&ticket).unwrap_or_default()));
+                tokio::task::yield_now().await;
+            }
+            if told == before {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Tells of what is to be prepared, and how far it is. A screen that begins to listen reads the list after that.
+    async fn tell_kitchen(&mut self) -> Result<(), AppError> {
+        loop {
+            let (before, is_heard) = (self.told_kitchen, self.app.present.is_heard());
+            let changed = move |tx: &ReadTx<'_>| {
+                if is_heard {
+                    return kitchen::changed_since(tx, before, PAGE_TICKETS);
+                }
+                Ok((Vec::new(), kitchen::last_change(tx)?))
+            };
+            let (changed, told) = self.app.readers.read_async(changed).await?;
+            self.told_kitchen = told;
+            for prep in changed {
+                self.app.present.tell(Notice::Kitchen(serde_json::to_string(&prep).unwrap_or_default()));
                 tokio::task::yield_now().await;
             }
             if told == before {

@@ -9,7 +9,6 @@ use percolate_common::domain::tickets::TicketClass;
 use percolate_common::domain::tickets::open::decide::CloseTicket;
 use percolate_common::domain::tickets::open::{Terms, VoidReason};
 use percolate_common::domain::tickets::receipt::TerminalName;
-use percolate_common::domain::tickets::tender::looks_like_card_number;
 use percolate_common::ids::{LineId, StaffId, TicketId};
 use percolate_common::money::Minor;
 use percolate_runtime::http::auth::{Actor, ActorKind};
@@ -20,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
 
-use super::cart::{ConsumptionWord, DiscountBody, LineBody, discounts, lines};
+use super::cart::{ConsumptionWord, DiscountBody, LineBody, discounts, label, lines, notes};
 use super::error::refused;
 use super::reads::read;
 use super::terminals::terminal_name;
@@ -34,17 +33,17 @@ use crate::app::ticket_answer::TicketAnswer;
 use crate::store::open_tickets::{Label, Listed};
 
 /// Longest name of a ticket, in bytes.
-const NAME_BYTES_MAX: usize = 40;
+pub(super) const NAME_BYTES_MAX: usize = 40;
 /// Longest note of a ticket, in bytes.
 const NOTE_BYTES_MAX: usize = 200;
 /// Even parts that a rest is shown in.
 const SPLIT_MAX: u32 = 50;
 
-fn ticket_id(text: &str) -> Result<TicketId, AppError> {
+pub(super) fn ticket_id(text: &str) -> Result<TicketId, AppError> {
     text.parse().map_err(|_not_an_id| AppError::NotFound("open ticket"))
 }
 
-fn menu(app: &App) -> Result<Arc<Catalog>, AppError> {
+pub(super) fn menu(app: &App) -> Result<Arc<Catalog>, AppError> {
     app.present.catalog().ok_or(AppError::NoCatalog)
 }
 
@@ -57,24 +56,7 @@ fn own_terminal(actor: &Actor, text: &str) -> Result<TerminalName, Problem> {
     Ok(terminal)
 }
 
-/// A text that people see, and no journal holds. A card's number is refused here, too.
-fn label(text: Option<String>, pointer: &str, bytes_max: usize) -> Result<Option<String>, Problem> {
-    let Some(text) = text else { return Ok(None) };
-    if looks_like_card_number(&text) {
-        let why = "this looks like a card number, which must never be sent here";
-        return Err(refused(pointer, "card_number_refused", why));
-    }
-    if text.len() > bytes_max || text.chars().any(char::is_control) {
-        return Err(refused(
-            pointer,
-            "text_too_long",
-            &format!("at most {bytes_max} bytes without control characters are expected"),
-        ));
-    }
-    Ok(Some(text))
-}
-
-fn line_ids(texts: &[String]) -> Result<Vec<LineId>, Problem> {
+pub(super) fn line_ids(texts: &[String]) -> Result<Vec<LineId>, Problem> {
     let parse = |(at, text): (usize, &String)| {
         text.parse().map_err(|error: percolate_common::ids::IdParseError| {
             refused(format!("/lines/{at}"), "unknown_line", &error.to_string())
@@ -327,6 +309,7 @@ pub(super) async fn open(
     let asked = OpenNew {
         terminal: own_terminal(&actor, &request.terminal)?,
         class: if request.training { TicketClass::Training } else { TicketClass::Sale },
+        notes: notes(&request.lines)?,
         lines: lines(request.lines)?,
         terms: terms(request.terms)?,
         label: Label {
@@ -360,7 +343,8 @@ pub(super) async fn change(
 ) -> Result<Response, Problem> {
     let key = request_key(&key, &body);
     let (catalog, id) = (menu(&app)?, ticket_id(&id)?);
-    let asked = ChangeOpen { lines: lines(body.value.lines)?, terms: terms(body.value.terms)? };
+    let notes = notes(&body.value.lines)?;
+    let asked = ChangeOpen { lines: lines(body.value.lines)?, terms: terms(body.value.terms)?, notes };
     let here = app.clone();
     let command = move |tx: &WriteTx<'_>| tickets::change(&here, tx, &catalog, (id, asked), &key, &shown);
     Ok(answered(app.writer.run("change_open_ticket", command).await?, StatusCode::CREATED))
@@ -370,7 +354,8 @@ pub(super) async fn change(
 #[utoipa::path(post, path = "/v1/open-tickets/{id}/voids", tag = "open tickets", request_body = VoidRequest,
     params(("id" = String, Path, description = "The ticket's id"),
         ("Idempotency-Key" = String, Header, description = "New for each change; the same when you try again"),
-        ("Percolate-Staff" = Option<String>, Header, description = "The token of whoever has signed in")),
+        ("Percolate-Staff" = Option<String>, Header, description = "The token of whoever has signed in"),
+        ("Percolate-Approval" = Option<String>, Header, description = "An approval of `void_sent`, where the kitchen has a line")),
     responses(
         (status = 201, description = "Taken off", body = OpenTicketAnswer),
         (status = 200, description = "Was done before under this key", body = OpenTicketAnswer),
@@ -533,7 +518,8 @@ pub(super) async fn close(
 #[utoipa::path(post, path = "/v1/open-tickets/{id}/abandon", tag = "open tickets", request_body = AbandonRequest,
     params(("id" = String, Path, description = "The ticket's id"),
         ("Idempotency-Key" = String, Header, description = "New for each change; the same when you try again"),
-        ("Percolate-Staff" = Option<String>, Header, description = "The token of whoever has signed in")),
+        ("Percolate-Staff" = Option<String>, Header, description = "The token of whoever has signed in"),
+        ("Percolate-Approval" = Option<String>, Header, description = "An approval of `void_sent`, where the kitchen has a line")),
     responses(
         (status = 201, description = "Ended", body = OpenTicketAnswer),
         (status = 200, description = "Was done before under this key", body = OpenTicketAnswer),

@@ -12,7 +12,7 @@ use crate::app::error::AppError;
 const PAGE: &str = include_str!("../../web/pair.html");
 
 /// A text as it stands in HTML. Braces, too: a name fills in no place of the page.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let of = |c: char| match c {
         '&' | '<' | '>' | '"' | '\'' | '{' | '}' => format!("&#{};", u32::from(c)),
         c => c.to_string(),

@@ -18,7 +18,7 @@ use utoipa_axum::routes;
 use super::gate::Gate;
 use super::table::Way;
 use super::{
-    card_payments, cash, feed, menu, open, open_tickets, pair, reads, refunds, staff, terminals, tips, writes,
+    card_payments, cash, feed, kitchen, menu, open, open_tickets, pair, reads, refunds, staff, terminals, tips, writes,
 };
 use crate::app::App;
 
@@ -97,6 +97,11 @@ pub(super) fn routes() -> (Router<App>, OpenApiDocument) {
         .routes(routes!(open_tickets::pay))
         .routes(routes!(open_tickets::close))
         .routes(routes!(open_tickets::abandon))
+        .routes(routes!(kitchen::send))
+        .routes(routes!(kitchen::look))
+        .routes(routes!(kitchen::bump))
+        .routes(routes!(kitchen::recall))
+        .routes(routes!(kitchen::page))
         .routes(routes!(card_payments::payments, card_payments::pay))
         .routes(routes!(card_payments::payment))
         .routes(routes!(card_payments::reverse))

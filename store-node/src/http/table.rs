@@ -29,6 +29,7 @@ pub(crate) struct Row {
 
 const SELLS: Who = Terminals(&[TerminalKind::Till]);
 const READS: Who = Terminals(&[TerminalKind::Till, TerminalKind::Kitchen]);
+const PREPARES: Who = Terminals(&[TerminalKind::Till, TerminalKind::Kitchen]);
 
 const fn row(method: &'static str, path: &'static str, who: Who) -> Row {
     Row { method, path, who }
@@ -42,6 +43,7 @@ pub(crate) const TABLE: &[Row] = &[
     row("GET", "/metrics", OnTheBox),
     row("GET", "/pair", Anybody),
     row("GET", "/root.pem", Anybody),
+    row("GET", "/kitchen", Anybody),
     row("POST", "/v1/pairings/redemptions", Pairing),
     row("GET", "/v1/node", READS),
     row("GET", "/v1/catalog", READS),
@@ -63,6 +65,10 @@ pub(crate) const TABLE: &[Row] = &[
     row("POST", "/v1/open-tickets/{id}/payments", SELLS),
     row("POST", "/v1/open-tickets/{id}/close", SELLS),
     row("POST", "/v1/open-tickets/{id}/abandon", SELLS),
+    row("POST", "/v1/open-tickets/{id}/send", SELLS),
+    row("GET", "/v1/kitchen", READS),
+    row("POST", "/v1/kitchen/{id}/bump", PREPARES),
+    row("POST", "/v1/kitchen/{id}/recall", PREPARES),
     row("GET", "/v1/stock", SELLS),
     row("POST", "/v1/stock/movements", SELLS),
     row("GET", "/v1/business-day", SELLS),

@@ -21,12 +21,14 @@ use percolate_runtime::http::problem::Problem;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::cart::{CartBody, ConsumptionWord, DiscountBody, LineBody, cart};
+use super::cart::{CartBody, ConsumptionWord, DiscountBody, LineBody, cart, label, notes};
 use super::error::refused;
+use super::open_tickets::NAME_BYTES_MAX;
 use super::sale_body::SaleBody;
 use crate::app::App;
 use crate::app::error::AppError;
 use crate::app::imports::{Basket, ImportAnswer, import};
+use crate::app::kitchen::Ordered;
 use crate::app::movements::{self, MovementAnswer};
 use crate::app::staff::{self, Shown};
 use crate::app::ticket_answer::{DiscountAnswer, LineAnswer, TicketAnswer, TicketTaxAnswer};
@@ -61,6 +63,8 @@ pub(super) struct TicketRequest {
     /// What of it is for those who work there, in minor units.
     #[serde(default)]
     tip_minor: i64,
+    /// What the order is called out by, up to 40 bytes. It stays in the shop.
+    name: Option<String>,
     /// Practice: in no total, and without stock.
     #[serde(default)]
     training: bool,
@@ -166,7 +170,8 @@ pub(super) fn tender((at, body): (usize, TenderBody)) -> Result<Tender, Problem>
     Ok(Tender { kind, amount: Minor::new(amount_minor) })
 }
 
-fn command(request: TicketRequest) -> Result<(TerminalName, SellTicket), Problem> {
+fn command(request: TicketRequest) -> Result<(TerminalName, SellTicket, Ordered), Problem> {
+    let ordered = Ordered { name: label(request.name, "/name", NAME_BYTES_MAX)?, notes: notes(&request.lines)? };
     let terminal =
         request.terminal.parse().map_err(|error: percolate_common::domain::tickets::receipt::ReceiptParseError| {
             refused("/terminal", "terminal_name_invalid", &error.to_string())
@@ -184,7 +189,7 @@ fn command(request: TicketRequest) -> Result<(TerminalName, SellTicket), Problem
         exempt_reason: request.exempt_reason,
         without_service_charge: request.without_service_charge,
     })?;
-    Ok((terminal, SellTicket { class, currency, cart, tenders, tip }))
+    Ok((terminal, SellTicket { class, currency, cart, tenders, tip }, ordered))
 }
 
 pub(super) fn answered(answer: Answer, fresh: StatusCode) -> Response {
@@ -214,14 +219,14 @@ pub(super) async fn sell_ticket(
     SaleBody(body): SaleBody<TicketRequest>,
 ) -> Result<Response, Problem> {
     let key = request_key(&key, &body);
-    let (terminal, command) = command(body.value)?;
+    let (terminal, command, ordered) = command(body.value)?;
     if actor.kind == ActorKind::Terminal && actor.name != terminal.to_string() {
         return Err(not_yours(&actor));
     }
     let catalog = app.present.catalog().ok_or(AppError::NoCatalog)?;
     let selling = app.clone();
     let sale = move |tx: &percolate_runtime::sqlite::WriteTx<'_>| {
-        sell(&selling, tx, &catalog, (&terminal, &command), &key, &shown)
+        sell(&selling, tx, &catalog, (&terminal, &command, &ordered), &key, &shown)
     };
     Ok(answered(app.writer.run("sell", sale).await?, StatusCode::CREATED))
 }

@@ -10,6 +10,7 @@ pub(crate) mod file;
 pub(crate) mod house;
 pub(crate) mod imports;
 pub(crate) mod journal;
+pub(crate) mod kitchen;
 pub(crate) mod lives;
 pub(crate) mod open_tickets;
 pub(crate) mod refunds;
@@ -35,6 +36,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration::new(9, "refunds", include_str!("../../migrations/0009_refunds.sql")),
     Migration::new(10, "tenders", include_str!("../../migrations/0010_tenders.sql")),
     Migration::new(11, "tips_and_house_accounts", include_str!("../../migrations/0011_tips_and_house_accounts.sql")),
+    Migration::new(12, "kitchen", include_str!("../../migrations/0012_kitchen.sql")),
 ];
 
 /// Rows of any list that has no limit of its own.

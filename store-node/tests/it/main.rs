@@ -37,6 +37,8 @@ mod house;
 #[cfg(test)]
 mod installed;
 #[cfg(test)]
+mod kitchen;
+#[cfg(test)]
 mod late_cards;
 #[cfg(test)]
 mod lives;

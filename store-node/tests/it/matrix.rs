@@ -43,6 +43,8 @@ fn lawful(path: &str, column: &Column) -> (u16, Option<&'static str>) {
         "/v1/open-tickets" => (201, None),
         // The ticket that is named was never open.
         path if path.starts_with("/v1/open-tickets/{id}") => (404, Some("not_found")),
+        // Nor is it a prep ticket.
+        path if path.starts_with("/v1/kitchen/{id}") => (404, Some("not_found")),
         "/v1/tickets" if column.name == "till T2" => (403, Some("terminal_not_yours")),
         "/v1/card-payments" if column.name == "till T2" => (403, Some("terminal_not_yours")),
         "/v1/card-payments" => (201, None),
@@ -111,6 +113,8 @@ fn request(row: &table::Row, number: usize, column: &Column, sold: &str) -> Requ
         ("POST", "/v1/open-tickets/{id}/payments") => {
             json!({"terminal": "T1", "tender": {"kind": "cash", "amount_minor": 5}, "part_minor": 5})
         }
+        ("POST", "/v1/open-tickets/{id}/send") => json!({}),
+        ("POST", "/v1/kitchen/{id}/bump" | "/v1/kitchen/{id}/recall") => json!({"turn": 0}),
         ("POST", "/v1/open-tickets/{id}/close") => json!({"terminal": "T1", "expected_total_minor": 5}),
         ("POST", "/v1/terminals/pairings") => json!({"name": "X2"}),
         ("POST", "/v1/sign-ins") => json!({"staff": 7, "pin": "2468"}),
@@ -236,6 +240,7 @@ async fn everybody_may_ask_what_the_table_says_and_nothing_else() {
     let of =
         |name: &str| passed.iter().filter(|(who, _)| *who == name).map(|(_, route)| route.as_str()).collect::<Vec<_>>();
     let open = [
+        "GET /kitchen",
         "GET /livez",
         "GET /openapi.json",
         "GET /pair",
@@ -250,11 +255,14 @@ async fn everybody_may_ask_what_the_table_says_and_nothing_else() {
     let reads = [
         "GET /v1/catalog",
         "GET /v1/events",
+        "GET /v1/kitchen",
         "GET /v1/node",
         "GET /v1/open-tickets",
         "GET /v1/open-tickets/{id}",
         "GET /v1/tickets",
         "GET /v1/tickets/{id}",
+        "POST /v1/kitchen/{id}/bump",
+        "POST /v1/kitchen/{id}/recall",
     ];
     assert_eq!(kitchen, reads);
     assert_eq!(of("the box's token").len(), TABLE.len());

@@ -180,6 +180,7 @@ impl Checker {
         let steps = [
             ("lines", json!({"lines": [line]})),
             ("voids", json!({"lines": [first], "reason": "mistake"})),
+            ("send", json!({})),
             ("moves", json!({"held": true, "note": "at noon"})),
             ("payments", json!({"terminal": "T1", "tender": {"kind": "cash", "amount_minor": 5}, "part_minor": 5})),
             ("divisions", json!({"lines": [second]})),
@@ -209,6 +210,18 @@ impl Checker {
         let (described, path) = ("/v1/open-tickets/{id}/abandon", format!("/v1/open-tickets/{other}/abandon"));
         assert_eq!(self.post_to(described, &path, "leave", &json!({})).await.status, 201);
         assert_eq!(self.post_to(described, &path, "leave", &json!({})).await.status, 200);
+    }
+
+    /// What was sent is made, and called back.
+    async fn kitchen(&mut self) {
+        let said = self.get("/v1/kitchen", "/v1/kitchen?station=bar").await.ok();
+        let id = said["queue"][0]["prep_id"].as_str().unwrap();
+        for (turn, (what, state)) in [("bump", "made"), ("recall", "recalled")].into_iter().enumerate() {
+            let path = format!("/v1/kitchen/{id}/{what}");
+            let request = Request::new("POST", &path).json(&json!({"turn": turn}));
+            let now = self.ask("POST", &format!("/v1/kitchen/{{id}}/{what}"), &path, request).await.ok();
+            assert_eq!((&now["state"], &now["turn"]), (&json!(state), &json!(turn + 1)));
+        }
     }
 
     /// A payment in practice, and how it is given back.
@@ -255,7 +268,7 @@ impl Checker {
         {
             assert_eq!(self.get(path, path).await.status, 200, "{path}");
         }
-        for path in ["/livez", "/metrics", "/readyz", "/openapi.json", "/pair"] {
+        for path in ["/livez", "/metrics", "/readyz", "/openapi.json", "/pair", "/kitchen"] {
             assert_eq!(self.get(path, path).await.status, 200, "{path}");
         }
         for path in ["/v1/tickets?day=2026-11-23&limit=1", "/v1/tickets?after=1"] {
@@ -315,6 +328,7 @@ impl Checker {
             ("/v1/tickets", "/v1/tickets?day=yesterday", 422, "date_invalid"),
             ("/v1/tickets", "/v1/tickets?limit=x", 400, "invalid_query"),
             ("/v1/tickets", "/v1/tickets?colour=red", 400, "invalid_query"),
+            ("/v1/kitchen", "/v1/kitchen?station=The%20Bar", 422, "station_invalid"),
             ("/v1/tickets/{id}", "/v1/tickets/17", 404, "not_found"),
             ("/v1/tickets/{id}", "/v1/tickets/0190b2c4-7e5d-7c3a-9f00-0123456789ab", 404, "not_found"),
             ("/v1/business-days/{day}", "/v1/business-days/2026-02-30", 422, "date_invalid"),
@@ -412,6 +426,7 @@ async fn every_answer_is_as_it_is_described() {
     checker.terminals().await;
     checker.cash().await;
     checker.open_tickets().await;
+    checker.kitchen().await;
     checker.cards().await;
     checker.afterwards().await;
     checker.refusals(&sale).await;

@@ -79,7 +79,7 @@ impl Office {
 pub(super) fn menu(edition: u32) -> Menu {
     let mut content = Draft::default();
     let mut say = |event: CatalogEvent| content.apply(&event);
-    say(CatalogEvent::CategorySet(Category { id: CategoryId::new(1), name: "Bar".to_owned() }));
+    say(CatalogEvent::CategorySet(Category { id: CategoryId::new(1), name: "Bar".to_owned(), station: None }));
     let rate = MicroRate::new(89_000);
     say(CatalogEvent::TaxClassSet(TaxClass { id: TaxClassId::new(1), name: "Prepared".to_owned(), rate }));
     for number in 1..=STOCK_ITEMS {

@@ -34,6 +34,7 @@ pub(super) fn of_item(item: &Item, content: &Draft, currency: Currency) -> Field
         ("allergens", list(details.allergens.iter().copied().map(Allergen::as_str).map(str::to_owned))),
         ("kilocalories", details.kilocalories.map(|count| count.to_string()).unwrap_or_default()),
         ("offered", list(offered)),
+        ("station", details.station.as_ref().map(|it| it.as_str().to_owned()).unwrap_or_default()),
     ]
 }
 

@@ -70,7 +70,10 @@ fn all(content: &Draft, currency: Currency) -> Vec<(String, Fields)> {
         let rate = format!("{} %", class.rate.to_percent());
         (format!("tax class {}", class.id), vec![("name", class.name.clone()), ("rate", rate)])
     }));
-    all.extend(content.categories.values().map(|it| (format!("category {}", it.id), vec![("name", it.name.clone())])));
+    all.extend(content.categories.values().map(|it| {
+        let station = it.station.as_ref().map(ToString::to_string).unwrap_or_default();
+        (format!("category {}", it.id), vec![("name", it.name.clone()), ("station", station)])
+    }));
     all.extend(content.stock_items.values().map(|it| {
         (format!("stock item {}", it.id), vec![("name", it.name.clone()), ("unit", it.unit.as_str().to_owned())])
     }));
@@ -111,6 +114,8 @@ mod tests {
             told(Some(&first), &menu("18000", "9000")),
             ["item 101, uses: Beans (1) 18000 mg > Beans (1) 9000 mg"]
         );
+        let stations = menu("Espresso\"}", "Espresso\",\"station\":\"bar\"}");
+        assert_eq!(told(Some(&first), &stations), ["category 1, station: - > bar"]);
         let other = menu("{\"id\":102", "{\"id\":103");
         let expected = [
             "item 103: - > Cortado; 4.00; Espresso (1); Food (1)",

@@ -62,7 +62,7 @@ fn alerts_watch_metrics_that_are_there_and_are_explained() {
 fn menu(price: i64, rate: u32) -> Draft {
     let mut draft = Draft::default();
     let (category, class) = (CategoryId::new(1), TaxClassId::new(1));
-    draft.apply(&CatalogEvent::CategorySet(Category { id: category, name: "Espresso".to_owned() }));
+    draft.apply(&CatalogEvent::CategorySet(Category { id: category, name: "Espresso".to_owned(), station: None }));
     let prepared = TaxClass { id: class, name: "prepared".to_owned(), rate: MicroRate::new(rate) };
     draft.apply(&CatalogEvent::TaxClassSet(prepared));
     draft.apply(&CatalogEvent::ItemSet(Item {

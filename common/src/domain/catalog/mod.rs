@@ -6,6 +6,7 @@ pub mod hours;
 pub mod look_up;
 mod place;
 pub mod rules;
+pub mod station;
 
 use std::collections::BTreeMap;
 
@@ -16,6 +17,7 @@ use crate::quantity::{Quantity, Unit};
 use barcode::Gtin;
 use hours::Availability;
 use rules::{Rule, RuleKey, Rules};
+use station::{ItemStation, Station};
 
 pub use place::{MenuFault, MenuList, MenuPart, MenuPlace};
 
@@ -26,6 +28,8 @@ pub struct Category {
     pub id: CategoryId,
     /// What people read.
     pub name: String,
+    /// Where its items are prepared, but for those that say otherwise; none if nothing is to be done.
+    pub station: Option<Station>,
 }
 
 /// A class of tax.
@@ -157,6 +161,8 @@ pub struct ItemDetails {
     pub kilocalories: Option<u32>,
     /// When and where it is offered.
     pub availability: Availability,
+    /// Where it is prepared, if it is not where its category says.
+    pub station: Option<ItemStation>,
 }
 
 /// One fact about the menu; a draft until a [`CatalogEvent::RevisionPublished`] follows.
@@ -386,8 +392,9 @@ pub(crate) mod tests {
     /// A small sound menu: espresso at 3.00 and a bag of beans at 18.00, two tax classes.
     pub(crate) fn small_menu() -> Catalog {
         let mut draft = Draft::default();
-        let category =
-            |id, name: &str| CatalogEvent::CategorySet(Category { id: CategoryId::new(id), name: name.to_owned() });
+        let category = |id, name: &str| {
+            CatalogEvent::CategorySet(Category { id: CategoryId::new(id), name: name.to_owned(), station: None })
+        };
         let class = |id, rate| {
             CatalogEvent::TaxClassSet(TaxClass {
                 id: TaxClassId::new(id),

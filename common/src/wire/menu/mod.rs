@@ -28,6 +28,18 @@ entry!(
     }
 );
 entry!(
+    /// A group of the menu.
+    CategoryV1 {
+        /// Its number.
+        id: u32,
+        /// What people read.
+        name: String,
+        /// Where its items are prepared, as `bar`; nothing is nowhere.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        station: Option<String>,
+    }
+);
+entry!(
     /// A class of tax.
     TaxClassV1 {
         /// Its number.
@@ -108,6 +120,9 @@ entry!(
         /// When it is offered; nothing is always.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         hours: Vec<HoursV1>,
+        /// Where it is prepared: `none` is nowhere, nothing is where its category says.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        station: Option<String>,
     }
 );
 entry!(
@@ -330,7 +345,7 @@ entry!(
         /// Classes of tax.
         tax_classes: Vec<TaxClassV1>,
         /// Groups of the menu.
-        categories: Vec<NamedV1>,
+        categories: Vec<CategoryV1>,
         /// What is counted.
         stock_items: Vec<StockItemV1>,
         /// What is for sale.

@@ -6,8 +6,8 @@ use std::str::FromStr;
 
 use super::places::Places;
 use super::{
-    ComboV1, DiscountV1, HappyHourV1, HoursV1, HouseAccountV1, ItemV1, JurisdictionV1, MenuV1, ModifierGroupV1,
-    ModifierV1, NamedV1, PriceRuleV1, ServiceChargeV1, StockItemV1, TaxClassV1, TaxRuleV1, UseV1,
+    CategoryV1, ComboV1, DiscountV1, HappyHourV1, HoursV1, HouseAccountV1, ItemV1, JurisdictionV1, MenuV1,
+    ModifierGroupV1, ModifierV1, NamedV1, PriceRuleV1, ServiceChargeV1, StockItemV1, TaxClassV1, TaxRuleV1, UseV1,
 };
 use crate::domain::catalog::hours::{Availability, Channel, Span};
 use crate::domain::catalog::rules::{
@@ -24,6 +24,9 @@ use crate::ids::{
 use crate::money::{Currency, MicroRate, Minor};
 use crate::quantity::{Quantity, Unit};
 use crate::time::BusinessDay;
+
+/// How a station is written.
+const STATION: &str = "up to 16 small letters, digits and hyphens, as bar";
 
 /// What is wrong with a menu as it is written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -264,8 +267,9 @@ impl MenuV1 {
         reading.add(("house account", "house_accounts"), self.house_accounts, house_account);
         let Reading { mut rules, mut faults } = reading;
         self.cash_step_minor.into_iter().for_each(|step| rules.set(Rule::CashStep(step)));
-        let category = |NamedV1 { id, name }: NamedV1, _: &mut Place<'_>| {
-            (id, CategoryId::new(id), Category { id: CategoryId::new(id), name })
+        let category = |CategoryV1 { id, name, station }: CategoryV1, place: &mut Place<'_>| {
+            let station = station.and_then(|text| place.parsed("station", &text, STATION));
+            (id, CategoryId::new(id), Category { id: CategoryId::new(id), name, station })
         };
         let tax_class = |TaxClassV1 { id, name, rate_micro }: TaxClassV1, _: &mut Place<'_>| {
             let key = TaxClassId::new(id);
@@ -322,6 +326,7 @@ fn item(entry: ItemV1, place: &mut Place<'_>) -> (u32, ItemId, Item) {
             channels: entry.channels.iter().filter_map(|text| place.channel("channels", text)).collect(),
             spans: entry.hours.iter().map(|hours| place.span("hours", hours)).collect(),
         },
+        station: entry.station.and_then(|text| place.parsed("station", &text, STATION)),
     };
     let item = Item {
         id,

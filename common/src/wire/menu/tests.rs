@@ -57,6 +57,8 @@ fn every_fault_says_where_it_is() {
     assert_eq!(fault("\"product\": 9, ", ""), "/items/0/product");
     assert_eq!(fault("[\"counter\"]", "[\"kiosk\"]"), "/items/0/channels");
     assert_eq!(fault("[1, 5]", "[0]"), "/items/0/hours");
+    assert_eq!(fault("\"station\": \"bar\"", "\"station\": \"none\""), "/categories/0/station");
+    assert_eq!(fault("\"station\": \"none\"", "\"station\": \"None\""), "/items/1/station");
     assert_eq!(fault("\"id\": 102, \"name\"", "\"id\": 101, \"name\""), "/items/1/id");
     assert_eq!(
         fault("{\"item\": 102, \"surcharge_minor\": 0}", "{\"item\": 1}, {\"item\": 1}"),
@@ -89,7 +91,7 @@ fn a_menu_that_dangles_is_not_sold() {
     assert!(refused("\"cash_step_minor\": 5", "\"cash_step_minor\": 3").contains("rounding of cash"));
     assert!(refused("\"at_most\": 1", "\"at_most\": 21").contains("limits of modifier group 2"));
     assert!(refused("\"until\": \"2026-11-30\"", "\"until\": \"2026-10-30\"").contains("last day of happy hour 1"));
-    let two = WHOLE.replacen("\"uses\": []}]", "\"uses\": [], \"barcodes\": [\"9506000134352\"]}]", 1);
+    let two = WHOLE.replacen("\"station\": \"none\"}]", "\"barcodes\": [\"9506000134352\"]}]", 1);
     assert!(draft(&two).check().unwrap_err().to_string().contains("barcode 09506000134352 of item 102"));
 }
 

@@ -1,7 +1,7 @@
 //! From what the menu is to how it is written.
 
 use super::{
-    ChoiceV1, ComboV1, DiscountV1, HappyHourV1, HoursV1, HouseAccountV1, ItemV1, JurisdictionV1, MenuV1,
+    CategoryV1, ChoiceV1, ComboV1, DiscountV1, HappyHourV1, HoursV1, HouseAccountV1, ItemV1, JurisdictionV1, MenuV1,
     ModifierGroupV1, ModifierV1, NamedV1, PriceRuleV1, ServiceChargeV1, SlotV1, StockItemV1, SwapV1, TaxClassV1,
     TaxRuleV1, UseV1,
 };
@@ -54,6 +54,7 @@ fn item(item: &Item) -> ItemV1 {
         kilocalories: details.kilocalories,
         channels: details.availability.channels.iter().copied().map(Channel::as_str).map(str::to_owned).collect(),
         hours: details.availability.spans.iter().map(hours).collect(),
+        station: details.station.as_ref().map(|station| station.as_str().to_owned()),
     }
 }
 
@@ -124,7 +125,8 @@ impl MenuV1 {
             menu.tax_classes.push(TaxClassV1 { id, name: class.name.clone(), rate_micro });
         }
         for category in content.categories.values() {
-            menu.categories.push(NamedV1 { id: category.id.get(), name: category.name.clone() });
+            let station = category.station.as_ref().map(ToString::to_string);
+            menu.categories.push(CategoryV1 { id: category.id.get(), name: category.name.clone(), station });
         }
         for stock in content.stock_items.values() {
             let unit = stock.unit.as_str().to_owned();

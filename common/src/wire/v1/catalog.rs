@@ -5,6 +5,7 @@ use minicbor::{Decode, Encode};
 use super::rules::{DetailsV1, KeyV1, RuleV1, details_from_twin, details_to_twin, key_from_twin, key_to_twin};
 use super::rules::{rule_from_twin, rule_to_twin};
 use super::{currency, from_bytes, to_bytes};
+use crate::domain::catalog::station::{Station, StationError};
 use crate::domain::catalog::{CatalogEvent, Category, Item, Revision, StockItem, TaxClass, Use};
 use crate::ids::{CategoryId, ItemId, StockItemId, StoreId, TaxClassId};
 use crate::money::{MicroRate, Minor};
@@ -21,6 +22,8 @@ enum CatalogV1 {
         id: u32,
         #[n(1)]
         name: String,
+        #[n(2)]
+        station: Option<String>,
     },
     #[n(1)]
     TaxClassSet {
@@ -115,7 +118,8 @@ impl From<UseV1> for Use {
 fn to_twin(event: &CatalogEvent) -> CatalogV1 {
     match event {
         CatalogEvent::CategorySet(category) => {
-            CatalogV1::CategorySet { id: category.id.get(), name: category.name.clone() }
+            let station = category.station.as_ref().map(ToString::to_string);
+            CatalogV1::CategorySet { id: category.id.get(), name: category.name.clone(), station }
         }
         CatalogEvent::TaxClassSet(class) => {
             CatalogV1::TaxClassSet { id: class.id.get(), name: class.name.clone(), rate_micro: class.rate.get() }
@@ -152,7 +156,11 @@ fn to_twin(event: &CatalogEvent) -> CatalogV1 {
 
 fn from_twin(twin: CatalogV1) -> Result<CatalogEvent, WireError> {
     Ok(match twin {
-        CatalogV1::CategorySet { id, name } => CatalogEvent::CategorySet(Category { id: CategoryId::new(id), name }),
+        CatalogV1::CategorySet { id, name, station } => {
+            let station = station.map(|text| text.parse::<Station>()).transpose();
+            let station = station.map_err(|error: StationError| WireError::malformed(CATALOG, error))?;
+            CatalogEvent::CategorySet(Category { id: CategoryId::new(id), name, station })
+        }
         CatalogV1::TaxClassSet { id, name, rate_micro } => {
             CatalogEvent::TaxClassSet(TaxClass { id: TaxClassId::new(id), name, rate: MicroRate::new(rate_micro) })
         }

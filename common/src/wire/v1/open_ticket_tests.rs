@@ -5,6 +5,7 @@ use crate::domain::cash::{DayClosed, OpenTickets};
 use crate::domain::catalog::rules::{Consumption, Reduction};
 use crate::domain::event::Event;
 use crate::domain::pricing::cart::{AskedDiscount, CartLine, DiscountAsked, Extra, InCombo};
+use crate::domain::staff::approvals::Approval;
 use crate::domain::tickets::open::{
     OpenFact, OpenLine, PaymentTaken, Said, Standing, Terms, TicketAbandoned, TicketChanged, TicketDivided,
     TicketMoved, TicketOpened, VoidReason,
@@ -72,9 +73,7 @@ fn payment() -> PaymentTaken {
     }
 }
 
-pub(super) fn specimens() -> Vec<(&'static str, &'static str, Event)> {
-    let (id, by) = (ticket("open"), Some(StaffId::new(4)));
-    let terminal = || "T1".parse().unwrap();
+fn changed() -> TicketChanged {
     let terms = Terms {
         consumption: Consumption::DineIn,
         discounts: vec![AskedDiscount { what: DiscountAsked::Menu(DiscountId::new(5)), reason: None }],
@@ -83,13 +82,38 @@ pub(super) fn specimens() -> Vec<(&'static str, &'static str, Event)> {
     };
     let reasons =
         [VoidReason::Mistake, VoidReason::Unwanted, VoidReason::SoldOut, VoidReason::Quality, VoidReason::Other];
-    let changed = TicketChanged {
-        id,
+    TicketChanged {
+        id: ticket("open"),
         added: vec![line(0)],
         voided: (10..).zip(reasons).map(|(place, reason)| (LineId::asked(11, "key", place), reason)).collect(),
         terms: Some(Said { turn: 3, what: terms }),
-        by,
-    };
+        by: Some(StaffId::new(4)),
+        approval: None,
+    }
+}
+
+/// What the kitchen had was taken off, and left.
+fn approved() -> [(&'static str, &'static str, Event); 2] {
+    let approval = Some(Approval { by: StaffId::new(7), reason: "spilt".to_owned() });
+    let voided = TicketChanged { added: Vec::new(), terms: None, approval: approval.clone(), ..changed() };
+    let abandoned = TicketAbandoned { id: voided.id, by: voided.by, approval };
+    [
+        (
+            "ticket_changed_with_an_approval",
+            include_str!("golden/ticket_changed_with_an_approval.hex"),
+            Event::OpenTicket(OpenFact::Changed(voided)),
+        ),
+        (
+            "ticket_abandoned_with_an_approval",
+            include_str!("golden/ticket_abandoned_with_an_approval.hex"),
+            Event::OpenTicket(OpenFact::Abandoned(abandoned)),
+        ),
+    ]
+}
+
+pub(super) fn specimens() -> Vec<(&'static str, &'static str, Event)> {
+    let (id, by) = (ticket("open"), Some(StaffId::new(4)));
+    let terminal = || "T1".parse().unwrap();
     let standing = Said { turn: 4, what: Standing { held: true, terminal: terminal(), staff: by } };
     let divided =
         TicketDivided { from: id, to: ticket("other"), lines: vec![(LineId::asked(11, "key", 0), line(1))], by };
@@ -98,7 +122,7 @@ pub(super) fn specimens() -> Vec<(&'static str, &'static str, Event)> {
     let details = TicketDetails { payments_before: vec![before], was_open: true, ..TicketDetails::default() };
     let Event::DayClosed(day) = day_closed() else { unreachable!("it is a close") };
     let open_tickets = OpenTickets { count: 1, first: vec![id] };
-    vec![
+    let mut all = vec![
         (
             "ticket_opened",
             include_str!("golden/ticket_opened.hex"),
@@ -109,7 +133,7 @@ pub(super) fn specimens() -> Vec<(&'static str, &'static str, Event)> {
                 by,
             })),
         ),
-        ("ticket_changed", include_str!("golden/ticket_changed.hex"), Event::OpenTicket(OpenFact::Changed(changed))),
+        ("ticket_changed", include_str!("golden/ticket_changed.hex"), Event::OpenTicket(OpenFact::Changed(changed()))),
         (
             "ticket_moved",
             include_str!("golden/ticket_moved.hex"),
@@ -119,7 +143,7 @@ pub(super) fn specimens() -> Vec<(&'static str, &'static str, Event)> {
         (
             "ticket_abandoned",
             include_str!("golden/ticket_abandoned.hex"),
-            Event::OpenTicket(OpenFact::Abandoned(TicketAbandoned { id, by })),
+            Event::OpenTicket(OpenFact::Abandoned(TicketAbandoned { id, by, approval: None })),
         ),
         ("payment_taken", include_str!("golden/payment_taken.hex"), Event::OpenTicket(OpenFact::Paid(payment()))),
         (
@@ -132,5 +156,7 @@ pub(super) fn specimens() -> Vec<(&'static str, &'static str, Event)> {
             include_str!("golden/day_closed_over_open_tickets.hex"),
             Event::DayClosed(DayClosed { open_tickets, ..day }),
         ),
-    ]
+    ];
+    all.extend(approved());
+    all
 }

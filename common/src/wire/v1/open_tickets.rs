@@ -150,6 +150,8 @@ struct ChangedV1 {
     terms: Option<TermsV1>,
     #[n(4)]
     by: Option<u32>,
+    #[n(5)]
+    approval: Option<ApprovalV1>,
 }
 
 #[derive(Encode, Decode)]
@@ -194,6 +196,8 @@ struct AbandonedV1 {
     id: ByteArray<16>,
     #[n(1)]
     by: Option<u32>,
+    #[n(2)]
+    approval: Option<ApprovalV1>,
 }
 
 #[derive(Encode, Decode)]
@@ -330,6 +334,7 @@ fn encode_changed(changed: &TicketChanged) -> Result<Vec<u8>, WireError> {
         voided: changed.voided.iter().map(void).collect(),
         terms: changed.terms.as_ref().map(terms_to_twin),
         by: changed.by.map(StaffId::get),
+        approval: changed.approval.as_ref().map(approval_to_twin),
     };
     to_bytes(&twin, CHANGED)
 }
@@ -383,7 +388,8 @@ pub(in crate::wire) fn encode(fact: &OpenFact) -> Result<Vec<u8>, WireError> {
         OpenFact::Moved(moved) => encode_moved(moved),
         OpenFact::Divided(divided) => encode_divided(divided),
         OpenFact::Abandoned(abandoned) => {
-            let twin = AbandonedV1 { id: abandoned.id.to_bytes().into(), by: abandoned.by.map(StaffId::get) };
+            let approval = abandoned.approval.as_ref().map(approval_to_twin);
+            let twin = AbandonedV1 { id: abandoned.id.to_bytes().into(), by: abandoned.by.map(StaffId::get), approval };
             to_bytes(&twin, ABANDONED)
         }
         OpenFact::Paid(paid) => encode_paid(paid),
@@ -418,6 +424,7 @@ pub(in crate::wire) fn decode_changed(bytes: &[u8]) -> Result<OpenFact, WireErro
         voided: twin.voided.into_iter().map(void).collect(),
         terms: twin.terms.map(terms_from_twin),
         by: twin.by.map(StaffId::new),
+        approval: twin.approval.map(approval_from_twin),
     }))
 }
 
@@ -446,7 +453,7 @@ pub(in crate::wire) fn decode_divided(bytes: &[u8]) -> Result<OpenFact, WireErro
 pub(in crate::wire) fn decode_abandoned(bytes: &[u8]) -> Result<OpenFact, WireError> {
     let twin: AbandonedV1 = from_bytes(bytes, ABANDONED)?;
     let (id, by) = (TicketId::from_bytes(*twin.id), twin.by.map(StaffId::new));
-    Ok(OpenFact::Abandoned(TicketAbandoned { id, by }))
+    Ok(OpenFact::Abandoned(TicketAbandoned { id, by, approval: twin.approval.map(approval_from_twin) }))
 }
 
 pub(in crate::wire) fn decode_paid(bytes: &[u8]) -> Result<OpenFact, WireError> {

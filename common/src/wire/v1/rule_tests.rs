@@ -30,8 +30,16 @@ pub(super) fn whole_item() -> Item {
             allergens: vec![Allergen::Milk, Allergen::Sesame],
             kilocalories: Some(190),
             availability: Availability { channels: vec![Channel::Web], spans: vec![span] },
+            station: None,
         },
     }
+}
+
+/// As [`whole_item`], prepared at a place of its own.
+pub(super) fn item_with_a_station() -> Item {
+    let mut item = whole_item();
+    item.details.station = Some("bar".parse().unwrap());
+    item
 }
 
 /// One rule of each kind.

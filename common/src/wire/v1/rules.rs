@@ -11,6 +11,7 @@ use crate::domain::catalog::rules::{
     Combo, Consumption, Discount, DiscountScope, HappyHour, HouseAccount, Jurisdiction, Modifier, ModifierGroup,
     PriceEffect, PriceRule, Product, Reduction, Rule, RuleKey, ServiceCharge, Slot, Swap, TaxBasis, TaxRule,
 };
+use crate::domain::catalog::station::{ItemStation, StationError};
 use crate::domain::catalog::{Allergen, ItemDetails, Size};
 use crate::ids::{
     CategoryId, ComboId, DiscountId, HouseAccountId, ItemId, JurisdictionId, ModifierGroupId, ModifierId, ProductId,
@@ -41,6 +42,8 @@ pub(super) struct DetailsV1 {
     channels: Option<Vec<u8>>,
     #[n(7)]
     spans: Option<Vec<SpanV1>>,
+    #[n(8)]
+    station: Option<String>,
 }
 
 #[derive(Encode, Decode, PartialEq, Eq)]
@@ -298,6 +301,7 @@ pub(super) fn details_to_twin(details: &ItemDetails) -> Option<DetailsV1> {
         kilocalories: details.kilocalories,
         channels: some(availability.channels.iter().copied().map(channel_number).collect()),
         spans: some(availability.spans.iter().map(span_to_twin).collect()),
+        station: details.station.as_ref().map(|station| station.as_str().to_owned()),
     };
     (twin != DetailsV1::default()).then_some(twin)
 }
@@ -305,6 +309,7 @@ pub(super) fn details_to_twin(details: &ItemDetails) -> Option<DetailsV1> {
 pub(super) fn details_from_twin(twin: Option<DetailsV1>) -> Result<ItemDetails, WireError> {
     let twin = twin.unwrap_or_default();
     let barcode = |text: String| text.parse().map_err(|error| WireError::malformed(RULE, error));
+    let station = twin.station.map(|text| text.parse::<ItemStation>()).transpose();
     let size = twin.product.zip(twin.size).map(|(product, name)| Size { product: ProductId::new(product), name });
     Ok(ItemDetails {
         size,
@@ -316,6 +321,7 @@ pub(super) fn details_from_twin(twin: Option<DetailsV1>) -> Result<ItemDetails, 
             channels: twin.channels.unwrap_or_default().into_iter().map(channel).collect::<Result<_, _>>()?,
             spans: twin.spans.unwrap_or_default().iter().map(span_from_twin).collect(),
         },
+        station: station.map_err(|error: StationError| WireError::malformed(RULE, error))?,
     })
 }
 

@@ -148,7 +148,7 @@ fn catalog_events() -> Vec<(&'static str, &'static str, Event)> {
         (
             "category_set",
             include_str!("golden/category_set.hex"),
-            CatalogEvent::CategorySet(Category { id: CategoryId::new(1), name: "Espresso".to_owned() }),
+            CatalogEvent::CategorySet(Category { id: CategoryId::new(1), name: "Espresso".to_owned(), station: None }),
         ),
         ("tax_class_set", include_str!("golden/tax_class_set.hex"), CatalogEvent::TaxClassSet(class)),
         ("stock_item_set", include_str!("golden/stock_item_set.hex"), CatalogEvent::StockItemSet(stock)),
@@ -168,6 +168,20 @@ fn catalog_events() -> Vec<(&'static str, &'static str, Event)> {
             "item_set_whole",
             include_str!("golden/item_set_whole.hex"),
             CatalogEvent::ItemSet(super::rule_tests::whole_item()),
+        ),
+        (
+            "category_set_with_a_station",
+            include_str!("golden/category_set_with_a_station.hex"),
+            CatalogEvent::CategorySet(Category {
+                id: CategoryId::new(1),
+                name: "Espresso".to_owned(),
+                station: Some("bar".parse().unwrap()),
+            }),
+        ),
+        (
+            "item_set_with_a_station",
+            include_str!("golden/item_set_with_a_station.hex"),
+            CatalogEvent::ItemSet(super::rule_tests::item_with_a_station()),
         ),
     ]
     .into_iter()

@@ -19,6 +19,7 @@ use super::super::reports::Told;
 use super::super::ticket_answer::{DiscountAnswer, LineAnswer, TicketTaxAnswer};
 use super::super::{App, Stamp};
 use super::{fetch, folded};
+use crate::store::kitchen::{self, Sent};
 use crate::store::lives;
 use crate::store::open_tickets::{self as store, Listed};
 
@@ -89,6 +90,11 @@ struct OpenAmountsAnswer {
 struct OpenLineAnswer {
     /// Its id.
     line_id: String,
+    /// What was noted for whoever prepares it. It is known in the shop only.
+    note: Option<String>,
+    /// Whether the kitchen has it: `no`, `yes`, or `unknown` after a disk was lost.
+    #[schema(value_type = String)]
+    sent: &'static str,
     /// What it is, and what it comes to now.
     #[serde(flatten)]
     line: LineAnswer,
@@ -182,9 +188,15 @@ fn describe(
     };
     // What a line comes to now if that is known, and else what it was listed at.
     let now = |at: usize| priced.as_ref().and_then(|priced| priced.lines.get(at));
-    let shown = |(at, line): (usize, &&OpenLine)| OpenLineAnswer {
-        line_id: line.id.to_string(),
-        line: LineAnswer::new(now(at).unwrap_or(&line.listed), catalog),
+    let known = kitchen::line_list(tx, ticket.id)?;
+    let shown = |(at, line): (usize, &&OpenLine)| {
+        let row = known.iter().find(|row| row.line == line.id);
+        OpenLineAnswer {
+            line_id: line.id.to_string(),
+            note: row.and_then(|row| row.note.clone()),
+            sent: row.map_or(Sent::No, |row| row.sent).as_str(),
+            line: LineAnswer::new(now(at).unwrap_or(&line.listed), catalog),
+        }
     };
     let paid = ticket.paid().unwrap_or_default();
     let standing = ticket.standing();

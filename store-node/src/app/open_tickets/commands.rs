@@ -10,10 +10,10 @@ use percolate_common::domain::tickets::receipt::TerminalName;
 use percolate_common::ids::{LineId, StaffId, TicketId};
 use percolate_runtime::sqlite::WriteTx;
 
-use super::super::App;
 use super::super::error::AppError;
 use super::super::staff::{self, Shown};
 use super::super::tickets::{Answer, RequestKey};
+use super::super::{App, kitchen};
 use super::{
     KIND_ABANDON, KIND_CHANGE, KIND_DIVIDE, KIND_MOVE, KIND_OPEN, KIND_VOID, answer, answered_before, fetch, keep,
     write,
@@ -28,6 +28,8 @@ pub(crate) struct OpenNew {
     pub(crate) lines: Vec<CartLine>,
     pub(crate) terms: Option<Terms>,
     pub(crate) label: Label,
+    /// Notes of the lines, in their order.
+    pub(crate) notes: Vec<Option<String>>,
 }
 
 /// Lines to add, and what holds for the whole.
@@ -35,6 +37,8 @@ pub(crate) struct OpenNew {
 pub(crate) struct ChangeOpen {
     pub(crate) lines: Vec<CartLine>,
     pub(crate) terms: Option<Terms>,
+    /// Notes of the lines, in their order.
+    pub(crate) notes: Vec<Option<String>>,
 }
 
 /// Lines to take off.
@@ -92,14 +96,16 @@ pub(crate) fn open(
     app.check_reserve()?;
     let stamp = app.stamp(tx)?;
     let id = TicketId::sold(stamp.at.get(), author, &key.text);
-    let OpenNew { terminal, class, lines, terms, label } = command;
+    let OpenNew { terminal, class, lines, terms, label, notes } = command;
     let opened = OpenFact::Opened(TicketOpened { id, class, terminal, by });
     let mut ticket = OpenTicket::new(id);
     ticket.add(&opened);
     let mut facts = vec![opened];
     if !lines.is_empty() || terms.is_some() {
         let asking = Asking { author, key: &key.text, by };
-        facts.extend(decide::change(&ticket, catalog, (&lines, terms), asking, &app.moment(stamp.at))?);
+        let changed = decide::change(&ticket, catalog, (&lines, terms), asking, &app.moment(stamp.at))?;
+        kitchen::note(tx, changed.as_ref(), &notes)?;
+        facts.extend(changed);
     }
     write(app, tx, &stamp, facts)?;
     store::label_put(tx, id, &label)?;
@@ -155,11 +161,12 @@ pub(crate) fn change(
 ) -> Result<Answer, AppError> {
     command(app, tx, (id, KIND_CHANGE), (key, shown), |ticket, asking, moment| {
         let fact = decide::change(ticket, catalog, (&asked.lines, asked.terms.clone()), asking, moment)?;
+        kitchen::note(tx, fact.as_ref(), &asked.notes)?;
         Ok(fact.into_iter().collect())
     })
 }
 
-/// Takes lines off a ticket.
+/// Takes lines off a ticket. Those that the kitchen has need somebody who may, or who approves it.
 pub(crate) fn void(
     app: &App,
     tx: &WriteTx<'_>,
@@ -170,7 +177,9 @@ pub(crate) fn void(
 ) -> Result<Answer, AppError> {
     command(app, tx, (id, KIND_VOID), (key, shown), |ticket, asking, moment| {
         let fact = decide::void(ticket, catalog, (&asked.lines, asked.reason), asking.by, moment)?;
-        Ok(fact.into_iter().collect())
+        let Some(OpenFact::Changed(mut changed)) = fact else { return Ok(Vec::new()) };
+        changed.approval = kitchen::void_approved(app, tx, changed.voided.iter().map(|(line, _)| *line), shown)?;
+        Ok(vec![OpenFact::Changed(changed)])
     })
 }
 
@@ -197,6 +206,7 @@ pub(crate) fn hand_over(
         };
         if said != label {
             store::label_put(tx, id, &said)?;
+            kitchen::renamed(tx, id)?;
         }
         Ok(fact.into_iter().collect())
     })
@@ -238,7 +248,7 @@ pub(crate) fn divide(
     })
 }
 
-/// Ends a ticket that nobody pays.
+/// Ends a ticket that nobody pays. Where the kitchen has lines of it, it is as if these were taken off.
 pub(crate) fn abandon(
     app: &App,
     tx: &WriteTx<'_>,
@@ -247,6 +257,10 @@ pub(crate) fn abandon(
     shown: &Shown,
 ) -> Result<Answer, AppError> {
     command(app, tx, (id, KIND_ABANDON), (key, shown), |ticket, asking, _moment| {
-        Ok(decide::abandon(ticket, asking.by)?.into_iter().collect())
+        let Some(OpenFact::Abandoned(mut abandoned)) = decide::abandon(ticket, asking.by)? else {
+            return Ok(Vec::new());
+        };
+        abandoned.approval = kitchen::void_approved(app, tx, ticket.lines().iter().map(|line| line.id), shown)?;
+        Ok(vec![OpenFact::Abandoned(abandoned)])
     })
 }

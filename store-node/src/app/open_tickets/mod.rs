@@ -4,12 +4,14 @@
 mod answer;
 mod commands;
 mod paying;
+mod sending;
 
 pub(crate) use answer::{OpenTicketAnswer, changed_since, list, one};
 pub(crate) use commands::{
     ChangeOpen, DivideOpen, MoveOpen, OpenNew, VoidOpen, abandon, change, divide, hand_over, open, void,
 };
 pub(crate) use paying::{CloseOpen, PayOpen, close, pay};
+pub(crate) use sending::{send, unsure};
 
 use percolate_common::domain::event::Event;
 use percolate_common::domain::tickets::TicketSold;
@@ -24,7 +26,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::AppError;
 use super::tickets::{Answer, RequestKey, give, given};
-use super::{App, Stamp, books};
+use super::{App, Stamp, books, kitchen};
 use crate::store::open_tickets as store;
 use crate::store::sales::Place;
 use crate::store::{cash, tips};
@@ -38,6 +40,7 @@ const KIND_DIVIDE: i64 = 24;
 const KIND_PAY: i64 = 25;
 const KIND_CLOSE: i64 = 26;
 const KIND_ABANDON: i64 = 27;
+const KIND_SEND: i64 = 28;
 
 /// What is kept of an answer: it is made again from the ticket as it is.
 #[derive(Serialize, Deserialize)]
@@ -95,6 +98,12 @@ pub(crate) fn book(
 ) -> Result<(), AppError> {
     if let OpenFact::Paid(payment) = fact {
         book_payment(tx, day, payment)?;
+    }
+    match fact {
+        OpenFact::Changed(changed) => kitchen::changed(tx, changed)?,
+        OpenFact::Divided(divided) => kitchen::divided(tx, divided)?,
+        OpenFact::Abandoned(abandoned) => kitchen::abandoned(tx, abandoned.id)?,
+        OpenFact::Opened(_) | OpenFact::Moved(_) | OpenFact::Paid(_) => {}
     }
     let opened_at = matches!(fact, OpenFact::Opened(_)).then_some(moment);
     fact.tickets().try_for_each(|id| note(tx, id, at, opened_at))

@@ -14,7 +14,7 @@ use percolate_runtime::sqlite::WriteTx;
 use super::super::error::AppError;
 use super::super::staff::{self, Shown};
 use super::super::tickets::{Answer, RequestKey, sell_decided};
-use super::super::{App, card_payments, house, reports};
+use super::super::{App, card_payments, house, kitchen, reports};
 use super::{KIND_CLOSE, KIND_PAY, answer, answered_before, fetch, keep, write};
 use crate::store::open_tickets as store;
 use crate::store::{cash, sales};
@@ -108,6 +108,7 @@ pub(crate) fn close(
     house::check(tx, catalog, (ticket.class(), day), &tenders_before(&ticket), &command.tenders)?;
     let decided = decide::close(&ticket, catalog, command, &app.moment(stamp.at))?;
     let sold = sell_decided(app, tx, (&stamp, catalog), (id, &asked.terminal, ticket.class()), (decided, by), None)?;
+    kitchen::closed(tx, catalog, &ticket, (sold.receipt.as_deref(), stamp.at))?;
     app.terminals.note(tx, stamp.at)?;
     keep(tx, key, KIND_CLOSE, id)?;
     Ok(Answer { json: serde_json::to_string(&sold).unwrap_or_default(), replayed: false })

@@ -11,12 +11,12 @@ use percolate_runtime::sqlite::WriteTx;
 use serde_json::Value;
 
 use super::shop::{ON_THE_BOX, Shop, catalog, request};
-use crate::app::App;
 use crate::app::error::AppError;
 use crate::app::open_tickets::{
     self as tickets, ChangeOpen, CloseOpen, DivideOpen, MoveOpen, OpenNew, PayOpen, VoidOpen,
 };
 use crate::app::tickets::{Answer, RequestKey};
+use crate::app::{App, kitchen};
 use crate::store::open_tickets::Label;
 use crate::store::sales;
 
@@ -33,7 +33,7 @@ fn espressos(quantity: u32) -> Vec<CartLine> {
 }
 
 /// What is asked for, in this order; the first one opens the ticket.
-const STEPS: [&str; 8] = ["open", "add", "wrong", "void", "hold", "split", "part", "close"];
+const STEPS: [&str; 9] = ["open", "add", "send", "wrong", "void", "hold", "split", "part", "close"];
 
 fn step(app: &App, tx: &WriteTx<'_>, id: Option<TicketId>, key: &RequestKey) -> Result<Answer, AppError> {
     let menu = &catalog();
@@ -41,14 +41,16 @@ fn step(app: &App, tx: &WriteTx<'_>, id: Option<TicketId>, key: &RequestKey) -> 
     let line = |key: &str| vec![LineId::asked(app.author().number(), key, 0)];
     let Some(id) = id else {
         let class = TicketClass::Sale;
-        let new = OpenNew { terminal: terminal(), class, lines: espressos(1), terms: None, label: Label::default() };
+        let (label, notes) = (Label::default(), Vec::new());
+        let new = OpenNew { terminal: terminal(), class, lines: espressos(1), terms: None, label, notes };
         return tickets::open(app, tx, menu, new, key, &ON_THE_BOX);
     };
     match key.text.as_str() {
         "add" | "wrong" => {
-            let change = ChangeOpen { lines: espressos(2), terms: None };
+            let change = ChangeOpen { lines: espressos(2), terms: None, notes: Vec::new() };
             tickets::change(app, tx, menu, (id, change), key, &ON_THE_BOX)
         }
+        "send" => tickets::send(app, tx, menu, (id, &[]), key, &ON_THE_BOX),
         "void" => {
             let void = VoidOpen { lines: line("wrong"), reason: VoidReason::Mistake };
             tickets::void(app, tx, menu, (id, void), key, &ON_THE_BOX)
@@ -88,8 +90,9 @@ fn ticket_id(answer: &Answer) -> TicketId {
 /// A ticket's stage, the pieces of its lines, and how many payments it has.
 type Ended = (String, Vec<u64>, usize);
 
-/// What is there in the end, without what depends on when: stage, pieces and payments of each ticket, and the cash of the day.
-fn ended(shop: &Shop, id: TicketId) -> (Vec<Ended>, i64, i64) {
+/// What is there in the end, without what depends on when: stage, pieces and payments of each ticket, the pieces that are to be
+/// prepared, and the cash of the day.
+fn ended(shop: &Shop, id: TicketId) -> (Vec<Ended>, Vec<u64>, i64, i64) {
     let app = shop.app.clone();
     let whole = shop.app.writer.run_blocking("look", move |tx| {
         let (live, _) = tickets::list(&app, tx, &crate::store::open_tickets::Listed::default())?;
@@ -97,15 +100,18 @@ fn ended(shop: &Shop, id: TicketId) -> (Vec<Ended>, i64, i64) {
         let shown: Vec<Value> = all.map(|ticket| serde_json::to_value(ticket).unwrap()).collect();
         let day = app.calendar.business_day(app.stamp(tx)?.at);
         let cash = sales::tender_list(tx, day)?.into_iter().map(|(_, amount)| amount).sum();
-        Ok::<_, AppError>((shown, cash, sales::day_sums(tx, day)?.tickets))
+        let kitchen = serde_json::to_value(kitchen::look(&app, tx, None)?).unwrap();
+        Ok::<_, AppError>((shown, kitchen, cash, sales::day_sums(tx, day)?.tickets))
     });
-    let (shown, cash, sold) = whole.unwrap();
+    let (shown, kitchen, cash, sold) = whole.unwrap();
+    let prep = kitchen["queue"].as_array().unwrap().iter().flat_map(|prep| prep["lines"].as_array().unwrap());
+    let prep = prep.map(|line| line["quantity"].as_u64().unwrap()).collect();
     let parts = |ticket: &Value| {
         let lines = ticket["lines"].as_array().unwrap().iter();
         let pieces = lines.map(|line| line["quantity"].as_u64().unwrap()).collect();
         (ticket["state"].as_str().unwrap().to_owned(), pieces, ticket["payments"].as_array().unwrap().len())
     };
-    (shown.iter().map(parts).collect(), cash, sold)
+    (shown.iter().map(parts).collect(), prep, cash, sold)
 }
 
 /// Goes through the steps; says how far it came, and with which ticket, if it died.
@@ -126,7 +132,11 @@ fn a_process_that_dies_at_any_commit_of_an_open_tickets_life_loses_nothing_and_d
     let id = go_through(&undisturbed).unwrap();
     let expected = ended(&undisturbed, id);
     let tickets = vec![("open".to_owned(), vec![1], 0), ("paid".to_owned(), vec![2], 1)];
-    assert_eq!(expected, (tickets, TWO_MINOR, 1));
+    assert_eq!(
+        expected,
+        (tickets, vec![1, 2], TWO_MINOR, 1),
+        "what was voided was not sent, and what went elsewhere was once"
+    );
     let mut died_in = Vec::new();
     for point in 1.. {
         let shop = Shop::new(1);

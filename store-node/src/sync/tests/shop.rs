@@ -32,6 +32,7 @@ use tempfile::TempDir;
 use super::hub::Hub;
 use crate::app::catalog::Received;
 use crate::app::error::AppError;
+use crate::app::kitchen::Ordered;
 use crate::app::staff::{Place, Shown};
 use crate::app::take_back::take_back;
 use crate::app::ticket_answer::TicketAnswer;
@@ -89,7 +90,11 @@ pub(super) fn catalog() -> Catalog {
     let mut draft = Draft::default();
     let uses = vec![Use { stock_item: StockItemId::new(BEANS), quantity: Quantity::new(18) }];
     for event in [
-        CatalogEvent::CategorySet(Category { id: CategoryId::new(1), name: "Bar".to_owned() }),
+        CatalogEvent::CategorySet(Category {
+            id: CategoryId::new(1),
+            name: "Bar".to_owned(),
+            station: Some("bar".parse().unwrap()),
+        }),
         CatalogEvent::TaxClassSet(TaxClass {
             id: TaxClassId::new(1),
             name: "t".to_owned(),
@@ -209,9 +214,9 @@ impl Shop {
             tip: Minor::ZERO,
         };
         let terminal = "T1".parse().unwrap();
-        self.app
-            .writer
-            .run_blocking("sell", move |tx| sell(&app, tx, &catalog(), (&terminal, &command), &key, &ON_THE_BOX))
+        self.app.writer.run_blocking("sell", move |tx| {
+            sell(&app, tx, &catalog(), (&terminal, &command, &Ordered::default()), &key, &ON_THE_BOX)
+        })
     }
 
     pub(super) fn practise(&self, key: &str) -> TicketAnswer {

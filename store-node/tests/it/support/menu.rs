@@ -55,8 +55,9 @@ impl MenuJournal {
 
     /// Everything that the three items are made of.
     pub(crate) fn write_items(&mut self) {
-        for (id, name) in [(1, "Espresso bar"), (2, "Beans")] {
-            self.say(&CatalogEvent::CategorySet(Category { id: CategoryId::new(id), name: name.to_owned() }));
+        for (id, name, station) in [(1, "Espresso bar", Some("bar")), (2, "Beans", None)] {
+            let station = station.map(|station| station.parse().unwrap());
+            self.say(&CatalogEvent::CategorySet(Category { id: CategoryId::new(id), name: name.to_owned(), station }));
         }
         for (id, rate) in [(1, 89_000), (2, 49_000)] {
             let name = format!("class {id}");
@@ -81,6 +82,12 @@ impl MenuJournal {
     /// The espresso has another price from the next revision on.
     pub(crate) fn price_espresso(&mut self, price: i64) {
         self.say(&item(ESPRESSO, price, 1, &[(BEANS, 18_000), (CUPS, 1)]));
+    }
+
+    /// Espressos and lattes are prepared at another station from the next revision on.
+    pub(crate) fn move_espressos(&mut self, station: &str) {
+        let (id, name) = (CategoryId::new(1), "Espresso bar".to_owned());
+        self.say(&CatalogEvent::CategorySet(Category { id, name, station: Some(station.parse().unwrap()) }));
     }
 
     pub(crate) fn publish(&mut self, number: u32, item_count: u32) {

@@ -29,6 +29,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration::new(9, "refunds", include_str!("../../../migrations/0009_refunds.sql")),
     Migration::new(10, "tenders", include_str!("../../../migrations/0010_tenders.sql")),
     Migration::new(11, "tips_and_house_accounts", include_str!("../../../migrations/0011_tips_and_house_accounts.sql")),
+    Migration::new(12, "kitchen", include_str!("../../../migrations/0012_kitchen.sql")),
 ];
 
 /// The schema of the program before it.
@@ -47,7 +48,8 @@ const NEWER_MIGRATIONS: &[Migration] = &[
     MIGRATIONS[8],
     MIGRATIONS[9],
     MIGRATIONS[10],
-    Migration::new(12, "later", "CREATE TABLE later (number INTEGER NOT NULL) STRICT"),
+    MIGRATIONS[11],
+    Migration::new(13, "later", "CREATE TABLE later (number INTEGER NOT NULL) STRICT"),
 ];
 
 /// Opens a node's database as a later program does, and leaves it so.

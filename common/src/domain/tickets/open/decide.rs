@@ -170,7 +170,14 @@ pub fn change(
         return Err(OpenRejection::LineCount);
     }
     let terms = terms.map(|what| Said { turn: ticket.next_turn(), what });
-    let fact = OpenFact::Changed(TicketChanged { id: ticket.id, added, voided: Vec::new(), terms, by: asking.by });
+    let fact = OpenFact::Changed(TicketChanged {
+        id: ticket.id,
+        added,
+        voided: Vec::new(),
+        terms,
+        by: asking.by,
+        approval: None,
+    });
     let mut after = ticket.clone();
     after.add(&fact);
     if !after.lines().is_empty() {
@@ -206,9 +213,23 @@ pub fn void(
     if voided.is_empty() {
         return Ok(None);
     }
-    let fact = OpenFact::Changed(TicketChanged { id: ticket.id, added: Vec::new(), voided, terms: None, by });
+    let fact =
+        OpenFact::Changed(TicketChanged { id: ticket.id, added: Vec::new(), voided, terms: None, by, approval: None });
     not_below_paid(ticket, &fact, catalog, moment)?;
     Ok(Some(fact))
+}
+
+/// The lines to send to the kitchen: all that are there, or those that are named.
+///
+/// # Errors
+/// [`OpenRejection`] if the ticket has ended, or one is not there.
+pub fn send<'t>(ticket: &'t OpenTicket, named: &[LineId]) -> Result<Vec<&'t OpenLine>, OpenRejection> {
+    live(ticket)?;
+    if let Some(unknown) = named.iter().find(|id| ticket.line(**id).is_none()) {
+        return Err(OpenRejection::UnknownLine(*unknown));
+    }
+    let lines = ticket.lines().into_iter();
+    Ok(lines.filter(|line| named.is_empty() || named.contains(&line.id)).collect())
 }
 
 /// Puts it aside, calls it back, or hands it over; nothing if it stands so already.
@@ -288,7 +309,7 @@ pub fn abandon(ticket: &OpenTicket, by: Option<StaffId>) -> Result<Option<OpenFa
     if !ticket.payments.is_empty() {
         return Err(OpenRejection::PaymentsTaken(paid.get()));
     }
-    Ok(Some(OpenFact::Abandoned(TicketAbandoned { id: ticket.id, by })))
+    Ok(Some(OpenFact::Abandoned(TicketAbandoned { id: ticket.id, by, approval: None })))
 }
 
 /// A part to pay.

@@ -107,6 +107,8 @@ pub struct TicketChanged {
     pub terms: Option<Said<Terms>>,
     /// By whom.
     pub by: Option<StaffId>,
+    /// Who let lines be taken off that the kitchen had, and why, where that was needed.
+    pub approval: Option<Approval>,
 }
 
 /// Where a ticket is.
@@ -151,6 +153,8 @@ pub struct TicketAbandoned {
     pub id: TicketId,
     /// By whom.
     pub by: Option<StaffId>,
+    /// Who let it end though the kitchen had lines of it, and why, where that was needed.
+    pub approval: Option<Approval>,
 }
 
 /// A part of a ticket was paid before its end.

@@ -269,12 +269,14 @@ impl Cells<'_> {
         if let Some(id) = self.read.categories.get(&name) {
             return *id;
         }
-        let known = known.values().map(|it| (it.id.get(), &it.name));
-        let number = numbered(&name, known, &self.read.categories, CategoryId::get);
+        let names = known.values().map(|it| (it.id.get(), &it.name));
+        let number = numbered(&name, names, &self.read.categories, CategoryId::get);
         let id = CategoryId::new(number);
+        // Tables say nothing of stations: those of the menu for sale stay.
+        let station = known.get(&id).and_then(|it| it.station.clone());
         self.read.categories.insert(name.clone(), id);
         self.read.rows.insert((MenuList::Categories, number), self.row);
-        self.read.content.categories.insert(id, Category { id, name });
+        self.read.content.categories.insert(id, Category { id, name, station });
         id
     }
 

@@ -272,7 +272,7 @@ fn menu() -> impl Strategy<Value = Draft> {
         for (number, (name, price, category, class, uses)) in items {
             let (at, (category, number_of)) = categories[category].clone();
             let category_id = CategoryId::new(number_of * 4 + u32::try_from(at).unwrap());
-            draft.categories.insert(category_id, Category { id: category_id, name: category });
+            draft.categories.insert(category_id, Category { id: category_id, name: category, station: None });
             let id = ItemId::new(number);
             let part = |(at, quantity): (usize, i64)| Use { stock_item: stock[at], quantity: Quantity::new(quantity) };
             let uses = uses.into_iter().map(part).collect();
