@@ -18,7 +18,7 @@ async fn each_printer_prints_one_page_and_none_keeps_a_shop_from_selling() -> Re
     let patio = Printer::start(3, Manner::Closes)?;
     let labels = Printer::start(4, Manner::Prints)?;
     let planned =
-        |name: &str, address: String| PrinterV1 { name: name.to_owned(), kind: "receipt".to_owned(), address };
+        |name: &str, address: String| PrinterV1 { name: name.to_owned(), kind: "receipt".to_owned(), address, columns: None };
     // What is at another port does not take receipts as they are.
     let other_port = labels.address().replace(":9100", ":9101");
     let bundle = changed(&bundle, office.hub.data(), |bundle| {

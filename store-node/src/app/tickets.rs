@@ -3,7 +3,6 @@
 use percolate_common::domain::catalog::Catalog;
 use percolate_common::domain::event::Event;
 use percolate_common::domain::tickets::decide::{DecidedSale, SellTicket, sell as decide_sale};
-use percolate_common::domain::tickets::receipt::TerminalName;
 use percolate_common::domain::tickets::{ApprovedAct, SeriesOpened, TicketClass, TicketSold};
 use percolate_common::ids::TicketId;
 use percolate_common::money::Minor;
@@ -12,6 +11,7 @@ use serde::Serialize;
 
 use super::books::{book_tenders, sold_row};
 use super::error::AppError;
+use super::prints::{self, Till};
 use super::staff::{self, Person, Shown};
 use super::ticket_answer::{TicketAnswer, describe};
 use super::{App, Stamp, books, card_payments, open_tickets, reports};
@@ -93,7 +93,7 @@ pub(crate) fn sell(
     app: &App,
     tx: &WriteTx<'_>,
     catalog: &Catalog,
-    (terminal, command): (&TerminalName, &SellTicket),
+    (till, command): (&Till, &SellTicket),
     key: &RequestKey,
     shown: &Shown,
 ) -> Result<Answer, AppError> {
@@ -107,7 +107,7 @@ pub(crate) fn sell(
     card_payments::fill_in(tx, filled.class, &mut filled.tenders)?;
     let decided = decide_sale(catalog, filled, &app.moment(stamp.at))?;
     let id = TicketId::sold(stamp.at.get(), app.author().number(), &key.text);
-    let place = (id, terminal, command.class);
+    let place = (id, till, command.class);
     let by = (seller.as_ref(), shown);
     let answer = sell_decided(app, tx, (&stamp, catalog), place, (decided, by), Some(key.body_hash))?;
     app.terminals.note(tx, stamp.at)?;
@@ -119,14 +119,14 @@ pub(crate) fn sell_decided(
     app: &App,
     tx: &WriteTx<'_>,
     (stamp, catalog): (&Stamp, &Catalog),
-    (id, terminal, class): (TicketId, &TerminalName, TicketClass),
+    (id, till, class): (TicketId, &Till, TicketClass),
     (decided, (seller, shown)): (DecidedSale, (Option<&Person>, &Shown)),
     body_hash: Option<[u8; 16]>,
 ) -> Result<TicketAnswer, AppError> {
     let training = class == TicketClass::Training;
-    let (receipt, fresh) = sales::receipt_take(tx, stamp.life, terminal, training)?;
+    let (receipt, fresh) = sales::receipt_take(tx, stamp.life, &till.name, training)?;
     if fresh {
-        let opened = SeriesOpened { terminal: terminal.clone(), series: receipt.series.clone() };
+        let opened = SeriesOpened { terminal: till.name.clone(), series: receipt.series.clone() };
         app.record(tx, stamp, &Event::SeriesOpened(opened))?;
     }
     let sold_by = seller.map(|seller| seller.id);
@@ -137,16 +137,16 @@ pub(crate) fn sell_decided(
         }
     }
     if sold.cash() != Minor::ZERO {
-        sold.drawer = cash::drawer_open(tx, terminal)?;
+        sold.drawer = cash::drawer_open(tx, &till.name)?;
     }
-    book(app, tx, stamp, catalog, sold, body_hash)
+    book(app, tx, (stamp, catalog), till, sold, body_hash)
 }
 
 fn book(
     app: &App,
     tx: &WriteTx<'_>,
-    stamp: &Stamp,
-    catalog: &Catalog,
+    (stamp, catalog): (&Stamp, &Catalog),
+    till: &Till,
     sold: TicketSold,
     body_hash: Option<[u8; 16]>,
 ) -> Result<TicketAnswer, AppError> {
@@ -167,5 +167,6 @@ fn book(
     book_tenders(tx, day, &sold)?;
     open_tickets::book_sold(tx, books::place(stamp.life, head.seq), &sold)?;
     card_payments::count(tx, sold.id, &sold.tenders)?;
+    prints::sold(app, tx, stamp, (&sold, till), catalog)?;
     Ok(describe(&sold, day, stamp.at.get(), head.seq, Some(catalog)))
 }

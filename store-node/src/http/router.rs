@@ -17,7 +17,9 @@ use utoipa_axum::routes;
 
 use super::gate::Gate;
 use super::table::Way;
-use super::{card_payments, cash, feed, menu, open, open_tickets, pair, reads, refunds, staff, terminals, writes};
+use super::{
+    card_payments, cash, feed, menu, open, open_tickets, pair, prints, reads, refunds, staff, terminals, writes,
+};
 use crate::app::App;
 
 /// Largest body of an import, in bytes.
@@ -96,6 +98,10 @@ pub(super) fn routes() -> (Router<App>, OpenApiDocument) {
         .routes(routes!(card_payments::payments, card_payments::pay))
         .routes(routes!(card_payments::payment))
         .routes(routes!(card_payments::reverse))
+        .routes(routes!(prints::prints))
+        .routes(routes!(prints::print_again))
+        .routes(routes!(prints::retry))
+        .routes(routes!(prints::cancel))
         .routes(routes!(feed::events))
         .routes(routes!(terminals::pair))
         .routes(routes!(terminals::redeem))

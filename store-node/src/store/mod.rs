@@ -11,6 +11,7 @@ pub(crate) mod imports;
 pub(crate) mod journal;
 pub(crate) mod lives;
 pub(crate) mod open_tickets;
+pub(crate) mod prints;
 pub(crate) mod refunds;
 pub(crate) mod repair;
 pub(crate) mod sales;
@@ -32,6 +33,9 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration::new(8, "open_tickets", include_str!("../../migrations/0008_open_tickets.sql")),
     Migration::new(9, "refunds", include_str!("../../migrations/0009_refunds.sql")),
     Migration::new(10, "tenders", include_str!("../../migrations/0010_tenders.sql")),
+    Migration::new(11, "stand_in", include_str!("../../migrations/0011_stand_in.sql")),
+    Migration::new(12, "stand_in", include_str!("../../migrations/0012_stand_in.sql")),
+    Migration::new(13, "prints", include_str!("../../migrations/0013_prints.sql")),
 ];
 
 /// Rows of any list that has no limit of its own.

@@ -10,6 +10,7 @@ use percolate_common::money::Minor;
 use percolate_runtime::sqlite::WriteTx;
 
 use super::super::error::AppError;
+use super::super::prints::{self, Till};
 use super::super::staff::{self, Shown};
 use super::super::tickets::{Answer, RequestKey, sell_decided};
 use super::super::{App, card_payments, reports};
@@ -29,7 +30,7 @@ pub(crate) struct PayOpen {
 /// The rest.
 #[derive(Debug, Clone)]
 pub(crate) struct CloseOpen {
-    pub(crate) terminal: TerminalName,
+    pub(crate) till: Till,
     pub(crate) command: CloseTicket,
 }
 
@@ -64,6 +65,8 @@ pub(crate) fn pay(
         taken.drawer = cash::drawer_open(tx, &taken.terminal)?;
     }
     card_payments::count(tx, id, std::slice::from_ref(&taken.tender))?;
+    let paid = (ticket.class(), std::slice::from_ref(&taken.tender));
+    prints::drawer_for(app, tx, &stamp, &taken.terminal, paid)?;
     write(app, tx, &stamp, vec![OpenFact::Paid(taken)])?;
     app.terminals.note(tx, stamp.at)?;
     keep(tx, key, KIND_PAY, id)?;
@@ -92,7 +95,7 @@ pub(crate) fn close(
     let mut command = asked.command;
     card_payments::fill_in(tx, ticket.class(), &mut command.tenders)?;
     let decided = decide::close(&ticket, catalog, command, &app.moment(stamp.at))?;
-    let sold = sell_decided(app, tx, (&stamp, catalog), (id, &asked.terminal, ticket.class()), (decided, by), None)?;
+    let sold = sell_decided(app, tx, (&stamp, catalog), (id, &asked.till, ticket.class()), (decided, by), None)?;
     app.terminals.note(tx, stamp.at)?;
     keep(tx, key, KIND_CLOSE, id)?;
     Ok(Answer { json: serde_json::to_string(&sold).unwrap_or_default(), replayed: false })

@@ -167,6 +167,7 @@ impl Shop {
             staff: Arc::default(),
             data_dir: Arc::new(folder.path().to_owned()),
             cards: Cards::default(),
+            printers: Arc::default(),
             disk_reserve_bytes: 0,
             entropy: entropy.clone(),
             key: SigningKey::from_random(&[7; 32]).unwrap(),

@@ -1,0 +1,2 @@
+-- Stands in for another part's migration of this number; it changes nothing.
+SELECT 12;
