@@ -32,6 +32,7 @@ use tempfile::TempDir;
 use super::hub::Hub;
 use crate::app::catalog::Received;
 use crate::app::error::AppError;
+use crate::app::prints::Till;
 use crate::app::staff::{Place, Shown};
 use crate::app::take_back::take_back;
 use crate::app::ticket_answer::TicketAnswer;
@@ -209,10 +210,10 @@ impl Shop {
             tenders: vec![Tender { kind: TenderKind::Cash, amount: Minor::new(1_000) }],
             tip: Minor::ZERO,
         };
-        let terminal = "T1".parse().unwrap();
+        let till = Till { name: "T1".parse().unwrap(), receipt: None };
         self.app
             .writer
-            .run_blocking("sell", move |tx| sell(&app, tx, &catalog(), (&terminal, &command), &key, &ON_THE_BOX))
+            .run_blocking("sell", move |tx| sell(&app, tx, &catalog(), (&till, &command), &key, &ON_THE_BOX))
     }
 
     pub(super) fn practise(&self, key: &str) -> TicketAnswer {
