@@ -28,6 +28,9 @@ const MIGRATIONS: &[Migration] = &[
     Migration::new(8, "open_tickets", include_str!("../../../migrations/0008_open_tickets.sql")),
     Migration::new(9, "refunds", include_str!("../../../migrations/0009_refunds.sql")),
     Migration::new(10, "tenders", include_str!("../../../migrations/0010_tenders.sql")),
+    Migration::new(11, "stand_in", include_str!("../../../migrations/0011_stand_in.sql")),
+    Migration::new(12, "stand_in", include_str!("../../../migrations/0012_stand_in.sql")),
+    Migration::new(13, "prints", include_str!("../../../migrations/0013_prints.sql")),
 ];
 
 /// The schema of the program before it.
@@ -45,7 +48,10 @@ const NEWER_MIGRATIONS: &[Migration] = &[
     MIGRATIONS[7],
     MIGRATIONS[8],
     MIGRATIONS[9],
-    Migration::new(11, "later", "CREATE TABLE later (number INTEGER NOT NULL) STRICT"),
+    MIGRATIONS[10],
+    MIGRATIONS[11],
+    MIGRATIONS[12],
+    Migration::new(14, "later", "CREATE TABLE later (number INTEGER NOT NULL) STRICT"),
 ];
 
 /// Opens a node's database as a later program does, and leaves it so.

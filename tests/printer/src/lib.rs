@@ -1,4 +1,4 @@
-//! A receipt printer, good or bad.
+//! A receipt printer, good or bad, at an address of this machine's own.
 
 use std::io::{ErrorKind, Read as _, Result, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -12,6 +12,8 @@ use percolate_runtime::system::monotonic_now;
 
 /// Where printers take what they print as it is.
 const PORT: u16 = 9_100;
+/// Its addresses are in the upper half of 127/8, each process has some of its own.
+const NET: u8 = 128;
 /// It waits so long for who says nothing.
 const GUEST_MAX: Duration = Duration::from_secs(10);
 /// How often it looks whether it behaves otherwise.
@@ -100,13 +102,28 @@ struct Guest {
 }
 
 impl Printer {
-    /// One at an address of this machine's own, told from others by its number and by the process.
+    /// An address of this machine's own where no printer is yet.
+    #[must_use]
+    pub fn nowhere() -> SocketAddr {
+        static LAST: AtomicU8 = AtomicU8::new(0);
+        let number = LAST.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        let [_, _, high, low] = std::process::id().to_be_bytes();
+        SocketAddr::from((Ipv4Addr::new(127, NET | number, high, low.max(1)), PORT))
+    }
+
+    /// One at an address of its own.
     ///
     /// # Errors
     /// If the address is taken.
-    pub fn start(number: u8, manner: Manner) -> Result<Self> {
-        let [_, _, high, low] = std::process::id().to_be_bytes();
-        let address = SocketAddr::from((Ipv4Addr::new(127, 100 + number, high, low.max(1)), PORT));
+    pub fn start(manner: Manner) -> Result<Self> {
+        Self::start_at(Self::nowhere(), manner)
+    }
+
+    /// One at an address.
+    ///
+    /// # Errors
+    /// If the address is taken.
+    pub fn start_at(address: SocketAddr, manner: Manner) -> Result<Self> {
         let listener = TcpListener::bind(address)?;
         let (ends, pages, torn) = (AtomicBool::new(false), Mutex::default(), Mutex::default());
         let shared = Arc::new(Shared { manner: AtomicU8::new(manner as u8), ends, pages, torn });
@@ -204,6 +221,10 @@ impl Shared {
                 Err(error) if [ErrorKind::WouldBlock, ErrorKind::TimedOut].contains(&error.kind()) => {}
                 Err(error) => return Err(error),
             }
+        }
+        if guest.waits.is_some() {
+            // What it has it prints, whether or not somebody still waits for it.
+            self.print(&mut guest);
         }
         Ok(())
     }
