@@ -147,8 +147,8 @@ pub(crate) mod tests {
             \x1ba\x01\x1d!\x11Cafe Harbour\n\x1d!\x00\
             \x1ba\x011 Pier\n\
             \x1ba\x00--------------------------------\n\
-            \x1ba\x002 x Flat white with a name\n\
-            \x1ba\x00that is long                8.00\n\
+            \x1ba\x002 x Flat white with a name that\n\
+            \x1ba\x00is long                     8.00\n\
             \x1ba\x00Cafe au lait\n\
             \x1ba\x00\x1d!\x01TOTAL USD                   8.71\n\x1d!\x00\
             \x1ba\x00\n\

@@ -85,6 +85,7 @@ pub struct Printer {
 struct Shared {
     manner: AtomicU8,
     ends: AtomicBool,
+    printing: AtomicBool,
     /// What it has printed, each paper by itself.
     pages: Mutex<Vec<Vec<u8>>>,
     /// What it had of pages that it broke off.
@@ -126,7 +127,7 @@ impl Printer {
     pub fn start_at(address: SocketAddr, manner: Manner) -> Result<Self> {
         let listener = TcpListener::bind(address)?;
         let (ends, pages, torn) = (AtomicBool::new(false), Mutex::default(), Mutex::default());
-        let shared = Arc::new(Shared { manner: AtomicU8::new(manner as u8), ends, pages, torn });
+        let shared = Arc::new(Shared { manner: AtomicU8::new(manner as u8), ends, printing: AtomicBool::new(false), pages, torn });
         let served = shared.clone();
         let serving = std::thread::spawn(move || {
             for guest in listener.incoming().map_while(Result::ok) {
@@ -139,10 +140,22 @@ impl Printer {
         Ok(Self { address, shared, serving: Some(serving) })
     }
 
-    /// Where it is.
+    /// Where it is, as a plan says it.
     #[must_use]
     pub fn address(&self) -> String {
         self.address.to_string()
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn place(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Whether it has a page whole, and has not printed it.
+    #[must_use]
+    pub fn is_printing(&self) -> bool {
+        self.shared.printing.load(Ordering::Acquire)
     }
 
     /// Has it behave otherwise from now on.
@@ -243,6 +256,7 @@ impl Shared {
 
     fn print(&self, guest: &mut Guest) {
         let page = std::mem::take(&mut guest.page);
+        self.printing.store(false, Ordering::Release);
         if !page.is_empty() {
             self.pages.lock().unwrap_or_else(PoisonError::into_inner).push(page);
         }
@@ -261,6 +275,7 @@ impl Shared {
                 (0x1d, Some(b'r'), _) => {
                     if self.manner() != Manner::Simple {
                         guest.waits = Some(monotonic_now());
+                        self.printing.store(!guest.page.is_empty(), Ordering::Release);
                         self.finish(guest)?;
                     }
                     3

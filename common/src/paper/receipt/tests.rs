@@ -9,7 +9,7 @@ use crate::domain::catalog::rules::{
 };
 use crate::domain::catalog::tests::{revision, small_menu};
 use crate::domain::catalog::{CatalogEvent, Revision};
-use crate::domain::pricing::cart::{Cart, CartLine};
+use crate::domain::pricing::cart::Cart;
 use crate::domain::pricing::tests::in_the_morning;
 use crate::domain::tickets::decide::{SellTicket, sell};
 use crate::domain::tickets::refund::{Asked, AskedLine, Before, RefundTicket, Sale};
@@ -68,11 +68,12 @@ fn menu() -> Catalog {
         categories: Vec::new(),
         reduction: Reduction::Amount(Minor::new(50)),
     };
+    let slot = |name: &str| Slot { name: name.to_owned(), choices: [(ESPRESSO, Minor::ZERO)].into() };
     let combo = Combo {
         id: ComboId::new(1),
         name: "Breakfast".to_owned(),
         price: Minor::new(500),
-        slots: vec![Slot { name: "drink".to_owned(), choices: [(ESPRESSO, Minor::ZERO)].into() }],
+        slots: ["drink", "beans"].map(slot).to_vec(),
     };
     draft.items.get_mut(&ESPRESSO).unwrap().details.modifier_groups.push(group.id);
     for rule in [
@@ -152,10 +153,65 @@ Business day                          2026-11-30
 Served by                                      7
 To take away
 ------------------------------------------------
-";
-    let text = shown(&receipt, COLUMNS_WIDE);
-    assert_eq!(text, expected);
-    let _narrow = shown(&receipt, COLUMNS_NARROW);
+2 x Cafe creme at 3.00                      6.00
+  + 2 x Oat milk
+  Early birds                              -1.00
+  Breakfast                                -0.20
+  spilt                                    -0.30
+Ethiopian beans, a whole pound in a bag    18.00
+Regulars                                   -1.40
+Service                                     0.90
+------------------------------------------------
+Before tax                                 24.00
+Tax 8.9% on 6.00                            0.53
+Tax 4.9% on 18.00                           0.88
+|TOTAL USD                                  25.41
+Tip                                         2.00
+Rounding                                   -0.02
+Paid before                                 5.00
+Card ending in 4242                        10.00
+  AUTH 1
+Cash                                       30.00
+Change                                      4.59
+
+01a1ee565e007561bb6b58736b06a483
+----";
+    assert_eq!(shown(&receipt, COLUMNS_WIDE), expected);
+    let narrow = "\
+<Cafe Harbour
+1 Pier, Atlanta
+
+Receipt                  T1-A-17
+Time         2026-11-30 08:30:00
+Business day          2026-11-30
+Served by                      7
+To take away
+--------------------------------
+2 x Cafe creme at 3.00      6.00
+  + 2 x Oat milk
+  Early birds              -1.00
+  Breakfast                -0.20
+  spilt                    -0.30
+Ethiopian beans, a whole
+pound in a bag             18.00
+Regulars                   -1.40
+Service                     0.90
+--------------------------------
+Before tax                 24.00
+Tax 8.9% on 6.00            0.53
+Tax 4.9% on 18.00           0.88
+|TOTAL USD                  25.41
+Tip                         2.00
+Rounding                   -0.02
+Paid before                 5.00
+Card ending in 4242        10.00
+  AUTH 1
+Cash                       30.00
+Change                      4.59
+
+01a1ee565e007561bb6b58736b06a483
+----";
+    assert_eq!(shown(&receipt, COLUMNS_NARROW), narrow);
 }
 
 #[test]
@@ -195,5 +251,25 @@ fn the_receipt_of_money_that_was_given_back_names_the_sale_and_why() {
     let decided = crate::domain::tickets::refund::refund(&small_menu(), &of, &Before::default(), (&ask, day)).unwrap();
     let refunded = decided.numbered(RefundId::refunded(0, 1, "r"), "T1-A-18".parse().unwrap());
     let text = shown(&refund(HARBOUR, (&refunded, &sale), when(), &menu()), COLUMNS_NARROW);
-    assert_eq!(text, "");
+    let expected = "\
+<Cafe Harbour
+1 Pier, Atlanta
+
+<REFUND
+Receipt                  T1-A-18
+Of receipt               T1-A-17
+Time         2026-11-30 08:30:00
+Business day          2026-11-30
+Reason                  Not good
+--------------------------------
+1 x Cafe creme              3.00
+--------------------------------
+Before tax                  3.00
+Tax 8.9% on 3.00            0.27
+|GIVEN BACK USD              3.27
+Cash                        3.27
+
+0000000000007503b275b01abb15158e
+----";
+    assert_eq!(text, expected);
 }

@@ -86,6 +86,11 @@ fn fetch(tx: &ReadTx<'_>, number: i64) -> Result<JobRow, AppError> {
     store::job_fetch(tx, number)?.ok_or(AppError::NotFound("print"))
 }
 
+/// Whether somebody still sends a job. What was left in the middle at a printer that the shop no longer has, nobody does.
+fn is_on_its_way(app: &App, job: &JobRow) -> bool {
+    app.printers.named(&job.printer).is_some()
+}
+
 /// Has a job tried again, now: one that is held goes on, and one whose printer the shop no longer has goes to that of its till.
 pub(crate) fn retry(app: &App, tx: &WriteTx<'_>, number: i64, key: &RequestKey) -> Result<Answer, AppError> {
     if let Some(given) = given(app, tx, key, KIND_RETRY)? {
@@ -94,7 +99,8 @@ pub(crate) fn retry(app: &App, tx: &WriteTx<'_>, number: i64, key: &RequestKey) 
     let mut job = fetch(tx, number)?;
     match job.state {
         PrintState::Queued | PrintState::Held => {}
-        PrintState::Sending => return Err(PrintRefusal::Sending(number).into()),
+        PrintState::Sending if is_on_its_way(app, &job) => return Err(PrintRefusal::Sending(number).into()),
+        PrintState::Sending => job.unsure = job.unsure.saturating_add(1),
         state @ (PrintState::Printed | PrintState::Cancelled | PrintState::Expired) => {
             return Err(PrintRefusal::Over(number, state.as_str()).into());
         }
@@ -117,8 +123,8 @@ pub(crate) fn cancel(app: &App, tx: &WriteTx<'_>, number: i64, key: &RequestKey)
     }
     let job = fetch(tx, number)?;
     match job.state {
-        PrintState::Queued | PrintState::Held | PrintState::Cancelled => {}
-        PrintState::Sending => return Err(PrintRefusal::Sending(number).into()),
+        PrintState::Sending if is_on_its_way(app, &job) => return Err(PrintRefusal::Sending(number).into()),
+        PrintState::Queued | PrintState::Held | PrintState::Cancelled | PrintState::Sending => {}
         state @ (PrintState::Printed | PrintState::Expired) => {
             return Err(PrintRefusal::Over(number, state.as_str()).into());
         }

@@ -53,12 +53,17 @@ pub(crate) fn look(app: &App, tx: &ReadTx<'_>, printer: &Printer) -> Result<bool
 /// Takes up what a process before, a line that broke, or another life of the box has left.
 pub(crate) fn recover(app: &App, tx: &WriteTx<'_>, printer: &Printer) -> Result<(), AppError> {
     let (life, now) = (lives::present(tx)?, app.clock.now());
-    for job in store::job_list_interrupted(tx, &printer.name, life)? {
-        let number = job.number;
-        store::job_put(tx, &doubted(job, now))?;
-        store::job_life_put(tx, number, life)?;
+    loop {
+        let left = store::job_list_interrupted(tx, &printer.name, life)?;
+        if left.is_empty() {
+            return Ok(());
+        }
+        for job in left {
+            let number = job.number;
+            store::job_put(tx, &doubted(job, now))?;
+            store::job_life_put(tx, number, life)?;
+        }
     }
-    Ok(())
 }
 
 /// Writes that a job is printed, and takes the next one: from now on it may go out.
