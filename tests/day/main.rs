@@ -17,6 +17,7 @@ mod evening;
 mod ledger;
 mod menu;
 mod morning;
+mod paper;
 mod till;
 mod troubles;
 
@@ -58,6 +59,7 @@ async fn tuesday_at_ten_shops_and_the_books_balance() -> Result<()> {
     step("open tickets", counter::guests_pay_when_they_leave(day)).await?;
     step("given back", counter::practice_is_given_back(day)).await?;
     step("last guests", evening::the_last_guests(day)).await?;
+    step("paper", paper::every_ticket_has_its_paper(day)).await?;
     step("the day is closed", drawers::the_day_is_closed(day)).await?;
     step("everything has arrived", evening::everything_has_arrived(day)).await?;
     step("reports folded anew", evening::the_reports_are_folded_anew(day)).await?;

@@ -246,7 +246,7 @@ impl Shared {
     fn finish(&self, guest: &mut Guest) -> Result<()> {
         let manner = self.manner();
         let Some(since) = guest.waits.filter(|_| !manner.stands_still()) else { return Ok(()) };
-        if manner == Manner::Slow && monotonic_now() < since + SLOW {
+        if manner == Manner::Slow && !guest.page.is_empty() && monotonic_now() < since + SLOW {
             return Ok(());
         }
         guest.waits = None;
