@@ -178,7 +178,6 @@ async fn visit(
         return Ok(());
     }
     let mut talk = Talk::open(app, printer).await.map_err(Ended::Printer)?;
-    stands(app, printer, None);
     let mut done = None;
     loop {
         if let Err(reason) = talk.ready().await {
@@ -187,6 +186,7 @@ async fn visit(
             }
             return Err(Ended::Printer(reason));
         }
+        stands(app, printer, None);
         let Some(job) = advance(app, printer, done.take(), !stop.is_cancelled()).await? else { return Ok(()) };
         if let Err(reason) = talk.print(&bytes(&job, printer.columns)).await {
             let (writing, number) = (app.clone(), job.number);
