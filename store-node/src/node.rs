@@ -28,8 +28,8 @@ use percolate_runtime::writer::{Writer, WriterOptions};
 
 use crate::app::life::{self, Told};
 use crate::app::{
-    App, Cards, Identity, Present, Printer, Printers, Staff, Terminals, bundle, card_payments, catalog, describe, staff,
-    terminals,
+    App, Cards, Identity, Present, Printer, Printers, Staff, Terminals, bundle, card_payments, catalog, describe,
+    staff, terminals,
 };
 use crate::config::{Config, SimulatedTerminal};
 use crate::devices;

@@ -174,7 +174,10 @@ fn told(config: &Config) -> Result<Shop> {
         staff: Vec::new(),
         policy: StaffPolicy::default(),
         card_forward: ForwardLimits::default(),
-        paper: ShopPaper { printers: config.prints.printers.iter().map(told_printer).collect(), ..ShopPaper::default() },
+        paper: ShopPaper {
+            printers: config.prints.printers.iter().map(told_printer).collect(),
+            ..ShopPaper::default()
+        },
         menu: None,
         plan: None,
         follows: false,

@@ -17,8 +17,12 @@ async fn each_printer_prints_one_page_and_none_keeps_a_shop_from_selling() -> Re
     let kitchen = Printer::start(Manner::Silent)?;
     let patio = Printer::start(Manner::Closes)?;
     let labels = Printer::start(Manner::Prints)?;
-    let planned =
-        |name: &str, address: String| PrinterV1 { name: name.to_owned(), kind: "receipt".to_owned(), address, columns: None };
+    let planned = |name: &str, address: String| PrinterV1 {
+        name: name.to_owned(),
+        kind: "receipt".to_owned(),
+        address,
+        columns: None,
+    };
     // What is at another port does not take receipts as they are.
     let other_port = labels.address().replace(":9100", ":9101");
     let bundle = changed(&bundle, office.hub.data(), |bundle| {

@@ -19,11 +19,7 @@ pub struct Line {
     stream: TcpStream,
 }
 
-async fn in_time<T>(
-    within: Duration,
-    what: &'static str,
-    step: impl Future<Output = io::Result<T>>,
-) -> io::Result<T> {
+async fn in_time<T>(within: Duration, what: &'static str, step: impl Future<Output = io::Result<T>>) -> io::Result<T> {
     let late = |_elapsed| io::Error::new(io::ErrorKind::TimedOut, what);
     timeout(within, step).await.map_err(late).and_then(|done| done)
 }
@@ -51,12 +47,7 @@ impl Line {
     ///
     /// # Errors
     /// [`io::ErrorKind::TimedOut`] if it says nothing in time, another one if it ends the line.
-    pub async fn hear(
-        &mut self,
-        question: Question,
-        within: Duration,
-        mut other: impl FnMut(u8),
-    ) -> io::Result<u8> {
+    pub async fn hear(&mut self, question: Question, within: Duration, mut other: impl FnMut(u8)) -> io::Result<u8> {
         let until = monotonic_now() + within;
         loop {
             let left = until.saturating_sub(monotonic_now());

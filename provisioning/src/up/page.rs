@@ -20,11 +20,8 @@ pub(super) struct Page<'p> {
 impl Page<'_> {
     /// The bytes that a printer is given.
     pub(super) fn bytes(&self) -> Vec<u8> {
-        let mut blocks = vec![
-            Block::Large(self.shop.to_owned()),
-            Block::Centred("This printer works.".to_owned()),
-            Block::Blank,
-        ];
+        let mut blocks =
+            vec![Block::Large(self.shop.to_owned()), Block::Centred("This printer works.".to_owned()), Block::Blank];
         let said = [
             ("Printer", self.printer),
             ("Practice ticket", self.receipt),

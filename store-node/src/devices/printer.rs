@@ -167,11 +167,7 @@ async fn advance(
 }
 
 /// Prints all that waits for a printer; asks only how it is if nothing does and somebody wants to know.
-async fn visit(
-    app: &App,
-    printer: &Arc<Printer>,
-    (is_probe, stop): (bool, &CancellationToken),
-) -> Result<(), Ended> {
+async fn visit(app: &App, printer: &Arc<Printer>, (is_probe, stop): (bool, &CancellationToken)) -> Result<(), Ended> {
     let (looking, of) = (app.clone(), printer.clone());
     let waits = app.readers.read_async(move |tx| prints::look(&looking, tx, &of)).await?;
     if !waits && !is_probe {
@@ -223,7 +219,10 @@ pub(crate) async fn run(app: App, printer: Arc<Printer>, stop: CancellationToken
                 failures += 1;
             }
             Err(Ended::Box(error)) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "what is printed cannot be written down: {error}");
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "what is printed cannot be written down: {error}"
+                );
                 (failures, is_left) = (failures + 1, true);
             }
         }

@@ -528,8 +528,7 @@ pub(super) async fn close(
         tip: Minor::new(request.tip_minor),
         shown: Minor::new(request.expected_total_minor),
     };
-    let till =
-        Till { name: own_terminal(&actor, &request.terminal)?, receipt: request.receipt.map(Receipts::from) };
+    let till = Till { name: own_terminal(&actor, &request.terminal)?, receipt: request.receipt.map(Receipts::from) };
     let asked = CloseOpen { till, command };
     let here = app.clone();
     let command = move |tx: &WriteTx<'_>| tickets::close(&here, tx, &catalog, (id, asked), &key, &shown);

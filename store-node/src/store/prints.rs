@@ -56,8 +56,7 @@ pub(crate) enum PrintState {
 }
 
 impl PrintState {
-    const ALL: [Self; 6] =
-        [Self::Queued, Self::Sending, Self::Printed, Self::Held, Self::Cancelled, Self::Expired];
+    const ALL: [Self; 6] = [Self::Queued, Self::Sending, Self::Printed, Self::Held, Self::Cancelled, Self::Expired];
 
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
@@ -114,7 +113,8 @@ pub(crate) struct Backlog {
     pub(crate) queued: bool,
 }
 
-const JOB: &str = "SELECT number, printer, terminal, kind, ticket, label, document, copy, state, reason, unsure, queued_at_ms,
+const JOB: &str =
+    "SELECT number, printer, terminal, kind, ticket, label, document, copy, state, reason, unsure, queued_at_ms,
     ended_at_ms FROM print_job";
 
 fn job(row: &Row<'_>) -> rusqlite::Result<JobRow> {
@@ -140,8 +140,8 @@ fn job(row: &Row<'_>) -> rusqlite::Result<JobRow> {
 
 /// Writes a job under the next number, which it gives.
 pub(crate) fn job_insert(tx: &WriteTx<'_>, life: Life, job: &JobRow) -> Result<i64, StorageError> {
-    let number: i64 = tx
-        .query_one("SELECT coalesce(max(number), 0) + 1 AS next FROM print_job", [], |row| row.get("next"))?;
+    let number: i64 =
+        tx.query_one("SELECT coalesce(max(number), 0) + 1 AS next FROM print_job", [], |row| row.get("next"))?;
     tx.execute(
         "INSERT INTO print_job (number, life, printer, terminal, kind, ticket, label, document, copy, state, reason, unsure,
             queued_at_ms, ended_at_ms)
@@ -180,11 +180,7 @@ pub(crate) fn job_next(tx: &ReadTx<'_>, printer: &str) -> Result<Option<JobRow>,
     let sql = format!(
         "{JOB} WHERE printer = :printer AND state IN ('queued', 'sending', 'held') AND state = 'queued' ORDER BY number LIMIT 1"
     );
-    tx.query_optional(
-        &sql,
-        named_params! {":printer": printer},
-        job,
-    )
+    tx.query_optional(&sql, named_params! {":printer": printer}, job)
 }
 
 /// Jobs of a printer that a process before may have sent, or that another life may have: their paper may lie there.
@@ -193,11 +189,7 @@ pub(crate) fn job_list_interrupted(tx: &ReadTx<'_>, printer: &str, life: Life) -
         "{JOB} WHERE printer = :printer AND state IN ('queued', 'sending', 'held') AND (state = 'sending' OR life <> :life)
          ORDER BY number LIMIT :limit"
     );
-    tx.query_list(
-        &sql,
-        named_params! {":printer": printer, ":life": life.number, ":limit": LIST_ROWS_MAX},
-        job,
-    )
+    tx.query_list(&sql, named_params! {":printer": printer, ":life": life.number, ":limit": LIST_ROWS_MAX}, job)
 }
 
 /// A job was looked at in this life.

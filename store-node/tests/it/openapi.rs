@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use crate::support::http::{Answer, Request};
 use crate::support::menu::{BAG_CODE, BEANS, ESPRESSO};
-use crate::support::paper::without_printer;
 use crate::support::node::{TestNode, Till, basket, ticket};
+use crate::support::paper::without_printer;
 use crate::support::schema::{Description, Operation};
 
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
@@ -149,7 +149,8 @@ impl Checker {
         let first = self.post_to(described, &path, "copy", &json!({"terminal": "T1"})).await;
         let again = self.post_to(described, &path, "copy", &json!({"terminal": "T1"})).await;
         assert_eq!((first.status, again.status, &first.text), (201, 200, &again.text));
-        let of = |what: &str| (format!("/v1/prints/{{id}}/{what}"), format!("/v1/prints/{}/{what}", first.json()["print"]));
+        let of =
+            |what: &str| (format!("/v1/prints/{{id}}/{what}"), format!("/v1/prints/{}/{what}", first.json()["print"]));
         for (described, path) in ["retry", "cancel"].map(of) {
             assert_eq!(self.post_to(&described, &path, &path, &json!({})).await.status, 200, "{path}");
         }

@@ -237,7 +237,8 @@ async fn how_much_waits_and_for_how_long_can_be_measured() {
         till.sell(&format!("sale-{number}"), &body).await.ok();
     }
     eventually("six that wait", || async { (metric(&till, "node_prints_waiting").await == 6).then_some(()) }).await;
-    eventually("a second", || async { (metric(&till, "node_prints_oldest_age_seconds").await > 0).then_some(()) }).await;
+    eventually("a second", || async { (metric(&till, "node_prints_oldest_age_seconds").await > 0).then_some(()) })
+        .await;
     printer.behave(Manner::Prints);
     papers(&printer, 3).await;
     eventually("none that waits", || async { (metric(&till, "node_prints_waiting").await == 0).then_some(()) }).await;

@@ -26,7 +26,8 @@ async fn a_sale_prints_its_receipt_and_the_drawer_opens_for_cash_alone() {
     let till = node.till();
     let sold = till.sell("cash", &ticket("T1", &[(ESPRESSO, 2)])).await.ok();
     let paper = papers(&printer, 1).await.remove(0);
-    for part in ["Virginia-Highland\n", " T1-A-1\n", " 2026-11-23 07:00:00\n", "TOTAL USD", "6.53\n", "Cash", "Change"] {
+    for part in ["Virginia-Highland\n", " T1-A-1\n", " 2026-11-23 07:00:00\n", "TOTAL USD", "6.53\n", "Cash", "Change"]
+    {
         assert!(paper.contains(part), "{part} is not on it: {paper}");
     }
     assert!(!paper.contains("COPY") && !paper.contains("DUPLICATE"), "{paper}");
@@ -248,7 +249,10 @@ async fn what_nobody_wants_any_more_is_ended_and_what_is_over_stays_so() {
     let first = receipt(&waiting);
     let (cancel, retry) = (format!("/v1/prints/{first}/cancel"), format!("/v1/prints/{first}/retry"));
     let ended = till.post(&cancel, "cancel", &json!({})).await;
-    assert_eq!((ended.status, &ended.json()["state"], &ended.json()["reason"]), (200, &json!("cancelled"), &Value::Null));
+    assert_eq!(
+        (ended.status, &ended.json()["state"], &ended.json()["reason"]),
+        (200, &json!("cancelled"), &Value::Null)
+    );
     assert_eq!(till.post(&cancel, "cancel", &json!({})).await.text, ended.text);
     assert_eq!(till.post(&cancel, "once-more", &json!({})).await.ok()["state"], "cancelled");
     assert_eq!(till.post(&retry, "retry", &json!({})).await.refusal(), (409, "print_over".to_owned()));

@@ -127,7 +127,13 @@ impl Printer {
     pub fn start_at(address: SocketAddr, manner: Manner) -> Result<Self> {
         let listener = TcpListener::bind(address)?;
         let (ends, pages, torn) = (AtomicBool::new(false), Mutex::default(), Mutex::default());
-        let shared = Arc::new(Shared { manner: AtomicU8::new(manner as u8), ends, printing: AtomicBool::new(false), pages, torn });
+        let shared = Arc::new(Shared {
+            manner: AtomicU8::new(manner as u8),
+            ends,
+            printing: AtomicBool::new(false),
+            pages,
+            torn,
+        });
         let served = shared.clone();
         let serving = std::thread::spawn(move || {
             for guest in listener.incoming().map_while(Result::ok) {

@@ -14,9 +14,7 @@ use crate::domain::pricing::tests::in_the_morning;
 use crate::domain::tickets::decide::{SellTicket, sell};
 use crate::domain::tickets::refund::{Asked, AskedLine, Before, RefundTicket, Sale};
 use crate::domain::tickets::{LineReduction, PaymentBefore, ServiceCharged, SoldExtra};
-use crate::ids::{
-    ComboId, DiscountId, ItemId, ModifierGroupId, ModifierId, PaymentId, RefundId, RuleId, TicketId,
-};
+use crate::ids::{ComboId, DiscountId, ItemId, ModifierGroupId, ModifierId, PaymentId, RefundId, RuleId, TicketId};
 use crate::money::MicroRate;
 
 const HARBOUR: Letterhead<'_> = Letterhead { name: "Café Harbour", address: Some("1 Pier, Atlanta") };
@@ -115,10 +113,8 @@ fn whole() -> TicketSold {
         approval: false,
     };
     let details = &mut sold.details;
-    details.discounts =
-        vec![given(None, Some(0), Some("spilt"), 30), given(Some(DiscountId::new(1)), None, None, 140)];
-    details.service_charge =
-        Some(ServiceCharged { rule: RuleId::new(9), tax_class: None, amount: Minor::new(90) });
+    details.discounts = vec![given(None, Some(0), Some("spilt"), 30), given(Some(DiscountId::new(1)), None, None, 140)];
+    details.service_charge = Some(ServiceCharged { rule: RuleId::new(9), tax_class: None, amount: Minor::new(90) });
     details.tip = Minor::new(200);
     details.cash_rounding = Minor::new(-2);
     details.payments_before =

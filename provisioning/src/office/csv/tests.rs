@@ -47,7 +47,10 @@ fn shops_are_put_together_from_their_tables() {
         ("stores.csv", &format!("\u{feff}{STORES_CSV}")),
         ("hours.csv", "closes,store,weekday,opens\r\n22:00,42,Mon,06:30\r\n01:00,42,7,18:00\r\n"),
         ("terminals.csv", "store,name,kind,training,printer\n42,T1,counter,,P1\n42,T9,counter,yes,\n"),
-        ("printers.csv", "store,name,kind,address,columns\n43,P1,receipt,192.168.7.30:9100,32\n43,P2,receipt,p:9100,\n"),
+        (
+            "printers.csv",
+            "store,name,kind,address,columns\n43,P1,receipt,192.168.7.30:9100,32\n43,P2,receipt,p:9100,\n",
+        ),
         ("staff.csv", "store,id,name,role,pin\n42,7,Ann,lead,2468\n42,8,Ben,barista,\n"),
         ("stock.csv", "store,item,quantity\n42,1,5000\n43,1,-3\n"),
     ]);

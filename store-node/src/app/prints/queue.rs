@@ -34,7 +34,8 @@ fn doubted(job: JobRow, now: UtcMillis) -> JobRow {
     }
     let unsure = job.unsure.saturating_add(1);
     let is_held = unsure >= UNSURE_MAX || job.state == PrintState::Held;
-    let (state, reason) = if is_held { (PrintState::Held, Some(UNSURE.to_owned())) } else { (PrintState::Queued, None) };
+    let (state, reason) =
+        if is_held { (PrintState::Held, Some(UNSURE.to_owned())) } else { (PrintState::Queued, None) };
     JobRow { state, reason, unsure, ..job }
 }
 

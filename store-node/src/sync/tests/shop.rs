@@ -211,9 +211,7 @@ impl Shop {
             tip: Minor::ZERO,
         };
         let till = Till { name: "T1".parse().unwrap(), receipt: None };
-        self.app
-            .writer
-            .run_blocking("sell", move |tx| sell(&app, tx, &catalog(), (&till, &command), &key, &ON_THE_BOX))
+        self.app.writer.run_blocking("sell", move |tx| sell(&app, tx, &catalog(), (&till, &command), &key, &ON_THE_BOX))
     }
 
     pub(super) fn practise(&self, key: &str) -> TicketAnswer {

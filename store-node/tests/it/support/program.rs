@@ -141,7 +141,9 @@ impl Program {
             let numbers = [it.ticket, it.count.map(u64::cast_signed), it.total, it.age_ms.map(|ms| ms / 1_000)];
             ("--card-forward", numbers.map(|number| number.unwrap().to_string()).join(","))
         }));
-        words.extend(config.prints.printers.iter().map(|it| ("--printer", format!("{}={},{}", it.name, it.address, it.columns))));
+        words.extend(
+            config.prints.printers.iter().map(|it| ("--printer", format!("{}={},{}", it.name, it.address, it.columns))),
+        );
         match &config.site {
             Some(site) => words.push(("--site", site.display().to_string())),
             None => words.extend([
