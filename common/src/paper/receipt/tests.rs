@@ -188,8 +188,8 @@ To take away
   Early birds              -1.00
   Breakfast                -0.20
   spilt                    -0.30
-Ethiopian beans, a whole
-pound in a bag             18.00
+Ethiopian beans, a whole pound
+in a bag                   18.00
 Regulars                   -1.40
 Service                     0.90
 --------------------------------
