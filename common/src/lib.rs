@@ -6,9 +6,10 @@
 //! 2. [`journal`]: who may state a fact, in which order, and how anybody can check it.
 //! 3. [`crdt`]: what merges.
 //! 4. [`domain`]: the rules of the shop, as functions from state and command to facts or a refusal.
-//! 5. [`identity`]: who somebody is, how they show it, and what makes a box a shop of its chain.
-//! 6. [`wire`]: the frozen twins of the facts, the envelopes and the topics.
-//! 7. [`sync`]: the sending and receiving machines, without sockets or clocks.
+//! 5. [`paper`]: what stands on receipts and slips, and what a printer is sent.
+//! 6. [`identity`]: who somebody is, how they show it, and what makes a box a shop of its chain.
+//! 7. [`wire`]: the frozen twins of the facts, the envelopes and the topics.
+//! 8. [`sync`]: the sending and receiving machines, without sockets or clocks.
 //!
 //! Absent on purpose: an executor, a database, sockets, a clock, randomness, the environment, logging.
 
@@ -25,6 +26,8 @@ pub mod journal;
 pub mod crdt;
 
 pub mod domain;
+
+pub mod paper;
 
 pub mod identity;
 

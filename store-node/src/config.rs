@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use percolate_common::domain::tenders::forward::ForwardLimits;
+use percolate_common::paper::{COLUMNS_NARROW, COLUMNS_WIDE};
 use percolate_runtime::broker::BrokerAddresses;
 use percolate_runtime::http::caller::HttpsAddress;
 use percolate_runtime::mqtt::RETRY_MAX;
@@ -111,6 +112,9 @@ pub struct Config {
     /// Its card terminal.
     #[command(flatten)]
     pub cards: CardConfig,
+    /// Its printers.
+    #[command(flatten)]
+    pub prints: PrintConfig,
     /// `START_MS,ANCHOR_MS,RATE[,UNTIL_MS]`: a clock for demos and tests.
     #[arg(long)]
     pub simulated_clock: Option<String>,
@@ -143,6 +147,45 @@ pub struct CardConfig {
     pub card_forward: Option<ForwardLimits>,
 }
 
+/// What a node is told of its printers.
+#[derive(Debug, Clone, Default, Args)]
+pub struct PrintConfig {
+    /// `NAME=HOST:PORT[,COLUMNS]`: a printer of receipts, of 48 characters a line, or 32; the first one is that of every till. Say it
+    /// again for another. A box that a bundle has made has those of its plan.
+    #[arg(long = "printer", value_name = "PRINTER", conflicts_with = "site")]
+    pub printers: Vec<NamedPrinter>,
+}
+
+/// A printer of the command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedPrinter {
+    /// Its name.
+    pub name: String,
+    /// `HOST:PORT`.
+    pub address: String,
+    /// Characters of a line.
+    pub columns: u8,
+}
+
+impl FromStr for NamedPrinter {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const EXPECTED: &str = "NAME=HOST:PORT is expected, or NAME=HOST:PORT,32";
+        let (name, place) = text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or(EXPECTED)?;
+        let (address, columns) = match place.split_once(',') {
+            None => (place, COLUMNS_WIDE),
+            Some((address, columns)) => (address, columns.parse().map_err(|_not_a_number| EXPECTED)?),
+        };
+        let (host, port) = address.rsplit_once(':').ok_or(EXPECTED)?;
+        let is_sound = !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0);
+        if !is_sound || ![COLUMNS_WIDE, COLUMNS_NARROW].contains(&columns) {
+            return Err(EXPECTED);
+        }
+        Ok(Self { name: name.to_owned(), address: address.to_owned(), columns })
+    }
+}
+
 /// The folder of a simulated card terminal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SimulatedTerminal(pub PathBuf);
@@ -153,5 +196,21 @@ impl FromStr for SimulatedTerminal {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let folder = text.strip_prefix("simulated:").filter(|folder| !folder.is_empty());
         folder.map(|folder| Self(folder.into())).ok_or("simulated:FOLDER is expected")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_printer_is_named_with_its_address_and_how_wide_its_paper_is() {
+        let read = |text: &str| text.parse::<NamedPrinter>().map(|it| (it.name, it.address, it.columns));
+        let bar = |columns| Ok(("bar".to_owned(), "10.0.0.9:9100".to_owned(), columns));
+        assert_eq!((read("bar=10.0.0.9:9100"), read("bar=10.0.0.9:9100,32")), (bar(48), bar(32)));
+        assert!(read("bar=[fd00::9]:9100").is_ok());
+        for wrong in ["", "bar", "=p:9100", "bar=p", "bar=:9100", "bar=p:0", "bar=p:9100,40", "bar=p:9100,x"] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use percolate_common::entropy::Entropy;
+use percolate_common::identity::site::PrinterV1;
 use percolate_common::journal::SigningKey;
+use percolate_common::paper::COLUMNS_WIDE;
 use percolate_common::time::Clock;
 use percolate_common::wire::session::Presence as PresenceMessage;
 use percolate_common::wire::topic::{Topic, node_subscriptions, process_client_id};
@@ -26,14 +28,16 @@ use percolate_runtime::writer::{Writer, WriterOptions};
 
 use crate::app::life::{self, Told};
 use crate::app::{
-    App, Cards, Identity, Present, Staff, Terminals, bundle, card_payments, catalog, describe, staff, terminals,
+    App, Cards, Identity, Present, Printer, Printers, Staff, Terminals, bundle, card_payments, catalog, describe,
+    staff, terminals,
 };
 use crate::config::{Config, SimulatedTerminal};
+use crate::devices;
 use crate::guard::{self, Guard};
 use crate::http::{self, Way};
 use crate::identity::{Desk, Keeper};
 use crate::lan;
-use crate::site::Shop;
+use crate::site::{RECEIPT_KIND, Shop, ShopPaper};
 use crate::start_error::{Part as _, Result, config_error};
 use crate::store::MIGRATIONS;
 use crate::store::file::{NodeReaders, NodeWriter};
@@ -153,6 +157,7 @@ pub(crate) fn open(
         present: Arc::new(Present::default()),
         terminals: Arc::new(Terminals::default()),
         cards: cards(config, shop)?,
+        printers: Arc::new(printers(&shop.paper)),
         staff: Arc::new(Staff { policy: shop.policy, ..Staff::default() }),
         data_dir: Arc::new(data.path().to_owned()),
         disk_reserve_bytes: config.disk_reserve_bytes,
@@ -192,6 +197,21 @@ fn cards(config: &Config, shop: &Shop) -> Result<Cards> {
     tracing::warn!(folder = %folder.display(), "the card terminal is simulated: nobody is charged");
     let terminal = Simulated::open(folder).part("opening the simulated card terminal")?;
     Ok(Cards::new(Some(Arc::new(terminal)), limits))
+}
+
+/// The shop's printers.
+fn printers(paper: &ShopPaper) -> Printers {
+    let printer = |it: &PrinterV1| {
+        let prints_receipts = it.kind.trim().eq_ignore_ascii_case(RECEIPT_KIND);
+        let columns = it.columns.unwrap_or(COLUMNS_WIDE);
+        Arc::new(Printer::new(it.name.clone(), it.address.clone(), columns, prints_receipts))
+    };
+    Printers {
+        all: paper.printers.iter().map(printer).collect(),
+        by_terminal: paper.by_terminal.clone(),
+        receipts: paper.receipts,
+        address: paper.address.clone(),
+    }
 }
 
 /// As [`open`], on a thread that may block.
@@ -305,6 +325,10 @@ impl Node {
         if app.cards.terminal.is_some() {
             let asking = app.clone();
             tasks.spawn("cards", |stop| card_payments::run(asking, stop));
+        }
+        for printer in app.printers.all.iter().cloned() {
+            let printing = app.clone();
+            tasks.spawn("printer", |stop| devices::run(printing, printer, stop));
         }
         if let Some(desk) = desk {
             let keeper = Keeper::new(desk, app.clone(), link_config.clone());

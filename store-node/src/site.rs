@@ -1,5 +1,6 @@
 //! What shop this is: as the command line says, or as the file that was installed on the box.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -10,10 +11,11 @@ use percolate_common::domain::staff::{BadgeUse, SignIn, StaffPolicy};
 use percolate_common::domain::tenders::forward::ForwardLimits;
 use percolate_common::identity::names::{ChainId, Principal};
 use percolate_common::identity::pem::{Label, decode};
-use percolate_common::identity::site::{SiteV1, StaffV1};
+use percolate_common::identity::site::{PrinterV1, SiteV1, StaffV1};
 use percolate_common::identity::site_file::{MENU_FILE, SITE_FILE_BYTES_MAX, SiteFileV1, plan_of};
 use percolate_common::ids::{NodeId, StoreId};
 use percolate_common::journal::SigningKey;
+use percolate_common::paper::{Receipts, ReceiptsUnknown};
 use percolate_common::time::{StoreCalendar, UtcMillis};
 use percolate_common::wire::topic::client_id;
 use percolate_runtime::broker::{BrokerAddresses, Credentials};
@@ -22,12 +24,15 @@ use percolate_runtime::http::caller::HttpsAddress;
 use percolate_runtime::pki::SanName;
 use percolate_runtime::tls::Roots;
 
-use crate::config::Config;
+use crate::config::{Config, NamedPrinter};
 use crate::identity::Member;
 use crate::start_error::{Part as _, Result, config_error};
 
 /// The number of a shop's first bundle.
 const FIRST_BUNDLE: u64 = 1;
+
+/// What a printer prints that prints receipts.
+pub(crate) const RECEIPT_KIND: &str = "receipt";
 
 /// Where the broker is, where nobody says anything else.
 const BROKER_HERE: &str = "127.0.0.1:1883";
@@ -63,6 +68,8 @@ pub(crate) struct Shop {
     pub(crate) policy: StaffPolicy,
     /// What it takes on trust while its card terminal has no line.
     pub(crate) card_forward: ForwardLimits,
+    /// Its printers, and what it prints.
+    pub(crate) paper: ShopPaper,
     /// Frames with the menu that came with the shop, in their order.
     pub(crate) menu: Option<Vec<Vec<u8>>>,
     /// The hash of the file that says all this, where there is one.
@@ -113,6 +120,18 @@ impl Shop {
     }
 }
 
+/// What a shop prints, and where.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ShopPaper {
+    pub(crate) printers: Vec<PrinterV1>,
+    /// Tills with a printer of their own: its name by theirs.
+    pub(crate) by_terminal: BTreeMap<String, String>,
+    /// Whether a sale prints unless somebody says otherwise.
+    pub(crate) receipts: Receipts,
+    /// What stands below the shop's name.
+    pub(crate) address: Option<String>,
+}
+
 /// What somebody has said of the shop, and what their words for it are.
 struct Said<'s> {
     words: [&'static str; 2],
@@ -155,6 +174,10 @@ fn told(config: &Config) -> Result<Shop> {
         staff: Vec::new(),
         policy: StaffPolicy::default(),
         card_forward: ForwardLimits::default(),
+        paper: ShopPaper {
+            printers: config.prints.printers.iter().map(told_printer).collect(),
+            ..ShopPaper::default()
+        },
         menu: None,
         plan: None,
         follows: false,
@@ -196,6 +219,7 @@ fn installed(config: &Config, path: &Path) -> Result<Shop> {
         staff: site.staff.clone(),
         policy: policy(site),
         card_forward: card_forward(site),
+        paper: paper(site),
         menu: menu(path, &file),
         plan: Some(plan_of(text.as_bytes())),
         follows: file.bundle > FIRST_BUNDLE,
@@ -233,6 +257,28 @@ fn card_forward(site: &SiteV1) -> ForwardLimits {
         tracing::warn!(card_forward = text, "card_forward in the file of --site allows nothing: {error}");
         ForwardLimits::default()
     })
+}
+
+/// A printer of the command line prints receipts.
+fn told_printer(printer: &NamedPrinter) -> PrinterV1 {
+    let NamedPrinter { name, address, columns } = printer.clone();
+    PrinterV1 { name, kind: RECEIPT_KIND.to_owned(), address, columns: Some(columns) }
+}
+
+/// What the shop prints. A word that is not known to this program prints receipts.
+fn paper(site: &SiteV1) -> ShopPaper {
+    let receipts = site.receipts.as_deref().map(str::parse).unwrap_or(Ok(Receipts::default()));
+    let receipts = receipts.unwrap_or_else(|error: ReceiptsUnknown| {
+        tracing::warn!("receipts in the file of --site decides nothing: {error}");
+        Receipts::default()
+    });
+    let tills = site.terminals.iter();
+    ShopPaper {
+        printers: site.printers.clone(),
+        by_terminal: tills.filter_map(|till| Some((till.name.clone(), till.printer.clone()?))).collect(),
+        receipts,
+        address: site.address.clone(),
+    }
 }
 
 fn chain(config: &Config, file: &SiteFileV1) -> Result<Chain> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use own_printer::Printer;
 use percolate_common::time::Clock;
 use percolate_runtime::system::{SystemClock, clock_from_option};
 use serde_json::Value;
@@ -14,6 +15,7 @@ use tokio::task::JoinSet;
 
 use crate::ledger::Ledger;
 use crate::menu::Menu;
+use crate::paper::printer_of;
 use crate::till::Till;
 
 /// Shops of the chain.
@@ -48,6 +50,8 @@ pub(crate) struct Shop {
     pub(crate) drawers: BTreeMap<String, (String, i64)>,
     /// Its closing reading.
     pub(crate) closing: Option<Value>,
+    /// Its printer, where it has one.
+    pub(crate) printer: Option<Printer>,
 }
 
 impl Shop {
@@ -101,25 +105,29 @@ impl Day {
         for store in 1..=SHOPS {
             let door = if store == CUT_OFF { hub.door().through(&line.address()) } else { hub.door() };
             let (folder, simulated) = (folder.to_owned(), simulated.clone());
+            let printer = printer_of(store)?;
             starting.spawn(async move {
                 let card_terminal = format!("simulated:{}", folder.join(format!("card-terminal-{store}")).display());
-                let extra =
-                    ["--simulated-clock", simulated.as_str(), "--demo", "--card-terminal", card_terminal.as_str()];
-                Node::start(&folder, NodeSpec::store(store), &door, &extra).await
+                let paper = printer.as_ref().map(|printer| format!("--printer=bar={}", printer.address()));
+                let mut extra =
+                    vec!["--simulated-clock", simulated.as_str(), "--demo", "--card-terminal", card_terminal.as_str()];
+                extra.extend(paper.as_deref());
+                Ok::<_, anyhow::Error>((Node::start(&folder, NodeSpec::store(store), &door, &extra).await?, printer))
             });
         }
         let mut nodes = Vec::new();
         while let Some(node) = starting.join_next().await {
             nodes.push(node??);
         }
-        nodes.sort_by_key(|node| node.spec.store);
+        nodes.sort_by_key(|(node, _printer): &(Node, _)| node.spec.store);
         let sold = Arc::new(AtomicU32::new(0));
         let menu = Arc::new(Menu::read(&demo_menu(), 1)?);
-        let open = |node: Node| {
+        let open = |(node, printer): (Node, Option<Printer>)| {
             let till = |name: &&str| Till::new(node.client.clone(), clock.clone(), node.spec.store, name, sold.clone());
             let tills = TERMINALS.iter().map(till).collect();
             let (drawers, closing) = (BTreeMap::new(), None);
-            Shop { node, tills, back_office: Ledger::default(), menu: menu.clone(), drawers, closing }
+            let (back_office, menu) = (Ledger::default(), menu.clone());
+            Shop { node, tills, back_office, menu, drawers, closing, printer }
         };
         let shops: Vec<Shop> = nodes.into_iter().map(open).collect();
         let watched = shops.iter().find(|shop| shop.number() == WATCHED).context("the shop that is watched")?;

@@ -18,6 +18,7 @@ mod kitchen;
 mod ledger;
 mod menu;
 mod morning;
+mod paper;
 mod slips;
 mod till;
 mod troubles;
@@ -62,6 +63,7 @@ async fn tuesday_at_ten_shops_and_the_books_balance() -> Result<()> {
     step("kitchen", kitchen::the_bar_makes_it_once(day)).await?;
     step("given back", counter::practice_is_given_back(day)).await?;
     step("last guests", evening::the_last_guests(day)).await?;
+    step("paper", paper::every_ticket_has_its_paper(day)).await?;
     step("the day is closed", drawers::the_day_is_closed(day)).await?;
     step("everything has arrived", evening::everything_has_arrived(day)).await?;
     step("reports folded anew", evening::the_reports_are_folded_anew(day)).await?;

@@ -1,9 +1,9 @@
 //! The page that shows that a shop's printers print: each has one, once, and none that misbehaves keeps the shop from selling.
 
 use anyhow::{Context as _, Result, ensure};
+use own_printer::{Manner, Printer};
 use percolate_common::identity::site::PrinterV1;
 use system_tests::harness::head_office::{HeadOffice, NewBox};
-use system_tests::harness::printer::{Manner, Printer};
 use system_tests::harness::tech::changed;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -13,12 +13,16 @@ async fn each_printer_prints_one_page_and_none_keeps_a_shop_from_selling() -> Re
     office.plan(42, "Harbour")?;
     let bundle = office.bundle(42, &[])?;
     office.hub.kill()?;
-    let bar = Printer::start(1, Manner::Prints)?;
-    let kitchen = Printer::start(2, Manner::Silent)?;
-    let patio = Printer::start(3, Manner::Closes)?;
-    let labels = Printer::start(4, Manner::Prints)?;
-    let planned =
-        |name: &str, address: String| PrinterV1 { name: name.to_owned(), kind: "receipt".to_owned(), address };
+    let bar = Printer::start(Manner::Prints)?;
+    let kitchen = Printer::start(Manner::Silent)?;
+    let patio = Printer::start(Manner::Closes)?;
+    let labels = Printer::start(Manner::Prints)?;
+    let planned = |name: &str, address: String| PrinterV1 {
+        name: name.to_owned(),
+        kind: "receipt".to_owned(),
+        address,
+        columns: None,
+    };
     // What is at another port does not take receipts as they are.
     let other_port = labels.address().replace(":9100", ":9101");
     let bundle = changed(&bundle, office.hub.data(), |bundle| {

@@ -168,8 +168,12 @@ const BANS: &[Ban] = &[
     street("crate::http", &["store-node/src/app/", "store-node/src/store/", "store-node/src/sync/"]),
     street("crate::sync", &["store-node/src/app/", "store-node/src/store/", "store-node/src/http/"]),
     street("crate::app", &["store-node/src/store/"]),
-    street("crate::http", &["store-node/src/identity/"]),
-    street("crate::sync", &["store-node/src/identity/"]),
+    street("crate::http", &["store-node/src/identity/", "store-node/src/devices/"]),
+    street("crate::sync", &["store-node/src/identity/", "store-node/src/devices/"]),
+    street(
+        "crate::devices",
+        &["store-node/src/app/", "store-node/src/store/", "store-node/src/http/", "store-node/src/sync/"],
+    ),
     street("crate::store", &["store-node/src/identity/"]),
     street(
         "crate::identity",
@@ -183,6 +187,7 @@ const BANS: &[Ban] = &[
             "store-node/src/http/",
             "store-node/src/sync/",
             "store-node/src/identity/",
+            "store-node/src/devices/",
         ],
     ),
     street("crate::wire", &["common/src/domain/", "common/src/crdt/", "common/src/journal", "common/src/identity/"]),

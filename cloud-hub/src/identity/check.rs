@@ -12,6 +12,7 @@ use percolate_common::identity::site::{HoursV1, SiteV1, StaffV1};
 use percolate_common::ids::{NodeId, StockItemId};
 use percolate_common::journal::AuthorId;
 use percolate_common::money::Currency;
+use percolate_common::paper::{COLUMNS_NARROW, COLUMNS_WIDE, Receipts};
 use percolate_common::time::{CUTOVER_HOUR_MAX, StoreCalendar};
 use percolate_runtime::pki::SanName;
 
@@ -61,6 +62,7 @@ pub(crate) fn faults(site: &SiteV1, around: &Surroundings<'_>) -> Vec<Fault> {
     }
     signing_in(site, &mut found);
     cards(site, &mut found);
+    paper(site, &mut found);
     stock(site, around.menu, &mut found);
     found.0
 }
@@ -200,6 +202,11 @@ fn lists(site: &SiteV1, found: &mut Found) {
             found.add(format!("/terminals/{at}/name"), "malformed", said);
         }
         found.text(format!("/terminals/{at}/kind"), &till.kind, "what kind of till it is");
+        let is_known = |name: &String| site.printers.iter().any(|printer| printer.name == *name);
+        if let Some(name) = till.printer.as_ref().filter(|name| !is_known(name)) {
+            let said = format!("the shop has no printer {}", shown(name));
+            found.add(format!("/terminals/{at}/printer"), "unknown", said);
+        }
     }
     found.once(("terminals", "name"), site.terminals.iter().map(|till| &till.name), "the till");
     for (at, printer) in site.printers.iter().enumerate() {
@@ -211,6 +218,10 @@ fn lists(site: &SiteV1, found: &mut Found) {
                 shown(&printer.address)
             );
             found.add(format!("/printers/{at}/address"), "malformed", said);
+        }
+        if printer.columns.is_some_and(|columns| ![COLUMNS_WIDE, COLUMNS_NARROW].contains(&columns)) {
+            let said = format!("a line has {COLUMNS_WIDE} or {COLUMNS_NARROW} characters");
+            found.add(format!("/printers/{at}/columns"), "out_of_range", said);
         }
     }
     found.once(("printers", "name"), site.printers.iter().map(|printer| &printer.name), "the printer");
@@ -273,6 +284,16 @@ fn signing_in(site: &SiteV1, found: &mut Found) {
     let can = |one: &StaffV1| one.pin.is_some() || (by_badge && one.badge.is_some());
     if sign_in.is_ok_and(|sign_in| sign_in == Some(SignIn::Required)) && !site.staff.iter().any(can) {
         found.add("/sign_in", "missing", "nobody of the shop has a PIN, so that nobody could sell");
+    }
+}
+
+/// What its receipts say, and whether there are any.
+fn paper(site: &SiteV1, found: &mut Found) {
+    if let Some(Err(error)) = site.receipts.as_deref().map(str::parse::<Receipts>) {
+        found.add("/receipts", "malformed", error.to_string());
+    }
+    if let Some(address) = &site.address {
+        found.text("/address".to_owned(), address, "where the shop is");
     }
 }
 

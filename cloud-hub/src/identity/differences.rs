@@ -44,7 +44,13 @@ fn fields(site: &SiteV1) -> Vec<(String, String)> {
         ("currency".to_owned(), site.currency.clone()),
         ("cutover hour".to_owned(), site.cutover_hour.to_string()),
     ];
-    let said = [("signing in", &site.sign_in), ("badges", &site.badge_use), ("cards on trust", &site.card_forward)];
+    let said = [
+        ("signing in", &site.sign_in),
+        ("badges", &site.badge_use),
+        ("cards on trust", &site.card_forward),
+        ("address", &site.address),
+        ("receipts", &site.receipts),
+    ];
     all.extend(said.into_iter().filter_map(|(field, word)| Some((field.to_owned(), word.clone()?))));
     all.extend(hours(&site.hours));
     if !site.lan_names.is_empty() {
@@ -52,10 +58,13 @@ fn fields(site: &SiteV1) -> Vec<(String, String)> {
     }
     all.extend(site.terminals.iter().map(|till| {
         let practice = if till.training { ", for training" } else { "" };
-        (format!("till {}", till.name), format!("{}{practice}", till.kind))
+        let printer = till.printer.as_ref().map(|name| format!(", prints at {name}")).unwrap_or_default();
+        (format!("till {}", till.name), format!("{}{practice}{printer}", till.kind))
     }));
-    let printers = site.printers.iter();
-    all.extend(printers.map(|it| (format!("printer {}", it.name), format!("{} at {}", it.kind, it.address))));
+    all.extend(site.printers.iter().map(|it| {
+        let columns = it.columns.map(|columns| format!(", {columns} columns")).unwrap_or_default();
+        (format!("printer {}", it.name), format!("{} at {}{columns}", it.kind, it.address))
+    }));
     all.extend(site.staff.iter().map(|one| (person(one.id), of_person(one))));
     all.extend(site.stock.iter().map(|line| (format!("stock {}", line.item), line.quantity.to_string())));
     all.into_iter().map(|(field, text)| (plain(&field), plain(&text))).collect()

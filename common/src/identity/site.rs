@@ -48,6 +48,10 @@ pub struct TerminalV1 {
     /// Whether it is for training alone.
     #[n(2)]
     pub training: bool,
+    /// The name of the printer of its receipts; the shop's first one that prints receipts if it is not said.
+    #[n(3)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub printer: Option<String>,
 }
 
 /// A printer.
@@ -57,12 +61,16 @@ pub struct PrinterV1 {
     /// Its name.
     #[n(0)]
     pub name: String,
-    /// What it is, as head office calls it.
+    /// What it prints, as head office calls it: `receipt` are receipts.
     #[n(1)]
     pub kind: String,
     /// Where it is in the shop's network, as `HOST:PORT`.
     #[n(2)]
     pub address: String,
+    /// Characters of a line: 48, as it is if it is not said, or 32.
+    #[n(3)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub columns: Option<u8>,
 }
 
 /// Somebody who works there.
@@ -158,6 +166,14 @@ pub struct SiteV1 {
     #[n(14)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub card_forward: Option<String>,
+    /// What stands on receipts below its name: where it is.
+    #[n(15)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// Whether sales print a receipt unless somebody says otherwise: `print` or `none`; they do if it is not said.
+    #[n(16)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipts: Option<String>,
 }
 
 impl SiteV1 {
@@ -191,7 +207,8 @@ impl SiteV1 {
         bound("names of the box", self.lan_names.len(), LAN_NAMES_MAX)?;
         bound_texts("characters of a name of the box", &self.lan_names)?;
         bound("tills", self.terminals.len(), TERMINALS_MAX)?;
-        bound_texts("characters of a till", self.terminals.iter().flat_map(|till| [&till.name, &till.kind]))?;
+        let of_tills = self.terminals.iter().flat_map(|till| [&till.name, &till.kind].into_iter().chain(&till.printer));
+        bound_texts("characters of a till", of_tills)?;
         bound("printers", self.printers.len(), PRINTERS_MAX)?;
         bound_texts("characters of a printer", self.printers.iter().flat_map(|p| [&p.name, &p.kind, &p.address]))?;
         bound("people", self.staff.len(), STAFF_MAX)?;
@@ -200,6 +217,7 @@ impl SiteV1 {
             self.staff.iter().flat_map(|one| [&one.name, &one.role].into_iter().chain(&one.pin).chain(&one.badge));
         bound_texts("characters of somebody's entry", of_staff)?;
         bound_texts("characters of what is said of cards", &self.card_forward)?;
+        bound_texts("characters of what is said of receipts", self.address.iter().chain(&self.receipts))?;
         bound("entries of the stock", self.stock.len(), STOCK_MAX)
     }
 }
@@ -232,11 +250,17 @@ pub(super) mod tests {
             cutover_hour: 4,
             hours: vec![HoursV1 { weekday: 1, opens_minute: 360, closes_minute: 1_500 }],
             lan_names: vec!["box.shop.example".to_owned(), "192.168.7.20".to_owned()],
-            terminals: vec![TerminalV1 { name: "T1".to_owned(), kind: "counter".to_owned(), training: false }],
+            terminals: vec![TerminalV1 {
+                name: "T1".to_owned(),
+                kind: "counter".to_owned(),
+                training: false,
+                printer: Some("P1".to_owned()),
+            }],
             printers: vec![PrinterV1 {
                 name: "P1".to_owned(),
                 kind: "receipt".to_owned(),
                 address: "p:9100".to_owned(),
+                columns: Some(32),
             }],
             staff: vec![StaffV1 {
                 id: 7,
@@ -249,6 +273,8 @@ pub(super) mod tests {
             sign_in: Some("required".to_owned()),
             badge_use: None,
             card_forward: None,
+            address: Some("1 Pier, Harbour".to_owned()),
+            receipts: None,
         }
     }
 
@@ -256,7 +282,7 @@ pub(super) mod tests {
     fn every_list_and_text_of_a_site_has_its_bound() {
         assert_eq!(site().check(), Ok(()));
         let long = || "x".repeat(TEXT_CHARS_MAX + 1);
-        let changes: [Change<'_>; 20] = [
+        let changes: [Change<'_>; 23] = [
             ("characters of the shop's name", &|s| s.name = long()),
             ("characters of the zone or currency", &|s| s.zone = long()),
             ("characters of the zone or currency", &|s| s.currency = long()),
@@ -266,6 +292,7 @@ pub(super) mod tests {
             ("tills", &|s| s.terminals = vec![s.terminals[0].clone(); TERMINALS_MAX + 1]),
             ("characters of a till", &|s| s.terminals[0].name = long()),
             ("characters of a till", &|s| s.terminals[0].kind = long()),
+            ("characters of a till", &|s| s.terminals[0].printer = Some(long())),
             ("printers", &|s| s.printers = vec![s.printers[0].clone(); PRINTERS_MAX + 1]),
             ("characters of a printer", &|s| s.printers[0].address = long()),
             ("people", &|s| s.staff = vec![s.staff[0].clone(); STAFF_MAX + 1]),
@@ -276,6 +303,8 @@ pub(super) mod tests {
             ("characters of what is said of signing in", &|s| s.sign_in = Some(long())),
             ("characters of what is said of signing in", &|s| s.badge_use = Some(long())),
             ("characters of what is said of cards", &|s| s.card_forward = Some(long())),
+            ("characters of what is said of receipts", &|s| s.address = Some(long())),
+            ("characters of what is said of receipts", &|s| s.receipts = Some(long())),
             ("entries of the stock", &|s| s.stock = vec![s.stock[0]; STOCK_MAX + 1]),
         ];
         for (name, change) in changes {

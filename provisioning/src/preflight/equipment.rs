@@ -5,12 +5,12 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpStream, ToSocketAddrs as _};
 use std::time::Duration;
 
+use percolate_common::paper::escpos::Question;
+
 use super::{Check, Code, Ground, asked};
 
 /// How long a printer may take to be reached, and again to answer.
 const PRINTER_MAX: Duration = Duration::from_millis(900);
-/// Asks a printer how it is, as all of ESC/POS do: one byte comes back.
-const STATUS: [u8; 3] = [0x10, 0x04, 0x01];
 
 pub(super) fn printer(ground: &Ground) -> Check {
     const FIX: &str = "Look at its cable, paper and address. The shop sells meanwhile, without paper.";
@@ -36,7 +36,7 @@ fn answers(address: &str) -> bool {
         let mut stream = TcpStream::connect_timeout(&at, PRINTER_MAX)?;
         stream.set_read_timeout(Some(PRINTER_MAX))?;
         stream.set_write_timeout(Some(PRINTER_MAX))?;
-        stream.write_all(&STATUS)?;
+        stream.write_all(&Question::Printer.bytes())?;
         stream.read_exact(&mut [0])
     };
     asked().is_ok()

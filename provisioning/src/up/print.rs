@@ -1,26 +1,22 @@
 //! The page that shows that a shop's printers print: once for each, as far as they answer.
 
-use std::io::{Read as _, Write as _};
-use std::net::{TcpStream, ToSocketAddrs as _};
 use std::path::Path;
 use std::time::Duration;
 
 use percolate_common::identity::bundle::BundleV1;
 use percolate_common::identity::site::PrinterV1;
+use percolate_common::paper::escpos::Question;
 use percolate_common::time::{StoreCalendar, UtcMillis};
 use percolate_runtime::files::{read_text, write_atomic};
+use percolate_runtime::printer::{Line, PORT};
 use percolate_runtime::system::monotonic_now;
-use percolate_runtime::tasks::blocking;
+use tokio::task::JoinSet;
 
 use super::error::UpError;
 use super::page::Page;
 
 /// The longest that a printer may take for all of it.
 const PRINTER_MAX: Duration = Duration::from_secs(3);
-/// The port where printers take what they print as it is.
-const PORT: u16 = 9_100;
-/// Asks a printer how it is: one byte comes back, when what came before was taken.
-const STATUS: [u8; 3] = [0x10, 0x04, 0x01];
 /// In the data folder: the printers that have printed theirs, one a line.
 const MARK: &str = "test-pages";
 
@@ -60,7 +56,7 @@ pub(super) async fn print(
             (printer.address.clone(), Page { shop, printer: &printer.name, receipt, local_time, zone }.bytes())
         })
         .collect();
-    let sent = blocking(move || send_all(&pages)).await.unwrap_or_default();
+    let sent = send_all(pages).await;
     let mut lines: Vec<String> = had.iter().map(|line| (*line).to_owned()).collect();
     for (printer, outcome) in wanted.iter().zip(sent) {
         match outcome {
@@ -82,46 +78,30 @@ fn takes_pages(printers: &[PrinterV1]) -> impl Iterator<Item = &PrinterV1> {
     printers.iter().filter(move |printer| port(&printer.address) == Some(PORT))
 }
 
-fn send_all(pages: &[(String, Vec<u8>)]) -> Vec<std::io::Result<()>> {
-    std::thread::scope(|scope| {
-        let sending: Vec<_> = pages.iter().map(|(address, page)| scope.spawn(|| send(address, page))).collect();
-        let lost = || Err(std::io::Error::other("it could not be asked"));
-        sending.into_iter().map(|sent| sent.join().unwrap_or_else(|_panicked| lost())).collect()
-    })
+/// What came of each page, in their order.
+async fn send_all(pages: Vec<(String, Vec<u8>)>) -> Vec<std::io::Result<()>> {
+    let mut sending = JoinSet::new();
+    for (at, (address, page)) in pages.into_iter().enumerate() {
+        sending.spawn(async move { (at, send(&address, &page).await) });
+    }
+    let mut sent = sending.join_all().await;
+    sent.sort_by_key(|(at, _)| *at);
+    sent.into_iter().map(|(_, sent)| sent).collect()
 }
 
 /// Sends a page, and waits for the printer to say that it lives: one that swallows everything has printed nothing.
-fn send(address: &str, page: &[u8]) -> std::io::Result<()> {
+async fn send(address: &str, page: &[u8]) -> std::io::Result<()> {
     let until = monotonic_now() + PRINTER_MAX;
-    // No time at all would mean for ever.
-    let left = || until.saturating_sub(monotonic_now()).max(Duration::from_millis(1));
-    let at = address.to_socket_addrs()?.next().ok_or(std::io::ErrorKind::AddrNotAvailable)?;
-    let mut stream = TcpStream::connect_timeout(&at, left())?;
-    for part in [page, &STATUS[..]] {
-        let mut rest = part;
-        while !rest.is_empty() {
-            stream.set_write_timeout(Some(left()))?;
-            let written = stream.write(rest)?;
-            rest = rest.get(written..).filter(|_| written > 0).ok_or(std::io::ErrorKind::WriteZero)?;
-            if monotonic_now() >= until {
-                return Err(std::io::ErrorKind::TimedOut.into());
-            }
-        }
-    }
-    stream.set_read_timeout(Some(left()))?;
-    match stream.read(&mut [0]) {
-        Ok(0) => Err(std::io::Error::other("it ended the connection without a word")),
-        Ok(_) => Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-            Err(std::io::Error::new(std::io::ErrorKind::TimedOut, "it says nothing"))
-        }
-        Err(error) => Err(error),
-    }
+    let left = || until.saturating_sub(monotonic_now());
+    let mut line = Line::open(address, left()).await?;
+    line.send(page, left()).await?;
+    line.ask(Question::Printer, left()).await.map(drop)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpListener;
+    use std::io::{Read as _, Write as _};
+    use std::net::{TcpListener, TcpStream};
 
     use super::*;
 
@@ -139,34 +119,30 @@ mod tests {
         (address, guest)
     }
 
-    #[test]
-    fn a_printer_that_prints_says_so() {
+    #[tokio::test]
+    async fn a_printer_that_prints_says_so() {
+        let status = Question::Printer.bytes();
         let (address, given) = printer(|stream| {
-            let mut given = vec![0; 4 + STATUS.len()];
+            let mut given = vec![0; 7];
             stream.read_exact(&mut given)?;
-            assert_eq!(given, [b"page", &STATUS[..]].concat());
+            assert_eq!(given, [b"page", &Question::Printer.bytes()[..]].concat());
             stream.write_all(&[0x12])
         });
-        send(&address, b"page").unwrap();
+        send(&address, b"page").await.unwrap();
         assert_eq!(given.join().unwrap(), b"");
+        let (silent, given) = printer(|_| Ok(()));
+        assert_eq!(send(&silent, b"page").await.unwrap_err().kind(), std::io::ErrorKind::TimedOut);
+        assert_eq!(given.join().unwrap(), [b"page", &status[..]].concat());
     }
 
-    #[test]
-    fn one_that_misbehaves_is_told_in_time() {
-        let (silent, given) = printer(|_| Ok(()));
-        assert_eq!(send(&silent, b"page").unwrap_err().kind(), std::io::ErrorKind::TimedOut);
-        assert_eq!(given.join().unwrap(), [b"page", &STATUS[..]].concat());
-        let (closes, _given) = printer(|stream| stream.shutdown(std::net::Shutdown::Both));
-        send(&closes, b"page").unwrap_err();
-        // A page that never fits, as a printer without paper takes a few bytes and then no more.
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let slow = listener.local_addr().unwrap().to_string();
-        send(&slow, &vec![0; 64 * 1024 * 1024]).unwrap_err();
-        let gone = {
-            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-            listener.local_addr().unwrap().to_string()
-        };
-        send(&gone, b"page").unwrap_err();
-        send("no printer", b"page").unwrap_err();
+    #[tokio::test]
+    async fn what_came_of_each_is_told_in_their_order() {
+        let (prints, _given) = printer(|stream| {
+            stream.read_exact(&mut [0; 7])?;
+            stream.write_all(&[0x12])
+        });
+        let pages = ["no printer".to_owned(), prints].map(|address| (address, b"page".to_vec()));
+        let sent: Vec<bool> = send_all(pages.into()).await.iter().map(Result::is_ok).collect();
+        assert_eq!(sent, [false, true]);
     }
 }

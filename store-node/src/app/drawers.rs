@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 
 use super::error::AppError;
 use super::tickets::{Answer, KIND_CASH, KIND_COUNT, KIND_DRAWER, RequestKey, give, given};
-use super::{App, books};
+use super::{App, books, prints};
 use crate::store::cash::{self, DrawerRow};
 use crate::store::journal;
 use crate::store::sales::Place;
@@ -182,6 +182,7 @@ pub(crate) fn move_cash(
     let moved = decide::move_cash(&row.drawer, id, command)?;
     let head = app.record(tx, &stamp, &Event::CashMoved(moved))?;
     cash::movement_insert(tx, &moved, books::place(stamp.life, head.seq))?;
+    prints::drawer(app, tx, &stamp, &row.drawer.terminal, moved.kind.as_str().to_owned())?;
     let day = app.calendar.business_day(stamp.at).to_string();
     give(tx, key, KIND_CASH, &cash_answer(&moved, day, stamp.at.get()))
 }

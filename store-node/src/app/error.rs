@@ -13,6 +13,7 @@ use percolate_runtime::password::PasswordError;
 use percolate_runtime::storage::StorageError;
 use percolate_runtime::tasks::Panicked;
 
+use super::prints::PrintRefusal;
 use super::staff::StaffRefusal;
 
 /// Why a command was not done. Nothing of it was written.
@@ -51,6 +52,9 @@ pub(crate) enum AppError {
     /// Something about a drawer is refused.
     #[error("the drawer stays as it is")]
     Drawer(#[from] DrawerRejection),
+    /// Something about paper is refused.
+    #[error("nothing is printed")]
+    Print(#[from] PrintRefusal),
     /// Something about an open ticket is refused.
     #[error("the open ticket stays as it is")]
     OpenTicket(#[from] OpenRejection),

@@ -16,6 +16,7 @@ pub(crate) mod life;
 pub(crate) mod movements;
 pub(crate) mod open_tickets;
 pub(crate) mod present;
+pub(crate) mod prints;
 pub(crate) mod readings;
 pub(crate) mod refunds;
 pub(crate) mod repair;
@@ -50,6 +51,7 @@ pub(crate) use card_payments::Cards;
 pub(crate) use enrolment::Enrolment;
 use error::AppError;
 pub(crate) use present::{FOLLOW_EVERY, FileIdentity, Halted, Lan, LinkState, Notice, Present};
+pub(crate) use prints::{Printer, Printers};
 pub(crate) use staff::Staff;
 pub(crate) use terminal_list::Terminals;
 
@@ -85,6 +87,7 @@ pub(crate) struct App {
     pub(crate) terminals: Arc<Terminals>,
     pub(crate) staff: Arc<Staff>,
     pub(crate) cards: Cards,
+    pub(crate) printers: Arc<Printers>,
     pub(crate) data_dir: Arc<PathBuf>,
     pub(crate) disk_reserve_bytes: u64,
     /// What its heads are signed with.

@@ -7,6 +7,7 @@ use percolate_common::domain::cash::{
     ReadingNumber, slip,
 };
 use percolate_common::domain::event::{Event, Header};
+use percolate_common::domain::tickets::receipt::TerminalName;
 use percolate_common::ids::StaffId;
 use percolate_common::journal::{Origin, StreamKind};
 use percolate_common::time::StoreCalendar;
@@ -15,11 +16,10 @@ use percolate_runtime::sqlite::{ReadTx, WriteTx};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::App;
 use super::drawers::DrawerAnswer;
 use super::error::AppError;
 use super::tickets::{Answer, KIND_READING, RequestKey, give, given};
-use super::tips;
+use super::{App, prints, tips};
 use crate::store::cash::{self, Made, SalesEntry};
 use crate::store::lives::{self, Life};
 use crate::store::open_tickets::{self, Listed};
@@ -435,7 +435,12 @@ fn unacknowledged(app: &App, tx: &ReadTx<'_>) -> Result<Vec<UnackedAnswer>, AppE
 }
 
 /// Closes the day.
-pub(crate) fn close(app: &App, tx: &WriteTx<'_>, by: Option<StaffId>, key: &RequestKey) -> Result<Answer, AppError> {
+pub(crate) fn close(
+    app: &App,
+    tx: &WriteTx<'_>,
+    (by, terminal): (Option<StaffId>, Option<&TerminalName>),
+    key: &RequestKey,
+) -> Result<Answer, AppError> {
     if let Some(answer) = given(app, tx, key, KIND_READING)? {
         return Ok(answer);
     }
@@ -465,7 +470,9 @@ pub(crate) fn close(app: &App, tx: &WriteTx<'_>, by: Option<StaffId>, key: &Requ
     for place in late {
         cash::late_remove(tx, place)?;
     }
-    let answer = ClosedAnswer { reading: at_place(tx, at)?.0, unacknowledged: unacknowledged(app, tx)? };
+    let (reading, header, closed) = at_place(tx, at)?;
+    prints::closed(app, tx, &stamp, (&header, &closed), terminal)?;
+    let answer = ClosedAnswer { reading, unacknowledged: unacknowledged(app, tx)? };
     give(tx, key, KIND_READING, &answer)
 }
 

@@ -5,7 +5,6 @@ use percolate_common::domain::catalog::Catalog;
 use percolate_common::domain::event::Event;
 use percolate_common::domain::staff::roles::Act;
 use percolate_common::domain::tenders::exchange::as_counted;
-use percolate_common::domain::tickets::receipt::TerminalName;
 use percolate_common::domain::tickets::refund::{self, Before, RefundTicket, RefundedLine, Sale, TicketRefunded};
 use percolate_common::domain::tickets::tender::{Tender, TenderKind};
 use percolate_common::domain::tickets::{SeriesOpened, TicketClass, TicketSold};
@@ -21,6 +20,7 @@ use utoipa::ToSchema;
 use super::App;
 use super::books::{self, book_refund};
 use super::error::AppError;
+use super::prints::{self, Till};
 use super::staff::{self, Shown};
 use super::ticket_answer::TicketTaxAnswer;
 use super::tickets::{Answer, KIND_REFUND, RequestKey, give, given};
@@ -223,7 +223,7 @@ pub(crate) fn give_back(
     app: &App,
     tx: &WriteTx<'_>,
     catalog: &Catalog,
-    (terminal, ticket, ask): (&TerminalName, TicketId, &RefundTicket),
+    (till, ticket, ask): (&Till, TicketId, &RefundTicket),
     key: &RequestKey,
     shown: &Shown,
 ) -> Result<Answer, AppError> {
@@ -244,16 +244,16 @@ pub(crate) fn give_back(
     let decided = refund::refund(catalog, &sale, &before, (ask, today))?;
     let approval = staff::approved(app, tx, Act::Refund, person.as_ref(), shown)?;
     let training = sold.class == TicketClass::Training;
-    let (receipt, fresh) = sales::receipt_take(tx, stamp.life, terminal, training)?;
+    let (receipt, fresh) = sales::receipt_take(tx, stamp.life, &till.name, training)?;
     if fresh {
-        let opened = SeriesOpened { terminal: terminal.clone(), series: receipt.series.clone() };
+        let opened = SeriesOpened { terminal: till.name.clone(), series: receipt.series.clone() };
         app.record(tx, &stamp, &Event::SeriesOpened(opened))?;
     }
     let id = RefundId::refunded(stamp.at.get(), app.author().number(), &key.text);
     let by = person.map(|person| person.id);
     let mut refund = TicketRefunded { by, approval, ..decided.numbered(id, receipt) };
     if refund.cash() != Minor::ZERO {
-        refund.drawer = cash::drawer_open(tx, terminal)?;
+        refund.drawer = cash::drawer_open(tx, &till.name)?;
     }
     for effect in &refund.stock_effects {
         let total = stock::total_fetch(tx, stamp.life, effect.stock_item)?;
@@ -266,6 +266,7 @@ pub(crate) fn give_back(
     }
     let head = app.record(tx, &stamp, &Event::TicketRefunded(refund.clone()))?;
     book_refund(tx, today, &refund, books::place(stamp.life, head.seq))?;
+    prints::given_back(app, tx, &stamp, ((&refund, &sold), till), catalog)?;
     app.terminals.note(tx, stamp.at)?;
     give(tx, key, KIND_REFUND, &answer(&refund, (today, stamp.at.get(), head.seq)))
 }

@@ -4,7 +4,6 @@ use percolate_common::domain::catalog::Catalog;
 use percolate_common::domain::event::Event;
 use percolate_common::domain::staff::roles::Act;
 use percolate_common::domain::tickets::decide::{DecidedSale, SellTicket, sell as decide_sale};
-use percolate_common::domain::tickets::receipt::TerminalName;
 use percolate_common::domain::tickets::{ApprovedAct, SeriesOpened, TicketClass, TicketSold};
 use percolate_common::ids::TicketId;
 use percolate_common::money::Minor;
@@ -14,6 +13,7 @@ use serde::Serialize;
 use super::books::{book_tenders, sold_row};
 use super::error::AppError;
 use super::kitchen::{self, Ordered};
+use super::prints::{self, Till};
 use super::staff::{self, Person, Shown};
 use super::ticket_answer::{TicketAnswer, describe};
 use super::{App, Stamp, books, card_payments, house, open_tickets, reports};
@@ -97,7 +97,7 @@ pub(crate) fn sell(
     app: &App,
     tx: &WriteTx<'_>,
     catalog: &Catalog,
-    (terminal, command, ordered): (&TerminalName, &SellTicket, &Ordered),
+    (till, command, ordered): (&Till, &SellTicket, &Ordered),
     key: &RequestKey,
     shown: &Shown,
 ) -> Result<Answer, AppError> {
@@ -112,7 +112,7 @@ pub(crate) fn sell(
     house::check(tx, catalog, (filled.class, app.calendar.business_day(stamp.at)), &[], &filled.tenders)?;
     let decided = decide_sale(catalog, filled, &app.moment(stamp.at))?;
     let id = TicketId::sold(stamp.at.get(), app.author().number(), &key.text);
-    let place = (id, terminal, command.class);
+    let place = (id, till, command.class);
     let by = (seller.as_ref(), shown);
     let answer = sell_decided(app, tx, (&stamp, catalog), place, (decided, by), Some((key, ordered)))?;
     app.terminals.note(tx, stamp.at)?;
@@ -127,14 +127,14 @@ pub(crate) fn sell_decided(
     app: &App,
     tx: &WriteTx<'_>,
     (stamp, catalog): (&Stamp, &Catalog),
-    (id, terminal, class): (TicketId, &TerminalName, TicketClass),
+    (id, till, class): (TicketId, &Till, TicketClass),
     (decided, (seller, shown)): (DecidedSale, (Option<&Person>, &Shown)),
     quick: Option<Quick<'_>>,
 ) -> Result<TicketAnswer, AppError> {
     let training = class == TicketClass::Training;
-    let (receipt, fresh) = sales::receipt_take(tx, stamp.life, terminal, training)?;
+    let (receipt, fresh) = sales::receipt_take(tx, stamp.life, &till.name, training)?;
     if fresh {
-        let opened = SeriesOpened { terminal: terminal.clone(), series: receipt.series.clone() };
+        let opened = SeriesOpened { terminal: till.name.clone(), series: receipt.series.clone() };
         app.record(tx, stamp, &Event::SeriesOpened(opened))?;
     }
     let sold_by = seller.map(|seller| seller.id);
@@ -146,16 +146,16 @@ pub(crate) fn sell_decided(
         }
     }
     if sold.cash() != Minor::ZERO {
-        sold.drawer = cash::drawer_open(tx, terminal)?;
+        sold.drawer = cash::drawer_open(tx, &till.name)?;
     }
-    book(app, tx, stamp, catalog, sold, quick)
+    book(app, tx, (stamp, catalog), till, sold, quick)
 }
 
 fn book(
     app: &App,
     tx: &WriteTx<'_>,
-    stamp: &Stamp,
-    catalog: &Catalog,
+    (stamp, catalog): (&Stamp, &Catalog),
+    till: &Till,
     sold: TicketSold,
     quick: Option<Quick<'_>>,
 ) -> Result<TicketAnswer, AppError> {
@@ -180,5 +180,6 @@ fn book(
     if let Some((_, ordered)) = quick {
         kitchen::sold(tx, catalog, &sold, (ordered, stamp.at))?;
     }
+    prints::sold(app, tx, stamp, (&sold, till), catalog)?;
     Ok(describe(&sold, day, stamp.at.get(), head.seq, Some(catalog)))
 }

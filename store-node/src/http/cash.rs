@@ -6,11 +6,13 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use percolate_common::domain::cash::decide::{Count, MoveCash};
 use percolate_common::domain::cash::{CashMovementKind, CashReason, Denomination, ReadingNumber};
+use percolate_common::domain::tickets::receipt::TerminalName;
 use percolate_common::ids::{DrawerSessionId, StaffId};
 use percolate_common::money::Minor;
 use percolate_runtime::http::auth::{Actor, ActorKind};
 use percolate_runtime::http::extract::{IdempotencyKey, JsonBody, PathParams, QueryParams};
 use percolate_runtime::http::problem::Problem;
+use percolate_runtime::sqlite::WriteTx;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -259,13 +261,16 @@ pub(super) struct CloseRequest {
     ))]
 pub(super) async fn close_day(
     State(app): State<App>,
-    _actor: Actor,
+    actor: Actor,
     key: IdempotencyKey,
     body: JsonBody<CloseRequest>,
 ) -> Result<Response, Problem> {
     let key = request_key(&key, &body);
     let (by, closing) = (body.value.staff.map(StaffId::new), app.clone());
-    let answer = app.writer.run("close_day", move |tx| readings::close(&closing, tx, by, &key)).await?;
+    // The box itself has no name of a till.
+    let terminal: Option<TerminalName> = actor.name.parse().ok().filter(|_| actor.kind == ActorKind::Terminal);
+    let close = move |tx: &WriteTx<'_>| readings::close(&closing, tx, (by, terminal.as_ref()), &key);
+    let answer = app.writer.run("close_day", close).await?;
     Ok(answered(answer, StatusCode::CREATED))
 }
 

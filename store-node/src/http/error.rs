@@ -16,6 +16,7 @@ use percolate_common::wire::WireError;
 use percolate_runtime::http::problem::Problem;
 use percolate_runtime::storage::StorageError;
 
+use super::prints;
 use super::refunds::refusal;
 use crate::app::error::AppError;
 use crate::app::staff::StaffRefusal;
@@ -30,7 +31,7 @@ const SIGN_INS_RETRY_S: u32 = 2;
 const CATALOG_RETRY_S: u32 = 1;
 
 /// A sentence from an error's text.
-fn sentence(text: &str) -> String {
+pub(super) fn sentence(text: &str) -> String {
     let mut letters = text.chars();
     let first = letters.next().map(|letter| letter.to_uppercase().collect::<String>()).unwrap_or_default();
     format!("{first}{}.", letters.as_str())
@@ -244,6 +245,7 @@ impl From<AppError> for Problem {
             AppError::Movement(rejection) => movement(&rejection),
             AppError::Drawer(rejection) => drawer(&rejection),
             AppError::OpenTicket(rejection) => open_ticket(&rejection),
+            AppError::Print(refusal) => prints::refusal(&refusal),
             AppError::Payment(rejection) => {
                 Self::new(StatusCode::CONFLICT, rejection_code(&rejection), sentence(&rejection.to_string()))
             }

@@ -12,6 +12,7 @@ mod menu;
 mod open;
 mod open_tickets;
 mod pair;
+mod prints;
 mod reads;
 mod refunds;
 mod router;

@@ -11,6 +11,7 @@ use percolate_common::domain::tickets::open::{Terms, VoidReason};
 use percolate_common::domain::tickets::receipt::TerminalName;
 use percolate_common::ids::{LineId, StaffId, TicketId};
 use percolate_common::money::Minor;
+use percolate_common::paper::Receipts;
 use percolate_runtime::http::auth::{Actor, ActorKind};
 use percolate_runtime::http::extract::{IdempotencyKey, JsonBody, PathParams, QueryParams};
 use percolate_runtime::http::problem::Problem;
@@ -21,6 +22,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::cart::{ConsumptionWord, DiscountBody, LineBody, discounts, label, lines, notes};
 use super::error::refused;
+use super::prints::ReceiptWord;
 use super::reads::read;
 use super::terminals::terminal_name;
 use super::writes::{TenderBody, answered, not_yours, request_key, tenders};
@@ -28,6 +30,7 @@ use crate::app::App;
 use crate::app::error::AppError;
 use crate::app::open_tickets::{self as tickets, OpenTicketAnswer};
 use crate::app::open_tickets::{ChangeOpen, CloseOpen, DivideOpen, MoveOpen, OpenNew, PayOpen, VoidOpen};
+use crate::app::prints::Till;
 use crate::app::staff::Shown;
 use crate::app::ticket_answer::TicketAnswer;
 use crate::store::open_tickets::{Label, Listed};
@@ -205,6 +208,8 @@ pub(super) struct CloseTicketRequest {
     /// What of it is for those who work there, in minor units.
     #[serde(default)]
     tip_minor: i64,
+    /// Whether its receipt is printed; as the shop has decided if absent.
+    receipt: Option<ReceiptWord>,
 }
 
 /// Nothing more to say.
@@ -481,7 +486,7 @@ pub(super) async fn pay(
     Ok(answered(app.writer.run("pay_part", command).await?, StatusCode::CREATED))
 }
 
-/// Pay what is left: the ticket is sold. The answer comes after the sale is on the disk; print the receipt then.
+/// Pay what is left: the ticket is sold. The answer comes after the sale is on the disk, and so does its receipt.
 #[utoipa::path(post, path = "/v1/open-tickets/{id}/close", tag = "open tickets", request_body = CloseTicketRequest,
     params(("id" = String, Path, description = "The ticket's id"),
         ("Idempotency-Key" = String, Header, description = "New for each change; the same when you try again"),
@@ -508,7 +513,8 @@ pub(super) async fn close(
         tip: Minor::new(request.tip_minor),
         shown: Minor::new(request.expected_total_minor),
     };
-    let asked = CloseOpen { terminal: own_terminal(&actor, &request.terminal)?, command };
+    let till = Till { name: own_terminal(&actor, &request.terminal)?, receipt: request.receipt.map(Receipts::from) };
+    let asked = CloseOpen { till, command };
     let here = app.clone();
     let command = move |tx: &WriteTx<'_>| tickets::close(&here, tx, &catalog, (id, asked), &key, &shown);
     Ok(answered(app.writer.run("close_ticket", command).await?, StatusCode::CREATED))

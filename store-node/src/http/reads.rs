@@ -16,6 +16,7 @@ use super::error::refused;
 use crate::app::audit::{self, AuditAnswer};
 use crate::app::error::AppError;
 use crate::app::present::ParkedThere;
+use crate::app::prints::{self, PrinterAnswer};
 use crate::app::reports::OneTicket;
 use crate::app::reports::{self, DayAnswer, StockRow};
 use crate::app::ticket_answer::TicketAnswer;
@@ -75,6 +76,8 @@ pub(super) struct NodeAnswer {
     identity: Option<Enrolment>,
     /// Where terminals of the shop's network are served; null where they are not. It sells on the box in any case.
     https: Option<HttpsAnswer>,
+    /// How it stands with its printers.
+    printers: Vec<PrinterAnswer>,
 }
 
 /// How it stands with the server for the shop's network.
@@ -204,12 +207,12 @@ fn stream_answer(app: &App, tx: &ReadTx<'_>, life: Life, stream: StreamKind) -> 
     (status = "5XX", description = "Failed", body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn node(State(app): State<App>, _actor: Actor) -> Result<Json<NodeAnswer>, Problem> {
-    let (life, streams, left) = read(&app, |app, tx| {
+    let (life, streams, left, printers) = read(&app, |app, tx| {
         let present = lives::present(tx)?;
         let lives::Beginning { reason, since_ms, .. } = lives::beginning(tx, present)?;
         let life = LifeAnswer { incarnation: present.incarnation.to_string(), reason, since_ms };
         let streams = StreamKind::UP.into_iter().map(|stream| stream_answer(app, tx, present, stream));
-        Ok((life, streams.collect::<Result<Vec<_>, _>>()?, repair::left(tx)?))
+        Ok((life, streams.collect::<Result<Vec<_>, _>>()?, repair::left(tx)?, prints::standings(app, tx)?))
     })
     .await?;
     let described = &app.identity.described;
@@ -236,6 +239,7 @@ pub(super) async fn node(State(app): State<App>, _actor: Actor) -> Result<Json<N
         guard: app.present.guard(),
         identity: app.present.enrolment(),
         https: https(&app),
+        printers,
     }))
 }
 

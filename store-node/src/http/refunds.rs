@@ -5,6 +5,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use percolate_common::domain::tickets::refund::{Asked, AskedLine, RefundReason, RefundRejection, RefundTicket};
 use percolate_common::ids::TicketId;
+use percolate_common::paper::Receipts;
 use percolate_runtime::http::auth::{Actor, ActorKind};
 use percolate_runtime::http::extract::{IdempotencyKey, JsonBody, PathParams};
 use percolate_runtime::http::problem::Problem;
@@ -12,10 +13,12 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::error::refused;
+use super::prints::ReceiptWord;
 use super::terminals::terminal_name;
 use super::writes::{TenderBody, answered, not_yours, request_key, tenders};
 use crate::app::App;
 use crate::app::error::AppError;
+use crate::app::prints::Till;
 use crate::app::refunds::{self, RefundAnswer};
 use crate::app::staff::Shown;
 
@@ -35,6 +38,8 @@ pub(super) struct RefundRequest {
     /// By which means: by those that it was paid by if there are none, and by none more than was paid by it.
     #[serde(default)]
     tenders: Vec<TenderBody>,
+    /// Whether a receipt of it is printed; as the shop has decided if absent.
+    receipt: Option<ReceiptWord>,
 }
 
 /// Pieces of a line.
@@ -126,11 +131,12 @@ pub(super) async fn refund_ticket(
     if actor.kind == ActorKind::Terminal && actor.name != terminal.to_string() {
         return Err(not_yours(&actor));
     }
+    let till = Till { name: terminal, receipt: body.value.receipt.map(Receipts::from) };
     let ask = ask(body.value)?;
     let catalog = app.present.catalog().ok_or(AppError::NoCatalog)?;
     let giving = app.clone();
     let give_back = move |tx: &percolate_runtime::sqlite::WriteTx<'_>| {
-        refunds::give_back(&giving, tx, &catalog, (&terminal, ticket, &ask), &key, &shown)
+        refunds::give_back(&giving, tx, &catalog, (&till, ticket, &ask), &key, &shown)
     };
     Ok(answered(app.writer.run("refund", give_back).await?, StatusCode::CREATED))
 }

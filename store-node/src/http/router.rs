@@ -18,7 +18,8 @@ use utoipa_axum::routes;
 use super::gate::Gate;
 use super::table::Way;
 use super::{
-    card_payments, cash, feed, kitchen, menu, open, open_tickets, pair, reads, refunds, staff, terminals, tips, writes,
+    card_payments, cash, feed, kitchen, menu, open, open_tickets, pair, prints, reads, refunds, staff, terminals, tips,
+    writes,
 };
 use crate::app::App;
 
@@ -106,6 +107,10 @@ pub(super) fn routes() -> (Router<App>, OpenApiDocument) {
         .routes(routes!(card_payments::payment))
         .routes(routes!(card_payments::reverse))
         .routes(routes!(card_payments::assign))
+        .routes(routes!(prints::prints))
+        .routes(routes!(prints::print_again))
+        .routes(routes!(prints::retry))
+        .routes(routes!(prints::cancel))
         .routes(routes!(feed::events))
         .routes(routes!(terminals::pair))
         .routes(routes!(terminals::redeem))

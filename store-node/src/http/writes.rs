@@ -10,10 +10,10 @@ use percolate_common::domain::stock::{MovementLine, MovementReason};
 use percolate_common::domain::tenders::card::LastFourError;
 use percolate_common::domain::tickets::TicketClass;
 use percolate_common::domain::tickets::decide::SellTicket;
-use percolate_common::domain::tickets::receipt::TerminalName;
 use percolate_common::domain::tickets::tender::{Tender, TenderKind};
 use percolate_common::ids::{HouseAccountId, StockItemId};
 use percolate_common::money::Minor;
+use percolate_common::paper::Receipts;
 use percolate_common::quantity::Quantity;
 use percolate_runtime::http::auth::{Actor, ActorKind};
 use percolate_runtime::http::extract::{IdempotencyKey, JsonBody};
@@ -24,12 +24,14 @@ use utoipa::ToSchema;
 use super::cart::{CartBody, ConsumptionWord, DiscountBody, LineBody, cart, label, notes};
 use super::error::refused;
 use super::open_tickets::NAME_BYTES_MAX;
+use super::prints::ReceiptWord;
 use super::sale_body::SaleBody;
 use crate::app::App;
 use crate::app::error::AppError;
 use crate::app::imports::{Basket, ImportAnswer, import};
 use crate::app::kitchen::Ordered;
 use crate::app::movements::{self, MovementAnswer};
+use crate::app::prints::Till;
 use crate::app::staff::{self, Shown};
 use crate::app::ticket_answer::{DiscountAnswer, LineAnswer, TicketAnswer, TicketTaxAnswer};
 use crate::app::tickets::{Answer, RequestKey, sell};
@@ -68,6 +70,8 @@ pub(super) struct TicketRequest {
     /// Practice: in no total, and without stock.
     #[serde(default)]
     training: bool,
+    /// Whether its receipt is printed; as the shop has decided if absent. A till without a printer prints none.
+    receipt: Option<ReceiptWord>,
 }
 
 /// One payment.
@@ -170,9 +174,9 @@ pub(super) fn tender((at, body): (usize, TenderBody)) -> Result<Tender, Problem>
     Ok(Tender { kind, amount: Minor::new(amount_minor) })
 }
 
-fn command(request: TicketRequest) -> Result<(TerminalName, SellTicket, Ordered), Problem> {
+fn command(request: TicketRequest) -> Result<(Till, SellTicket, Ordered), Problem> {
     let ordered = Ordered { name: label(request.name, "/name", NAME_BYTES_MAX)?, notes: notes(&request.lines)? };
-    let terminal =
+    let name =
         request.terminal.parse().map_err(|error: percolate_common::domain::tickets::receipt::ReceiptParseError| {
             refused("/terminal", "terminal_name_invalid", &error.to_string())
         })?;
@@ -189,7 +193,8 @@ fn command(request: TicketRequest) -> Result<(TerminalName, SellTicket, Ordered)
         exempt_reason: request.exempt_reason,
         without_service_charge: request.without_service_charge,
     })?;
-    Ok((terminal, SellTicket { class, currency, cart, tenders, tip }, ordered))
+    let till = Till { name, receipt: request.receipt.map(Receipts::from) };
+    Ok((till, SellTicket { class, currency, cart, tenders, tip }, ordered))
 }
 
 pub(super) fn answered(answer: Answer, fresh: StatusCode) -> Response {
@@ -201,7 +206,7 @@ pub(super) fn answered(answer: Answer, fresh: StatusCode) -> Response {
     response
 }
 
-/// Sell a ticket. The answer comes after the sale is on the disk; print the receipt then, and not before.
+/// Sell a ticket. The answer comes after the sale is on the disk, and so does its receipt, which the box prints.
 #[utoipa::path(post, path = "/v1/tickets", tag = "tickets", request_body = TicketRequest,
     params(("Idempotency-Key" = String, Header, description = "New for each sale; the same when you try again"),
         ("Percolate-Staff" = Option<String>, Header, description = "The token of whoever has signed in")),
@@ -219,14 +224,14 @@ pub(super) async fn sell_ticket(
     SaleBody(body): SaleBody<TicketRequest>,
 ) -> Result<Response, Problem> {
     let key = request_key(&key, &body);
-    let (terminal, command, ordered) = command(body.value)?;
-    if actor.kind == ActorKind::Terminal && actor.name != terminal.to_string() {
+    let (till, command, ordered) = command(body.value)?;
+    if actor.kind == ActorKind::Terminal && actor.name != till.name.to_string() {
         return Err(not_yours(&actor));
     }
     let catalog = app.present.catalog().ok_or(AppError::NoCatalog)?;
     let selling = app.clone();
     let sale = move |tx: &percolate_runtime::sqlite::WriteTx<'_>| {
-        sell(&selling, tx, &catalog, (&terminal, &command, &ordered), &key, &shown)
+        sell(&selling, tx, &catalog, (&till, &command, &ordered), &key, &shown)
     };
     Ok(answered(app.writer.run("sell", sale).await?, StatusCode::CREATED))
 }

@@ -13,6 +13,7 @@ pub(crate) mod journal;
 pub(crate) mod kitchen;
 pub(crate) mod lives;
 pub(crate) mod open_tickets;
+pub(crate) mod prints;
 pub(crate) mod refunds;
 pub(crate) mod repair;
 pub(crate) mod sales;
@@ -37,6 +38,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration::new(10, "tenders", include_str!("../../migrations/0010_tenders.sql")),
     Migration::new(11, "tips_and_house_accounts", include_str!("../../migrations/0011_tips_and_house_accounts.sql")),
     Migration::new(12, "kitchen", include_str!("../../migrations/0012_kitchen.sql")),
+    Migration::new(13, "prints", include_str!("../../migrations/0013_prints.sql")),
 ];
 
 /// Rows of any list that has no limit of its own.

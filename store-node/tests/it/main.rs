@@ -53,6 +53,10 @@ mod open_tickets;
 #[cfg(test)]
 mod openapi;
 #[cfg(test)]
+mod printers;
+#[cfg(test)]
+mod prints;
+#[cfg(test)]
 mod refunds;
 #[cfg(test)]
 mod renewal;

@@ -49,7 +49,11 @@ fn lawful(path: &str, column: &Column) -> (u16, Option<&'static str>) {
         "/v1/card-payments" if column.name == "till T2" => (403, Some("terminal_not_yours")),
         "/v1/card-payments" => (201, None),
         "/v1/card-payments/{id}" | "/v1/card-payments/{id}/reversal" => (404, Some("not_found")),
-        "/v1/drawers" | "/v1/tickets/{id}/refunds" | "/v1/tickets/{id}/tip" | "/v1/card-payments/{id}/ticket"
+        "/v1/drawers"
+        | "/v1/tickets/{id}/refunds"
+        | "/v1/tickets/{id}/tip"
+        | "/v1/tickets/{id}/prints"
+        | "/v1/card-payments/{id}/ticket"
             if column.name == "till T2" =>
         {
             (403, Some("terminal_not_yours"))
@@ -57,6 +61,9 @@ fn lawful(path: &str, column: &Column) -> (u16, Option<&'static str>) {
         "/v1/card-payments/{id}/ticket" => (404, Some("not_found")),
         // It was paid in cash.
         "/v1/tickets/{id}/tip" => (422, Some("tip_no_card")),
+        // The shop has no printer, and nothing that waits.
+        "/v1/tickets/{id}/prints" => (409, Some("printer_missing")),
+        "/v1/prints/{id}/retry" | "/v1/prints/{id}/cancel" => (404, Some("not_found")),
         "/v1/drawers" if column.name == "till T1 here" => (409, Some("drawer_open")),
         "/v1/tickets/{id}/refunds" => (422, Some("refund_line")),
         "/v1/drawers/{id}/movements" | "/v1/drawers/{id}/close" | "/v1/readings/{number}" => (404, Some("not_found")),
@@ -104,7 +111,8 @@ fn request(row: &table::Row, number: usize, column: &Column, sold: &str) -> Requ
         ("POST", "/v1/drawers/{id}/close") => json!({"counted_minor": 5}),
         ("POST", "/v1/card-payments") => json!({"terminal": "T1", "amount_minor": 5, "training": true}),
         ("POST", "/v1/card-payments/{id}/reversal") => return request,
-        ("POST", "/v1/readings") => json!({}),
+        ("POST", "/v1/tickets/{id}/prints") => json!({"terminal": "T1"}),
+        ("POST", "/v1/readings" | "/v1/prints/{id}/retry" | "/v1/prints/{id}/cancel") => json!({}),
         ("POST", "/v1/open-tickets") => json!({"terminal": "T1"}),
         ("POST", "/v1/open-tickets/{id}/lines") => json!({"lines": [{"item": ESPRESSO, "quantity": 1}]}),
         ("POST", "/v1/open-tickets/{id}/voids") => json!({"lines": ["0000000000000001"], "reason": "other"}),

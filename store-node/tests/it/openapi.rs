@@ -3,11 +3,13 @@
 
 use std::collections::BTreeSet;
 
+use own_printer::Printer;
 use serde_json::{Value, json};
 
 use crate::support::http::{Answer, Request};
 use crate::support::menu::{BAG_CODE, BEANS, ESPRESSO};
 use crate::support::node::{TestNode, Till, basket, ticket};
+use crate::support::paper::{BAR, plug};
 use crate::support::schema::{Description, Operation};
 
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
@@ -140,6 +142,22 @@ impl Checker {
         let first = self.post_to(described, &path, "refund", &body).await;
         let again = self.post_to(described, &path, "refund", &body).await;
         assert_eq!((first.status, again.status, &first.text), (201, 200, &again.text));
+    }
+
+    /// A copy that waits for a printer, is tried and ended.
+    async fn paper(&mut self, ticket: &str) {
+        let (described, path) = ("/v1/tickets/{id}/prints", format!("/v1/tickets/{ticket}/prints"));
+        let first = self.post_to(described, &path, "copy", &json!({"terminal": "T1"})).await;
+        let again = self.post_to(described, &path, "copy", &json!({"terminal": "T1"})).await;
+        assert_eq!((first.status, again.status, &first.text), (201, 200, &again.text));
+        let of =
+            |what: &str| (format!("/v1/prints/{{id}}/{what}"), format!("/v1/prints/{}/{what}", first.json()["print"]));
+        for (described, path) in ["retry", "cancel"].map(of) {
+            assert_eq!(self.post_to(&described, &path, &path, &json!({})).await.status, 200, "{path}");
+        }
+        for path in ["/v1/prints", "/v1/prints?state=all"] {
+            assert_eq!(self.get("/v1/prints", path).await.status, 200, "{path}");
+        }
     }
 
     /// A drawer's whole life, and two closes: one with an open drawer and one with a counted one.
@@ -406,7 +424,9 @@ impl Checker {
 
 #[tokio::test]
 async fn every_answer_is_as_it_is_described() {
-    let (mut node, _hub, terminal) = crate::card_payments::selling(None).await;
+    let (mut node, mut hub, terminal) = crate::card_payments::prepared(None).await;
+    plug(&mut node, BAR, Printer::nowhere());
+    node.open_selling(&mut hub).await;
     terminal.says("approve");
     let till = node.till();
     let description = description(&till).await;
@@ -420,6 +440,7 @@ async fn every_answer_is_as_it_is_described() {
     assert_eq!(tickets.len(), 2, "one that was sold and one that was brought in: {page}");
     let sold = tickets.iter().find(|ticket| !ticket["receipt"].is_null()).unwrap();
     checker.refund(sold["ticket_id"].as_str().unwrap()).await;
+    checker.paper(sold["ticket_id"].as_str().unwrap()).await;
     for ticket in tickets {
         checker.read_all(ticket["ticket_id"].as_str().unwrap()).await;
     }

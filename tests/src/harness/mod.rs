@@ -8,7 +8,6 @@ pub mod head_office;
 mod http;
 pub mod large;
 pub mod netns;
-pub mod printer;
 mod process;
 mod proxy;
 mod relay;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use percolate_common::entropy::SeededEntropy;
 use percolate_common::ids::NodeId;
-use store_node::config::{CardConfig, Config, LogWords};
+use store_node::config::{CardConfig, Config, LogWords, PrintConfig};
 use store_node::inline::{Node, Surroundings};
 
 use super::ground::{Death, Mailbox, SimClock, image};
@@ -97,6 +97,7 @@ impl ShopBox {
             guard: None,
             disk_reserve_bytes: 0,
             cards: CardConfig::default(),
+            prints: PrintConfig::default(),
             simulated_clock: None,
             hub_retry_s_max: 15,
             stop_with_parent: false,

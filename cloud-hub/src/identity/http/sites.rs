@@ -52,6 +52,13 @@ pub(super) struct Site {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = "5000 20 50000 86400")]
     card_forward: Option<String>,
+    /// What stands on receipts below its name: where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "1 Pier, Harbour")]
+    address: Option<String>,
+    /// Whether sales print a receipt unless somebody says otherwise: `print`, as it is if nothing is said, or `none`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    receipts: Option<String>,
 }
 
 impl std::fmt::Debug for Site {
@@ -84,6 +91,9 @@ struct Terminal {
     /// Whether it is for training.
     #[serde(default)]
     training: bool,
+    /// The printer of its receipts, by name: the shop's first one that prints receipts if nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    printer: Option<String>,
 }
 
 /// A printer.
@@ -96,6 +106,9 @@ struct Printer {
     kind: String,
     /// Where it is, as `HOST:PORT`.
     address: String,
+    /// Characters of a line: 48, as it is if nothing is said, or 32.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    columns: Option<u8>,
 }
 
 /// Somebody who works there.
@@ -167,6 +180,8 @@ impl Site {
             sign_in: self.sign_in,
             badge_use: self.badge_use,
             card_forward: self.card_forward,
+            address: self.address,
+            receipts: self.receipts,
         }
     }
 }
@@ -188,6 +203,8 @@ impl From<SiteV1> for Site {
             sign_in: site.sign_in,
             badge_use: site.badge_use,
             card_forward: site.card_forward,
+            address: site.address,
+            receipts: site.receipts,
         }
     }
 }
@@ -200,20 +217,20 @@ const fn hours(HoursV1 { weekday, opens_minute, closes_minute }: HoursV1) -> Hou
     Hours { weekday, opens_minute, closes_minute }
 }
 
-fn terminal_v1(Terminal { name, kind, training }: Terminal) -> TerminalV1 {
-    TerminalV1 { name, kind, training }
+fn terminal_v1(Terminal { name, kind, training, printer }: Terminal) -> TerminalV1 {
+    TerminalV1 { name, kind, training, printer }
 }
 
-fn terminal(TerminalV1 { name, kind, training }: TerminalV1) -> Terminal {
-    Terminal { name, kind, training }
+fn terminal(TerminalV1 { name, kind, training, printer }: TerminalV1) -> Terminal {
+    Terminal { name, kind, training, printer }
 }
 
-fn printer_v1(Printer { name, kind, address }: Printer) -> PrinterV1 {
-    PrinterV1 { name, kind, address }
+fn printer_v1(Printer { name, kind, address, columns }: Printer) -> PrinterV1 {
+    PrinterV1 { name, kind, address, columns }
 }
 
-fn printer(PrinterV1 { name, kind, address }: PrinterV1) -> Printer {
-    Printer { name, kind, address }
+fn printer(PrinterV1 { name, kind, address, columns }: PrinterV1) -> Printer {
+    Printer { name, kind, address, columns }
 }
 
 fn staff_v1(Staff { id, name, role, pin, badge }: Staff) -> StaffV1 {

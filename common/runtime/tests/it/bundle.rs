@@ -38,6 +38,8 @@ fn bundle(chain: &TestChain) -> BundleV1 {
             sign_in: None,
             badge_use: None,
             card_forward: None,
+            address: None,
+            receipts: None,
         },
         code: Code::draw(&SeededEntropy::new(3)).to_string(),
         purpose: PurposeV1::New,

@@ -12,22 +12,27 @@ pub const SLIP_COLUMNS: usize = 42;
 const SESSION_DIGITS: usize = 8;
 
 struct Slip {
-    text: String,
+    /// What stands at the left, and at the right.
+    lines: Vec<(String, String)>,
     currency: Currency,
 }
 
+/// A word at the left and a figure at the right. What is too long for a line goes on in the next.
+fn line(text: &mut String, left: &str, right: &str) {
+    let room = SLIP_COLUMNS.saturating_sub(right.chars().count() + 1);
+    if left.chars().count() > room {
+        text.push_str(&left.chars().take(SLIP_COLUMNS).collect::<String>());
+        text.push('\n');
+        return line(text, "", right);
+    }
+    let width = SLIP_COLUMNS - right.chars().count();
+    text.push_str(format!("{left:<width$}{right}").trim_end());
+    text.push('\n');
+}
+
 impl Slip {
-    /// A word at the left and a figure at the right. What is too long for a line goes on in the next.
     fn line(&mut self, left: &str, right: &str) {
-        let room = SLIP_COLUMNS.saturating_sub(right.chars().count() + 1);
-        if left.chars().count() > room {
-            self.text.push_str(&left.chars().take(SLIP_COLUMNS).collect::<String>());
-            self.text.push('\n');
-            return self.line("", right);
-        }
-        let width = SLIP_COLUMNS - right.chars().count();
-        self.text.push_str(format!("{left:<width$}{right}").trim_end());
-        self.text.push('\n');
+        self.lines.push((left.to_owned(), right.to_owned()));
     }
 
     fn money(&mut self, left: &str, amount: i64) {
@@ -36,7 +41,7 @@ impl Slip {
     }
 
     fn heading(&mut self, text: &str) {
-        self.text.push('\n');
+        self.line("", "");
         self.line(text, "");
     }
 }
@@ -44,8 +49,18 @@ impl Slip {
 /// The lines of a reading. The same for ever: they name nothing that could be called otherwise tomorrow.
 #[must_use]
 pub fn lines(header: &Header, closed: &DayClosed, local: &str) -> String {
+    let mut text = String::new();
+    for (left, right) in pairs(header, closed, local) {
+        line(&mut text, &left, &right);
+    }
+    text
+}
+
+/// What stands at the left and at the right of each line of a reading, for paper of any width.
+#[must_use]
+pub fn pairs(header: &Header, closed: &DayClosed, local: &str) -> Vec<(String, String)> {
     let currency = closed.currency;
-    let mut slip = Slip { text: String::new(), currency };
+    let mut slip = Slip { lines: Vec::new(), currency };
     let sums = &closed.sums;
     slip.line("CLOSING READING", &closed.number.to_string());
     slip.line("Store", &header.store.to_string());
@@ -111,7 +126,7 @@ pub fn lines(header: &Header, closed: &DayClosed, local: &str) -> String {
         slip.line("Came back late", &closed.late.to_string());
     }
     slip.line("Head", &closed.head.to_string());
-    slip.text
+    slip.lines
 }
 
 #[cfg(test)]
@@ -120,11 +135,15 @@ mod tests {
 
     #[test]
     fn no_line_is_wider_than_the_paper_and_no_figure_is_cut() {
-        let mut slip = Slip { text: String::new(), currency: Currency::USD };
+        let mut slip = Slip { lines: Vec::new(), currency: Currency::USD };
         slip.line(&"x".repeat(60), "12.00");
         slip.money("Tax", -5);
         slip.heading("END");
+        let mut text = String::new();
+        for (left, right) in slip.lines {
+            line(&mut text, &left, &right);
+        }
         let expected = format!("{}\n{:>42}\n{:<37}-0.05\n\nEND\n", "x".repeat(42), "12.00", "Tax");
-        assert_eq!(slip.text, expected);
+        assert_eq!(text, expected);
     }
 }

@@ -72,6 +72,7 @@ fn value(column: &Column, cell: &str) -> Result<Option<Value>, &'static str> {
     match column.form {
         Form::Text if cell.is_empty() && column.needed => Err("a text is expected"),
         Form::Text => Ok(Some(json!(cell))),
+        Form::Number if cell.is_empty() && !column.needed => Ok(None),
         Form::Number => some(number(cell).map(|number| json!(number)), "a whole number is expected"),
         Form::Quantity => {
             some(quantity(cell), "a whole number of the item's base unit is expected: pieces, mg or microlitres")

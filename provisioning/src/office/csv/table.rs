@@ -72,6 +72,8 @@ const SHOPS: Kind = Kind {
         optional("sign_in", Form::Word),
         optional("badge_use", Form::Word),
         optional("card_forward", Form::Word),
+        optional("address", Form::Word),
+        optional("receipts", Form::Word),
     ],
     is_shown: true,
 };
@@ -88,13 +90,23 @@ const HOURS: Kind = Kind {
 const TERMINALS: Kind = Kind {
     file: "terminals.csv",
     list: "terminals",
-    columns: &[needed("name", Form::Text), needed("kind", Form::Text), optional("training", Form::Truth)],
+    columns: &[
+        needed("name", Form::Text),
+        needed("kind", Form::Text),
+        optional("training", Form::Truth),
+        optional("printer", Form::Word),
+    ],
     is_shown: true,
 };
 const PRINTERS: Kind = Kind {
     file: "printers.csv",
     list: "printers",
-    columns: &[needed("name", Form::Text), needed("kind", Form::Text), needed("address", Form::Text)],
+    columns: &[
+        needed("name", Form::Text),
+        needed("kind", Form::Text),
+        needed("address", Form::Text),
+        optional("columns", Form::Number),
+    ],
     is_shown: true,
 };
 const STAFF: Kind = Kind {

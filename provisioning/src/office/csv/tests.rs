@@ -46,8 +46,11 @@ fn shops_are_put_together_from_their_tables() {
     let dir = folder(&[
         ("stores.csv", &format!("\u{feff}{STORES_CSV}")),
         ("hours.csv", "closes,store,weekday,opens\r\n22:00,42,Mon,06:30\r\n01:00,42,7,18:00\r\n"),
-        ("terminals.csv", "store,name,kind,training\n42,T1,counter,\n42,T9,counter,yes\n"),
-        ("printers.csv", "store,name,kind,address\n43,P1,receipt,192.168.7.30:9100\n"),
+        ("terminals.csv", "store,name,kind,training,printer\n42,T1,counter,,P1\n42,T9,counter,yes,\n"),
+        (
+            "printers.csv",
+            "store,name,kind,address,columns\n43,P1,receipt,192.168.7.30:9100,32\n43,P2,receipt,p:9100,\n",
+        ),
         ("staff.csv", "store,id,name,role,pin\n42,7,Ann,lead,2468\n42,8,Ben,barista,\n"),
         ("stock.csv", "store,item,quantity\n42,1,5000\n43,1,-3\n"),
     ]);
@@ -59,13 +62,15 @@ fn shops_are_put_together_from_their_tables() {
         "lan_names": ["192.168.7.20", "till.example"],
         "hours": [{"weekday": 1, "opens_minute": 390, "closes_minute": 1_320},
             {"weekday": 7, "opens_minute": 1_080, "closes_minute": 1_500}],
-        "terminals": [{"name": "T1", "kind": "counter", "training": false},
+        "terminals": [{"name": "T1", "kind": "counter", "training": false, "printer": "P1"},
             {"name": "T9", "kind": "counter", "training": true}],
         "staff": [{"id": 7, "name": "Ann", "role": "lead", "pin": "2468"}, {"id": 8, "name": "Ben", "role": "barista"}],
         "stock": [{"item": 1, "quantity": 5_000}],
     });
     assert_eq!((harbour.store, Value::Object(harbour.site.clone())), (42, expected));
     assert_eq!((station.store, &station.site["name"]), (43, &json!("Station, East")));
+    assert_eq!(station.site["printers"][0]["columns"], json!(32));
+    assert_eq!(station.site["printers"][1]["columns"], Value::Null);
     // What is there below nothing is told to the hub, which says that it cannot be; it is not left out.
     assert_eq!(station.site["stock"], json!([{"item": 1, "quantity": -3}]));
 }

@@ -12,6 +12,7 @@ use percolate_common::money::Minor;
 use percolate_runtime::sqlite::WriteTx;
 
 use super::super::error::AppError;
+use super::super::prints::{self, Till};
 use super::super::staff::{self, Shown};
 use super::super::tickets::{Answer, RequestKey, sell_decided};
 use super::super::{App, card_payments, house, kitchen, reports};
@@ -31,7 +32,7 @@ pub(crate) struct PayOpen {
 /// The rest.
 #[derive(Debug, Clone)]
 pub(crate) struct CloseOpen {
-    pub(crate) terminal: TerminalName,
+    pub(crate) till: Till,
     pub(crate) command: CloseTicket,
 }
 
@@ -77,6 +78,8 @@ pub(crate) fn pay(
         taken.approval = staff::approved(app, tx, Act::HouseAccount, seller.as_ref(), shown)?;
     }
     card_payments::count(tx, id, std::slice::from_ref(&taken.tender))?;
+    let paid = (ticket.class(), std::slice::from_ref(&taken.tender));
+    prints::drawer_for(app, tx, &stamp, &taken.terminal, paid)?;
     write(app, tx, &stamp, vec![OpenFact::Paid(taken)])?;
     app.terminals.note(tx, stamp.at)?;
     keep(tx, key, KIND_PAY, id)?;
@@ -107,7 +110,7 @@ pub(crate) fn close(
     let day = app.calendar.business_day(stamp.at);
     house::check(tx, catalog, (ticket.class(), day), &tenders_before(&ticket), &command.tenders)?;
     let decided = decide::close(&ticket, catalog, command, &app.moment(stamp.at))?;
-    let sold = sell_decided(app, tx, (&stamp, catalog), (id, &asked.terminal, ticket.class()), (decided, by), None)?;
+    let sold = sell_decided(app, tx, (&stamp, catalog), (id, &asked.till, ticket.class()), (decided, by), None)?;
     kitchen::closed(tx, catalog, &ticket, (sold.receipt.as_deref(), stamp.at))?;
     app.terminals.note(tx, stamp.at)?;
     keep(tx, key, KIND_CLOSE, id)?;

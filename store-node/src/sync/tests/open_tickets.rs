@@ -15,6 +15,7 @@ use crate::app::error::AppError;
 use crate::app::open_tickets::{
     self as tickets, ChangeOpen, CloseOpen, DivideOpen, MoveOpen, OpenNew, PayOpen, VoidOpen,
 };
+use crate::app::prints::Till;
 use crate::app::tickets::{Answer, RequestKey};
 use crate::app::{App, kitchen};
 use crate::store::open_tickets::Label;
@@ -72,7 +73,8 @@ fn step(app: &App, tx: &WriteTx<'_>, id: Option<TicketId>, key: &RequestKey) -> 
         _close => {
             let tenders = vec![cash(TWO_MINOR - PART_MINOR)];
             let command = CloseTicket { tenders, tip: Minor::ZERO, shown: Minor::new(TWO_MINOR) };
-            tickets::close(app, tx, menu, (id, CloseOpen { terminal: terminal(), command }), key, &ON_THE_BOX)
+            let till = Till { name: terminal(), receipt: None };
+            tickets::close(app, tx, menu, (id, CloseOpen { till, command }), key, &ON_THE_BOX)
         }
     }
 }

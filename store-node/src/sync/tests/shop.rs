@@ -33,6 +33,7 @@ use super::hub::Hub;
 use crate::app::catalog::Received;
 use crate::app::error::AppError;
 use crate::app::kitchen::Ordered;
+use crate::app::prints::Till;
 use crate::app::staff::{Place, Shown};
 use crate::app::take_back::take_back;
 use crate::app::ticket_answer::TicketAnswer;
@@ -172,6 +173,7 @@ impl Shop {
             staff: Arc::default(),
             data_dir: Arc::new(folder.path().to_owned()),
             cards: Cards::default(),
+            printers: Arc::default(),
             disk_reserve_bytes: 0,
             entropy: entropy.clone(),
             key: SigningKey::from_random(&[7; 32]).unwrap(),
@@ -213,9 +215,9 @@ impl Shop {
             tenders: vec![Tender { kind: TenderKind::Cash, amount: Minor::new(1_000) }],
             tip: Minor::ZERO,
         };
-        let terminal = "T1".parse().unwrap();
+        let till = Till { name: "T1".parse().unwrap(), receipt: None };
         self.app.writer.run_blocking("sell", move |tx| {
-            sell(&app, tx, &catalog(), (&terminal, &command, &Ordered::default()), &key, &ON_THE_BOX)
+            sell(&app, tx, &catalog(), (&till, &command, &Ordered::default()), &key, &ON_THE_BOX)
         })
     }
 

@@ -70,6 +70,8 @@ pub(crate) fn bundle(chain: &TestChain, https: &str, mqtt: &str) -> BundleV1 {
             sign_in: None,
             badge_use: None,
             card_forward: None,
+            address: None,
+            receipts: None,
         },
         code: code().to_string(),
         purpose: PurposeV1::New,

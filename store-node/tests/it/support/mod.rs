@@ -15,6 +15,7 @@ pub(crate) mod menu;
 pub(crate) mod mqtt;
 pub(crate) mod node;
 pub(crate) mod office;
+pub(crate) mod paper;
 pub(crate) mod people;
 pub(crate) mod program;
 pub(crate) mod schema;

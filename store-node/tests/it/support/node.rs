@@ -12,7 +12,7 @@ use percolate_common::ids::NodeId;
 use percolate_common::time::{Clock, UtcMillis};
 use percolate_common::wire::session::Verdict;
 use serde_json::{Value, json};
-use store_node::config::{CardConfig, Config, LogWords};
+use store_node::config::{CardConfig, Config, LogWords, PrintConfig};
 use store_node::{Node, StartError};
 use tempfile::TempDir;
 
@@ -182,6 +182,7 @@ pub(crate) fn config(data: &Path, hub_mqtt: &str) -> Config {
         guard: None,
         disk_reserve_bytes: 0,
         cards: CardConfig::default(),
+        prints: PrintConfig::default(),
         simulated_clock: None,
         hub_retry_s_max: 15,
         stop_with_parent: false,

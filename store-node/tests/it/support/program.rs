@@ -30,6 +30,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration::new(10, "tenders", include_str!("../../../migrations/0010_tenders.sql")),
     Migration::new(11, "tips_and_house_accounts", include_str!("../../../migrations/0011_tips_and_house_accounts.sql")),
     Migration::new(12, "kitchen", include_str!("../../../migrations/0012_kitchen.sql")),
+    Migration::new(13, "prints", include_str!("../../../migrations/0013_prints.sql")),
 ];
 
 /// The schema of the program before it.
@@ -49,7 +50,8 @@ const NEWER_MIGRATIONS: &[Migration] = &[
     MIGRATIONS[9],
     MIGRATIONS[10],
     MIGRATIONS[11],
-    Migration::new(13, "later", "CREATE TABLE later (number INTEGER NOT NULL) STRICT"),
+    MIGRATIONS[12],
+    Migration::new(14, "later", "CREATE TABLE later (number INTEGER NOT NULL) STRICT"),
 ];
 
 /// Opens a node's database as a later program does, and leaves it so.
@@ -139,6 +141,9 @@ impl Program {
             let numbers = [it.ticket, it.count.map(u64::cast_signed), it.total, it.age_ms.map(|ms| ms / 1_000)];
             ("--card-forward", numbers.map(|number| number.unwrap().to_string()).join(","))
         }));
+        words.extend(
+            config.prints.printers.iter().map(|it| ("--printer", format!("{}={},{}", it.name, it.address, it.columns))),
+        );
         match &config.site {
             Some(site) => words.push(("--site", site.display().to_string())),
             None => words.extend([

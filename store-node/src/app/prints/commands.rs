@@ -1,0 +1,136 @@
+//! What people ask of paper: another copy, another try, or none any more.
+
+use percolate_common::domain::event::Event;
+use percolate_common::domain::tickets::receipt::TerminalName;
+use percolate_common::ids::TicketId;
+use percolate_common::journal::StreamKind;
+use percolate_common::paper::receipt::{self, When};
+use percolate_common::wire::event::{Recorded, decode};
+use percolate_runtime::sqlite::{ReadTx, WriteTx};
+
+use super::super::App;
+use super::super::error::AppError;
+use super::super::tickets::{Answer, RequestKey, give, given};
+use super::answer::answer;
+use super::{New, enqueue, kept, letterhead};
+use crate::store::prints::{self as store, JobRow, PrintKind, PrintState};
+use crate::store::sales::Place;
+use crate::store::{journal, sales};
+
+/// Kinds of writes; a key belongs to one.
+const KIND_PRINT: i64 = 30;
+const KIND_RETRY: i64 = 31;
+const KIND_CANCEL: i64 = 32;
+
+/// Paper that is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum PrintRefusal {
+    /// Nowhere to print it.
+    #[error("{0} has no printer")]
+    NoPrinter(String),
+    /// It has no receipt of ours.
+    #[error("this ticket was brought in from another system, which alone has its receipt")]
+    Imported,
+    /// It is over.
+    #[error("print {0} is over: it is {1}")]
+    Over(i64, &'static str),
+    /// It may lie there already.
+    #[error("print {0} is on its way to the printer")]
+    Sending(i64),
+}
+
+/// What stands on the receipt of the sale at a place, by what the menu calls things now; and its number.
+fn written_anew(app: &App, tx: &ReadTx<'_>, at: Place) -> Result<(String, String), AppError> {
+    let bytes = journal::entry_fetch(tx, at.life, StreamKind::Sales, at.seq)?;
+    let recorded = bytes.and_then(|bytes| decode(&bytes).ok()).ok_or(AppError::NotFound("ticket"))?;
+    let Recorded { header, event: Event::TicketSold(sold), .. } = recorded else {
+        return Err(PrintRefusal::Imported.into());
+    };
+    let catalog = app.present.catalog().ok_or(AppError::NoCatalog)?;
+    let local = app.calendar.local_text(header.at);
+    let when = When { local: &local, day: header.business_day };
+    Ok((kept(&receipt::sale(letterhead(app), &sold, when, &catalog)), sold.receipt.to_string()))
+}
+
+/// Prints a ticket's receipt once more. The first paper that there is of it says nothing; all others say which copy they are. A ticket
+/// that came back from the hub had its first paper before.
+pub(crate) fn again(
+    app: &App,
+    tx: &WriteTx<'_>,
+    (terminal, ticket): (&TerminalName, TicketId),
+    key: &RequestKey,
+) -> Result<Answer, AppError> {
+    if let Some(given) = given(app, tx, key, KIND_PRINT)? {
+        return Ok(given);
+    }
+    let at = sales::ticket_place(tx, ticket)?.ok_or(AppError::NotFound("ticket"))?;
+    let printer = app.printers.of(Some(terminal)).ok_or_else(|| PrintRefusal::NoPrinter(terminal.to_string()))?;
+    app.check_reserve()?;
+    let stamp = app.stamp(tx)?;
+    let (document, label) = match store::first_paper(tx, ticket)? {
+        Some(first) => first,
+        None => written_anew(app, tx, at)?,
+    };
+    let copy = match store::copies_fetch(tx, ticket)? {
+        Some(copies) => copies.saturating_add(1),
+        None => u32::from(at.life != stamp.life.number),
+    };
+    store::copies_put(tx, ticket, copy)?;
+    let (terminal, ticket) = (Some(terminal), Some(ticket));
+    let new = New { kind: PrintKind::Receipt, terminal, ticket, label, document, copy };
+    let job = enqueue(tx, &stamp, printer, new)?;
+    give(tx, key, KIND_PRINT, &answer(app, &job))
+}
+
+fn fetch(tx: &ReadTx<'_>, number: i64) -> Result<JobRow, AppError> {
+    store::job_fetch(tx, number)?.ok_or(AppError::NotFound("print"))
+}
+
+/// Whether somebody still sends a job. What was left in the middle at a printer that the shop no longer has, nobody does.
+fn is_on_its_way(app: &App, job: &JobRow) -> bool {
+    app.printers.named(&job.printer).is_some()
+}
+
+/// Has a job tried again, now: one that is held goes on, and one whose printer the shop no longer has goes to that of its till.
+pub(crate) fn retry(app: &App, tx: &WriteTx<'_>, number: i64, key: &RequestKey) -> Result<Answer, AppError> {
+    if let Some(given) = given(app, tx, key, KIND_RETRY)? {
+        return Ok(given);
+    }
+    let mut job = fetch(tx, number)?;
+    match job.state {
+        PrintState::Queued | PrintState::Held => {}
+        PrintState::Sending if is_on_its_way(app, &job) => return Err(PrintRefusal::Sending(number).into()),
+        PrintState::Sending => job.unsure = job.unsure.saturating_add(1),
+        state @ (PrintState::Printed | PrintState::Cancelled | PrintState::Expired) => {
+            return Err(PrintRefusal::Over(number, state.as_str()).into());
+        }
+    }
+    if app.printers.named(&job.printer).is_none() {
+        let terminal = job.terminal.as_deref().and_then(|name| name.parse::<TerminalName>().ok());
+        let printer = app.printers.of(terminal.as_ref());
+        let nowhere = || PrintRefusal::NoPrinter(job.terminal.clone().unwrap_or_else(|| "the shop".to_owned()));
+        job.printer = printer.ok_or_else(nowhere)?.name.clone();
+    }
+    (job.state, job.reason) = (PrintState::Queued, None);
+    store::job_put(tx, &job)?;
+    give(tx, key, KIND_RETRY, &answer(app, &job))
+}
+
+/// Ends a job that nobody wants any more.
+pub(crate) fn cancel(app: &App, tx: &WriteTx<'_>, number: i64, key: &RequestKey) -> Result<Answer, AppError> {
+    if let Some(given) = given(app, tx, key, KIND_CANCEL)? {
+        return Ok(given);
+    }
+    let job = fetch(tx, number)?;
+    match job.state {
+        PrintState::Sending if is_on_its_way(app, &job) => return Err(PrintRefusal::Sending(number).into()),
+        PrintState::Queued | PrintState::Held | PrintState::Cancelled | PrintState::Sending => {}
+        state @ (PrintState::Printed | PrintState::Expired) => {
+            return Err(PrintRefusal::Over(number, state.as_str()).into());
+        }
+    }
+    let ended_at = job.ended_at.or_else(|| Some(app.clock.now()));
+    let job = JobRow { state: PrintState::Cancelled, reason: None, ended_at, ..job };
+    store::job_put(tx, &job)?;
+    give(tx, key, KIND_CANCEL, &answer(app, &job))
+}
