@@ -48,6 +48,7 @@ pub static SCHEMA: Schema = Schema {
         Migration::new(7, "closings", include_str!("../../migrations/reporting/0005_closings.sql")),
         Migration::new(8, "books", include_str!("../../migrations/reporting/0006_books.sql")),
         Migration::new(9, "refunds", include_str!("../../migrations/reporting/0007_refunds.sql")),
+        Migration::new(10, "money_between", include_str!("../../migrations/reporting/0009_money_between.sql")),
     ],
     postgres: &[
         Migration::new(1, "reporting", include_str!("../../migrations/reporting/postgres/0001_reporting.sql")),
@@ -58,6 +59,7 @@ pub static SCHEMA: Schema = Schema {
         Migration::new(6, "closings", include_str!("../../migrations/reporting/postgres/0003_closings.sql")),
         Migration::new(7, "books", include_str!("../../migrations/reporting/postgres/0004_books.sql")),
         Migration::new(8, "refunds", include_str!("../../migrations/reporting/postgres/0005_refunds.sql")),
+        Migration::new(9, "money_between", include_str!("../../migrations/reporting/postgres/0007_money_between.sql")),
     ],
 };
 

@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use percolate_common::domain::tenders::card::{CardSettled, Settled};
+use percolate_common::domain::tickets::open::PaymentTaken;
 use percolate_common::domain::tickets::refund::TicketRefunded;
 use percolate_common::domain::tickets::tender::TenderKind;
-use percolate_common::domain::tickets::{TaxLine, TicketSold};
-use percolate_common::ids::{StaffId, StoreId};
+use percolate_common::domain::tickets::{TaxLine, TicketClass, TicketSold};
+use percolate_common::ids::{CardPaymentId, StaffId, StoreId};
 use percolate_common::money::Minor;
 use percolate_common::time::BusinessDay;
 
 use super::measures::{Kind, Measures, NOBODY, Rollups, SumOverflow};
+use super::store::Between;
 
 /// The key of somebody.
 pub(super) fn person_key(staff: Option<StaffId>) -> String {
@@ -68,6 +71,35 @@ impl Money {
         }
         Ok(())
     }
+}
+
+/// Money that is no sale and no refund.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct MoneyBetween {
+    /// Counts once under this id, as this.
+    pub(super) id: [u8; 16],
+    pub(super) what: Between,
+    pub(super) moves: Vec<(&'static str, Minor)>,
+}
+
+/// A part of an open ticket is money of the day on which it was paid.
+pub(super) fn part_paid(payment: &PaymentTaken) -> Option<MoneyBetween> {
+    let moves = vec![(payment.tender.kind.as_str(), payment.kept())];
+    let is_real = payment.class == TicketClass::Sale;
+    is_real.then(|| MoneyBetween { id: payment.id.to_bytes(), what: Between::Part, moves })
+}
+
+/// What became of a card after its sale or refund.
+pub(super) fn card_settled(settled: &CardSettled) -> Option<MoneyBetween> {
+    let moves = settled.moves();
+    let (id, what) = match (settled.settled, settled.refund) {
+        (Settled::Forwarded, _) => (settled.payment, Between::Forwarded),
+        (Settled::Lost, _) => (settled.payment, Between::Lost),
+        (Settled::Owed, Some(refund)) => (CardPaymentId::credited(refund, settled.payment), Between::Owed),
+        (Settled::Owed, None) => (settled.payment, Between::Owed),
+        (Settled::Reversed | Settled::Credited, _) => return None,
+    };
+    (!moves.is_empty()).then(|| MoneyBetween { id: id.to_bytes(), what, moves })
 }
 
 fn less(amount: Minor) -> Minor {

@@ -10,6 +10,7 @@ use percolate_common::domain::catalog::CatalogEvent;
 use percolate_common::domain::event::{Event, Header};
 use percolate_common::domain::imports::ImportedLine;
 use percolate_common::domain::stock::MovementLine;
+use percolate_common::domain::tickets::open::OpenFact;
 use percolate_common::domain::tickets::refund::TicketRefunded;
 use percolate_common::domain::tickets::{TicketClass, TicketSold};
 use percolate_common::ids::{StoreId, TicketId};
@@ -24,7 +25,7 @@ use super::measures::{
     CountedLine, HOUR_UNKNOWN, Keys, Kind, Measures, PERSON_UNKNOWN, Rollups, SumOverflow, add_lines, lines_sum,
 };
 use super::menus::Menus;
-use super::money::{Money, person_key, take_off};
+use super::money::{Money, MoneyBetween, card_settled, part_paid, person_key, take_off};
 use super::recomputed::{RecomputeError, Recomputed};
 use super::store::{self, ListedTicket, SourceMark, StockTotals};
 use crate::kernel::projection::{Projection, ProjectionError, Slice};
@@ -176,10 +177,12 @@ impl<'s, 'a, 'c> Fold<'s, 'a, 'c> {
             Event::StoreDescribed(described) => store::store_upsert(self.tx, header, described)?,
             Event::Catalog(event) => self.catalog(header, event)?,
             Event::DayClosed(closed) => store::closings::insert(self.tx, self.journal.author, header, closed)?,
+            Event::OpenTicket(OpenFact::Paid(payment)) => self.between(header, part_paid(payment))?,
+            Event::CardSettled(settled) => self.between(header, card_settled(settled))?,
             // What is open is the shop's own business until it is paid.
             Event::OpenTicket(_) => {}
-            // A reading sums up what became of drawers and of cards.
-            Event::DrawerOpened(_) | Event::CashMoved(_) | Event::DrawerClosed(_) | Event::CardSettled(_) => {}
+            // A reading sums up what became of drawers.
+            Event::DrawerOpened(_) | Event::CashMoved(_) | Event::DrawerClosed(_) => {}
             Event::TicketRefunded(refund) if refund.class == TicketClass::Sale => self.refunded(header, refund)?,
             Event::TicketRefunded(_)
             | Event::TicketSold(_)
@@ -274,6 +277,19 @@ impl<'s, 'a, 'c> Fold<'s, 'a, 'c> {
         let hour = self.hour_key(header);
         take_off(&mut self.rollups, (header.store, header.business_day), &hour, refund)?;
         self.stock_moved(header.store, &refund.stock_effects)
+    }
+
+    /// Money that is no sale and no refund: by means of payment alone, and once.
+    fn between(&mut self, header: &Header, money: Option<MoneyBetween>) -> Result<(), FoldError> {
+        let Some(MoneyBetween { id, what, moves }) = money else { return Ok(()) };
+        if !store::between_insert(self.tx, id, what)? {
+            return Ok(());
+        }
+        for (kind, total) in moves {
+            let measures = Measures { total: total.get(), ..Measures::default() };
+            self.rollups.add(header.store, Kind::Tender, header.business_day, kind, &measures)?;
+        }
+        Ok(())
     }
 
     /// Counts the sales that are new. A repaired fork states some again in another life of their author.

@@ -6,7 +6,7 @@ use percolate_common::domain::event::Event;
 use percolate_common::domain::staff::roles::Act;
 use percolate_common::domain::tickets::receipt::TerminalName;
 use percolate_common::domain::tickets::refund::{self, Before, RefundTicket, RefundedLine, Sale, TicketRefunded};
-use percolate_common::domain::tickets::tender::Tender;
+use percolate_common::domain::tickets::tender::{Tender, TenderKind};
 use percolate_common::domain::tickets::{SeriesOpened, TicketClass, TicketSold};
 use percolate_common::ids::{RefundId, StaffId, TicketId};
 use percolate_common::journal::StreamKind;
@@ -17,13 +17,14 @@ use percolate_runtime::sqlite::{ReadTx, WriteTx};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::App;
+use super::{App, open_tickets};
 use super::books::{self, book_refund};
 use super::error::AppError;
 use super::staff::{self, Shown};
 use super::ticket_answer::TicketTaxAnswer;
 use super::tickets::{Answer, KIND_REFUND, RequestKey, give, given};
 use crate::store::sales::{self, Place};
+use crate::store::card_refunds::{self, CreditRow};
 use crate::store::{cash, journal, refunds as store, stock};
 
 /// Money that was given back. Amounts are minor units, and are what went back.
@@ -90,11 +91,35 @@ struct RefundedAnswer {
 /// What went back, or may go back, by one means.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 struct TenderBack {
-    /// `cash` or `card_external`.
+    /// `cash`, `card_external`, `card` or `card_stored`.
     #[schema(value_type = String)]
     kind: &'static str,
     /// How much.
     amount_minor: i64,
+    /// The payment that it goes back of, where the box had charged the card.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payment: Option<String>,
+    /// How it stands with what went back on such a card: `asked`, `credited`, or `owed` if no card took it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    state: Option<&'static str>,
+    /// Why no card took it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+impl TenderBack {
+    fn new(kind: &TenderKind, amount_minor: i64) -> Self {
+        let payment = kind.payment().map(|payment| payment.to_string());
+        Self { kind: kind.as_str(), amount_minor, payment, state: None, reason: None }
+    }
+
+    /// With what the card terminal has said of it.
+    fn stands(self, refund: &TicketRefunded, credits: &[CreditRow]) -> Self {
+        let of = |credit: &&CreditRow| credit.refund == refund.id && Some(credit.payment.to_string()) == self.payment;
+        let Some(credit) = credits.iter().find(of) else { return self };
+        Self { state: Some(credit.state.as_str()), reason: credit.reason.clone(), ..self }
+    }
 }
 
 /// What of a ticket can still be given back, and what was.
@@ -125,7 +150,7 @@ fn answer(refund: &TicketRefunded, (day, at_ms, seq): (BusinessDay, i64, u64)) -
         net_minor: line.net.get(),
         restock: line.restock,
     };
-    let tender = |tender: &Tender| TenderBack { kind: tender.kind.as_str(), amount_minor: tender.amount.get() };
+    let tender = |tender: &Tender| TenderBack::new(&tender.kind, tender.amount.get());
     RefundAnswer {
         refund_id: refund.id.to_string(),
         ticket_id: refund.ticket.to_string(),
@@ -184,14 +209,21 @@ fn sale(tx: &ReadTx<'_>, ticket: TicketId) -> Result<Option<(TicketSold, Busines
 /// What of a ticket can still be given back; none if it was brought in from another system.
 pub(crate) fn refundable(tx: &ReadTx<'_>, ticket: TicketId) -> Result<Option<RefundableAnswer>, AppError> {
     let Some((sold, day)) = sale(tx, ticket)? else { return Ok(None) };
-    let (refunds, answers): (Vec<_>, Vec<_>) = of_ticket(tx, ticket)?.into_iter().unzip();
+    let (refunds, mut answers): (Vec<_>, Vec<_>) = of_ticket(tx, ticket)?.into_iter().unzip();
+    let credits = card_refunds::credit_list(tx, ticket)?;
+    for (refund, answer) in refunds.iter().zip(&mut answers) {
+        let tenders = std::mem::take(&mut answer.tenders);
+        answer.tenders = tenders.into_iter().map(|tender| tender.stands(refund, &credits)).collect();
+    }
     let before = Before::of(&refunds);
-    let sale = Sale { sold: &sold, day, tip: sold.details.tip };
+    // How a part was paid is not known before it came back.
+    let Some(parts) = open_tickets::parts(tx, &sold)? else { return Ok(None) };
+    let sale = Sale::new(&sold, day, &parts);
     let line = |(line, sold)| RefundableLine { line, quantity: before.left(line, sold) };
     let tenders = before.tenders_left(&sale).into_iter();
     Ok(Some(RefundableAnswer {
         lines: (0..).zip(&sold.lines).map(line).collect(),
-        tenders: tenders.map(|(kind, amount_minor)| TenderBack { kind: kind.as_str(), amount_minor }).collect(),
+        tenders: tenders.map(|(kind, amount_minor)| TenderBack::new(&kind, amount_minor)).collect(),
         refunds: answers,
     }))
 }
@@ -224,7 +256,8 @@ pub(crate) fn give_back(
     let before = Before::of(of_ticket(tx, ticket)?.iter().map(|(refund, _)| refund));
     let stamp = app.stamp(tx)?;
     let today = app.calendar.business_day(stamp.at);
-    let sale = Sale { sold: &sold, day, tip: sold.details.tip };
+    let parts = open_tickets::parts(tx, &sold)?.ok_or(AppError::RefundUnknown)?;
+    let sale = Sale::new(&sold, day, &parts);
     let decided = refund::refund(catalog, &sale, &before, (ask, today))?;
     let approval = staff::approved(app, tx, Act::Refund, person.as_ref(), shown)?;
     let training = sold.class == TicketClass::Training;
@@ -236,6 +269,7 @@ pub(crate) fn give_back(
     let id = RefundId::refunded(stamp.at.get(), app.author().number(), &key.text);
     let by = person.map(|person| person.id);
     let mut refund = TicketRefunded { by, approval, ..decided.numbered(id, receipt) };
+    super::card_refunds::fill_in(tx, &mut refund.tenders)?;
     if refund.cash() != Minor::ZERO {
         refund.drawer = cash::drawer_open(tx, terminal)?;
     }
@@ -250,6 +284,7 @@ pub(crate) fn give_back(
     }
     let head = app.record(tx, &stamp, &Event::TicketRefunded(refund.clone()))?;
     book_refund(tx, today, &refund, books::place(stamp.life, head.seq))?;
+    super::card_refunds::write_asked(tx, &refund)?;
     app.terminals.note(tx, stamp.at)?;
     give(tx, key, KIND_REFUND, &answer(&refund, (today, stamp.at.get(), head.seq)))
 }

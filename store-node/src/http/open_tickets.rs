@@ -9,11 +9,10 @@ use percolate_common::domain::tickets::TicketClass;
 use percolate_common::domain::tickets::open::decide::CloseTicket;
 use percolate_common::domain::tickets::open::{Terms, VoidReason};
 use percolate_common::domain::tickets::receipt::TerminalName;
-use percolate_common::domain::tickets::tender::looks_like_card_number;
 use percolate_common::ids::{LineId, StaffId, TicketId};
 use percolate_common::money::Minor;
 use percolate_runtime::http::auth::{Actor, ActorKind};
-use percolate_runtime::http::extract::{IdempotencyKey, JsonBody, PathParams, QueryParams};
+use percolate_runtime::http::extract::{IdempotencyKey, PathParams, QueryParams};
 use percolate_runtime::http::problem::Problem;
 use percolate_runtime::sqlite::WriteTx;
 use serde::{Deserialize, Serialize};
@@ -23,6 +22,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::cart::{ConsumptionWord, DiscountBody, LineBody, discounts, lines};
 use super::error::refused;
 use super::reads::read;
+use super::sale_body::SaleBody;
 use super::terminals::terminal_name;
 use super::writes::{TenderBody, answered, not_yours, request_key, tenders};
 use crate::app::App;
@@ -57,13 +57,9 @@ fn own_terminal(actor: &Actor, text: &str) -> Result<TerminalName, Problem> {
     Ok(terminal)
 }
 
-/// A text that people see, and no journal holds. A card's number is refused here, too.
+/// A text that people see, and no journal holds.
 fn label(text: Option<String>, pointer: &str, bytes_max: usize) -> Result<Option<String>, Problem> {
     let Some(text) = text else { return Ok(None) };
-    if looks_like_card_number(&text) {
-        let why = "this looks like a card number, which must never be sent here";
-        return Err(refused(pointer, "card_number_refused", why));
-    }
     if text.len() > bytes_max || text.chars().any(char::is_control) {
         return Err(refused(
             pointer,
@@ -319,7 +315,7 @@ pub(super) async fn open(
     actor: Actor,
     shown: Shown,
     key: IdempotencyKey,
-    body: JsonBody<OpenRequest>,
+    SaleBody(body): SaleBody<OpenRequest>,
 ) -> Result<Response, Problem> {
     let key = request_key(&key, &body);
     let request = body.value;
@@ -356,7 +352,7 @@ pub(super) async fn change(
     shown: Shown,
     PathParams(id): PathParams<String>,
     key: IdempotencyKey,
-    body: JsonBody<ChangeRequest>,
+    SaleBody(body): SaleBody<ChangeRequest>,
 ) -> Result<Response, Problem> {
     let key = request_key(&key, &body);
     let (catalog, id) = (menu(&app)?, ticket_id(&id)?);
@@ -383,7 +379,7 @@ pub(super) async fn void(
     shown: Shown,
     PathParams(id): PathParams<String>,
     key: IdempotencyKey,
-    body: JsonBody<VoidRequest>,
+    SaleBody(body): SaleBody<VoidRequest>,
 ) -> Result<Response, Problem> {
     let key = request_key(&key, &body);
     let (catalog, id) = (menu(&app)?, ticket_id(&id)?);
@@ -417,7 +413,7 @@ pub(super) async fn hand_over(
     shown: Shown,
     PathParams(id): PathParams<String>,
     key: IdempotencyKey,
-    body: JsonBody<MoveRequest>,
+    SaleBody(body): SaleBody<MoveRequest>,
 ) -> Result<Response, Problem> {
     let key = request_key(&key, &body);
     let (request, id) = (body.value, ticket_id(&id)?);
@@ -451,7 +447,7 @@ pub(super) async fn divide(
     shown: Shown,
     PathParams(id): PathParams<String>,
     key: IdempotencyKey,
-    body: JsonBody<DivideRequest>,
+    SaleBody(body): SaleBody<DivideRequest>,
 ) -> Result<Response, Problem> {
     let key = request_key(&key, &body);
     let (catalog, id) = (menu(&app)?, ticket_id(&id)?);
@@ -479,7 +475,7 @@ pub(super) async fn pay(
     shown: Shown,
     PathParams(id): PathParams<String>,
     key: IdempotencyKey,
-    body: JsonBody<PartRequest>,
+    SaleBody(body): SaleBody<PartRequest>,
 ) -> Result<Response, Problem> {
     let key = request_key(&key, &body);
     let (request, id) = (body.value, ticket_id(&id)?);
@@ -513,7 +509,7 @@ pub(super) async fn close(
     shown: Shown,
     PathParams(id): PathParams<String>,
     key: IdempotencyKey,
-    body: JsonBody<CloseTicketRequest>,
+    SaleBody(body): SaleBody<CloseTicketRequest>,
 ) -> Result<Response, Problem> {
     let key = request_key(&key, &body);
     let (request, id) = (body.value, ticket_id(&id)?);
@@ -546,7 +542,7 @@ pub(super) async fn abandon(
     shown: Shown,
     PathParams(id): PathParams<String>,
     key: IdempotencyKey,
-    body: JsonBody<AbandonRequest>,
+    SaleBody(body): SaleBody<AbandonRequest>,
 ) -> Result<Response, Problem> {
     let key = request_key(&key, &body);
     let id = ticket_id(&id)?;

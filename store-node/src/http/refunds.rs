@@ -6,15 +6,16 @@ use axum::response::Response;
 use percolate_common::domain::tickets::refund::{Asked, AskedLine, RefundReason, RefundRejection, RefundTicket};
 use percolate_common::ids::TicketId;
 use percolate_runtime::http::auth::{Actor, ActorKind};
-use percolate_runtime::http::extract::{IdempotencyKey, JsonBody, PathParams};
+use percolate_runtime::http::extract::{IdempotencyKey, PathParams};
 use percolate_runtime::http::problem::Problem;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::error::refused;
+use super::sale_body::SaleBody;
 use super::terminals::terminal_name;
 use super::writes::{TenderBody, answered, not_yours, request_key, tenders};
-use crate::app::App;
+use crate::app::{App, card_refunds};
 use crate::app::error::AppError;
 use crate::app::refunds::{self, RefundAnswer};
 use crate::app::staff::Shown;
@@ -118,7 +119,7 @@ pub(super) async fn refund_ticket(
     shown: Shown,
     PathParams(id): PathParams<String>,
     key: IdempotencyKey,
-    body: JsonBody<RefundRequest>,
+    SaleBody(body): SaleBody<RefundRequest>,
 ) -> Result<Response, Problem> {
     let key = request_key(&key, &body);
     let ticket: TicketId = id.parse().map_err(|_not_an_id| AppError::NotFound("ticket"))?;
@@ -132,5 +133,7 @@ pub(super) async fn refund_ticket(
     let give_back = move |tx: &percolate_runtime::sqlite::WriteTx<'_>| {
         refunds::give_back(&giving, tx, &catalog, (&terminal, ticket, &ask), &key, &shown)
     };
-    Ok(answered(app.writer.run("refund", give_back).await?, StatusCode::CREATED))
+    let answer = app.writer.run("refund", give_back).await?;
+    card_refunds::ask_of_ticket(&app, ticket).await?;
+    Ok(answered(answer, StatusCode::CREATED))
 }

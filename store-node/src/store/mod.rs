@@ -4,6 +4,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod card_payments;
+pub(crate) mod card_refunds;
 pub(crate) mod cash;
 pub(crate) mod down;
 pub(crate) mod file;
@@ -32,6 +33,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration::new(8, "open_tickets", include_str!("../../migrations/0008_open_tickets.sql")),
     Migration::new(9, "refunds", include_str!("../../migrations/0009_refunds.sql")),
     Migration::new(10, "tenders", include_str!("../../migrations/0010_tenders.sql")),
+    Migration::new(11, "card_refunds", include_str!("../../migrations/0014_card_refunds.sql")),
 ];
 
 /// Rows of any list that has no limit of its own.

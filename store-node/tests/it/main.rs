@@ -9,6 +9,8 @@ mod support;
 #[cfg(test)]
 mod books;
 #[cfg(test)]
+mod card_numbers;
+#[cfg(test)]
 mod card_payments;
 #[cfg(test)]
 mod carts;

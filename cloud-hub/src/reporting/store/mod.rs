@@ -18,7 +18,7 @@ use percolate_common::time::{BusinessDay, UtcMillis};
 use percolate_runtime::storage::{ReadTx, Row, StorageError, Value};
 
 pub(crate) use fold::{
-    clear, import_line_insert, mark_upsert, name_upsert, refund_insert, rollups_add, stock_aliases_add,
+    Between, between_insert, clear, import_line_insert, mark_upsert, name_upsert, refund_insert, rollups_add, stock_aliases_add,
     stock_folds_add, store_upsert, ticket_add, tickets_insert,
 };
 pub(crate) use read::{
@@ -33,9 +33,10 @@ use crate::kernel::db::seq_from_column;
 pub(crate) const REPORT_ROWS_MAX: i64 = 400_000;
 
 /// Every table that is folded.
-const TABLES: [&str; 18] = [
+const TABLES: [&str; 19] = [
     "ticket",
     "refund",
+    "money_between",
     "import_line",
     "rollup",
     "name",
@@ -107,7 +108,11 @@ pub(crate) fn digest(tx: &ReadTx<'_>) -> Result<Vec<(&'static str, String)>, Sto
     let mut digests = Vec::new();
     for table in TABLES {
         let mut hasher = blake3::Hasher::new();
-        let order = if table == "refund" { "1" } else { "1, 2, 3, 4" };
+        let order = match table {
+            "refund" => "1",
+            "money_between" => "1, 2",
+            _more_columns => "1, 2, 3, 4",
+        };
         tx.query_while(&format!("SELECT * FROM {table} ORDER BY {order}"), &[], |row| {
             while row.left() > 0 {
                 hasher.update(format!("{:?}\u{1f}", row.take::<Value<'_>>()?).as_bytes());

@@ -228,6 +228,8 @@ impl Reading {
         }
         let kind = payment.tender.kind.as_str().to_owned();
         add(self.sums.tenders.entry(kind).or_default(), payment.kept());
+        add(&mut self.sums.tips, payment.tip);
+        add(&mut self.sums.cash_rounding, payment.cash_rounding);
         if payment.drawer.is_none() {
             add(&mut self.sums.no_drawer, payment.cash());
         }

@@ -5,7 +5,7 @@ use minicbor::{Decode, Encode};
 
 use super::{from_bytes, to_bytes};
 use crate::domain::tenders::card::{CardSettled, Settled};
-use crate::ids::{CardPaymentId, TicketId};
+use crate::ids::{CardPaymentId, RefundId, TicketId};
 use crate::money::Minor;
 use crate::wire::WireError;
 
@@ -20,6 +20,10 @@ enum SettledV1 {
     Lost,
     #[n(2)]
     Reversed,
+    #[n(3)]
+    Credited,
+    #[n(4)]
+    Owed,
 }
 
 #[derive(Encode, Decode)]
@@ -34,6 +38,8 @@ struct CardSettledV1 {
     ticket: Option<ByteArray<16>>,
     #[n(4)]
     reference: Option<String>,
+    #[n(5)]
+    refund: Option<ByteArray<16>>,
 }
 
 pub(in crate::wire) fn encode_settled(fact: &CardSettled) -> Result<Vec<u8>, WireError> {
@@ -44,9 +50,12 @@ pub(in crate::wire) fn encode_settled(fact: &CardSettled) -> Result<Vec<u8>, Wir
             Settled::Forwarded => SettledV1::Forwarded,
             Settled::Lost => SettledV1::Lost,
             Settled::Reversed => SettledV1::Reversed,
+            Settled::Credited => SettledV1::Credited,
+            Settled::Owed => SettledV1::Owed,
         },
         ticket: fact.ticket.map(|ticket| ticket.to_bytes().into()),
         reference: fact.reference.clone(),
+        refund: fact.refund.map(|refund| refund.to_bytes().into()),
     };
     to_bytes(&twin, SETTLED)
 }
@@ -60,9 +69,12 @@ pub(in crate::wire) fn decode_settled(bytes: &[u8]) -> Result<CardSettled, WireE
             SettledV1::Forwarded => Settled::Forwarded,
             SettledV1::Lost => Settled::Lost,
             SettledV1::Reversed => Settled::Reversed,
+            SettledV1::Credited => Settled::Credited,
+            SettledV1::Owed => Settled::Owed,
         },
         ticket: twin.ticket.map(|ticket| TicketId::from_bytes(*ticket)),
         reference: twin.reference,
+        refund: twin.refund.map(|refund| RefundId::from_bytes(*refund)),
     })
 }
 
@@ -70,7 +82,7 @@ pub(in crate::wire) fn decode_settled(bytes: &[u8]) -> Result<CardSettled, WireE
 #[cfg(test)]
 pub(super) fn specimens(
     sale: crate::domain::tickets::TicketSold,
-) -> [(&'static str, &'static str, crate::domain::event::Event); 2] {
+) -> [(&'static str, &'static str, crate::domain::event::Event); 3] {
     use crate::domain::event::Event;
     use crate::domain::tickets::TicketSold;
     use crate::domain::tickets::tender::{Tender, TenderKind};
@@ -81,7 +93,9 @@ pub(super) fn specimens(
     let card = TenderKind::Card { payment, reference: reference.clone(), last_four, stored: false };
     let (amount, ticket) = (Minor::new(600), Some(sale.id));
     let tenders = vec![Tender { kind: external, amount: Minor::new(53) }, Tender { kind: card, amount }];
-    let settled = CardSettled { payment, amount, settled: Settled::Lost, ticket, reference };
+    let settled = CardSettled { payment, amount, settled: Settled::Lost, ticket, reference, refund: None };
+    let refund = Some(RefundId::refunded(1_795_000_000_000, 11, "back"));
+    let owed = CardSettled { amount: Minor::new(250), settled: Settled::Owed, refund, ..settled.clone() };
     [
         (
             "ticket_sold_by_card",
@@ -89,5 +103,6 @@ pub(super) fn specimens(
             Event::TicketSold(TicketSold { tenders, ..sale }),
         ),
         ("card_settled", include_str!("golden/card_settled.hex"), Event::CardSettled(settled)),
+        ("card_owed", include_str!("golden/card_owed.hex"), Event::CardSettled(owed)),
     ]
 }
