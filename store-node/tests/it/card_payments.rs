@@ -21,18 +21,18 @@ use crate::support::program::Program;
 /// What an espresso costs with its tax.
 const ESPRESSO_MINOR: i64 = 327;
 const MINUTE_MS: i64 = 60_000;
-const LIMITS: &str = "1000,3,2000,600";
+pub(crate) const LIMITS: &str = "1000,3,2000,600";
 
 /// The simulated card terminal of a node under test.
-struct Terminal(PathBuf);
+pub(crate) struct Terminal(PathBuf);
 
 impl Terminal {
-    fn says(&self, word: &str) {
+    pub(crate) fn says(&self, word: &str) {
         std::fs::write(self.0.join("says"), word).unwrap();
     }
 
     /// What it decided last on each payment.
-    fn ledger(&self) -> BTreeMap<String, (String, i64)> {
+    pub(crate) fn ledger(&self) -> BTreeMap<String, (String, i64)> {
         let text = std::fs::read_to_string(self.0.join("ledger")).unwrap_or_default();
         let line = |line: &str| {
             let mut words = line.split(' ').map(str::to_owned);
@@ -43,13 +43,13 @@ impl Terminal {
     }
 
     /// What it has charged and not given back.
-    fn charged(&self) -> Vec<(String, i64)> {
+    pub(crate) fn charged(&self) -> Vec<(String, i64)> {
         let ledger = self.ledger().into_iter();
         ledger.filter(|(_, (word, _))| word == "approved").map(|(id, (_, amount))| (id, amount)).collect()
     }
 }
 
-async fn prepared(limits: Option<&str>) -> (TestNode, TestHub, Terminal) {
+pub(crate) async fn prepared(limits: Option<&str>) -> (TestNode, TestHub, Terminal) {
     let (mut node, hub) = TestNode::prepare_with_hub().await;
     let folder = node.config.data.with_file_name("card-terminal");
     std::fs::create_dir_all(&folder).unwrap();
@@ -58,13 +58,13 @@ async fn prepared(limits: Option<&str>) -> (TestNode, TestHub, Terminal) {
     (node, hub, Terminal(folder))
 }
 
-async fn selling(limits: Option<&str>) -> (TestNode, TestHub, Terminal) {
+pub(crate) async fn selling(limits: Option<&str>) -> (TestNode, TestHub, Terminal) {
     let (mut node, mut hub, terminal) = prepared(limits).await;
     node.open_selling(&mut hub).await;
     (node, hub, terminal)
 }
 
-async fn asked(till: &Till, key: &str, amount: i64) -> Answer {
+pub(crate) async fn asked(till: &Till, key: &str, amount: i64) -> Answer {
     till.post("/v1/card-payments", key, &json!({"terminal": "T1", "amount_minor": amount})).await
 }
 
@@ -86,13 +86,13 @@ fn by_card(payment: &str) -> Value {
 }
 
 /// Payments of a list, with how they stand.
-async fn listed(till: &Till, which: &str) -> Vec<(String, String)> {
+pub(crate) async fn listed(till: &Till, which: &str) -> Vec<(String, String)> {
     let rows = till.get(&format!("/v1/card-payments?state={which}")).await["rows"].clone();
     let text = |row: &Value, field: &str| row[field].as_str().unwrap().to_owned();
     rows.as_array().unwrap().iter().map(|row| (text(row, "payment"), text(row, "state"))).collect()
 }
 
-async fn becomes(till: &Till, payment: &str, state: &str) -> Value {
+pub(crate) async fn becomes(till: &Till, payment: &str, state: &str) -> Value {
     eventually("another state of a payment", || async {
         let row = till.get(&format!("/v1/card-payments/{payment}")).await;
         (row["state"] == state).then_some(row)
@@ -100,11 +100,11 @@ async fn becomes(till: &Till, payment: &str, state: &str) -> Value {
     .await
 }
 
-async fn tenders(till: &Till) -> Value {
+pub(crate) async fn tenders(till: &Till) -> Value {
     till.get("/v1/readings/current").await["sums"]["tenders"].clone()
 }
 
-fn settled(node: &TestNode) -> Vec<(String, Settled, bool)> {
+pub(crate) fn settled(node: &TestNode) -> Vec<(String, Settled, bool)> {
     let of = |event: &Event| match event {
         Event::CardSettled(fact) => Some((fact.payment.to_string(), fact.settled, fact.ticket.is_some())),
         _ => None,
@@ -400,7 +400,7 @@ async fn a_shops_own_box_takes_no_simulated_card_terminal_unless_it_is_for_a_dem
 }
 
 /// Starts the box anew on what a kill has left.
-async fn started_again(node: &TestNode) -> (Program, Till) {
+pub(crate) async fn started_again(node: &TestNode) -> (Program, Till) {
     let program = Program::start(&node.config);
     let till = program.till().await;
     (program, till)

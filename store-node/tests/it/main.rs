@@ -13,9 +13,13 @@ mod card_numbers;
 #[cfg(test)]
 mod card_payments;
 #[cfg(test)]
+mod card_refunds;
+#[cfg(test)]
 mod carts;
 #[cfg(test)]
 mod cash;
+#[cfg(test)]
+mod cash_approvals;
 #[cfg(test)]
 mod clocks;
 #[cfg(test)]

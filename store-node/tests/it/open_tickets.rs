@@ -378,7 +378,7 @@ async fn prices_stay_as_they_were_when_lines_were_added() {
 }
 
 /// Greets a node whose disk was put back, repairs its past, and gives it back what it had lost.
-async fn given_back(hub: &mut TestHub, agreed: usize) {
+pub(crate) async fn given_back(hub: &mut TestHub, agreed: usize) {
     hub.connect().await;
     hub.answer(Verdict::Forked { stream: StreamKind::Sales.number() }).await;
     hub.hello().await;
