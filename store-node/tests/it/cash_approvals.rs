@@ -60,7 +60,7 @@ async fn where_people_must_sign_in_a_barista_and_a_lead_close_the_day_with_an_ap
     assert_eq!(alone.refusal(), needed());
     assert!(alone.text.contains("Cy") && !alone.text.contains("Ann"), "it says who could: {}", alone.text);
     assert_eq!(close("a", (&ann, None)).await.refusal(), needed());
-    assert_eq!(approved(&till, ANN, "close_day").await.refusal(), (403, "approver_may_not".to_owned()));
+    assert_eq!(approved(&till, ANN, "close_day").await.refusal(), (403, "may_not_approve".to_owned()));
     let other = token(&till, CY, "refund").await;
     assert_eq!(close("a", (&ann, Some(&other))).await.refusal(), (403, "approval_not_for_this".to_owned()));
     let approval = token(&till, CY, "close_day").await;
