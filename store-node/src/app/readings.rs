@@ -187,6 +187,7 @@ pub(crate) struct ReadingAnswer {
     /// By whom, by number.
     by: Option<u32>,
     /// Who approved it, by number, where that was needed.
+    #[serde(skip_serializing_if = "Option::is_none")]
     approved_by: Option<u32>,
     /// What amounts are in.
     currency: String,

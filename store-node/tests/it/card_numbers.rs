@@ -43,8 +43,8 @@ fn sample(document: &Value, schema: &Value) -> Value {
     };
     match kind {
         "object" => {
-            let fields = schema["properties"].as_object().unwrap();
-            fields.iter().map(|(name, field)| (name.clone(), sample(document, field))).collect::<Map<_, _>>().into()
+            let fields = schema["properties"].as_object().into_iter().flatten();
+            fields.map(|(name, field)| (name.clone(), sample(document, field))).collect::<Map<_, _>>().into()
         }
         "array" => json!([sample(document, &schema["items"])]),
         "string" => json!("x"),

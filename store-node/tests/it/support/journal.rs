@@ -312,6 +312,11 @@ impl DayBook {
             Event::OpenTicket(OpenFact::Paid(payment)) if payment.class == TicketClass::Sale => {
                 *self.tenders.entry(payment.tender.kind.as_str()).or_default() += payment.kept().get();
             }
+            Event::CardSettled(settled) => {
+                for (kind, amount) in settled.moves() {
+                    *self.tenders.entry(kind).or_default() += amount.get();
+                }
+            }
             Event::TicketImported(ticket) => {
                 self.tickets += 1;
                 self.imported += 1;
