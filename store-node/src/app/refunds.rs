@@ -17,14 +17,14 @@ use percolate_runtime::sqlite::{ReadTx, WriteTx};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{App, open_tickets};
 use super::books::{self, book_refund};
 use super::error::AppError;
 use super::staff::{self, Shown};
 use super::ticket_answer::TicketTaxAnswer;
 use super::tickets::{Answer, KIND_REFUND, RequestKey, give, given};
-use crate::store::sales::{self, Place};
+use super::{App, open_tickets};
 use crate::store::card_refunds::{self, CreditRow};
+use crate::store::sales::{self, Place};
 use crate::store::{cash, journal, refunds as store, stock};
 
 /// Money that was given back. Amounts are minor units, and are what went back.

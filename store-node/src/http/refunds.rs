@@ -15,10 +15,10 @@ use super::error::refused;
 use super::sale_body::SaleBody;
 use super::terminals::terminal_name;
 use super::writes::{TenderBody, answered, not_yours, request_key, tenders};
-use crate::app::{App, card_refunds};
 use crate::app::error::AppError;
 use crate::app::refunds::{self, RefundAnswer};
 use crate::app::staff::Shown;
+use crate::app::{App, card_refunds};
 
 /// What is to be given back.
 #[derive(Debug, Deserialize, ToSchema)]

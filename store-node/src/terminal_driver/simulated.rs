@@ -107,7 +107,12 @@ fn told(id: CardPaymentId, word: &str) -> Outcome {
 }
 
 /// Gives back what is left of a payment, as far as it was charged.
-fn refund(folder: &Path, id: CardPaymentId, (of, amount): (CardPaymentId, Minor), declines: bool) -> io::Result<Outcome> {
+fn refund(
+    folder: &Path,
+    id: CardPaymentId,
+    (of, amount): (CardPaymentId, Minor),
+    declines: bool,
+) -> io::Result<Outcome> {
     if let Some((word, _)) = known(folder, id)? {
         return Ok(told(id, &word));
     }
@@ -256,7 +261,11 @@ mod tests {
         says("timeout");
         assert_eq!(terminal.refund(first, payment, back).await, Outcome::TimedOut);
         says("decline");
-        assert_eq!(terminal.refund(first, payment, back).await, told(first, "refunded"), "it was given back, and is told late");
+        assert_eq!(
+            terminal.refund(first, payment, back).await,
+            told(first, "refunded"),
+            "it was given back, and is told late"
+        );
         assert_eq!(terminal.refund(second, payment, Minor::new(1)).await, told(second, "kept"));
         says("approve");
         assert_eq!(terminal.refund(second, payment, Minor::new(1)).await, told(second, "kept"), "it has said so");

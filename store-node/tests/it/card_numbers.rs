@@ -76,7 +76,12 @@ async fn a_card_number_is_refused_in_every_text_of_every_route_and_stands_nowher
         let described = &document["paths"][row.path][&method];
         let schema = &described["requestBody"]["content"]["application/json"]["schema"];
         if schema.is_null() {
-            assert!(BODILESS.contains(&(row.method, row.path)), "{} {} takes a body that is not described", row.method, row.path);
+            assert!(
+                BODILESS.contains(&(row.method, row.path)),
+                "{} {} takes a body that is not described",
+                row.method,
+                row.path
+            );
             continue;
         }
         let path = row.path.replace("{id}", "0190b2c4-7e5d-7c3a-9f00-0123456789ab");
@@ -113,7 +118,9 @@ async fn a_card_number_is_refused_in_every_text_of_every_route_and_stands_nowher
         assert!(planted.iter().any(|place| place == known), "{known} is none of {planted:?}");
     }
     node.stop().await;
-    for file in fs::read_dir(&node.config.data).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file()) {
+    for file in
+        fs::read_dir(&node.config.data).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file())
+    {
         let bytes = fs::read(&file).unwrap();
         let digits = |digits: &[u8]| bytes.windows(digits.len()).any(|window| window == digits);
         assert!(!digits(b"4111 1111") && !digits(b"4111111111111111"), "{} has it", file.display());

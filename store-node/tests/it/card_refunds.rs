@@ -178,10 +178,9 @@ async fn p33_parts_that_come_back_from_the_hub_are_given_back_by_their_means_the
     let path = |what: &str| format!("/v1/open-tickets/{id}/{what}");
     let payment = charged(&till, "pay", 400).await;
     let external = json!({"kind": "card_external", "amount_minor": 250, "reference": "AUTH 1"});
-    for (key, amount, tender) in [
-        ("first", 200, external),
-        ("second", 400, json!({"kind": "card", "amount_minor": 400, "payment": payment})),
-    ] {
+    for (key, amount, tender) in
+        [("first", 200, external), ("second", 400, json!({"kind": "card", "amount_minor": 400, "payment": payment}))]
+    {
         let tip = tender["amount_minor"].as_i64().unwrap() - amount;
         let part = json!({"terminal": "T1", "tender": tender, "part_minor": amount, "tip_minor": tip});
         till.post(&path("payments"), key, &part).await.ok();
@@ -212,7 +211,8 @@ async fn p33_parts_that_come_back_from_the_hub_are_given_back_by_their_means_the
     let one = back(till, "one", id, Some(1)).await.ok();
     let kinds = |answer: &Value| {
         let rows = answer["tenders"].as_array().unwrap().iter();
-        rows.map(|row| (row["kind"].as_str().unwrap().to_owned(), row["amount_minor"].as_i64().unwrap())).collect::<Vec<_>>()
+        rows.map(|row| (row["kind"].as_str().unwrap().to_owned(), row["amount_minor"].as_i64().unwrap()))
+            .collect::<Vec<_>>()
     };
     assert_eq!(kinds(&one), [("card_external".to_owned(), 250), ("card".to_owned(), ONE_MINOR - 250)]);
     let rest = back(till, "rest", id, None).await.ok();

@@ -69,7 +69,9 @@ pub(crate) async fn head_office_comes_to_the_same(shop: &mut Alone) -> Result<St
     ensure!(number(row, "/difference_minor")? == difference, "{row}");
     let books = office.get("/v1/reporting/differences?store=1").await?;
     ensure!(number(&books, "/differences")? == 0 && number(&books, "/waiting_tickets")? == 0, "{books}");
-    Ok(format!("{compared} rows by tender, tax class, hour and person, the same to the cent both ways; no ticket differs"))
+    Ok(format!(
+        "{compared} rows by tender, tax class, hour and person, the same to the cent both ways; no ticket differs"
+    ))
 }
 
 /// The card terminal has a line again: what was taken on trust becomes money, at the shop and at head office.

@@ -182,7 +182,8 @@ pub(crate) async fn the_afternoon(shop: &mut Alone) -> Result<String> {
     .await?;
     let lines = [(ESPRESSO, 1)];
     let due = price(shop, &lines)?;
-    let sold = shop.done(MANAGER, "/v1/tickets", &sale(&lines, &json!([{"kind": "cash", "amount_minor": due}])), &[]).await?;
+    let sold =
+        shop.done(MANAGER, "/v1/tickets", &sale(&lines, &json!([{"kind": "cash", "amount_minor": due}])), &[]).await?;
     shop.sold(MANAGER, &sold)?;
     shop.cash(due);
     let last = sold.pointer("/receipt").context("a receipt")?;

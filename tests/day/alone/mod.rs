@@ -5,7 +5,9 @@ mod afterwards;
 mod counter;
 mod shop;
 
-pub(crate) use afterwards::{head_office_comes_to_the_same, no_card_number_stands_anywhere, what_was_on_trust_is_money};
+pub(crate) use afterwards::{
+    head_office_comes_to_the_same, no_card_number_stands_anywhere, what_was_on_trust_is_money,
+};
 pub(crate) use counter::{
     a_cart_is_reduced_and_another_is_exempt, a_guest_gets_money_back, a_table_pays_in_parts, cash_moves,
     people_take_turns, the_afternoon,

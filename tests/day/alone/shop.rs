@@ -209,10 +209,16 @@ pub(crate) async fn the_till_is_counted_and_the_day_closed(shop: &mut Alone) -> 
         unsent += number(&stream, "/last_seq")?;
     }
     let told = list(&closed, "/unacknowledged")?;
-    ensure!(unsent > 0 && told.iter().any(|row| text(row, "/stream").is_ok_and(|stream| stream == "sales")), "{told:?}");
+    ensure!(
+        unsent > 0 && told.iter().any(|row| text(row, "/stream").is_ok_and(|stream| stream == "sales")),
+        "{told:?}"
+    );
     is_what_was_done(shop, &reading)?;
     shop.closing = reading;
-    Ok(format!("{} cents short, {} tickets; {unsent} events that head office never heard of", SHORT, shop.books.tickets))
+    Ok(format!(
+        "{} cents short, {} tickets; {unsent} events that head office never heard of",
+        SHORT, shop.books.tickets
+    ))
 }
 
 /// That the reading says what the script has added up.

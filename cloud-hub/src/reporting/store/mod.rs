@@ -18,8 +18,8 @@ use percolate_common::time::{BusinessDay, UtcMillis};
 use percolate_runtime::storage::{ReadTx, Row, StorageError, Value};
 
 pub(crate) use fold::{
-    Between, between_insert, clear, import_line_insert, mark_upsert, name_upsert, refund_insert, rollups_add, stock_aliases_add,
-    stock_folds_add, store_upsert, ticket_add, tickets_insert,
+    Between, between_insert, clear, import_line_insert, mark_upsert, name_upsert, refund_insert, rollups_add,
+    stock_aliases_add, stock_folds_add, store_upsert, ticket_add, tickets_insert,
 };
 pub(crate) use read::{
     import_keys, mark_fetch, mark_map, name_fetch, newest_day, rollup_by_day, rollup_by_key, rollup_stores,

@@ -50,11 +50,8 @@ fn a_day(life: &Life) -> Vec<(Moment, Event)> {
         drawer: None,
         by: None,
     };
-    let practice = PaymentTaken {
-        id: PaymentId::taken(MORNING_MS, 11, "practice"),
-        class: TicketClass::Training,
-        ..part.clone()
-    };
+    let practice =
+        PaymentTaken { id: PaymentId::taken(MORNING_MS, 11, "practice"), class: TicketClass::Training, ..part.clone() };
     parts.details.payments_before = vec![PaymentBefore { id: part.id, amount: part.amount }];
     parts.details.was_open = true;
     let trusted = sold(life, 2, None, vec![tender(by_box("trusted", true), 2_507)], 0);
@@ -97,13 +94,8 @@ async fn parts_and_what_became_of_cards_are_in_the_means_of_payment_as_in_a_read
     let (life, reading) = a_life();
     take(&whole, &life, 100).await;
     take(&cut, &life, 1).await;
-    let expected = [
-        ("card", 2 * 2_507 - 327),
-        ("card_external", 540),
-        ("card_lost", 2_507),
-        ("card_owed", -327),
-        ("cash", 2_007),
-    ];
+    let expected =
+        [("card", 2 * 2_507 - 327), ("card_external", 540), ("card_lost", 2_507), ("card_owed", -327), ("cash", 2_007)];
     let expected: BTreeMap<_, _> = expected.map(|(kind, sum)| (kind.to_owned(), sum)).into();
     assert_eq!(there(reading), expected);
     assert_eq!(there(by(&whole, "tender", "total_minor").await), expected);

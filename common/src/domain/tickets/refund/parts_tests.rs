@@ -1,8 +1,9 @@
 //! Laws of giving back what was paid in parts.
 
-use proptest::prelude::*;
+use proptest::prelude::prop;
+use proptest::{prop_assert, prop_assert_eq, proptest};
 
-use super::*;
+use super::{Asked, AskedLine, Before, RefundReason, RefundRejection, RefundTicket, Sale, TicketRefunded, refund};
 use crate::domain::catalog::rules::Rule;
 use crate::domain::catalog::tests::small_menu;
 use crate::domain::catalog::{Catalog, CatalogEvent};
@@ -11,8 +12,13 @@ use crate::domain::pricing::tests::in_the_morning;
 use crate::domain::tickets::decide::rounded;
 use crate::domain::tickets::open::decide::{Asking, CloseTicket, TakePayment, change, close, priced, take_payment};
 use crate::domain::tickets::open::fold::OpenTicket;
-use crate::domain::tickets::open::{OpenFact, TicketOpened};
-use crate::ids::{CardPaymentId, PaymentId};
+use crate::domain::tickets::open::{OpenFact, PaymentTaken, TicketOpened};
+use crate::domain::tickets::receipt::ReceiptNumber;
+use crate::domain::tickets::tender::{Tender, TenderKind};
+use crate::domain::tickets::{TicketClass, TicketSold};
+use crate::ids::{CardPaymentId, ItemId, PaymentId, RefundId, TicketId};
+use crate::money::Minor;
+use crate::time::BusinessDay;
 
 const MONDAY: BusinessDay = BusinessDay::from_days(20_787);
 const AUTHOR: u32 = 11;
@@ -105,7 +111,10 @@ fn p33_what_was_paid_first_goes_back_first_and_a_card_that_the_box_charged_is_na
     let one = Asked::Lines(vec![AskedLine { line: 0, quantity: 1, restock: false }]);
     let first = back(&menu, &sale, &[], (one.clone(), vec![])).unwrap();
     let amounts = |refund: &TicketRefunded| refund.tenders.iter().map(|tender| tender.amount.get()).collect::<Vec<_>>();
-    assert_eq!((means(&first.tenders), amounts(&first)), (means(&[parts[0].tender.clone(), parts[1].tender.clone()]), vec![326, 1]));
+    assert_eq!(
+        (means(&first.tenders), amounts(&first)),
+        (means(&[parts[0].tender.clone(), parts[1].tender.clone()]), vec![326, 1])
+    );
     // By the card that the box charged: what is asked names the payment, and what is written has its reference.
     let TenderKind::Card { payment, .. } = parts[1].tender.kind else { panic!("the second part is by card") };
     let by_card = |payment, amount| {
