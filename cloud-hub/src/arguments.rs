@@ -44,8 +44,8 @@ pub struct ServeArguments {
     /// Where it answers HTTP; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8081")]
     http: SocketAddr,
-    /// The menu to publish at each start, if it differs from the one published last; leave it out where `provision menu publish`
-    /// does it
+    /// The menu to publish at the start, if there is none yet, or the file is another one than the one published last from a file; what
+    /// `provision menu publish` has published since stays for sale
     #[arg(long, value_name = "FILE")]
     menu: Option<PathBuf>,
     /// The folder with the chain's CA, as `provision chain init` made it; of a large hub for the process that does identity

@@ -22,7 +22,7 @@ pub struct HubConfig {
     /// The chain's CA and where boxes come with its certificates: of a small hub, and of a large one's process that does
     /// identity.
     pub identity: Option<IdentitySetting>,
-    /// The menu to publish, if it differs from the one published last.
+    /// The menu file to publish, if it is another one than the one published last.
     pub menu: Option<PathBuf>,
     /// Another time than the machine's, for demos and tests: now = START + (wall - ANCHOR) * RATE.
     pub simulated_clock: Option<String>,

@@ -115,7 +115,7 @@ impl Hub {
         let folders = (data_dir.path().to_owned(), ca);
         let stores = Stores::open(folders, (engine, &parts), time_and_chance).await?;
         let menu = match config.menu {
-            Some(path) => Some(stores.load_menu(read_menu(path)?).await?),
+            Some(path) => Some(stores.load_menu_file(read_menu(path)?).await?),
             None => None,
         };
         // Nodes must never meet a hub that says less than it said before: the journal is whole before anybody connects.
@@ -245,7 +245,7 @@ fn write_endpoints(data_dir: &DataDir, http: SocketAddr, entrances: EntranceAddr
     endpoints.write(data_dir.path()).map_err(HubError::Endpoints)
 }
 
-fn read_menu(path: PathBuf) -> Result<Menu, HubError> {
+fn read_menu(path: PathBuf) -> Result<(Menu, [u8; 32]), HubError> {
     Menu::read(&path).map_err(|source| HubError::Menu { path, source })
 }
 

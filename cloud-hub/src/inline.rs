@@ -126,7 +126,7 @@ impl Hub {
     /// [`HubError`] if it cannot be sold or a database fails.
     pub fn load_menu(&mut self, menu: Menu, now: Duration) -> Result<MenuLoaded, HubError> {
         at_once(async {
-            let loaded = self.stores.load_menu(menu).await?;
+            let loaded = self.stores.catalog()?.load_menu(menu).await?;
             self.go_on(now).await?;
             Ok(loaded)
         })

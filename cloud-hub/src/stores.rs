@@ -92,15 +92,18 @@ impl Stores {
         self.reporting.as_ref().ok_or(HubError::NotHere { part: reporting::NAME })
     }
 
-    /// Publishes a menu if it differs from the one that was published last.
-    pub(crate) async fn load_menu(&self, menu: Menu) -> Result<MenuLoaded, HubError> {
-        let catalog = self.catalog()?;
-        let loaded = catalog.load_menu(menu).await?;
+    /// Publishes a menu file if it differs from what was published last, and was not published before that.
+    pub(crate) async fn load_menu_file(&self, (menu, hash): (Menu, [u8; 32])) -> Result<MenuLoaded, HubError> {
+        let loaded = self.catalog()?.load_menu_file(menu, hash).await?;
         match loaded {
             MenuLoaded::Unchanged { revision } => tracing::info!(revision, "the menu is revision {revision} already"),
             MenuLoaded::Held { revision } => tracing::warn!(
                 revision,
                 "some shops try revision {revision} of the menu: what --menu says is not published to all while they do"
+            ),
+            MenuLoaded::Superseded { revision } => tracing::warn!(
+                revision,
+                "revision {revision} of the menu was published since the file of --menu was: the file stays unpublished until it changes"
             ),
             MenuLoaded::Published { revision, events } => {
                 tracing::info!(revision, events, "the menu was published as revision {revision}");

@@ -178,6 +178,7 @@ const SOLD_CONTEXT: &str = "percolate 2026 id of a sold ticket";
 const MOVED_CONTEXT: &str = "percolate 2026 id of a stock movement";
 const OPENED_CONTEXT: &str = "percolate 2026 id of an opened drawer";
 const CARD_CONTEXT: &str = "percolate 2026 id of a card payment";
+const CREDIT_CONTEXT: &str = "percolate 2026 id of money back on a card";
 const CASH_CONTEXT: &str = "percolate 2026 id of a cash movement";
 const REFUNDED_CONTEXT: &str = "percolate 2026 id of a refund";
 const PAID_CONTEXT: &str = "percolate 2026 id of a payment";
@@ -316,6 +317,18 @@ impl CardPaymentId {
         Self::from_bytes(version_7(at_ms, derived_from_key(CARD_CONTEXT, author, key)))
     }
 
+    /// The id under which a card terminal is asked to give so much of a payment back as a refund says: the same for whoever reads the
+    /// refund, so that it is given back once.
+    #[must_use]
+    pub fn credited(refund: RefundId, payment: Self) -> Self {
+        let mut hasher = blake3::Hasher::new_derive_key(CREDIT_CONTEXT);
+        hasher.update(&refund.to_bytes());
+        hasher.update(&payment.to_bytes());
+        let mut bytes = [0_u8; 16];
+        bytes.copy_from_slice(hasher.finalize().as_bytes().split_at(16).0);
+        Self::from_bytes(uuid::Builder::from_custom_bytes(bytes).into_uuid().into_bytes())
+    }
+
     /// The part that the key alone decides, as of a ticket.
     #[must_use]
     pub fn key_part(self) -> [u8; 8] {
@@ -352,6 +365,11 @@ impl LineId {
         hasher.update(key.as_bytes());
         let mut bytes = [0_u8; 8];
         bytes.copy_from_slice(hasher.finalize().as_bytes().split_at(8).0);
+        let id = Self(bytes);
+        // Written out it has a letter in so many digits that nobody takes it for the number of a card.
+        if id.to_string().split(|letter: char| !letter.is_ascii_digit()).any(|digits| digits.len() > 12) {
+            bytes[4] |= 0xa0;
+        }
         Self(bytes)
     }
 

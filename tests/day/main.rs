@@ -7,6 +7,7 @@
 //! below. What it changes in the world it books in a shop's ledger; a new kind of figure is one more comparison in
 //! [`balance`].
 
+mod alone;
 mod balance;
 mod books;
 mod cards;
@@ -74,4 +75,22 @@ async fn tuesday_at_ten_shops_and_the_books_balance() -> Result<()> {
     step("every ticket again", books::every_ticket_comes_to_what_it_says(day)).await?;
     step("the books balance", balance::the_books_balance(day)).await?;
     step("audit", evening::the_audit_proves_it(day)).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_day_at_one_shop_without_head_office_comes_to_the_same_there_afterwards() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let shop = &mut alone::Alone::begin(folder.path()).await?;
+    step("alone: opening", alone::the_shop_opens(shop)).await?;
+    step("alone: signing in", alone::nobody_sells_unsigned(shop)).await?;
+    step("alone: turns", alone::people_take_turns(shop)).await?;
+    step("alone: approvals", alone::a_cart_is_reduced_and_another_is_exempt(shop)).await?;
+    step("alone: a table", alone::a_table_pays_in_parts(shop)).await?;
+    step("alone: given back", alone::a_guest_gets_money_back(shop)).await?;
+    step("alone: cash", alone::cash_moves(shop)).await?;
+    step("alone: afternoon", alone::the_afternoon(shop)).await?;
+    step("alone: close", alone::the_till_is_counted_and_the_day_closed(shop)).await?;
+    step("alone: head office is back", alone::head_office_comes_to_the_same(shop)).await?;
+    step("alone: on trust", alone::what_was_on_trust_is_money(shop)).await?;
+    step("alone: card numbers", alone::no_card_number_stands_anywhere(shop)).await
 }

@@ -12,9 +12,13 @@ CREATE TABLE ticket_tip (
     PRIMARY KEY (ticket, id)
 ) STRICT, WITHOUT ROWID;
 
--- Parts of open tickets, and what became of cards: each counts once, whichever life of a node states it.
-CREATE TABLE counted (
-    id BLOB PRIMARY KEY CHECK (length(id) = 16)
+-- Money that is no sale and no refund counts once, whichever life of a node states it: by the id of a payment, and what is said of it;
+-- 1 a part of an open ticket, 2 a card that was taken on trust and is approved, 3 one that is lost, 4 money back that no card took,
+-- 5 a card that took the place of cash.
+CREATE TABLE money_between (
+    id   BLOB    NOT NULL CHECK (length(id) = 16),
+    what INTEGER NOT NULL CHECK (what BETWEEN 1 AND 5),
+    PRIMARY KEY (id, what)
 ) STRICT, WITHOUT ROWID;
 
 -- Kinds besides: 8 tips by person, 9 house account.

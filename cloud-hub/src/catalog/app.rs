@@ -19,7 +19,7 @@ use super::lives::{
     Told, add_lives_of_outbox, content_in_hub, content_in_outbox, hub_head, hub_heads, lives_of_hub, others_heads,
 };
 use super::revision::{PublishedRevision, Said};
-use super::store::publication_insert;
+use super::store::{menu_file_fetch, menu_file_set, publication_insert};
 use crate::catalog::menu::Menu;
 use crate::kernel::db::Db;
 use crate::kernel::journal::Journal;
@@ -47,6 +47,11 @@ pub enum MenuLoaded {
     /// Some shops try another revision: a file must not end that.
     Held {
         /// Which revision they try.
+        revision: u32,
+    },
+    /// The file was published at an earlier start, and something else since: the file has not changed.
+    Superseded {
+        /// Which revision was published last.
         revision: u32,
     },
     /// It was published.
@@ -177,6 +182,28 @@ impl CatalogApp {
             Err(CatalogAppError::Moved { .. }) => Box::pin(self.load_menu(menu)).await,
             loaded => loaded,
         }
+    }
+
+    /// As [`CatalogApp::load_menu`], of a file whose hash is `hash`: it is not published again over what was published since it was.
+    ///
+    /// # Errors
+    /// As [`CatalogApp::load_menu`].
+    pub async fn load_menu_file(&self, menu: Menu, hash: [u8; 32]) -> Result<MenuLoaded, CatalogAppError> {
+        let state = self.state();
+        let was_published = self.db.read_async(menu_file_fetch).await? == Some(hash);
+        if was_published && state.published.is_some() && !menu.content.changes_from(&state.draft).is_empty() {
+            menu.content.check()?;
+            return Ok(MenuLoaded::Superseded { revision: state.revision() });
+        }
+        let loaded = self.load_menu(menu).await?;
+        match loaded {
+            // It is published once these shops have tried enough.
+            MenuLoaded::Held { .. } | MenuLoaded::Superseded { .. } => {}
+            MenuLoaded::Unchanged { .. } | MenuLoaded::Published { .. } => {
+                self.db.write("menu_file", move |tx| menu_file_set(tx, &hash)).await?;
+            }
+        }
+        Ok(loaded)
     }
 
     /// Publishes a menu in one transaction, unless it is what was published last.

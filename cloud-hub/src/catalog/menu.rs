@@ -43,13 +43,14 @@ pub enum MenuError {
 }
 
 impl Menu {
-    /// Reads a menu file. Blocks.
+    /// Reads a menu file, and tells its hash: it is another file if that is another. Blocks.
     ///
     /// # Errors
     /// [`MenuError`] names the file, and the place in it.
-    pub fn read(path: &Path) -> Result<Self, MenuError> {
+    pub fn read(path: &Path) -> Result<(Self, [u8; 32]), MenuError> {
         let text = read_text(path).map_err(MenuError::Read)?;
-        Self::parse(&text.ok_or_else(|| MenuError::Missing { path: path.to_owned() })?)
+        let text = text.ok_or_else(|| MenuError::Missing { path: path.to_owned() })?;
+        Ok((Self::parse(&text)?, blake3::hash(text.as_bytes()).into()))
     }
 
     /// Reads a menu.

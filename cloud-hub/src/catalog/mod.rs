@@ -37,12 +37,14 @@ pub(crate) static SCHEMA: Schema = Schema {
             lives,
             side_by_side,
             Migration::new(4, "drafts", include_str!("../../migrations/catalog/0001_drafts.sql")),
+            Migration::new(5, "menu_file", include_str!("../../migrations/catalog/0002_menu_file.sql")),
         ]
     },
     postgres: &[
         outbox::migration_postgres(1),
         duty::migration(2),
         Migration::new(3, "drafts", include_str!("../../migrations/catalog/postgres/0001_drafts.sql")),
+        Migration::new(4, "menu_file", include_str!("../../migrations/catalog/postgres/0002_menu_file.sql")),
     ],
 };
 

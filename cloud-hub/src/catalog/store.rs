@@ -49,6 +49,19 @@ pub(super) fn draft_delete_of(tx: &WriteTx<'_>, saved_at: UtcMillis) -> Result<(
     Ok(())
 }
 
+/// The hash of the menu file that was published last at a start.
+pub(super) fn menu_file_fetch(tx: &ReadTx<'_>) -> Result<Option<[u8; 32]>, StorageError> {
+    tx.query_optional("SELECT hash FROM menu_file WHERE id = 1", &[], |row| row.take())
+}
+
+pub(super) fn menu_file_set(tx: &WriteTx<'_>, hash: &[u8; 32]) -> Result<(), StorageError> {
+    tx.execute(
+        "INSERT INTO menu_file (id, hash) VALUES (1, ?1) ON CONFLICT (id) DO UPDATE SET hash = excluded.hash",
+        params![hash],
+    )?;
+    Ok(())
+}
+
 pub(super) fn publication_insert(
     tx: &WriteTx<'_>,
     (journal, seq): (&JournalId, u64),

@@ -89,11 +89,12 @@ pub(super) const JOURNAL: [Table; 10] = [
 ];
 
 /// What the catalog has said, who published it, and the menu that is being written.
-pub(super) const CATALOG: [Table; 4] = [
+pub(super) const CATALOG: [Table; 5] = [
     same("outbox_life", &["stream", "incarnation", "seq", "hash", "hlc", "created_at_ms"], 2),
     same("outbox_said", &["stream", "incarnation", "seq", "event", "hash"], 3),
     same("menu_draft", &["id", "menu", "person", "saved_at_ms"], 1),
     same("publication", &["incarnation", "seq", "person"], 2),
+    same("menu_file", &["id", "hash"], 1),
 ];
 
 /// What people have decided about differences in the books; all else of the reports is folded there.

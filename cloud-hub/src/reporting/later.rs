@@ -2,17 +2,17 @@
 //! and cards that took the place of cash. Each counts once, on its own day, whichever life of a node states it.
 
 use percolate_common::domain::event::Header;
-use percolate_common::domain::tenders::card::CardSettled;
+use percolate_common::domain::tenders::card::{CardSettled, Settled};
 use percolate_common::domain::tickets::open::PaymentTaken;
 use percolate_common::domain::tickets::tips::{TipAdjusted, TipOn, moves};
-use percolate_common::ids::StoreId;
+use percolate_common::ids::{CardPaymentId, StoreId};
 use percolate_common::time::BusinessDay;
 use percolate_runtime::storage::WriteTx;
 
 use super::measures::{Kind, Measures, Rollups, SumOverflow};
 use super::money::{count_house, count_tip};
 use super::projection::FoldError;
-use super::store::tips as store;
+use super::store::{Between, between_insert, tips as store};
 
 fn count_tender(
     rollups: &mut Rollups,
@@ -30,7 +30,7 @@ pub(super) fn paid(
     header: &Header,
     payment: &PaymentTaken,
 ) -> Result<(), FoldError> {
-    if !store::counted_insert(tx, payment.id.to_bytes())? {
+    if !between_insert(tx, payment.id.to_bytes(), Between::Part)? {
         return Ok(());
     }
     let at = (header.store, header.business_day);
@@ -56,15 +56,23 @@ pub(super) fn tipped(
     Ok(store::insert(tx, (header.store, fact.ticket), &on)?)
 }
 
-/// What became of a card that a ticket counts: it was taken on trust, or took the place of cash.
+/// What became of a card after its sale or refund: it was taken on trust, took the place of cash, or took no money back.
 pub(super) fn settled(
     tx: &WriteTx<'_>,
     rollups: &mut Rollups,
     header: &Header,
     settled: &CardSettled,
 ) -> Result<(), FoldError> {
+    let (id, what) = match (settled.settled, settled.refund) {
+        (Settled::Forwarded, _) => (settled.payment, Between::Forwarded),
+        (Settled::Lost, _) => (settled.payment, Between::Lost),
+        (Settled::Exchanged, _) => (settled.payment, Between::Exchanged),
+        (Settled::Owed, Some(refund)) => (CardPaymentId::credited(refund, settled.payment), Between::Owed),
+        (Settled::Owed, None) => (settled.payment, Between::Owed),
+        (Settled::Reversed | Settled::Credited, _) => return Ok(()),
+    };
     let moves = settled.moves();
-    if moves.is_empty() || !store::counted_insert(tx, settled.payment.to_bytes())? {
+    if moves.is_empty() || !between_insert(tx, id.to_bytes(), what)? {
         return Ok(());
     }
     for (kind, amount) in moves {

@@ -140,6 +140,28 @@ async fn an_unchanged_menu_says_nothing_and_a_changed_one_is_stated_whole_in_a_l
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_menu_file_is_not_published_again_over_what_was_published_since_until_it_changes() {
+    let mut hub = TestHub::start_with_menu(Some(MENU)).await;
+    let published = async |hub: &TestHub| {
+        let price = hub.rows("/v1/catalog/items").await[0]["price_minor"].as_i64().unwrap();
+        (hub.rows("/v1/catalog/revisions").await.len(), price)
+    };
+    let mut dearer: Value = serde_json::from_str(MENU).unwrap();
+    dearer["items"][0]["price_minor"] = json!(999);
+    let (status, _) = asked(&hub, Method::PUT, "/v1/catalog/menu", &dearer).await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(published(&hub).await, (2, 999));
+    for _start in 0..2 {
+        hub.restart_with_menu(MENU).await;
+        assert_eq!(published(&hub).await, (2, 999), "the file has not changed since it was published");
+    }
+    hub.restart_with_menu(&changed_menu()).await;
+    assert_eq!(published(&hub).await, (3, 350), "now it has");
+    hub.restart_with_menu(MENU).await;
+    assert_eq!(published(&hub).await, (4, 325), "and it has changed back");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_asks_again_is_sent_the_journal_from_there() {
     let hub = TestHub::start_with_menu(Some(MENU)).await;
     let mut node = TestNode::in_session(11, hub.door(11)).await;

@@ -4,6 +4,7 @@
 use percolate_common::crdt::stock::StockTotal;
 use percolate_common::domain::event::{Event, Header};
 use percolate_common::domain::imports::ImportedLine;
+use percolate_common::domain::tickets::open::OpenFact;
 use percolate_common::domain::tickets::refund::TicketRefunded;
 use percolate_common::domain::tickets::tender::TenderKind;
 use percolate_common::domain::tickets::{TicketClass, TicketSold};
@@ -14,7 +15,7 @@ use percolate_common::time::{BusinessDay, StoreCalendar};
 use percolate_runtime::sqlite::WriteTx;
 
 use super::error::AppError;
-use super::{card_payments, kitchen, open_tickets, tips};
+use super::{card_payments, card_refunds, kitchen, open_tickets, tips};
 use crate::store::cash::{self, Made};
 use crate::store::lives::Life;
 use crate::store::sales::{self, Place, RowClass, TicketRow};
@@ -166,12 +167,16 @@ pub(crate) fn book_returned(
         Event::TicketRefunded(refund) => {
             if !refunds::refund_is_known(tx, refund.id)? {
                 book_refund(tx, day, refund, place(life, seq))?;
+                card_refunds::write_asked(tx, refund)?;
             }
         }
         Event::StockMoved(moved) => stock::movement_returned(tx, moved.id.key_part(), place(life, seq))?,
         Event::OpenTicket(fact) => {
             open_tickets::book(tx, place(life, seq), (day, header.at), fact)?;
             kitchen::returned(tx, fact)?;
+            if let OpenFact::Paid(part) = fact {
+                card_payments::part_returned(tx, header, part)?;
+            }
         }
         Event::DrawerOpened(opened) => cash::drawer_insert(tx, opened, (header.at, day))?,
         Event::CashMoved(moved) => {

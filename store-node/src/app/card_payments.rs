@@ -12,6 +12,7 @@ use percolate_common::domain::tenders::card::{
 };
 use percolate_common::domain::tenders::forward::{ForwardLimits, decide_forward};
 use percolate_common::domain::tickets::decide::{TENDER_MINOR_MAX, TicketRejection};
+use percolate_common::domain::tickets::open::PaymentTaken;
 use percolate_common::domain::tickets::receipt::TerminalName;
 use percolate_common::domain::tickets::tender::{Tender, TenderKind};
 use percolate_common::domain::tickets::{TicketClass, TicketSold};
@@ -22,6 +23,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
+use super::card_refunds;
 use super::error::AppError;
 use super::staff::{self, Shown};
 use super::tickets::{KIND_CARD, RequestKey, give, given};
@@ -31,11 +33,11 @@ use crate::store::sales;
 use crate::terminal_driver::CardTerminal;
 
 /// How long the card terminal is waited for: less than a request may take. Afterwards it is asked what became of it.
-const ASK_TIME_MAX: Duration = Duration::from_secs(25);
+pub(super) const ASK_TIME_MAX: Duration = Duration::from_secs(25);
 /// How often what is still to come is asked for.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// Payments that are asked about in one go; the others come with the next.
-const WAITING_MAX: u32 = 100;
+pub(super) const WAITING_MAX: u32 = 100;
 /// The reference of what is paid in practice.
 const PRACTICE: &str = "PRACTICE";
 
@@ -55,7 +57,7 @@ impl fmt::Debug for Cards {
 }
 
 /// Somebody's turn to ask about a payment; it ends with this, also when nobody waits for the answer any more.
-struct Turn {
+pub(super) struct Turn {
     asking: Arc<Mutex<BTreeSet<CardPaymentId>>>,
     id: CardPaymentId,
 }
@@ -71,7 +73,7 @@ impl Cards {
         Self { terminal, limits, ..Self::default() }
     }
 
-    fn turn(&self, id: CardPaymentId) -> Option<Turn> {
+    pub(super) fn turn(&self, id: CardPaymentId) -> Option<Turn> {
         let is_first = self.asking.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
         is_first.then(|| Turn { asking: self.asking.clone(), id })
     }
@@ -232,6 +234,7 @@ fn write_settled(
         ticket: row.payment.ticket,
         reference: row.reference.clone(),
         exchange: None,
+        refund: None,
     };
     for (kind, amount) in fact.moves() {
         sales::tender_add(tx, app.calendar.business_day(stamp.at), kind, amount)?;
@@ -355,11 +358,25 @@ pub(crate) fn count(tx: &WriteTx<'_>, ticket: TicketId, tenders: &[Tender]) -> R
 
 /// Books the payments of a ticket that came back from the hub: what was taken on trust is so again.
 pub(crate) fn sale_returned(tx: &WriteTx<'_>, header: &Header, sold: &TicketSold) -> Result<(), AppError> {
-    for tender in &sold.tenders {
+    tenders_returned(tx, header, (sold.id, sold.class, &sold.receipt.terminal), &sold.tenders)
+}
+
+/// As [`sale_returned`], of a part of an open ticket.
+pub(crate) fn part_returned(tx: &WriteTx<'_>, header: &Header, part: &PaymentTaken) -> Result<(), AppError> {
+    tenders_returned(tx, header, (part.ticket, part.class, &part.terminal), std::slice::from_ref(&part.tender))
+}
+
+fn tenders_returned(
+    tx: &WriteTx<'_>,
+    header: &Header,
+    (ticket, class, terminal): (TicketId, TicketClass, &TerminalName),
+    tenders: &[Tender],
+) -> Result<(), AppError> {
+    for tender in tenders {
         let TenderKind::Card { payment, reference, last_four, stored } = &tender.kind else { continue };
         let row = PaymentRow {
             id: *payment,
-            terminal: sold.receipt.terminal.to_string(),
+            terminal: terminal.to_string(),
             asked_at: header.at,
             stored_at: stored.then_some(header.at),
             reference: reference.clone(),
@@ -368,13 +385,13 @@ pub(crate) fn sale_returned(tx: &WriteTx<'_>, header: &Header, sold: &TicketSold
             payment: Payment {
                 state: if *stored { PaymentState::Stored } else { PaymentState::Approved },
                 amount: tender.amount,
-                ticket: Some(sold.id),
-                training: sold.class == TicketClass::Training,
+                ticket: Some(ticket),
+                training: class == TicketClass::Training,
             },
         };
         store::payment_insert(tx, &row)?;
     }
-    count(tx, sold.id, &sold.tenders)
+    count(tx, ticket, tenders)
 }
 
 /// Books what became of a payment and came back from the hub.
@@ -384,6 +401,7 @@ pub(crate) fn settled_returned(tx: &WriteTx<'_>, header: &Header, settled: &Card
         Settled::Lost => PaymentState::Declined,
         Settled::Reversed => PaymentState::Reversed,
         Settled::Exchanged => return exchanges::returned(tx, header, settled),
+        Settled::Credited | Settled::Owed => return card_refunds::settled_returned(tx, header, settled),
     };
     let Some(mut row) = store::payment_fetch(tx, settled.payment)? else { return Ok(()) };
     if row.payment.state == after {
@@ -410,7 +428,7 @@ async fn look(app: &App) -> Result<(), AppError> {
             return Ok(());
         }
     }
-    Ok(())
+    card_refunds::look(app).await
 }
 
 /// Nobody waits for the answer to what was asked before: it is inquired, and never asked for again.

@@ -2,8 +2,9 @@
 //! the reserve is for.
 
 use percolate_common::domain::cash::decide::{self, Count, DrawerRejection, MoveCash};
-use percolate_common::domain::cash::{CashMoved, DrawerOpened};
+use percolate_common::domain::cash::{CashMoved, CashMovementKind, DrawerOpened};
 use percolate_common::domain::event::Event;
+use percolate_common::domain::staff::roles::Act;
 use percolate_common::domain::tickets::receipt::TerminalName;
 use percolate_common::ids::{CashMovementId, DrawerSessionId, StaffId};
 use percolate_common::journal::StreamKind;
@@ -14,6 +15,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::error::AppError;
+use super::staff::{self, Shown};
 use super::tickets::{Answer, KIND_CASH, KIND_COUNT, KIND_DRAWER, RequestKey, give, given};
 use super::{App, books, prints};
 use crate::store::cash::{self, DrawerRow};
@@ -117,9 +119,9 @@ pub(crate) fn open(
     app: &App,
     tx: &WriteTx<'_>,
     terminal: TerminalName,
-    float: Minor,
-    by: Option<StaffId>,
+    (float, said): (Minor, Option<StaffId>),
     key: &RequestKey,
+    shown: &Shown,
 ) -> Result<Answer, AppError> {
     if let Some(answer) = given(app, tx, key, KIND_DRAWER)? {
         return Ok(answer);
@@ -129,6 +131,7 @@ pub(crate) fn open(
         // It came back from the hub; from now on the key belongs to this request.
         return give(tx, key, KIND_DRAWER, &DrawerAnswer::from(&row)).map(|given| Answer { replayed: true, ..given });
     }
+    let by = staff::seller(app, tx, shown)?.map(|person| person.id).or(said);
     app.check_files()?;
     let stamp = app.stamp(tx)?;
     let session = DrawerSessionId::opened(stamp.at.get(), app.author().number(), &key.text);
@@ -160,13 +163,22 @@ fn cash_answer(moved: &CashMoved, business_day: String, at_ms: i64) -> CashAnswe
     }
 }
 
+/// What of a movement somebody may have to approve.
+const fn act(kind: CashMovementKind) -> Act {
+    match kind {
+        CashMovementKind::PayIn | CashMovementKind::Drop => Act::Drawer,
+        CashMovementKind::PayOut => Act::PayOut,
+        CashMovementKind::NoSale => Act::NoSale,
+    }
+}
+
 /// Moves cash into a drawer or out of it.
 pub(crate) fn move_cash(
     app: &App,
     tx: &WriteTx<'_>,
-    session: DrawerSessionId,
-    command: MoveCash,
+    (session, command): (DrawerSessionId, MoveCash),
     key: &RequestKey,
+    shown: &Shown,
 ) -> Result<Answer, AppError> {
     if let Some(answer) = given(app, tx, key, KIND_CASH)? {
         return Ok(answer);
@@ -175,11 +187,16 @@ pub(crate) fn move_cash(
     if let Some(answer) = cash::movement_by_key(tx, key_part)?.map(|at| movement_at(tx, at)).transpose()?.flatten() {
         return give(tx, key, KIND_CASH, &answer).map(|given| Answer { replayed: true, ..given });
     }
+    let person = staff::seller(app, tx, shown)?;
     app.check_files()?;
     let row = fetch(tx, session)?;
     let stamp = app.stamp(tx)?;
     let id = CashMovementId::moved(stamp.at.get(), app.author().number(), &key.text);
-    let moved = decide::move_cash(&row.drawer, id, command)?;
+    let mut moved = decide::move_cash(&row.drawer, id, command)?;
+    // What is not allowed now is refused before an approval is used.
+    let approval = staff::approved(app, tx, act(moved.kind), person.as_ref(), shown)?;
+    moved.by = person.map(|person| person.id).or(moved.by);
+    moved.approval = approval.map(|approval| approval.by).or(moved.approval);
     let head = app.record(tx, &stamp, &Event::CashMoved(moved))?;
     cash::movement_insert(tx, &moved, books::place(stamp.life, head.seq))?;
     prints::drawer(app, tx, &stamp, &row.drawer.terminal, moved.kind.as_str().to_owned())?;
@@ -192,12 +209,14 @@ pub(crate) fn close(
     app: &App,
     tx: &WriteTx<'_>,
     session: DrawerSessionId,
-    (count, by): (Count, Option<StaffId>),
+    (count, said): (Count, Option<StaffId>),
     key: &RequestKey,
+    shown: &Shown,
 ) -> Result<Answer, AppError> {
     if let Some(answer) = given(app, tx, key, KIND_COUNT)? {
         return Ok(answer);
     }
+    let by = staff::seller(app, tx, shown)?.map(|person| person.id).or(said);
     app.check_files()?;
     let row = fetch(tx, session)?;
     let stamp = app.stamp(tx)?;

@@ -15,11 +15,11 @@ use percolate_runtime::sqlite::WriteTx;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::App;
 use super::error::AppError;
 use super::refunds::{of_ticket, sale};
 use super::staff::{self, Shown};
 use super::tickets::{Answer, KIND_EXCHANGE, RequestKey, give, given};
+use super::{App, open_tickets};
 use crate::store::card_payments::{self as store, PaymentRow};
 use crate::store::{cash, sales};
 
@@ -66,7 +66,8 @@ pub(crate) fn assign(
         return Err(AppError::Payment(PaymentRejection::NotApproved { payment: id, state }));
     }
     let before = Before::of(of_ticket(tx, ticket)?.iter().map(|(refund, _)| refund));
-    let sale = Sale { sold: &sold, day, tip: sold.details.tip };
+    let parts = open_tickets::parts(tx, &sold)?.ok_or(AppError::RefundUnknown)?;
+    let sale = Sale::new(&sold, day, &parts);
     let cash = cash_back(&sale, &before, (id, amount), catalog.content.rules.cash_step()).map_err(AppError::Payment)?;
     let approval = staff::approved(app, tx, Act::Refund, person.as_ref(), shown)?;
     let stamp = app.stamp(tx)?;
@@ -89,6 +90,7 @@ pub(crate) fn assign(
         ticket: Some(ticket),
         reference: row.reference,
         exchange: Some(Exchange { cash, terminal: terminal.clone(), drawer, by, approval }),
+        refund: None,
     };
     app.record(tx, &stamp, &Event::CardSettled(fact.clone()))?;
     book(tx, today, &fact)?;

@@ -4,6 +4,7 @@ pub(crate) mod audit;
 pub(crate) mod books;
 pub(crate) mod bundle;
 pub(crate) mod card_payments;
+pub(crate) mod card_refunds;
 pub(crate) mod catalog;
 pub(crate) mod drawers;
 pub(crate) mod enrolment;

@@ -7,6 +7,9 @@ use percolate_common::domain::cash::{
     ReadingNumber, slip,
 };
 use percolate_common::domain::event::{Event, Header};
+use percolate_common::domain::staff::SignIn;
+use percolate_common::domain::staff::approvals::Approval;
+use percolate_common::domain::staff::roles::Act;
 use percolate_common::domain::tickets::receipt::TerminalName;
 use percolate_common::ids::StaffId;
 use percolate_common::journal::{Origin, StreamKind};
@@ -18,6 +21,7 @@ use utoipa::ToSchema;
 
 use super::drawers::DrawerAnswer;
 use super::error::AppError;
+use super::staff::{self, Shown};
 use super::tickets::{Answer, KIND_READING, RequestKey, give, given};
 use super::{App, prints, tips};
 use crate::store::cash::{self, Made, SalesEntry};
@@ -183,6 +187,9 @@ pub(crate) struct ReadingAnswer {
     at_ms: i64,
     /// By whom, by number.
     by: Option<u32>,
+    /// Who approved it, by number, where that was needed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    approved_by: Option<u32>,
     /// What amounts are in.
     currency: String,
     /// The sums.
@@ -314,6 +321,7 @@ fn reading_answer(header: &Header, closed: &DayClosed) -> ReadingAnswer {
         business_day: header.business_day.to_string(),
         at_ms: header.at.get(),
         by: closed.by.map(StaffId::get),
+        approved_by: closed.approval.as_ref().map(|approval| approval.by.get()),
         currency: closed.currency.to_string(),
         sums: SumsAnswer::from(&closed.sums),
         drawers: closed.drawers.iter().map(counted).collect(),
@@ -434,16 +442,36 @@ fn unacknowledged(app: &App, tx: &ReadTx<'_>) -> Result<Vec<UnackedAnswer>, AppE
     Ok(answers)
 }
 
+/// Who closes the day, and by whose approval. Where people must sign in, whoever may not close it alone needs one at a till, unless
+/// there is nobody who could give it; where they need not, a close waits for nobody.
+fn closer(
+    app: &App,
+    tx: &WriteTx<'_>,
+    said: Option<StaffId>,
+    shown: &Shown,
+) -> Result<(Option<StaffId>, Option<Approval>), AppError> {
+    let person = staff::seller(app, tx, shown)?;
+    let approval = match app.staff.policy.sign_in {
+        SignIn::Required if staff::can_be_approved(tx, Act::CloseDay)? => {
+            staff::approved(app, tx, Act::CloseDay, person.as_ref(), shown)?
+        }
+        SignIn::Required | SignIn::Optional => None,
+    };
+    Ok((person.map(|person| person.id).or(said), approval))
+}
+
 /// Closes the day.
 pub(crate) fn close(
     app: &App,
     tx: &WriteTx<'_>,
-    (by, terminal): (Option<StaffId>, Option<&TerminalName>),
+    (said, terminal): (Option<StaffId>, Option<&TerminalName>),
     key: &RequestKey,
+    shown: &Shown,
 ) -> Result<Answer, AppError> {
     if let Some(answer) = given(app, tx, key, KIND_READING)? {
         return Ok(answer);
     }
+    let (by, approval) = closer(app, tx, said, shown)?;
     app.check_files()?;
     let stamp = app.stamp(tx)?;
     let Unread { reading, ranges, late } = unread(app, tx)?;
@@ -463,6 +491,7 @@ pub(crate) fn close(
         open_tickets: OpenTickets { count: open_tickets::live_count(tx)?, first: first_open },
         head: head.hash.short(),
         by,
+        approval,
     };
     let written = app.record(tx, &stamp, &Event::DayClosed(closed.clone()))?;
     let at = Place { life: stamp.life.number, seq: written.seq };

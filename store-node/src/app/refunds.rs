@@ -17,14 +17,14 @@ use percolate_runtime::sqlite::{ReadTx, WriteTx};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::App;
 use super::books::{self, book_refund};
 use super::error::AppError;
 use super::prints::{self, Till};
 use super::staff::{self, Shown};
 use super::ticket_answer::TicketTaxAnswer;
 use super::tickets::{Answer, KIND_REFUND, RequestKey, give, given};
-use super::tips;
+use super::{App, open_tickets, tips};
+use crate::store::card_refunds::{self, CreditRow};
 use crate::store::sales::{self, Place};
 use crate::store::{card_payments, cash, journal, refunds as store, stock};
 
@@ -92,7 +92,7 @@ struct RefundedAnswer {
 /// What went back, or may go back, by one means.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 struct TenderBack {
-    /// `cash`, `card_external` or `house`.
+    /// `cash`, `card_external`, `card`, `card_stored` or `house`.
     #[schema(value_type = String)]
     kind: &'static str,
     /// The number of the house account, if it is one.
@@ -100,11 +100,30 @@ struct TenderBack {
     account: Option<u32>,
     /// How much.
     amount_minor: i64,
+    /// The payment that it goes back of, where the box had charged the card.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payment: Option<String>,
+    /// How it stands with what went back on such a card: `asked`, `credited`, or `owed` if no card took it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    state: Option<&'static str>,
+    /// Why no card took it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
 }
 
 impl TenderBack {
     fn new(kind: &TenderKind, amount_minor: i64) -> Self {
-        Self { kind: kind.as_str(), account: kind.account().map(HouseAccountId::get), amount_minor }
+        let payment = kind.payment().map(|payment| payment.to_string());
+        let account = kind.account().map(HouseAccountId::get);
+        Self { kind: kind.as_str(), account, amount_minor, payment, state: None, reason: None }
+    }
+
+    /// With what the card terminal has said of it.
+    fn stands(self, refund: &TicketRefunded, credits: &[CreditRow]) -> Self {
+        let of = |credit: &&CreditRow| credit.refund == refund.id && Some(credit.payment.to_string()) == self.payment;
+        let Some(credit) = credits.iter().find(of) else { return self };
+        Self { state: Some(credit.state.as_str()), reason: credit.reason.clone(), ..self }
     }
 }
 
@@ -198,15 +217,21 @@ pub(super) fn sale(tx: &ReadTx<'_>, ticket: TicketId) -> Result<Option<(TicketSo
 /// What of a ticket can still be given back; none if it was brought in from another system.
 pub(crate) fn refundable(tx: &ReadTx<'_>, ticket: TicketId) -> Result<Option<RefundableAnswer>, AppError> {
     let Some((sold, day)) = sale(tx, ticket)? else { return Ok(None) };
-    let (refunds, answers): (Vec<_>, Vec<_>) = of_ticket(tx, ticket)?.into_iter().unzip();
+    let (refunds, mut answers): (Vec<_>, Vec<_>) = of_ticket(tx, ticket)?.into_iter().unzip();
+    let credits = card_refunds::credit_list(tx, ticket)?;
+    for (refund, answer) in refunds.iter().zip(&mut answers) {
+        let tenders = std::mem::take(&mut answer.tenders);
+        answer.tenders = tenders.into_iter().map(|tender| tender.stands(refund, &credits)).collect();
+    }
     let before = Before::of(&refunds);
-    let tip = tips::adjusted(tx, ticket)?.unwrap_or(sold.details.tip);
-    let sale = Sale { sold: &sold, day, tip };
+    // How a part was paid is not known before it came back.
+    let Some(parts) = open_tickets::parts(tx, &sold)? else { return Ok(None) };
+    let sale = Sale::new(&sold, day, &parts).tipped(tips::adjusted(tx, ticket)?);
     let line = |(line, sold)| RefundableLine { line, quantity: before.left(line, sold) };
     let tenders = before.tenders_left(&sale).into_iter();
     Ok(Some(RefundableAnswer {
         lines: (0..).zip(&sold.lines).map(line).collect(),
-        tenders: tenders.map(|(kind, left)| TenderBack::new(&kind, left)).collect(),
+        tenders: tenders.map(|(kind, amount_minor)| TenderBack::new(&kind, amount_minor)).collect(),
         refunds: answers,
     }))
 }
@@ -239,8 +264,8 @@ pub(crate) fn give_back(
     let before = Before::of(of_ticket(tx, ticket)?.iter().map(|(refund, _)| refund));
     let stamp = app.stamp(tx)?;
     let today = app.calendar.business_day(stamp.at);
-    let tip = tips::adjusted(tx, ticket)?.unwrap_or(sold.details.tip);
-    let sale = Sale { sold: &sold, day, tip };
+    let parts = open_tickets::parts(tx, &sold)?.ok_or(AppError::RefundUnknown)?;
+    let sale = Sale::new(&sold, day, &parts).tipped(tips::adjusted(tx, ticket)?);
     let decided = refund::refund(catalog, &sale, &before, (ask, today))?;
     let approval = staff::approved(app, tx, Act::Refund, person.as_ref(), shown)?;
     let training = sold.class == TicketClass::Training;
@@ -252,6 +277,7 @@ pub(crate) fn give_back(
     let id = RefundId::refunded(stamp.at.get(), app.author().number(), &key.text);
     let by = person.map(|person| person.id);
     let mut refund = TicketRefunded { by, approval, ..decided.numbered(id, receipt) };
+    super::card_refunds::fill_in(tx, &mut refund.tenders)?;
     if refund.cash() != Minor::ZERO {
         refund.drawer = cash::drawer_open(tx, &till.name)?;
     }
@@ -267,6 +293,7 @@ pub(crate) fn give_back(
     let head = app.record(tx, &stamp, &Event::TicketRefunded(refund.clone()))?;
     book_refund(tx, today, &refund, books::place(stamp.life, head.seq))?;
     prints::given_back(app, tx, &stamp, ((&refund, &sold), till), catalog)?;
+    super::card_refunds::write_asked(tx, &refund)?;
     app.terminals.note(tx, stamp.at)?;
     give(tx, key, KIND_REFUND, &answer(&refund, (today, stamp.at.get(), head.seq)))
 }

@@ -86,6 +86,8 @@ pub(super) enum WhichWord {
     Stored,
     /// Declined after a ticket had counted them.
     Lost,
+    /// Of which so much was to go back, and no card took it: the guest is owed it.
+    Owed,
     /// The latest of all.
     All,
 }
@@ -94,7 +96,7 @@ pub(super) enum WhichWord {
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PaymentQuery {
-    /// `unmatched`, `stored`, `lost` or `all`; all if nothing is said.
+    /// `unmatched`, `stored`, `lost`, `owed` or `all`; all if nothing is said.
     state: Option<WhichWord>,
 }
 
@@ -120,6 +122,7 @@ pub(super) async fn payments(
         Some(WhichWord::Unmatched) => Which::Unmatched,
         Some(WhichWord::Stored) => Which::Stored,
         Some(WhichWord::Lost) => Which::Lost,
+        Some(WhichWord::Owed) => Which::Owed,
         Some(WhichWord::All) | None => Which::All,
     };
     Ok(Json(PaymentsAnswer {

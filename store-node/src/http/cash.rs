@@ -10,19 +10,21 @@ use percolate_common::domain::tickets::receipt::TerminalName;
 use percolate_common::ids::{DrawerSessionId, StaffId};
 use percolate_common::money::Minor;
 use percolate_runtime::http::auth::{Actor, ActorKind};
-use percolate_runtime::http::extract::{IdempotencyKey, JsonBody, PathParams, QueryParams};
+use percolate_runtime::http::extract::{IdempotencyKey, PathParams, QueryParams};
 use percolate_runtime::http::problem::Problem;
 use percolate_runtime::sqlite::WriteTx;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::reads::read;
+use super::sale_body::SaleBody;
 use super::terminals::terminal_name;
 use super::writes::{answered, not_yours, request_key};
 use crate::app::App;
 use crate::app::drawers::{self, CashAnswer, DrawerAnswer};
 use crate::app::error::AppError;
 use crate::app::readings::{self, ClosedAnswer, CurrentAnswer, ReadingAnswer};
+use crate::app::staff::Shown;
 
 /// Readings of a list.
 const LIST_READINGS: u32 = 100;
@@ -45,7 +47,8 @@ fn drawer_id(text: &str) -> Result<DrawerSessionId, AppError> {
 
 /// Open a drawer with what somebody counted. A terminal has one at a time.
 #[utoipa::path(post, path = "/v1/drawers", tag = "cash", request_body = DrawerRequest,
-    params(("Idempotency-Key" = String, Header, description = "New for each drawer; the same when you try again")),
+    params(("Idempotency-Key" = String, Header, description = "New for each drawer; the same when you try again"),
+        ("Percolate-Staff" = Option<String>, Header, description = "The token of whoever has signed in")),
     responses(
         (status = 201, description = "Opened", body = DrawerAnswer),
         (status = 200, description = "Was opened before under this key", body = DrawerAnswer),
@@ -55,8 +58,9 @@ fn drawer_id(text: &str) -> Result<DrawerSessionId, AppError> {
 pub(super) async fn open_drawer(
     State(app): State<App>,
     actor: Actor,
+    shown: Shown,
     key: IdempotencyKey,
-    body: JsonBody<DrawerRequest>,
+    SaleBody(body): SaleBody<DrawerRequest>,
 ) -> Result<Response, Problem> {
     let key = request_key(&key, &body);
     let DrawerRequest { terminal, float_minor, staff } = body.value;
@@ -64,9 +68,9 @@ pub(super) async fn open_drawer(
     if actor.kind == ActorKind::Terminal && actor.name != terminal.to_string() {
         return Err(not_yours(&actor));
     }
-    let (opening, float, by) = (app.clone(), Minor::new(float_minor), staff.map(StaffId::new));
-    let answer =
-        app.writer.run("open_drawer", move |tx| drawers::open(&opening, tx, terminal, float, by, &key)).await?;
+    let (opening, float) = (app.clone(), (Minor::new(float_minor), staff.map(StaffId::new)));
+    let open = move |tx: &WriteTx<'_>| drawers::open(&opening, tx, terminal, float, &key, &shown);
+    let answer = app.writer.run("open_drawer", open).await?;
     Ok(answered(answer, StatusCode::CREATED))
 }
 
@@ -132,9 +136,9 @@ pub(super) struct CashRequest {
     amount_minor: i64,
     /// Why.
     reason: CashReasonWord,
-    /// Who, by number.
+    /// Who, by number, if nobody has signed in.
     staff: Option<u32>,
-    /// Who approved it, by number.
+    /// Who approved it, by number, where no approval is shown.
     approved_by: Option<u32>,
 }
 
@@ -161,7 +165,10 @@ fn move_command(request: &CashRequest) -> MoveCash {
 /// Put cash into a drawer, or take it out. More than should be there is taken out all the same, and marked.
 #[utoipa::path(post, path = "/v1/drawers/{id}/movements", tag = "cash", request_body = CashRequest,
     params(("id" = String, Path, description = "The drawer's id"),
-        ("Idempotency-Key" = String, Header, description = "New for each movement; the same when you try again")),
+        ("Idempotency-Key" = String, Header, description = "New for each movement; the same when you try again"),
+        ("Percolate-Staff" = Option<String>, Header, description = "The token of whoever has signed in"),
+        ("Percolate-Approval" = Option<String>, Header,
+            description = "An approval of `pay_out` or `no_sale`, where one is needed")),
     responses(
         (status = 201, description = "Booked", body = CashAnswer),
         (status = 200, description = "Was booked before under this key", body = CashAnswer),
@@ -170,14 +177,15 @@ fn move_command(request: &CashRequest) -> MoveCash {
     ))]
 pub(super) async fn move_cash(
     State(app): State<App>,
-    _actor: Actor,
+    shown: Shown,
     PathParams(id): PathParams<String>,
     key: IdempotencyKey,
-    body: JsonBody<CashRequest>,
+    SaleBody(body): SaleBody<CashRequest>,
 ) -> Result<Response, Problem> {
     let key = request_key(&key, &body);
-    let (session, command, moving) = (drawer_id(&id)?, move_command(&body.value), app.clone());
-    let answer = app.writer.run("move_cash", move |tx| drawers::move_cash(&moving, tx, session, command, &key)).await?;
+    let (moved, moving) = ((drawer_id(&id)?, move_command(&body.value)), app.clone());
+    let move_cash = move |tx: &WriteTx<'_>| drawers::move_cash(&moving, tx, moved, &key, &shown);
+    let answer = app.writer.run("move_cash", move_cash).await?;
     Ok(answered(answer, StatusCode::CREATED))
 }
 
@@ -207,7 +215,8 @@ pub(super) struct CountRequest {
 /// Close a drawer by a count. Any count closes it; what should have been there is told in the answer, and not before.
 #[utoipa::path(post, path = "/v1/drawers/{id}/close", tag = "cash", request_body = CountRequest,
     params(("id" = String, Path, description = "The drawer's id"),
-        ("Idempotency-Key" = String, Header, description = "New for each count; the same when you try again")),
+        ("Idempotency-Key" = String, Header, description = "New for each count; the same when you try again"),
+        ("Percolate-Staff" = Option<String>, Header, description = "The token of whoever has signed in")),
     responses(
         (status = 201, description = "Closed", body = DrawerAnswer),
         (status = 200, description = "Was closed before under this key, or by this count", body = DrawerAnswer),
@@ -216,10 +225,10 @@ pub(super) struct CountRequest {
     ))]
 pub(super) async fn close_drawer(
     State(app): State<App>,
-    _actor: Actor,
+    shown: Shown,
     PathParams(id): PathParams<String>,
     key: IdempotencyKey,
-    body: JsonBody<CountRequest>,
+    SaleBody(body): SaleBody<CountRequest>,
 ) -> Result<Response, Problem> {
     let key = request_key(&key, &body);
     let CountRequest { counted_minor, denominations, staff } = body.value;
@@ -227,7 +236,8 @@ pub(super) async fn close_drawer(
     let denominations = denominations.into_iter().map(one).collect();
     let count = (Count { total: counted_minor.map(Minor::new), denominations }, staff.map(StaffId::new));
     let (session, closing) = (drawer_id(&id)?, app.clone());
-    let answer = app.writer.run("close_drawer", move |tx| drawers::close(&closing, tx, session, count, &key)).await?;
+    let close = move |tx: &WriteTx<'_>| drawers::close(&closing, tx, session, count, &key, &shown);
+    let answer = app.writer.run("close_drawer", close).await?;
     Ok(answered(answer, StatusCode::CREATED))
 }
 
@@ -252,7 +262,9 @@ pub(super) struct CloseRequest {
 /// Close the day (Z). Nothing has to be closed before: what is open is listed and goes on; what head office has not
 /// acknowledged is listed and sent when it can be.
 #[utoipa::path(post, path = "/v1/readings", tag = "cash", request_body = CloseRequest,
-    params(("Idempotency-Key" = String, Header, description = "New for each close; the same when you try again")),
+    params(("Idempotency-Key" = String, Header, description = "New for each close; the same when you try again"),
+        ("Percolate-Staff" = Option<String>, Header, description = "The token of whoever has signed in"),
+        ("Percolate-Approval" = Option<String>, Header, description = "An approval of `close_day`, where one is needed")),
     responses(
         (status = 201, description = "Closed", body = ClosedAnswer),
         (status = 200, description = "Was closed before under this key", body = ClosedAnswer),
@@ -262,14 +274,15 @@ pub(super) struct CloseRequest {
 pub(super) async fn close_day(
     State(app): State<App>,
     actor: Actor,
+    shown: Shown,
     key: IdempotencyKey,
-    body: JsonBody<CloseRequest>,
+    SaleBody(body): SaleBody<CloseRequest>,
 ) -> Result<Response, Problem> {
     let key = request_key(&key, &body);
     let (by, closing) = (body.value.staff.map(StaffId::new), app.clone());
     // The box itself has no name of a till.
     let terminal: Option<TerminalName> = actor.name.parse().ok().filter(|_| actor.kind == ActorKind::Terminal);
-    let close = move |tx: &WriteTx<'_>| readings::close(&closing, tx, (by, terminal.as_ref()), &key);
+    let close = move |tx: &WriteTx<'_>| readings::close(&closing, tx, (by, terminal.as_ref()), &key, &shown);
     let answer = app.writer.run("close_day", close).await?;
     Ok(answered(answer, StatusCode::CREATED))
 }

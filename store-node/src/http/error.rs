@@ -238,7 +238,7 @@ impl From<AppError> for Problem {
             AppError::RefundUnknown => refused(
                 "",
                 "refund_unknown",
-                "this ticket was brought in from another system, which alone knows how it was paid: give back there",
+                "how this ticket was paid is not known here: another system knows it, or head office has not sent it back yet",
             ),
             AppError::Tip(rejection) => tip(&rejection),
             AppError::Pricing(rejection) => pricing(&rejection),

@@ -13,7 +13,7 @@ use percolate_common::ids::{LineId, StaffId, TicketId};
 use percolate_common::money::Minor;
 use percolate_common::paper::Receipts;
 use percolate_runtime::http::auth::{Actor, ActorKind};
-use percolate_runtime::http::extract::{IdempotencyKey, JsonBody, PathParams, QueryParams};
+use percolate_runtime::http::extract::{IdempotencyKey, PathParams, QueryParams};
 use percolate_runtime::http::problem::Problem;
 use percolate_runtime::sqlite::WriteTx;
 use serde::{Deserialize, Serialize};
@@ -24,6 +24,7 @@ use super::cart::{ConsumptionWord, DiscountBody, LineBody, discounts, label, lin
 use super::error::refused;
 use super::prints::ReceiptWord;
 use super::reads::read;
+use super::sale_body::SaleBody;
 use super::terminals::terminal_name;
 use super::writes::{TenderBody, answered, not_yours, request_key, tenders};
 use crate::app::App;
@@ -306,7 +307,7 @@ pub(super) async fn open(
     actor: Actor,
     shown: Shown,
     key: IdempotencyKey,
-    body: JsonBody<OpenRequest>,
+    SaleBody(body): SaleBody<OpenRequest>,
 ) -> Result<Response, Problem> {
     let key = request_key(&key, &body);
     let request = body.value;
@@ -344,7 +345,7 @@ pub(super) async fn change(
     shown: Shown,
     PathParams(id): PathParams<String>,
     key: IdempotencyKey,
-    body: JsonBody<ChangeRequest>,
+    SaleBody(body): SaleBody<ChangeRequest>,
 ) -> Result<Response, Problem> {
     let key = request_key(&key, &body);
     let (catalog, id) = (menu(&app)?, ticket_id(&id)?);
@@ -373,7 +374,7 @@ pub(super) async fn void(
     shown: Shown,
     PathParams(id): PathParams<String>,
     key: IdempotencyKey,
-    body: JsonBody<VoidRequest>,
+    SaleBody(body): SaleBody<VoidRequest>,
 ) -> Result<Response, Problem> {
     let key = request_key(&key, &body);
     let (catalog, id) = (menu(&app)?, ticket_id(&id)?);
@@ -407,7 +408,7 @@ pub(super) async fn hand_over(
     shown: Shown,
     PathParams(id): PathParams<String>,
     key: IdempotencyKey,
-    body: JsonBody<MoveRequest>,
+    SaleBody(body): SaleBody<MoveRequest>,
 ) -> Result<Response, Problem> {
     let key = request_key(&key, &body);
     let (request, id) = (body.value, ticket_id(&id)?);
@@ -441,7 +442,7 @@ pub(super) async fn divide(
     shown: Shown,
     PathParams(id): PathParams<String>,
     key: IdempotencyKey,
-    body: JsonBody<DivideRequest>,
+    SaleBody(body): SaleBody<DivideRequest>,
 ) -> Result<Response, Problem> {
     let key = request_key(&key, &body);
     let (catalog, id) = (menu(&app)?, ticket_id(&id)?);
@@ -469,7 +470,7 @@ pub(super) async fn pay(
     shown: Shown,
     PathParams(id): PathParams<String>,
     key: IdempotencyKey,
-    body: JsonBody<PartRequest>,
+    SaleBody(body): SaleBody<PartRequest>,
 ) -> Result<Response, Problem> {
     let key = request_key(&key, &body);
     let (request, id) = (body.value, ticket_id(&id)?);
@@ -503,7 +504,7 @@ pub(super) async fn close(
     shown: Shown,
     PathParams(id): PathParams<String>,
     key: IdempotencyKey,
-    body: JsonBody<CloseTicketRequest>,
+    SaleBody(body): SaleBody<CloseTicketRequest>,
 ) -> Result<Response, Problem> {
     let key = request_key(&key, &body);
     let (request, id) = (body.value, ticket_id(&id)?);
@@ -538,7 +539,7 @@ pub(super) async fn abandon(
     shown: Shown,
     PathParams(id): PathParams<String>,
     key: IdempotencyKey,
-    body: JsonBody<AbandonRequest>,
+    SaleBody(body): SaleBody<AbandonRequest>,
 ) -> Result<Response, Problem> {
     let key = request_key(&key, &body);
     let id = ticket_id(&id)?;

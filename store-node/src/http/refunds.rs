@@ -7,20 +7,21 @@ use percolate_common::domain::tickets::refund::{Asked, AskedLine, RefundReason, 
 use percolate_common::ids::TicketId;
 use percolate_common::paper::Receipts;
 use percolate_runtime::http::auth::{Actor, ActorKind};
-use percolate_runtime::http::extract::{IdempotencyKey, JsonBody, PathParams};
+use percolate_runtime::http::extract::{IdempotencyKey, PathParams};
 use percolate_runtime::http::problem::Problem;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::error::refused;
 use super::prints::ReceiptWord;
+use super::sale_body::SaleBody;
 use super::terminals::terminal_name;
 use super::writes::{TenderBody, answered, not_yours, request_key, tenders};
-use crate::app::App;
 use crate::app::error::AppError;
 use crate::app::prints::Till;
 use crate::app::refunds::{self, RefundAnswer};
 use crate::app::staff::Shown;
+use crate::app::{App, card_refunds};
 
 /// What is to be given back.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -123,7 +124,7 @@ pub(super) async fn refund_ticket(
     shown: Shown,
     PathParams(id): PathParams<String>,
     key: IdempotencyKey,
-    body: JsonBody<RefundRequest>,
+    SaleBody(body): SaleBody<RefundRequest>,
 ) -> Result<Response, Problem> {
     let key = request_key(&key, &body);
     let ticket: TicketId = id.parse().map_err(|_not_an_id| AppError::NotFound("ticket"))?;
@@ -138,5 +139,7 @@ pub(super) async fn refund_ticket(
     let give_back = move |tx: &percolate_runtime::sqlite::WriteTx<'_>| {
         refunds::give_back(&giving, tx, &catalog, (&till, ticket, &ask), &key, &shown)
     };
-    Ok(answered(app.writer.run("refund", give_back).await?, StatusCode::CREATED))
+    let answer = app.writer.run("refund", give_back).await?;
+    card_refunds::ask_of_ticket(&app, ticket).await?;
+    Ok(answered(answer, StatusCode::CREATED))
 }

@@ -1,14 +1,14 @@
-//! The body of whatever is about a sale: a JSON body in which no text may be a card's number.
+//! The body of whatever is asked here: a JSON body in which no text may be a card's number. No route takes another one.
 
 use axum::extract::{FromRequest, Request};
 use percolate_common::domain::tenders::scan::card_number_at;
 use percolate_runtime::http::extract::JsonBody;
 use percolate_runtime::http::problem::Problem;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::error::refused;
 
-/// As [`JsonBody`], for what comes near a journal of sales.
+/// As [`JsonBody`], but looked through before anything reads it, so that no refusal repeats what must not be here.
 #[derive(Debug)]
 pub(super) struct SaleBody<T>(pub(super) JsonBody<T>);
 
@@ -16,9 +16,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for SaleBody<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let body = JsonBody::<T>::from_request(request, state).await?;
-        match card_number_at(&mut serde_json::Deserializer::from_slice(&body.bytes)) {
-            Ok(None) => Ok(Self(body)),
+        let unread = JsonBody::<IgnoredAny>::from_request(request, state).await?;
+        match card_number_at(&mut serde_json::Deserializer::from_slice(&unread.bytes)) {
+            Ok(None) => JsonBody::read(unread.bytes).map(Self),
             Ok(Some(pointer)) => {
                 let text = "this looks like a card number, which must never be sent here";
                 Err(refused(pointer, "card_number_refused", text))

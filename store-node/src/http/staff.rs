@@ -10,7 +10,6 @@ use percolate_common::domain::staff::roles::{Act, ActError};
 use percolate_common::domain::staff::{BadgeUse, SignIn};
 use percolate_common::ids::StaffId;
 use percolate_runtime::http::auth::{Actor, ActorKind};
-use percolate_runtime::http::extract::JsonBody;
 use percolate_runtime::http::problem::Problem;
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
@@ -99,7 +98,7 @@ pub(super) struct SignInRequest {
 pub(super) async fn sign_in(
     State(app): State<App>,
     shown: Shown,
-    body: JsonBody<SignInRequest>,
+    SaleBody(body): SaleBody<SignInRequest>,
 ) -> Result<Response, Problem> {
     let SignInRequest { staff, badge, pin } = body.value;
     let claim = claim(&app, staff, badge, pin)?;

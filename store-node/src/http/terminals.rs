@@ -8,12 +8,13 @@ use percolate_common::domain::terminals::{Redemption, TerminalKind};
 use percolate_common::domain::tickets::receipt::TerminalName;
 use percolate_common::identity::pairing::PairingCode;
 use percolate_runtime::http::auth::Actor;
-use percolate_runtime::http::extract::{IdempotencyKey, JsonBody, PathParams};
+use percolate_runtime::http::extract::{IdempotencyKey, PathParams};
 use percolate_runtime::http::problem::Problem;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::error::{pairing, refused};
+use super::sale_body::SaleBody;
 use super::writes::request_key;
 use crate::app::App;
 use crate::app::error::AppError;
@@ -65,7 +66,7 @@ pub(super) async fn pair(
     State(app): State<App>,
     _actor: Actor,
     key: IdempotencyKey,
-    body: JsonBody<PairingRequest>,
+    SaleBody(body): SaleBody<PairingRequest>,
 ) -> Result<Response, Problem> {
     let key = request_key(&key, &body);
     let name = terminal_name(&body.value.name, "/name")?;
@@ -110,7 +111,7 @@ pub(super) struct RedemptionRequest {
 pub(super) async fn redeem(
     State(app): State<App>,
     key: IdempotencyKey,
-    body: JsonBody<RedemptionRequest>,
+    SaleBody(body): SaleBody<RedemptionRequest>,
 ) -> Result<Response, Problem> {
     if key.as_str().len() < KEY_CHARS_MIN {
         let text = format!("the Idempotency-Key of a pairing needs {KEY_CHARS_MIN} characters by chance");

@@ -365,7 +365,7 @@ pub(super) async fn move_stock(
     State(app): State<App>,
     shown: Shown,
     key: IdempotencyKey,
-    body: JsonBody<MovementRequest>,
+    SaleBody(body): SaleBody<MovementRequest>,
 ) -> Result<Response, Problem> {
     let key = request_key(&key, &body);
     let reason = match body.value.reason {
@@ -447,7 +447,7 @@ pub(super) async fn import_baskets(
     State(app): State<App>,
     _actor: Actor,
     key: IdempotencyKey,
-    body: JsonBody<ImportRequest>,
+    SaleBody(body): SaleBody<ImportRequest>,
 ) -> Result<Response, Problem> {
     let key = request_key(&key, &body);
     let request = body.value;

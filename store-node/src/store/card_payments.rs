@@ -38,6 +38,8 @@ pub(crate) enum Which {
     Stored,
     /// Declined after a ticket had counted them.
     Lost,
+    /// Of which so much was to go back, and no card took it.
+    Owed,
     /// The latest of all.
     All,
 }
@@ -52,6 +54,7 @@ impl Which {
             }
             Self::Stored => "state = 'stored'",
             Self::Lost => "state = 'declined' AND ticket IS NOT NULL",
+            Self::Owed => "id IN (SELECT payment FROM card_refund WHERE state = 'owed')",
             Self::All => "1 = 1",
         }
     }

@@ -4,6 +4,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod card_payments;
+pub(crate) mod card_refunds;
 pub(crate) mod cash;
 pub(crate) mod down;
 pub(crate) mod file;
@@ -39,6 +40,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration::new(11, "tips_and_house_accounts", include_str!("../../migrations/0011_tips_and_house_accounts.sql")),
     Migration::new(12, "kitchen", include_str!("../../migrations/0012_kitchen.sql")),
     Migration::new(13, "prints", include_str!("../../migrations/0013_prints.sql")),
+    Migration::new(14, "card_refunds", include_str!("../../migrations/0014_card_refunds.sql")),
 ];
 
 /// Rows of any list that has no limit of its own.

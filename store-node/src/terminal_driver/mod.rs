@@ -29,4 +29,8 @@ pub(crate) trait CardTerminal: Send + Sync {
 
     /// Gives the money back, or forgets the card that waits for a line. Tells whether it is done; asked again, it does it once.
     fn reverse(&self, id: CardPaymentId) -> Answer<'_, bool>;
+
+    /// Gives so much of an approved payment back, under an id of its own: asked for the same id again, it gives back once, and tells what
+    /// it said of it before.
+    fn refund(&self, id: CardPaymentId, of: CardPaymentId, amount: Minor) -> Answer<'_, Outcome>;
 }

@@ -4,7 +4,7 @@
 //! The file `says` has one word: `approve` (also if there is no such file), `decline`, `offline`, `timeout` (the money is
 //! charged, and nobody is told), `hang` (it is charged, and the answer never comes), `silent` (it is not charged, and no answer
 //! comes). The file `ledger` has one line for each payment that it has decided on: id, `approved`, `declined` or `reversed`,
-//! and the amount.
+//! and the amount; and for money back: its id, `refunded` or `kept`, the amount, and the payment's id.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
@@ -37,6 +37,7 @@ enum Ask {
     Authorize(Minor),
     Inquire,
     Reverse,
+    Refund(CardPaymentId, Minor),
 }
 
 /// What it does, once it has done it.
@@ -97,12 +98,36 @@ fn write(folder: &Path, id: CardPaymentId, word: &str, amount: &str) -> io::Resu
 }
 
 fn told(id: CardPaymentId, word: &str) -> Outcome {
-    if word == "approved" {
+    if matches!(word, "approved" | "refunded") {
         let reference = format!("SIM {}", id.to_string().split('-').next_back().unwrap_or_default());
         Outcome::Approved { reference, last_four: LastFour::new(LAST_FOUR).ok() }
     } else {
         Outcome::Declined { reason: word.to_owned() }
     }
+}
+
+/// Gives back what is left of a payment, as far as it was charged.
+fn refund(
+    folder: &Path,
+    id: CardPaymentId,
+    (of, amount): (CardPaymentId, Minor),
+    declines: bool,
+) -> io::Result<Outcome> {
+    if let Some((word, _)) = known(folder, id)? {
+        return Ok(told(id, &word));
+    }
+    let charged = known(folder, of)?.filter(|(word, _)| word == "approved").and_then(|(_, amount)| amount.parse().ok());
+    let of = of.to_string();
+    let ledger = fs::read_to_string(folder.join(LEDGER_FILE)).unwrap_or_default();
+    let back = |line: &str| {
+        let words: Vec<_> = line.split(' ').collect();
+        let [_, "refunded", amount, payment] = words.as_slice() else { return None };
+        (*payment == of).then(|| amount.parse::<i64>().ok()).flatten()
+    };
+    let left = charged.unwrap_or(0_i64).saturating_sub(ledger.lines().filter_map(back).sum());
+    let word = if declines || amount.get() > left { "kept" } else { "refunded" };
+    write(folder, id, word, &format!("{} {of}", amount.get()))?;
+    Ok(told(id, word))
 }
 
 fn decide(folder: &Path, id: CardPaymentId, ask: Ask) -> io::Result<Does> {
@@ -116,11 +141,20 @@ fn decide(folder: &Path, id: CardPaymentId, ask: Ask) -> io::Result<Does> {
         Ok(told(id, known.as_ref().map_or("declined", |(word, _)| word)))
     };
     Ok(match (says.trim(), ask) {
-        ("offline", Ask::Authorize(_) | Ask::Inquire) => Does::Answers(Outcome::Offline),
+        ("offline", Ask::Authorize(_) | Ask::Inquire | Ask::Refund(..)) => Does::Answers(Outcome::Offline),
         ("offline" | "silent" | "timeout" | "hang", Ask::Reverse) | ("silent" | "timeout", Ask::Inquire) => {
             Does::Answers(Outcome::TimedOut)
         }
-        ("silent", Ask::Authorize(_)) | ("hang", Ask::Inquire) => Does::Hangs,
+        ("silent", Ask::Authorize(_) | Ask::Refund(..)) | ("hang", Ask::Inquire) => Does::Hangs,
+        ("timeout", Ask::Refund(of, amount)) => {
+            refund(folder, id, (of, amount), false)?;
+            Does::Answers(Outcome::TimedOut)
+        }
+        ("hang", Ask::Refund(of, amount)) => {
+            refund(folder, id, (of, amount), false)?;
+            Does::Hangs
+        }
+        (word, Ask::Refund(of, amount)) => Does::Answers(refund(folder, id, (of, amount), word == "decline")?),
         ("timeout", Ask::Authorize(_)) => {
             authorized("approved")?;
             Does::Answers(Outcome::TimedOut)
@@ -167,6 +201,16 @@ impl CardTerminal for Simulated {
         })
     }
 
+    fn refund(&self, id: CardPaymentId, of: CardPaymentId, amount: Minor) -> Answer<'_, Outcome> {
+        Box::pin(async move {
+            match self.does(id, Ask::Refund(of, amount)).await {
+                Does::Answers(outcome) => outcome,
+                Does::Reverses => Outcome::TimedOut,
+                Does::Hangs => std::future::pending().await,
+            }
+        })
+    }
+
     fn reverse(&self, id: CardPaymentId) -> Answer<'_, bool> {
         Box::pin(async move { matches!(self.does(id, Ask::Reverse).await, Does::Reverses) })
     }
@@ -202,5 +246,29 @@ mod tests {
         assert!(terminal.reverse(second).await && terminal.reverse(second).await);
         let expected = format!("{first} approved 327\n{third} declined 0\n{second} approved 5\n{second} reversed 5\n");
         assert_eq!(ledger(), expected);
+    }
+
+    #[tokio::test]
+    async fn it_gives_back_once_by_an_id_and_never_more_than_it_charged() {
+        let folder = tempfile::tempdir().unwrap();
+        let says = |word: &str| fs::write(folder.path().join(SAYS_FILE), word).unwrap();
+        let terminal = Simulated::open(folder.path()).unwrap();
+        let [payment, first, second, third] = ["p", "a", "b", "c"].map(|key| CardPaymentId::asked(0, 1, key));
+        let (back, all) = (Minor::new(200), Minor::new(327));
+        terminal.authorize(payment, all).await;
+        says("offline");
+        assert_eq!(terminal.refund(first, payment, back).await, Outcome::Offline);
+        says("timeout");
+        assert_eq!(terminal.refund(first, payment, back).await, Outcome::TimedOut);
+        says("decline");
+        assert_eq!(
+            terminal.refund(first, payment, back).await,
+            told(first, "refunded"),
+            "it was given back, and is told late"
+        );
+        assert_eq!(terminal.refund(second, payment, Minor::new(1)).await, told(second, "kept"));
+        says("approve");
+        assert_eq!(terminal.refund(second, payment, Minor::new(1)).await, told(second, "kept"), "it has said so");
+        assert_eq!(terminal.refund(third, payment, Minor::new(128)).await, told(third, "kept"), "more than is left");
     }
 }

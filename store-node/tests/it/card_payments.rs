@@ -21,7 +21,7 @@ use crate::support::program::Program;
 /// What an espresso costs with its tax.
 const ESPRESSO_MINOR: i64 = 327;
 const MINUTE_MS: i64 = 60_000;
-const LIMITS: &str = "1000,3,2000,600";
+pub(crate) const LIMITS: &str = "1000,3,2000,600";
 
 /// The simulated card terminal of a node under test.
 pub(crate) struct Terminal(PathBuf);
@@ -32,7 +32,7 @@ impl Terminal {
     }
 
     /// What it decided last on each payment.
-    fn ledger(&self) -> BTreeMap<String, (String, i64)> {
+    pub(crate) fn ledger(&self) -> BTreeMap<String, (String, i64)> {
         let text = std::fs::read_to_string(self.0.join("ledger")).unwrap_or_default();
         let line = |line: &str| {
             let mut words = line.split(' ').map(str::to_owned);
@@ -43,7 +43,7 @@ impl Terminal {
     }
 
     /// What it has charged and not given back.
-    fn charged(&self) -> Vec<(String, i64)> {
+    pub(crate) fn charged(&self) -> Vec<(String, i64)> {
         let ledger = self.ledger().into_iter();
         ledger.filter(|(_, (word, _))| word == "approved").map(|(id, (_, amount))| (id, amount)).collect()
     }
@@ -64,7 +64,7 @@ pub(crate) async fn selling(limits: Option<&str>) -> (TestNode, TestHub, Termina
     (node, hub, terminal)
 }
 
-async fn asked(till: &Till, key: &str, amount: i64) -> Answer {
+pub(crate) async fn asked(till: &Till, key: &str, amount: i64) -> Answer {
     till.post("/v1/card-payments", key, &json!({"terminal": "T1", "amount_minor": amount})).await
 }
 
@@ -100,11 +100,11 @@ pub(crate) async fn becomes(till: &Till, payment: &str, state: &str) -> Value {
     .await
 }
 
-async fn tenders(till: &Till) -> Value {
+pub(crate) async fn tenders(till: &Till) -> Value {
     till.get("/v1/readings/current").await["sums"]["tenders"].clone()
 }
 
-fn settled(node: &TestNode) -> Vec<(String, Settled, bool)> {
+pub(crate) fn settled(node: &TestNode) -> Vec<(String, Settled, bool)> {
     let of = |event: &Event| match event {
         Event::CardSettled(fact) => Some((fact.payment.to_string(), fact.settled, fact.ticket.is_some())),
         _ => None,
@@ -400,7 +400,7 @@ async fn a_shops_own_box_takes_no_simulated_card_terminal_unless_it_is_for_a_dem
 }
 
 /// Starts the box anew on what a kill has left.
-async fn started_again(node: &TestNode) -> (Program, Till) {
+pub(crate) async fn started_again(node: &TestNode) -> (Program, Till) {
     let program = Program::start(&node.config);
     let till = program.till().await;
     (program, till)

@@ -9,11 +9,17 @@ mod support;
 #[cfg(test)]
 mod books;
 #[cfg(test)]
+mod card_numbers;
+#[cfg(test)]
 mod card_payments;
+#[cfg(test)]
+mod card_refunds;
 #[cfg(test)]
 mod carts;
 #[cfg(test)]
 mod cash;
+#[cfg(test)]
+mod cash_approvals;
 #[cfg(test)]
 mod clocks;
 #[cfg(test)]

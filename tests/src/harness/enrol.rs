@@ -9,7 +9,7 @@ use percolate_runtime::pki::found;
 use percolate_runtime::system::{OsEntropy, clock_from_option};
 use provisioning::up::options::PlaceOptions;
 use provisioning::up::put_on_box;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Client, NodeSpec, eventually};
 
@@ -35,17 +35,33 @@ impl Door {
         Self { mqtts: address.to_owned(), ..self.clone() }
     }
 
+    /// Plans a shop with what its plan says besides, and puts its bundle on its box in `<scratch>/n<node>`, which is not started: from
+    /// then on it needs no hub.
+    ///
+    /// # Errors
+    /// If the hub does not take the plan or gives no bundle.
+    pub async fn prepare(&self, scratch: &Path, spec: &NodeSpec, besides: &Value) -> Result<()> {
+        self.equip_with(spec, &scratch.join(format!("n{}", spec.node)), besides).await.map(drop)
+    }
+
     /// Puts a bundle of the shop on its box, unless it has one. Tells where the shop's description is.
     pub(super) async fn equip(&self, spec: &NodeSpec, data: &Path) -> Result<PathBuf> {
+        self.equip_with(spec, data, &json!({})).await
+    }
+
+    async fn equip_with(&self, spec: &NodeSpec, data: &Path, besides: &Value) -> Result<PathBuf> {
         let config = data.join("etc");
         let site = config.join("site.json");
         if site.exists() {
             return Ok(site);
         }
-        let plan = json!({
+        let mut plan = json!({
             "node": spec.node, "name": spec.name, "zone": "America/New_York", "currency": "USD",
             "cutover_hour": spec.cutover_hour,
         });
+        if let (Some(plan), Some(besides)) = (plan.as_object_mut(), besides.as_object()) {
+            plan.extend(besides.clone());
+        }
         let store = spec.store;
         self.hub.put(&format!("/v1/identity/stores/{store}"), &plan).await?;
         let path = format!("/v1/identity/stores/{store}/bundles");

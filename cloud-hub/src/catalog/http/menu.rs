@@ -202,7 +202,9 @@ pub(super) fn told(app: &CatalogApp, menu: &Menu, stores: &[StoreId]) -> Vec<Men
 /// Publishes a menu, and tells which revision is the last then.
 async fn published(app: &CatalogApp, menu: &Menu, how: &Publishing) -> Result<u32, CatalogAppError> {
     let (revision, events) = match app.publish(menu, how).await? {
-        MenuLoaded::Unchanged { revision } | MenuLoaded::Held { revision } => return Ok(revision),
+        MenuLoaded::Unchanged { revision } | MenuLoaded::Held { revision } | MenuLoaded::Superseded { revision } => {
+            return Ok(revision);
+        }
         MenuLoaded::Published { revision, events } => (revision, events),
     };
     let shops = how.stores.len();

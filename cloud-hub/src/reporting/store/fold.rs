@@ -64,6 +64,43 @@ pub(crate) fn refund_insert(tx: &WriteTx<'_>, id: RefundId) -> Result<bool, Stor
     Ok(inserted == 1)
 }
 
+/// Money that is no sale and no refund.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Between {
+    /// A part of an open ticket was paid.
+    Part,
+    /// A card that was taken on trust is approved.
+    Forwarded,
+    /// A card that was taken on trust is declined.
+    Lost,
+    /// Money back that no card took.
+    Owed,
+    /// A card took the place of cash.
+    Exchanged,
+}
+
+impl Between {
+    /// Its number in the table.
+    const fn number(self) -> i64 {
+        match self {
+            Self::Part => 1,
+            Self::Forwarded => 2,
+            Self::Lost => 3,
+            Self::Owed => 4,
+            Self::Exchanged => 5,
+        }
+    }
+}
+
+/// Takes note of such money, by the id of its payment, and tells whether it was new.
+pub(crate) fn between_insert(tx: &WriteTx<'_>, id: [u8; 16], what: Between) -> Result<bool, StorageError> {
+    let inserted = tx.execute(
+        "INSERT INTO money_between (id, what) VALUES (?1, ?2) ON CONFLICT (id, what) DO NOTHING",
+        params![&id, what.number()],
+    )?;
+    Ok(inserted == 1)
+}
+
 /// Adds what later lines bring to a ticket.
 pub(crate) fn ticket_add(tx: &WriteTx<'_>, id: TicketId, sums: &Measures) -> Result<(), StorageError> {
     tx.execute(

@@ -19,8 +19,8 @@ use percolate_common::time::{BusinessDay, UtcMillis};
 use percolate_runtime::storage::{ReadTx, Row, StorageError, Value};
 
 pub(crate) use fold::{
-    clear, import_line_insert, mark_upsert, name_upsert, refund_insert, rollups_add, stock_aliases_add,
-    stock_folds_add, store_upsert, ticket_add, tickets_insert,
+    Between, between_insert, clear, import_line_insert, mark_upsert, name_upsert, refund_insert, rollups_add,
+    stock_aliases_add, stock_folds_add, store_upsert, ticket_add, tickets_insert,
 };
 pub(crate) use read::{
     import_keys, mark_fetch, mark_map, name_fetch, newest_day, rollup_by_day, rollup_by_key, rollup_stores,
@@ -38,7 +38,7 @@ const TABLES: [&str; 20] = [
     "ticket",
     "refund",
     "ticket_tip",
-    "counted",
+    "money_between",
     "import_line",
     "rollup",
     "name",
@@ -110,7 +110,11 @@ pub(crate) fn digest(tx: &ReadTx<'_>) -> Result<Vec<(&'static str, String)>, Sto
     let mut digests = Vec::new();
     for table in TABLES {
         let mut hasher = blake3::Hasher::new();
-        let order = if ["refund", "counted"].contains(&table) { "1" } else { "1, 2, 3, 4" };
+        let order = match table {
+            "refund" => "1",
+            "money_between" => "1, 2",
+            _more_columns => "1, 2, 3, 4",
+        };
         tx.query_while(&format!("SELECT * FROM {table} ORDER BY {order}"), &[], |row| {
             while row.left() > 0 {
                 hasher.update(format!("{:?}\u{1f}", row.take::<Value<'_>>()?).as_bytes());

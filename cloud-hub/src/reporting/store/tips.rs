@@ -1,4 +1,4 @@
-//! What was said of tickets' tips after their sale, and what else counts once.
+//! What was said of tickets' tips after their sale.
 
 use percolate_common::domain::tickets::tips::{TipCard, TipOn};
 use percolate_common::ids::{StaffId, StoreId, TicketId, TipId};
@@ -56,10 +56,4 @@ pub(crate) fn insert(tx: &WriteTx<'_>, (store, ticket): (StoreId, TicketId), on:
         ],
     )?;
     Ok(())
-}
-
-/// Takes note of a part of an open ticket, or of what became of a card, and tells whether it was new.
-pub(crate) fn counted_insert(tx: &WriteTx<'_>, id: [u8; 16]) -> Result<bool, StorageError> {
-    let inserted = tx.execute("INSERT INTO counted (id) VALUES (?1) ON CONFLICT (id) DO NOTHING", params![&id])?;
-    Ok(inserted == 1)
 }

@@ -54,6 +54,7 @@ pub(crate) fn closed(number: &str, ranges: &[(u64, u64, u64)], tickets: i64) -> 
         open_tickets: OpenTickets::default(),
         head: ShortHash::from_bytes([0xab; 8]),
         by: None,
+        approval: None,
     })
 }
 

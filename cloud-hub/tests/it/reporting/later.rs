@@ -84,6 +84,7 @@ fn exchanged(ticket: TicketId) -> CardSettled {
         ticket: Some(ticket),
         reference: None,
         exchange: Some(exchange),
+        refund: None,
     }
 }
 

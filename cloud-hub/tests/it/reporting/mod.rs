@@ -1,6 +1,7 @@
 //! Reports: equal to a slow count of what was sold, whatever the order and number in which it came, and never more than
 //! their completeness marks say.
 
+mod between;
 mod clocks;
 pub(crate) mod closings;
 mod csv;

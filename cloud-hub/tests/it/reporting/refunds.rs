@@ -19,14 +19,14 @@ use super::sums::{moment, query};
 use crate::support::desk::Desk;
 use crate::support::life::{Life, Moment, described, sale};
 
-const MORNING_MS: i64 = 1_795_435_200_000;
-const HOUR_MS: i64 = 3_600_000;
+pub(crate) const MORNING_MS: i64 = 1_795_435_200_000;
+pub(crate) const HOUR_MS: i64 = 3_600_000;
 
-fn tender(kind: TenderKind, amount: i64) -> Tender {
+pub(crate) fn tender(kind: TenderKind, amount: i64) -> Tender {
     Tender { kind, amount: Minor::new(amount) }
 }
 
-fn card() -> TenderKind {
+pub(crate) fn card() -> TenderKind {
     TenderKind::CardExternal { reference: None, last_four: None }
 }
 
@@ -35,7 +35,7 @@ fn tax(class: u32, base: i64, tax: i64) -> TaxLine {
 }
 
 /// Two pieces of 3.00 under one tax and one of 18.00 under another.
-fn sold(life: &Life, number: u64, by: Option<u32>, tenders: Vec<Tender>, change: i64) -> TicketSold {
+pub(crate) fn sold(life: &Life, number: u64, by: Option<u32>, tenders: Vec<Tender>, change: i64) -> TicketSold {
     TicketSold {
         tenders,
         change: Minor::new(change),
@@ -46,7 +46,7 @@ fn sold(life: &Life, number: u64, by: Option<u32>, tenders: Vec<Tender>, change:
 }
 
 /// One piece of the first line.
-fn back(sold: &TicketSold, number: u64, by: Option<u32>, kind: TenderKind) -> TicketRefunded {
+pub(crate) fn back(sold: &TicketSold, number: u64, by: Option<u32>, kind: TenderKind) -> TicketRefunded {
     let line = &sold.lines[0];
     TicketRefunded {
         id: RefundId::refunded(0, 11, &number.to_string()),
@@ -124,7 +124,7 @@ fn a_life() -> (Life, DayClosed) {
     (life, closed)
 }
 
-async fn take(desk: &Desk, life: &Life, step: u64) {
+pub(crate) async fn take(desk: &Desk, life: &Life, step: u64) {
     for journal in life.journals().filter(|journal| journal.head().seq > 0) {
         let mut from = 1;
         while from <= journal.head().seq {
@@ -137,7 +137,7 @@ async fn take(desk: &Desk, life: &Life, step: u64) {
 }
 
 /// A figure of each row, by key.
-async fn by(desk: &Desk, by: &str, figure: &str) -> BTreeMap<String, i64> {
+pub(crate) async fn by(desk: &Desk, by: &str, figure: &str) -> BTreeMap<String, i64> {
     let report = desk.body(&query((by, Some(1), None))).await;
     let row = |row: &Value| (row["key"].as_str().unwrap().to_owned(), row[figure].as_i64().unwrap());
     report["rows"].as_array().unwrap().iter().map(row).collect()

@@ -30,6 +30,16 @@ pub struct JsonBody<T> {
     pub bytes: Bytes,
 }
 
+impl<T: DeserializeOwned> JsonBody<T> {
+    /// Reads bytes that were sent.
+    ///
+    /// # Errors
+    /// A [`Problem`] that says where they are not what is needed.
+    pub fn read(bytes: Bytes) -> Result<Self, Problem> {
+        Ok(Self { value: parse(&bytes)?, hash: blake3::hash(&bytes).into(), bytes })
+    }
+}
+
 impl<T, S> FromRequest<S> for JsonBody<T>
 where
     T: DeserializeOwned,
@@ -46,7 +56,7 @@ where
             ));
         }
         let bytes = Bytes::from_request(request, state).await.map_err(|rejection| refused_bytes(&rejection))?;
-        Ok(Self { value: parse(&bytes)?, hash: blake3::hash(&bytes).into(), bytes })
+        Self::read(bytes)
     }
 }
 

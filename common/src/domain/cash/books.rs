@@ -178,6 +178,7 @@ mod tests {
             open_tickets: OpenTickets::default(),
             head: ShortHash::from_bytes([1; 8]),
             by: None,
+            approval: None,
         }
     }
 

@@ -12,6 +12,7 @@ pub mod slip;
 use core::fmt;
 use core::str::FromStr;
 
+use crate::domain::staff::approvals::Approval;
 use crate::ids::{CashMovementId, DrawerSessionId, StaffId, TicketId};
 use crate::journal::{Incarnation, ShortHash};
 use crate::money::{Currency, Minor};
@@ -238,6 +239,8 @@ pub struct DayClosed {
     pub head: ShortHash,
     /// Who closed it.
     pub by: Option<StaffId>,
+    /// Who approved it, where that was needed.
+    pub approval: Option<Approval>,
 }
 
 /// Tickets that are open over a close.

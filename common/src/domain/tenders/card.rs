@@ -4,7 +4,7 @@ use core::fmt;
 use core::str::FromStr;
 
 use super::exchange::Exchange;
-use crate::ids::{CardPaymentId, TicketId};
+use crate::ids::{CardPaymentId, RefundId, TicketId};
 use crate::money::Minor;
 
 /// The last four digits of a card, all of it that anybody here may know.
@@ -269,6 +269,82 @@ pub const fn reverse(id: CardPaymentId, payment: &Payment) -> Result<(), Payment
     }
 }
 
+/// Whether so much of a payment that its ticket counts may go back, and how. What was taken on trust goes back whole or not at all:
+/// nobody has charged it yet.
+///
+/// # Errors
+/// [`PaymentRejection`].
+pub fn give_back(id: CardPaymentId, payment: Option<&Payment>, amount: Minor) -> Result<Back, PaymentRejection> {
+    let payment = payment.ok_or(PaymentRejection::Unknown(id))?;
+    match payment.state {
+        _practice if payment.training => Ok(Back::Nobody),
+        PaymentState::Approved => Ok(Back::Credit),
+        PaymentState::Stored if payment.amount == amount => Ok(Back::Forget),
+        PaymentState::Stored
+        | PaymentState::Asked
+        | PaymentState::Unknown
+        | PaymentState::Declined
+        | PaymentState::Reversing
+        | PaymentState::Reversed => Err(PaymentRejection::NotApproved { payment: id, state: payment.state }),
+    }
+}
+
+/// How money goes back on a card.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Back {
+    /// The card terminal gives it back.
+    Credit,
+    /// The card terminal forgets the card that waits for a line.
+    Forget,
+    /// It was practice, and nobody was charged.
+    Nobody,
+}
+
+/// How it stands with money that goes back on a card.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CreditState {
+    /// The card terminal is asked, again and again, until it says something.
+    Asked,
+    /// It is back on the card.
+    Credited,
+    /// No card took it: the guest is owed it.
+    Owed,
+}
+
+impl CreditState {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Asked, Self::Credited, Self::Owed];
+
+    /// Its word in the API and in the box's tables.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Asked => "asked",
+            Self::Credited => "credited",
+            Self::Owed => "owed",
+        }
+    }
+
+    /// How it stands once the card terminal has said something. What is settled stays so.
+    #[must_use]
+    pub const fn heard(self, outcome: &Outcome) -> Self {
+        match (self, outcome) {
+            (Self::Asked, Outcome::Approved { .. }) => Self::Credited,
+            (Self::Asked, Outcome::Declined { .. }) => Self::Owed,
+            (Self::Asked, Outcome::TimedOut | Outcome::Offline) => Self::Asked,
+            (Self::Credited | Self::Owed, _) => self,
+        }
+    }
+}
+
+impl FromStr for CreditState {
+    type Err = PaymentStateError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text).ok_or(PaymentStateError)
+    }
+}
+
 /// What became of a payment after the sale that counts it, or of one that no sale counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Settled {
@@ -276,10 +352,14 @@ pub enum Settled {
     Forwarded,
     /// What was stored is declined: the shop has lost it.
     Lost,
-    /// It was given back, and no ticket counts it.
+    /// It was given back whole: no ticket counts it, or a refund has taken it off its ticket.
     Reversed,
     /// A ticket that was sold for cash counts it, and the guest got the cash back.
     Exchanged,
+    /// So much of it is back on the card. It was taken off when the refund was made.
+    Credited,
+    /// So much of it was to go back, and no card took it: the guest is owed it.
+    Owed,
 }
 
 impl Settled {
@@ -291,6 +371,8 @@ impl Settled {
             Self::Lost => "lost",
             Self::Reversed => "reversed",
             Self::Exchanged => "exchanged",
+            Self::Credited => "credited",
+            Self::Owed => "owed",
         }
     }
 }
@@ -310,6 +392,8 @@ pub struct CardSettled {
     pub reference: Option<String>,
     /// The cash that the guest got back for it.
     pub exchange: Option<Exchange>,
+    /// The refund by which it was given back, if it was by one.
+    pub refund: Option<RefundId>,
 }
 
 /// Means of payment under which sums stand.
@@ -317,10 +401,11 @@ const STORED: &str = "card_stored";
 const CARD: &str = "card";
 const LOST: &str = "card_lost";
 const CASH: &str = "cash";
+const OWED: &str = "card_owed";
 
 impl CardSettled {
     /// What it changes in sums by means of payment. What was taken on trust becomes money, or a loss that is shown; the ticket stays
-    /// paid. A payment that no ticket counts is in no sum.
+    /// paid. What no card took back has not left, and is owed. A payment that no ticket counts is in no sum.
     #[must_use]
     pub fn moves(&self) -> Vec<(&'static str, Minor)> {
         let less = |amount: Minor| Minor::new(amount.get().saturating_neg());
@@ -329,7 +414,8 @@ impl CardSettled {
             Settled::Forwarded => ((STORED, less(self.amount)), CARD),
             Settled::Lost => ((STORED, less(self.amount)), LOST),
             Settled::Exchanged => ((CASH, less(cash)), CARD),
-            Settled::Reversed => return Vec::new(),
+            Settled::Owed => ((OWED, less(self.amount)), CARD),
+            Settled::Reversed | Settled::Credited => return Vec::new(),
         };
         if self.ticket.is_none() {
             return Vec::new();
@@ -371,6 +457,30 @@ mod tests {
         for silence in [Outcome::TimedOut, Outcome::Offline] {
             assert_eq!(table(&silence), [Unknown, Unknown, Approved, Declined, Stored, Reversing, Reversed]);
         }
+    }
+
+    #[test]
+    fn what_goes_back_on_a_card_is_credited_once_and_what_was_taken_on_trust_goes_back_whole() {
+        let id = CardPaymentId::asked(0, 1, "k");
+        let payment = |state, training| Payment { state, amount: Minor::new(327), ticket: None, training };
+        let back = |state, amount| give_back(id, Some(&payment(state, false)), Minor::new(amount));
+        let refused = |state| Err(PaymentRejection::NotApproved { payment: id, state });
+        for state in PaymentState::ALL {
+            let (some, all) = match state {
+                PaymentState::Approved => (Ok(Back::Credit), Ok(Back::Credit)),
+                PaymentState::Stored => (refused(state), Ok(Back::Forget)),
+                _ => (refused(state), refused(state)),
+            };
+            assert_eq!((back(state, 5), back(state, 327)), (some, all), "{state:?}");
+            assert_eq!(give_back(id, Some(&payment(state, true)), Minor::new(5)), Ok(Back::Nobody));
+        }
+        assert_eq!(give_back(id, None, Minor::new(5)), Err(PaymentRejection::Unknown(id)));
+        let table = |outcome: &Outcome| CreditState::ALL.map(|state| state.heard(outcome));
+        use CreditState::{Asked, Credited, Owed};
+        assert_eq!(table(&APPROVED()), [Credited, Credited, Owed]);
+        assert_eq!(table(&DECLINED()), [Owed, Credited, Owed]);
+        assert_eq!(table(&Outcome::TimedOut), CreditState::ALL);
+        assert_eq!([Asked, Credited, Owed].map(|state| state.as_str().parse()), CreditState::ALL.map(Ok));
     }
 
     #[test]

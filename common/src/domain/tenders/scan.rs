@@ -20,6 +20,19 @@ pub fn card_number_at<'d, D: Deserializer<'d>>(body: D) -> Result<Option<String>
     Ok(look.found)
 }
 
+/// More digits in a row than an id of ours has, and fewer than any card's number.
+const ID_DIGITS_MAX: usize = 12;
+
+/// Whether a text is an id: of a ticket or a payment, of a line, or a badge's, as readers of badges tell it.
+fn is_id(text: &str) -> bool {
+    let is_hex = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let digits_in_a_row = text.split(|letter: char| !letter.is_ascii_digit()).map(str::len).max().unwrap_or(0);
+    let is_line = text.len() == 16 && is_hex(text) && digits_in_a_row <= ID_DIGITS_MAX;
+    let has_letter = text.bytes().any(|byte| byte.is_ascii_alphabetic());
+    let is_badge = has_letter && text.contains(':') && text.split(':').all(|pair| pair.len() == 2 && is_hex(pair));
+    is_line || is_badge || uuid::Uuid::try_parse(text).is_ok_and(|id| id.hyphenated().to_string() == text)
+}
+
 struct Look {
     place: String,
     found: Option<String>,
@@ -27,8 +40,7 @@ struct Look {
 
 impl Look {
     fn text(&mut self, text: &str) {
-        let is_id = uuid::Uuid::try_parse(text).is_ok_and(|id| id.hyphenated().to_string() == text);
-        if self.found.is_none() && !is_id && looks_like_card_number(text) {
+        if self.found.is_none() && !is_id(text) && looks_like_card_number(text) {
             self.found = Some(self.place.clone());
         }
     }
@@ -73,8 +85,8 @@ impl<'d> Visitor<'d> for Place<'_> {
         Ok(())
     }
 
-    fn visit_i64<E: Error>(self, _number: i64) -> Result<(), E> {
-        Ok(())
+    fn visit_i64<E: Error>(self, number: i64) -> Result<(), E> {
+        self.visit_u64(number.unsigned_abs())
     }
 
     fn visit_bool<E: Error>(self, _truth: bool) -> Result<(), E> {
@@ -161,11 +173,16 @@ mod tests {
     fn a_sale_without_a_card_number_has_none() {
         assert_eq!(found(&sale()), None);
         assert_eq!(found(&json!({"payment": "41111111-1111-1111-9f00-0123456789ab"})), None, "an id is none");
-        assert_eq!(found(&json!({"note": "41111111-1111-1111"})), Some("/note".to_owned()));
+        assert_eq!(found(&json!({"lines": ["4111111111a11111", "41111111b1111111"]})), None, "ids of lines are none");
+        assert_eq!(found(&json!({"badge": "04:11:11:11:11:11:1A"})), None, "what a badge says is none");
+        for text in ["41111111-1111-1111", "378282246310005a", "41:11:11:11:11:11:11:11"] {
+            assert_eq!(found(&json!({"note": text})), Some("/note".to_owned()), "{text}");
+        }
         assert_eq!(found(&json!({"a/b": {"4111111111111111": 1}})), Some("/a~1b/4111111111111111".to_owned()));
         let fraction = json!({"a": 0.5, "note": "4111111111111111"}).to_string();
         assert!(card_number_at(&mut serde_json::Deserializer::from_str(&fraction)).is_err(), "all numbers are whole");
         assert_eq!(found(&json!({"tip_minor": 4_111_111_111_111_111_u64})), Some("/tip_minor".to_owned()));
+        assert_eq!(found(&json!({"tip_minor": -4_111_111_111_111_111_i64})), Some("/tip_minor".to_owned()));
     }
 
     proptest! {

@@ -268,7 +268,7 @@ fn the_receipt_of_money_that_was_given_back_names_the_sale_and_why() {
         what: Asked::Lines(vec![AskedLine { line: 0, quantity: 1, restock: false }]),
         tenders: Vec::new(),
     };
-    let of = Sale { sold: &sale, day, tip: Minor::ZERO };
+    let of = Sale::new(&sale, day, &[]);
     let decided = crate::domain::tickets::refund::refund(&small_menu(), &of, &Before::default(), (&ask, day)).unwrap();
     let refunded = decided.numbered(RefundId::refunded(0, 1, "r"), "T1-A-18".parse().unwrap());
     let text = shown(&refund(HARBOUR, (&refunded, &sale), when(), &menu()), COLUMNS_NARROW);

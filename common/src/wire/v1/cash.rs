@@ -3,6 +3,7 @@
 use minicbor::bytes::ByteArray;
 use minicbor::{Decode, Encode};
 
+use super::staff::{ApprovalV1, approval_from_twin, approval_to_twin};
 use super::{currency, from_bytes, to_bytes};
 use crate::domain::cash::reading::{DiscountSums, HourSum, ReadingSums, RefundSums, TaxSum};
 use crate::domain::cash::{
@@ -260,6 +261,8 @@ struct DayClosedV1 {
     by: Option<u32>,
     #[n(10)]
     open_tickets: Option<OpenTicketsV1>,
+    #[n(11)]
+    approval: Option<ApprovalV1>,
 }
 
 #[derive(Encode, Decode)]
@@ -486,6 +489,7 @@ pub(in crate::wire) fn encode_day(closed: &DayClosed) -> Result<Vec<u8>, WireErr
         currency: closed.currency.to_string(),
         by: closed.by.map(StaffId::get),
         open_tickets: (closed.open_tickets.count > 0).then(|| open(&closed.open_tickets)),
+        approval: closed.approval.as_ref().map(approval_to_twin),
     };
     to_bytes(&twin, DAY)
 }
@@ -522,5 +526,6 @@ pub(in crate::wire) fn decode_day(bytes: &[u8]) -> Result<DayClosed, WireError> 
         currency: currency(&twin.currency, DAY)?,
         by: twin.by.map(StaffId::new),
         open_tickets: twin.open_tickets.map(open).unwrap_or_default(),
+        approval: twin.approval.map(approval_from_twin),
     })
 }

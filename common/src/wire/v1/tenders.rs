@@ -8,7 +8,7 @@ use super::tickets::terminal;
 use super::{from_bytes, to_bytes};
 use crate::domain::tenders::card::{CardSettled, Settled};
 use crate::domain::tenders::exchange::Exchange;
-use crate::ids::{CardPaymentId, DrawerSessionId, StaffId, TicketId};
+use crate::ids::{CardPaymentId, DrawerSessionId, RefundId, StaffId, TicketId};
 use crate::money::Minor;
 use crate::wire::WireError;
 
@@ -25,6 +25,10 @@ enum SettledV1 {
     Reversed,
     #[n(3)]
     Exchanged,
+    #[n(4)]
+    Credited,
+    #[n(5)]
+    Owed,
 }
 
 #[derive(Encode, Decode)]
@@ -55,6 +59,8 @@ struct CardSettledV1 {
     reference: Option<String>,
     #[n(5)]
     exchange: Option<ExchangeV1>,
+    #[n(6)]
+    refund: Option<ByteArray<16>>,
 }
 
 fn exchange_twin(exchange: &Exchange) -> ExchangeV1 {
@@ -86,10 +92,13 @@ pub(in crate::wire) fn encode_settled(fact: &CardSettled) -> Result<Vec<u8>, Wir
             Settled::Lost => SettledV1::Lost,
             Settled::Reversed => SettledV1::Reversed,
             Settled::Exchanged => SettledV1::Exchanged,
+            Settled::Credited => SettledV1::Credited,
+            Settled::Owed => SettledV1::Owed,
         },
         ticket: fact.ticket.map(|ticket| ticket.to_bytes().into()),
         reference: fact.reference.clone(),
         exchange: fact.exchange.as_ref().map(exchange_twin),
+        refund: fact.refund.map(|refund| refund.to_bytes().into()),
     };
     to_bytes(&twin, SETTLED)
 }
@@ -104,10 +113,13 @@ pub(in crate::wire) fn decode_settled(bytes: &[u8]) -> Result<CardSettled, WireE
             SettledV1::Lost => Settled::Lost,
             SettledV1::Reversed => Settled::Reversed,
             SettledV1::Exchanged => Settled::Exchanged,
+            SettledV1::Credited => Settled::Credited,
+            SettledV1::Owed => Settled::Owed,
         },
         ticket: twin.ticket.map(|ticket| TicketId::from_bytes(*ticket)),
         reference: twin.reference,
         exchange: twin.exchange.map(exchange_of_twin).transpose()?,
+        refund: twin.refund.map(|refund| RefundId::from_bytes(*refund)),
     })
 }
 
@@ -115,7 +127,7 @@ pub(in crate::wire) fn decode_settled(bytes: &[u8]) -> Result<CardSettled, WireE
 #[cfg(test)]
 pub(super) fn specimens(
     sale: crate::domain::tickets::TicketSold,
-) -> [(&'static str, &'static str, crate::domain::event::Event); 4] {
+) -> [(&'static str, &'static str, crate::domain::event::Event); 5] {
     use crate::domain::event::Event;
     use crate::domain::staff::approvals::Approval;
     use crate::domain::tickets::TicketSold;
@@ -127,7 +139,8 @@ pub(super) fn specimens(
     let card = TenderKind::Card { payment, reference: reference.clone(), last_four, stored: false };
     let (amount, ticket) = (Minor::new(600), Some(sale.id));
     let tenders = vec![Tender { kind: external, amount: Minor::new(53) }, Tender { kind: card, amount }];
-    let settled = CardSettled { payment, amount, settled: Settled::Lost, ticket, reference, exchange: None };
+    let settled =
+        CardSettled { payment, amount, settled: Settled::Lost, ticket, reference, exchange: None, refund: None };
     let exchange = Exchange {
         cash: Minor::new(605),
         terminal: "T1".parse().unwrap(),
@@ -138,6 +151,8 @@ pub(super) fn specimens(
     let exchanged = CardSettled { settled: Settled::Exchanged, exchange: Some(exchange), ..settled.clone() };
     let account = crate::ids::HouseAccountId::new(3);
     let on_the_house = vec![Tender { kind: TenderKind::House { account }, amount: Minor::new(653) }];
+    let refund = Some(RefundId::refunded(1_795_000_000_000, 11, "back"));
+    let owed = CardSettled { amount: Minor::new(250), settled: Settled::Owed, refund, ..settled.clone() };
     [
         (
             "ticket_sold_by_card",
@@ -151,5 +166,6 @@ pub(super) fn specimens(
             Event::TicketSold(TicketSold { tenders: on_the_house, ..sale }),
         ),
         ("card_settled", include_str!("golden/card_settled.hex"), Event::CardSettled(settled)),
+        ("card_owed", include_str!("golden/card_owed.hex"), Event::CardSettled(owed)),
     ]
 }

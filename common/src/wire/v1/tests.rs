@@ -233,6 +233,7 @@ fn day_closed_with(sums: ReadingSums) -> DayClosed {
         open_tickets: OpenTickets::default(),
         head: ShortHash::from_bytes([0xab; 8]),
         by: Some(StaffId::new(2)),
+        approval: None,
     }
 }
 
@@ -330,6 +331,8 @@ fn cash_events() -> Vec<(&'static str, &'static str, Event)> {
         by,
     };
     let opened = DrawerOpened { session: drawer(), terminal: terminal(), float: Minor::new(10_000), by };
+    let approval = Some(Approval { by: StaffId::new(9), reason: "end of the day".to_owned() });
+    let approved = DayClosed { approval, ..day_closed_with(ReadingSums::default()) };
     vec![
         ("ticket_sold_into_a_drawer", include_str!("golden/ticket_sold_into_a_drawer.hex"), sold_into_a_drawer()),
         ("drawer_opened", include_str!("golden/drawer_opened.hex"), Event::DrawerOpened(opened)),
@@ -337,6 +340,7 @@ fn cash_events() -> Vec<(&'static str, &'static str, Event)> {
         ("drawer_closed", include_str!("golden/drawer_closed.hex"), Event::DrawerClosed(closed)),
         ("day_closed", include_str!("golden/day_closed.hex"), day_closed()),
         ("day_closed_whole", include_str!("golden/day_closed_whole.hex"), day_closed_with_everything()),
+        ("day_closed_approved", include_str!("golden/day_closed_approved.hex"), Event::DayClosed(approved)),
         ("ticket_refunded", include_str!("golden/ticket_refunded.hex"), Event::TicketRefunded(refunded())),
         (
             "ticket_refunded_whole",

@@ -129,6 +129,16 @@ pub(crate) fn book_sold(tx: &WriteTx<'_>, at: Place, sold: &TicketSold) -> Resul
     if sold.details.was_open { note(tx, sold.id, at, None) } else { Ok(()) }
 }
 
+/// The payments that a sale names, the first one first; none if one of them is not here, as when it has not come back from the hub.
+pub(crate) fn parts(tx: &ReadTx<'_>, sold: &TicketSold) -> Result<Option<Vec<PaymentTaken>>, AppError> {
+    let named = &sold.details.payments_before;
+    if named.is_empty() {
+        return Ok(Some(Vec::new()));
+    }
+    let mut taken = folded(tx, sold.id)?.payments;
+    Ok(named.iter().map(|before| taken.remove(&before.id)).collect())
+}
+
 /// Writes facts that happen now.
 fn write(app: &App, tx: &WriteTx<'_>, stamp: &Stamp, facts: Vec<OpenFact>) -> Result<(), AppError> {
     let day = app.calendar.business_day(stamp.at);

@@ -83,6 +83,11 @@ fn approvers(tx: &WriteTx<'_>, act: Act) -> Result<Vec<String>, AppError> {
     Ok(able.take(APPROVERS_SAID_MAX).map(|row| row.name).collect())
 }
 
+/// Whether there is anybody who could approve an act.
+pub(crate) fn can_be_approved(tx: &WriteTx<'_>, act: Act) -> Result<bool, AppError> {
+    Ok(!approvers(tx, act)?.is_empty())
+}
+
 /// Whether somebody may do something now, and by whose approval where they need one, which is used by it. Whoever has not signed in
 /// may what a barista may. Whoever has the box's own token may everything on the box, and so may everybody in a shop of which
 /// head office names nobody.

@@ -6,7 +6,7 @@ mod load;
 mod refusal;
 mod sign_in;
 
-pub(crate) use approvals::{ApprovalAnswer, ApprovalAsked, approve, approved};
+pub(crate) use approvals::{ApprovalAnswer, ApprovalAsked, approve, approved, can_be_approved};
 pub(crate) use checks::Checks;
 pub(crate) use load::load;
 pub(crate) use refusal::StaffRefusal;

@@ -5,17 +5,50 @@ use std::collections::BTreeMap;
 use super::{Sale, TicketRefunded};
 use crate::domain::tickets::SoldLine;
 use crate::domain::tickets::tender::TenderKind;
-use crate::ids::{HouseAccountId, StockItemId, TaxClassId};
+use crate::ids::{StockItemId, TaxClassId};
 use crate::money::Minor;
 
 /// A card, whose terminal is not ours.
 const BY_CARD: TenderKind = TenderKind::CardExternal { reference: None, last_four: None };
 
-/// What a sum of tenders is told by: its word and, of a house account, which.
-pub(super) type Means = (&'static str, Option<HouseAccountId>);
+/// So much by each means; a payment that the box asked for is a means of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct ByMeans(Vec<(TenderKind, i64)>);
 
-pub(super) const fn means(kind: &TenderKind) -> Means {
-    (kind.as_str(), kind.account())
+impl ByMeans {
+    /// Whether money that came by one means goes back by another.
+    fn is_same(one: &TenderKind, other: &TenderKind) -> bool {
+        match (one, other) {
+            (TenderKind::Cash, TenderKind::Cash)
+            | (TenderKind::CardExternal { .. }, TenderKind::CardExternal { .. }) => true,
+            (TenderKind::Card { payment, .. }, TenderKind::Card { payment: other, .. }) => payment == other,
+            (TenderKind::House { account }, TenderKind::House { account: other }) => account == other,
+            (
+                TenderKind::Cash | TenderKind::CardExternal { .. } | TenderKind::Card { .. } | TenderKind::House { .. },
+                _,
+            ) => false,
+        }
+    }
+
+    pub(super) fn add(&mut self, kind: &TenderKind, amount: i64) {
+        match self.0.iter_mut().find(|(known, _)| Self::is_same(known, kind)) {
+            Some((_, sum)) => add(sum, amount),
+            None => self.0.push((kind.clone(), amount)),
+        }
+    }
+
+    pub(super) fn of(&self, kind: &TenderKind) -> i64 {
+        self.0.iter().find(|(known, _)| Self::is_same(known, kind)).map_or(0, |(_, sum)| *sum)
+    }
+
+    /// The means as it was paid by.
+    pub(super) fn as_paid(&self, kind: &TenderKind) -> Option<&TenderKind> {
+        self.0.iter().find(|(known, _)| Self::is_same(known, kind)).map(|(known, _)| known)
+    }
+
+    pub(super) fn into_rows(self) -> Vec<(TenderKind, i64)> {
+        self.0
+    }
 }
 
 /// What was given back of a ticket before.
@@ -23,7 +56,7 @@ pub(super) const fn means(kind: &TenderKind) -> Means {
 pub struct Before {
     pub(super) lines: BTreeMap<u32, (u32, i64)>,
     pub(super) taxes: BTreeMap<TaxClassId, (i64, i64)>,
-    tenders: BTreeMap<Means, i64>,
+    tenders: ByMeans,
     pub(super) stock: BTreeMap<StockItemId, i64>,
     pub(super) service_charge: i64,
     pub(super) tip: i64,
@@ -52,7 +85,7 @@ impl Before {
                 add(tax, line.tax.get());
             }
             for tender in &refund.tenders {
-                add(before.tenders.entry(means(&tender.kind)).or_default(), tender.amount.get());
+                before.tenders.add(&tender.kind, tender.amount.get());
             }
             for effect in &refund.stock_effects {
                 add(before.stock.entry(effect.stock_item).or_default(), effect.quantity.get());
@@ -77,30 +110,32 @@ impl Before {
     /// What can still be given back by each means of payment, in the order in which it was paid.
     #[must_use]
     pub fn tenders_left(&self, sale: &Sale<'_>) -> Vec<(TenderKind, i64)> {
-        let mut paid: Vec<(TenderKind, i64)> = Vec::new();
-        let tip_later = sale.tip.get().saturating_sub(sale.sold.details.tip.get());
-        let mut put =
-            |kind: TenderKind, amount: i64| match paid.iter_mut().find(|(known, _)| means(known) == means(&kind)) {
-                Some((_, sum)) => add(sum, amount),
-                None => paid.push((kind, amount)),
-            };
-        for tender in &sale.sold.tenders {
-            let kind = match tender.kind {
-                TenderKind::Cash => TenderKind::Cash,
-                TenderKind::House { account } => TenderKind::House { account },
-                // What the box asked a terminal for is given back at a terminal, too, and the box is told its reference.
-                TenderKind::CardExternal { .. } | TenderKind::Card { .. } => BY_CARD,
-            };
-            put(kind, tender.amount.get());
+        self.left_by_means(sale).into_rows()
+    }
+
+    pub(super) fn left_by_means(&self, sale: &Sale<'_>) -> ByMeans {
+        let mut paid = ByMeans::default();
+        let parts = sale.parts.iter().map(|part| (core::slice::from_ref(&part.tender), part.change));
+        for (tenders, change) in parts.chain([(sale.sold.tenders.as_slice(), sale.sold.change)]) {
+            for tender in tenders {
+                match &tender.kind {
+                    // What its terminal printed was said of the sale.
+                    TenderKind::CardExternal { .. } => paid.add(&BY_CARD, tender.amount.get()),
+                    kind @ (TenderKind::Cash | TenderKind::Card { .. } | TenderKind::House { .. }) => {
+                        paid.add(kind, tender.amount.get());
+                    }
+                }
+            }
+            if change > Minor::ZERO {
+                paid.add(&TenderKind::Cash, -change.get());
+            }
         }
-        if sale.sold.change > Minor::ZERO {
-            put(TenderKind::Cash, -sale.sold.change.get());
-        }
+        let tip_later = sale.tip.get().saturating_sub(sale.tip_said());
         if tip_later != 0 {
-            put(BY_CARD, tip_later);
+            paid.add(&BY_CARD, tip_later);
         }
-        for (kind, sum) in &mut paid {
-            add(sum, -self.tenders.get(&means(kind)).copied().unwrap_or(0));
+        for (kind, sum) in &mut paid.0 {
+            add(sum, -self.tenders.of(kind));
         }
         paid
     }

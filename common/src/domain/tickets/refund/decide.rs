@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::before::{Before, Means, add, means};
+use super::before::{Before, ByMeans, add};
 use super::{Asked, AskedLine, RefundReason, RefundRejection, RefundTicket, RefundedLine, Sale, TicketRefunded};
 use crate::domain::catalog::Catalog;
 use crate::domain::pricing::uses;
@@ -66,12 +66,12 @@ fn worth(sold: &TicketSold, pieces: &[u32]) -> Result<Worth, MoneyOverflow> {
 }
 
 /// What went back in all once so much is back, without the tip: what coins can pay, where coins were rounded at the sale.
-fn paid_back(sold: &TicketSold, worth: &Worth, cash_step: u32) -> Result<Minor, MoneyOverflow> {
+fn paid_back(sale: &Sale<'_>, worth: &Worth, cash_step: u32) -> Result<Minor, MoneyOverflow> {
     if worth.is_all {
-        return worth.total.plus(sold.details.cash_rounding);
+        return worth.total.plus(sale.cash_rounding());
     }
-    let all = sold.totals.total.plus(sold.details.cash_rounding)?;
-    let back = if sold.cash() > Minor::ZERO { rounded(worth.total, cash_step)? } else { worth.total };
+    let all = sale.sold.totals.total.plus(sale.cash_rounding())?;
+    let back = if sale.cash() > Minor::ZERO { rounded(worth.total, cash_step)? } else { worth.total };
     Ok(back.min(all))
 }
 
@@ -199,7 +199,7 @@ pub fn refund(
     let tax = Minor::sum(taxes.iter().map(|line| line.tax))?;
     let total = net.plus(tax)?;
     let tip = if is_whole { rest(sale.tip, before.tip) } else { Minor::ZERO };
-    let paid = rest(paid_back(sold, &worth, catalog.content.rules.cash_step())?, before.paid_back);
+    let paid = rest(paid_back(sale, &worth, catalog.content.rules.cash_step())?, before.paid_back);
     let tenders = tenders(sale, before, &ask.tenders, paid.plus(tip)?)?;
     Ok(DecidedRefund {
         ticket: sold.id,
@@ -220,7 +220,7 @@ pub fn refund(
 
 /// The tenders that were asked for, if they may be; without any, those that it was paid by.
 fn tenders(sale: &Sale<'_>, before: &Before, asked: &[Tender], due: Minor) -> Result<Vec<Tender>, RefundRejection> {
-    let left = before.tenders_left(sale);
+    let left = before.left_by_means(sale);
     if asked.is_empty() {
         let mut rest = due.get();
         let mut take = |(kind, left): (TenderKind, i64)| {
@@ -228,29 +228,41 @@ fn tenders(sale: &Sale<'_>, before: &Before, asked: &[Tender], due: Minor) -> Re
             rest -= amount;
             (amount > 0).then_some(Tender { kind, amount: Minor::new(amount) })
         };
-        return Ok(left.into_iter().filter_map(&mut take).collect());
+        return Ok(left.into_rows().into_iter().filter_map(&mut take).collect());
     }
     if asked.len() > TENDERS_MAX || asked.iter().any(|tender| tender.amount <= Minor::ZERO) {
         return Err(RefundRejection::Tenders);
     }
-    let mut by_kind: BTreeMap<Means, i64> = BTreeMap::new();
+    let mut by_means = ByMeans::default();
+    let mut tenders = Vec::with_capacity(asked.len());
     for (at, tender) in asked.iter().enumerate() {
         if let TenderKind::CardExternal { reference: Some(reference), last_four: _ } = &tender.kind {
             check_reference(at, reference).map_err(|_unfit| RefundRejection::Reference { tender: at })?;
         }
-        add(by_kind.entry(means(&tender.kind)).or_default(), tender.amount.get());
+        if tender.kind.payment().is_some() && by_means.as_paid(&tender.kind).is_some() {
+            return Err(RefundRejection::Tenders);
+        }
+        by_means.add(&tender.kind, tender.amount.get());
+        tenders.push(match &tender.kind {
+            // What is known of the payment was said of the sale.
+            TenderKind::Card { .. } => {
+                Tender { kind: left.as_paid(&tender.kind).unwrap_or(&tender.kind).clone(), amount: tender.amount }
+            }
+            TenderKind::Cash | TenderKind::CardExternal { .. } | TenderKind::House { .. } => tender.clone(),
+        });
     }
-    let tendered = by_kind.values().fold(0_i64, |sum, amount| sum.saturating_add(*amount));
+    let by_means = by_means.into_rows();
+    let tendered = by_means.iter().fold(0_i64, |sum, (_, amount)| sum.saturating_add(*amount));
     if tendered != due.get() {
         return Err(RefundRejection::TenderSum { due: due.get(), tendered });
     }
-    for (asked, tendered) in by_kind {
-        let left = left.iter().find(|(known, _)| means(known) == asked).map_or(0, |(_, left)| *left);
+    for (kind, tendered) in by_means {
+        let left = left.of(&kind);
         if tendered > left {
-            return Err(RefundRejection::TenderKind { kind: asked.0, tendered, left });
+            return Err(RefundRejection::TenderKind { kind: kind.as_str(), tendered, left });
         }
     }
-    Ok(asked.to_vec())
+    Ok(tenders)
 }
 
 /// What goes back to the stock room: what the pieces are made of by the menu of now, and never more than the sale took.

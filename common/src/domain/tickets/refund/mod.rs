@@ -10,6 +10,7 @@ pub use before::Before;
 pub use decide::{DecidedRefund, refund};
 
 use super::decide::TENDERS_MAX;
+use super::open::PaymentTaken;
 use super::receipt::ReceiptNumber;
 use super::tender::{Tender, TenderKind};
 use super::{TaxLine, TicketClass, TicketSold, Totals};
@@ -161,8 +162,45 @@ pub struct Sale<'a> {
     pub sold: &'a TicketSold,
     /// Its business day.
     pub day: BusinessDay,
-    /// Its tip, as it is now.
+    /// What was paid before its end, the first payment first: those that the sale names.
+    pub parts: &'a [PaymentTaken],
+    /// The tip of all that was paid, as it is now.
     pub tip: Minor,
+}
+
+impl<'a> Sale<'a> {
+    /// A sale as it was made.
+    #[must_use]
+    pub fn new(sold: &'a TicketSold, day: BusinessDay, parts: &'a [PaymentTaken]) -> Self {
+        let sale = Self { sold, day, parts, tip: Minor::ZERO };
+        Self { tip: Minor::new(sale.tip_said()), ..sale }
+    }
+
+    /// The same, with the tip that was written down after it.
+    #[must_use]
+    pub fn tipped(self, adjusted: Option<Minor>) -> Self {
+        let later = adjusted.map_or(0, |tip| tip.get().saturating_sub(self.sold.details.tip.get()));
+        Self { tip: Minor::new(self.tip_said().saturating_add(later)), ..self }
+    }
+
+    fn over_parts(&self, last: Minor, of: fn(&PaymentTaken) -> Minor) -> i64 {
+        self.parts.iter().fold(last.get(), |sum, part| sum.saturating_add(of(part).get()))
+    }
+
+    /// The tip that its payments said when they were made.
+    fn tip_said(&self) -> i64 {
+        self.over_parts(self.sold.details.tip, |part| part.tip)
+    }
+
+    /// What all that was paid in cash was rounded by.
+    fn cash_rounding(&self) -> Minor {
+        Minor::new(self.over_parts(self.sold.details.cash_rounding, |part| part.cash_rounding))
+    }
+
+    /// All its cash.
+    fn cash(&self) -> Minor {
+        Minor::new(self.over_parts(self.sold.cash(), PaymentTaken::cash))
+    }
 }
 
 /// A refund that is refused; nothing was written.
@@ -215,8 +253,8 @@ pub enum RefundRejection {
         /// How much may be.
         left: i64,
     },
-    /// Too many tenders, or one that is no amount.
-    #[error("a refund has at most {TENDERS_MAX} tenders, each above zero")]
+    /// Too many tenders, one that is no amount, or a payment that is named twice.
+    #[error("a refund has at most {TENDERS_MAX} tenders, each above zero, and names a payment once")]
     Tenders,
     /// A reference that is too long, not printable, or may be a card number.
     #[error("the reference is too long, or looks like a card number, which must never be sent here")]
@@ -229,5 +267,7 @@ pub enum RefundRejection {
     Overflow(#[from] MoneyOverflow),
 }
 
+#[cfg(test)]
+mod parts_tests;
 #[cfg(test)]
 mod tests;

@@ -58,7 +58,7 @@ fn by(
     before: &[TicketRefunded],
     ask: &RefundTicket,
 ) -> Result<TicketRefunded, RefundRejection> {
-    let sale = Sale { sold, day: MONDAY, tip: sold.details.tip };
+    let sale = Sale::new(sold, MONDAY, &[]);
     let number = before.len() as u64 + 2;
     let decided = refund(menu, &sale, &Before::of(before), (ask, MONDAY))?;
     let receipt = ReceiptNumber { number, ..sold.receipt.clone() };
@@ -105,7 +105,7 @@ fn a_void_is_the_whole_ticket_on_its_own_day_and_nothing_else() {
     let sold = three();
     let void = |what, before: &[TicketRefunded], today| {
         let ask = RefundTicket { reason: RefundReason::Void, what, tenders: vec![] };
-        let sale = Sale { sold: &sold, day: MONDAY, tip: Minor::ZERO };
+        let sale = Sale::new(&sold, MONDAY, &[]);
         refund(&small_menu(), &sale, &Before::of(before), (&ask, today)).map(|back| back.totals.total.get())
     };
     assert_eq!(void(WHOLE, &[], MONDAY), Ok(980));
@@ -141,7 +141,7 @@ fn a_tip_goes_back_with_the_whole_ticket_only() {
     let whole = of(&sold, &[], &ask(WHOLE, vec![])).unwrap();
     assert_eq!((whole.tip.get(), whole.totals.total.get(), whole.tenders), (100, 980, vec![card(1_080)]));
     // What came on later, comes back, too.
-    let sale = Sale { sold: &sold, day: MONDAY, tip: Minor::new(250) };
+    let sale = Sale { tip: Minor::new(250), ..Sale::new(&sold, MONDAY, &[]) };
     let later = refund(&small_menu(), &sale, &Before::default(), (&ask(WHOLE, vec![]), MONDAY)).unwrap();
     assert_eq!((later.tip.get(), later.tenders), (250, vec![card(1_230)]));
 }
