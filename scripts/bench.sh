@@ -5,7 +5,8 @@ cd "$(dirname "$0")/.."
 # shellcheck source=scripts/lib.sh
 source scripts/lib.sh
 
-cargo_quietly "release build" cargo build --release --package store-node --package cloud-hub --package bench --bins --locked
+cargo_quietly "release build" cargo build --release --package store-node --package cloud-hub --package provisioning --package bench --bins \
+  --locked
 
 # For the large profile; without PostgreSQL that case says that it is skipped.
 if postgres_folder=$(scripts/postgres.sh start 2>/dev/null); then

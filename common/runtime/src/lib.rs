@@ -13,6 +13,7 @@
 //! - [`password`], [`totp`]: how somebody shows that it is they. [`invitation`]: who is asked in first.
 //! - [`enrolment`]: what a box and its hub say about certificates. [`bundle_fetch`]: about a bundle that comes over the line.
 //! - [`broker`]: where a broker is reached, and as whom. [`mqtt`]: the link to it. The only user of the MQTT client.
+//!   [`network`]: what this machine says of its own network.
 //! - [`http`]: problems, extractors, authentication, the server around a router. Routes live elsewhere.
 //!
 //! Absent on purpose: tables, topics, routes, rules. This package knows no shop.
@@ -59,5 +60,6 @@ pub mod totp;
 pub mod broker;
 mod filters;
 pub mod mqtt;
+pub mod network;
 
 pub mod http;

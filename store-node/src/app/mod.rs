@@ -12,6 +12,7 @@ pub(crate) mod imports;
 pub(crate) mod life;
 pub(crate) mod movements;
 pub(crate) mod open_tickets;
+pub(crate) mod outage;
 pub(crate) mod present;
 pub(crate) mod readings;
 pub(crate) mod refunds;

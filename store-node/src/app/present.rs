@@ -16,6 +16,7 @@ use percolate_runtime::tls::TlsTrouble;
 use tokio::sync::{broadcast, watch};
 
 use super::enrolment::Enrolment;
+use super::outage::HubState;
 use crate::guard::GuardState;
 
 /// Notices that wait for a slow listener; the oldest are dropped for it, and it is told.
@@ -39,6 +40,8 @@ pub(crate) enum Notice {
     Catalog(u32),
     /// The link to the hub changed.
     Link(LinkState),
+    /// How the shop stands to head office, and since when.
+    Hub(HubState, UtcMillis),
 }
 
 /// The link to the hub.
@@ -131,6 +134,8 @@ pub(crate) struct Present {
     compared: AtomicBool,
     skew_ms: AtomicI64,
     parked: RwLock<BTreeMap<JournalId, ParkedThere>>,
+    /// How the shop stands to head office, and since when.
+    hub: RwLock<(HubState, UtcMillis)>,
     /// Greetings of this process so far.
     greetings: AtomicU64,
     /// The writer's group that found its files and the room to write them.
@@ -156,6 +161,7 @@ impl Default for Present {
             compared: AtomicBool::new(false),
             skew_ms: AtomicI64::new(0),
             parked: RwLock::default(),
+            hub: RwLock::new((HubState::Starting, UtcMillis::new(0))),
             greetings: AtomicU64::new(0),
             room_in_group: AtomicU64::new(0),
             files: OnceLock::new(),
@@ -216,6 +222,27 @@ impl Present {
         if self.link.swap(link as u8, Ordering::Relaxed) != link as u8 {
             self.tell(Notice::Link(link));
         }
+    }
+
+    /// How the shop stands to head office, and since when.
+    pub(crate) fn hub(&self) -> (HubState, UtcMillis) {
+        *self.hub.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How it stands from now on; whoever listens is told if that is new.
+    pub(crate) fn set_hub(&self, state: HubState, at: UtcMillis) {
+        let mut hub = self.hub.write().unwrap_or_else(PoisonError::into_inner);
+        // The first one is no change, and counts from the start.
+        if hub.0 == state && hub.1.get() != 0 {
+            return;
+        }
+        *hub = (state, at);
+        drop(hub);
+        for each in HubState::ALL {
+            metrics::gauge!("node_hub_state", "state" => each.as_str()).set(f64::from(u8::from(each == state)));
+        }
+        tracing::info!(hub.state = state.as_str(), "head office is {} from here", state.as_str());
+        self.tell(Notice::Hub(state, at));
     }
 
     /// The hub's clock less ours, once compared.

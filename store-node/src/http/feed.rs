@@ -15,6 +15,7 @@ use tokio_stream::{Stream, StreamExt as _};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::gate::UntilRevoked;
+use super::hub_answer::told;
 use crate::app::error::AppError;
 use crate::app::reports::{self, Told};
 use crate::app::{App, FOLLOW_EVERY, Notice, open_tickets};
@@ -29,6 +30,7 @@ fn event(notice: Notice) -> Event {
         Notice::Ticket(json) => Event::default().event("ticket").data(json),
         Notice::OpenTicket(json) => Event::default().event("open_ticket").data(json),
         Notice::Catalog(revision) => Event::default().event("catalog").data(format!("{{\"revision\":{revision}}}")),
+        Notice::Hub(state, since) => Event::default().event("hub").data(told((state, since))),
         Notice::Link(link) => Event::default().event("link").data(format!("{{\"link\":\"{}\"}}", link.as_str())),
     }
 }
@@ -50,7 +52,7 @@ impl<S: Stream + Unpin> Stream for Until<S> {
     }
 }
 
-/// Events named `ticket`, `open_ticket`, `catalog`, `link`, and `missed` for a listener that was too slow. They end when the terminal
+/// Events named `ticket`, `open_ticket`, `catalog`, `link`, `hub`, and `missed` for a listener that was too slow. They end when the terminal
 /// that listens is revoked.
 #[utoipa::path(get, path = "/v1/events", tag = "node", responses(
     (status = 200, description = "Server-sent events", content_type = "text/event-stream", body = String),

@@ -43,9 +43,13 @@ mod matrix;
 #[cfg(test)]
 mod menu;
 #[cfg(test)]
+mod month;
+#[cfg(test)]
 mod open_tickets;
 #[cfg(test)]
 mod openapi;
+#[cfg(test)]
+mod outages;
 #[cfg(test)]
 mod refunds;
 #[cfg(test)]

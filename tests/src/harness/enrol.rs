@@ -44,7 +44,7 @@ impl Door {
         }
         let plan = json!({
             "node": spec.node, "name": spec.name, "zone": "America/New_York", "currency": "USD",
-            "cutover_hour": spec.cutover_hour,
+            "cutover_hour": spec.cutover_hour, "lan_names": spec.lan_names,
         });
         let store = spec.store;
         self.hub.put(&format!("/v1/identity/stores/{store}"), &plan).await?;
