@@ -36,8 +36,25 @@ impl<'a> Shop<'a> {
         let words = lab.enter("box");
         let (first, rest) = words.split_first().context("words")?;
         let mut command = Command::new(first);
-        command.args(rest).arg(program("store-node")?).args(["serve", "--http", "127.0.0.1:0", "--hub-retry-s-max", "1"]);
-        command.args(["--store", "1", "--node", "11", "--name", "Harbour", "--zone", "America/New_York", "--currency", "USD"]);
+        command.args(rest).arg(program("store-node")?).args([
+            "serve",
+            "--http",
+            "127.0.0.1:0",
+            "--hub-retry-s-max",
+            "1",
+        ]);
+        command.args([
+            "--store",
+            "1",
+            "--node",
+            "11",
+            "--name",
+            "Harbour",
+            "--zone",
+            "America/New_York",
+            "--currency",
+            "USD",
+        ]);
         command.args(["--hub-mqtt", &format!("{HUB}:1883")]).arg("--data").arg(&data);
         let child = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?;
         Ok(Self { lab, data, child })
@@ -49,7 +66,10 @@ impl<'a> Shop<'a> {
         let (address, token) = (text(&endpoints, "/http")?, std::fs::read_to_string(self.data.join("token"))?);
         let answer = self.lab.on("box", || {
             let mut stream = TcpStream::connect(&address)?;
-            let head = format!("GET /v1/node HTTP/1.1\r\nhost: box\r\nconnection: close\r\nauthorization: Bearer {}", token.trim());
+            let head = format!(
+                "GET /v1/node HTTP/1.1\r\nhost: box\r\nconnection: close\r\nauthorization: Bearer {}",
+                token.trim()
+            );
             stream.write_all(format!("{head}\r\n\r\n").as_bytes())?;
             let mut answer = String::new();
             stream.read_to_string(&mut answer)?;

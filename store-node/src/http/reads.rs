@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::error::refused;
-use super::hub_answer::HubAnswer;
+use super::hub_answer::{HubAnswer, UnreadAnswer};
 use crate::app::audit::{self, AuditAnswer};
 use crate::app::error::AppError;
 use crate::app::outage::unsent;
@@ -69,6 +69,8 @@ pub(super) struct NodeAnswer {
     /// What head office holds of its journals and cannot read yet, because its program is older than this one. Nothing is
     /// lost by that; it counts once head office is updated.
     parked: Vec<ParkedAnswer>,
+    /// What it holds of head office's journals and cannot read, because its own program is older.
+    unread: Vec<UnreadAnswer>,
     /// How far the repair of a fork is, while there is one; it goes on selling.
     repair: Option<RepairAnswer>,
     /// Why it has stopped sending, if it has; it goes on selling.
@@ -236,6 +238,7 @@ pub(super) async fn node(State(app): State<App>, _actor: Actor) -> Result<Json<N
         clock_skew_ms: app.present.skew_ms(),
         streams,
         parked: app.present.parked().into_iter().map(ParkedAnswer::new).collect(),
+        unread: UnreadAnswer::all(&app),
         repair: (left > 0).then_some(RepairAnswer { left }),
         halted: app.present.halted(),
         guard: app.present.guard(),

@@ -87,9 +87,14 @@ impl Day {
     fn is(&self, reading: &Value, day: i64) {
         let sums = &reading["sums"];
         assert_eq!(reading["number"], format!("A-{day}"));
-        assert_eq!((&sums["tickets"], &sums["gross_minor"]), (&json!(self.tickets), &json!(self.gross)), "day {day}: {sums}");
+        assert_eq!(
+            (&sums["tickets"], &sums["gross_minor"]),
+            (&json!(self.tickets), &json!(self.gross)),
+            "day {day}: {sums}"
+        );
         assert_eq!(sums["refunds"]["count"], self.refunds, "day {day}: {sums}");
-        let tenders = json!([{"kind": "card_external", "amount_minor": self.card}, {"kind": "cash", "amount_minor": self.cash}]);
+        let tenders =
+            json!([{"kind": "card_external", "amount_minor": self.card}, {"kind": "cash", "amount_minor": self.cash}]);
         assert_eq!(sums["tenders"], tenders, "day {day}");
         assert_eq!((&sums["difference_minor"], &reading["open_tickets"]["count"]), (&json!(0), &json!(1)), "day {day}");
     }
@@ -149,7 +154,11 @@ async fn thirty_days_without_the_internet_lose_nothing() {
     let books = node.books();
     books.check();
     books.check_served(&till).await;
-    assert_eq!(books.sold().len(), usize::try_from(tickets).unwrap(), "gapless receipts, checked above, and no ticket more");
+    assert_eq!(
+        books.sold().len(),
+        usize::try_from(tickets).unwrap(),
+        "gapless receipts, checked above, and no ticket more"
+    );
     everything_arrives(&node, &till, &mut hub).await;
     node.stop().await;
 }

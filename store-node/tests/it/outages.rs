@@ -29,10 +29,8 @@ async fn selling() -> (TestNode, TestHub) {
 }
 
 async fn taken(till: &Till) {
-    eventually("all to be acknowledged", || async {
-        (till.get("/v1/node").await["hub"]["unsent"] == 0).then_some(())
-    })
-    .await;
+    eventually("all to be acknowledged", || async { (till.get("/v1/node").await["hub"]["unsent"] == 0).then_some(()) })
+        .await;
 }
 
 #[tokio::test]

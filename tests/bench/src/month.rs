@@ -293,7 +293,10 @@ impl Month {
         let unsent = number(&waiting, "/hub/unsent")?;
         let age_days = number(&waiting, "/hub/oldest_unsent_age_ms")? / DAY_MS;
         ensure!(age_days + 1 >= i64::try_from(DAYS)?, "the oldest is {age_days} days old");
-        section.tell("waiting for the hub", format!("{} entries, the oldest {age_days} days old", thousands(unsent.cast_unsigned())));
+        section.tell(
+            "waiting for the hub",
+            format!("{} entries, the oldest {age_days} days old", thousands(unsent.cast_unsigned())),
+        );
         let due = self.shop.sales_heads().await?.0;
         let connections = self.line.counted().connections;
         self.line.mend();
@@ -309,7 +312,12 @@ impl Month {
         ensure!(usize::try_from(tickets)? == self.tickets.len(), "{tickets} tickets, {} answered", self.tickets.len());
         let closings = list(&self.hub.client.get("/v1/reporting/closings?store=1").await?, "/rows")?;
         let agreed = closings.iter().filter(|row| row.get("agrees").and_then(Value::as_bool) == Some(true)).count();
-        section.row("closes that head office comes to, too", agreed.to_string(), "30", Verdict::of(agreed == closings.len()));
+        section.row(
+            "closes that head office comes to, too",
+            agreed.to_string(),
+            "30",
+            Verdict::of(agreed == closings.len()),
+        );
         let from = monotonic_now();
         proven(&self.hub, std::slice::from_ref(node)).await?;
         section.tell("audit: proven, in", ms(micros(monotonic_now().saturating_sub(from))));

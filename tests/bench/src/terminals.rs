@@ -76,7 +76,8 @@ struct Lan {
 impl Lan {
     /// Of a box that has its certificate.
     fn of(node: &Node) -> Result<Self> {
-        let read = |path: &str| -> Result<Value> { Ok(serde_json::from_slice(&std::fs::read(node.data().join(path))?)?) };
+        let read =
+            |path: &str| -> Result<Value> { Ok(serde_json::from_slice(&std::fs::read(node.data().join(path))?)?) };
         let (site, endpoints) = (read("etc/site.json")?, read("endpoints.json")?);
         Ok(Self { roots: Roots::from_pem(&text(&site, "/chain/root")?)?, address: text(&endpoints, "/https")? })
     }

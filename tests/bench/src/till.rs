@@ -65,12 +65,7 @@ impl Till {
     }
 
     /// The same over a connection that there is.
-    pub(crate) fn over(
-        stream: Box<dyn Carrier>,
-        door: &Door,
-        (terminal, series): (&str, u64),
-        paid: Paid,
-    ) -> Self {
+    pub(crate) fn over(stream: Box<dyn Carrier>, door: &Door, (terminal, series): (&str, u64), paid: Paid) -> Self {
         let [one, two, three] = door.items.map(|item| format!(r#"{{"item":{item},"quantity":1}}"#));
         let lines = format!(r#""lines":[{one},{two},{three}]"#);
         let (kind, amount) = match paid {
