@@ -62,3 +62,5 @@ mod staff;
 mod surface;
 #[cfg(test)]
 mod terminals;
+#[cfg(test)]
+mod twelve_terminals;
