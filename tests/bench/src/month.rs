@@ -100,6 +100,8 @@ struct Month {
     /// How long a day is on the wall, and when the first one began.
     day_wall: Duration,
     began: Duration,
+    /// Days that were over before their tickets were.
+    overrun: u64,
 }
 
 pub(crate) async fn run(bench: &Bench) -> Result<Vec<Section>> {
@@ -109,10 +111,12 @@ pub(crate) async fn run(bench: &Bench) -> Result<Vec<Section>> {
     for day in 1..=DAYS {
         month.wait_for(day).await;
         measured.extend(month.trade(&bench.scratch, day).await?);
+        month.overrun += u64::from(month.begins(day + 1) < monotonic_now());
     }
     let mut section = Section::new("month", "Thirty days without a hub");
     let tickets = thousands(month.tickets.len().try_into()?);
     section.tell("tickets", format!("{tickets} in {DAYS} business days"));
+    section.tell("days that were over before their tickets were", thousands(month.overrun));
     measured.iter().for_each(|figures| figures.tell(&mut section));
     if let [first, .., last] = measured.as_slice() {
         let p99 = Ratio::new(last.p99().0, first.p99().0);
@@ -165,6 +169,7 @@ async fn open(scratch: &Path, per_day: u64, day_wall: Duration) -> Result<Month>
         per_day,
         day_wall,
         began,
+        overrun: 0,
     })
 }
 
@@ -189,10 +194,14 @@ impl Month {
         self.shop.node.client.post(path, key, body).await
     }
 
+    /// When a business day begins, on the wall.
+    fn begins(&self, day: u64) -> Duration {
+        self.began + self.day_wall * u32::try_from(day).unwrap_or(u32::MAX)
+    }
+
     /// Waits until a business day has begun.
     async fn wait_for(&self, day: u64) {
-        let begins = self.began + self.day_wall * u32::try_from(day).unwrap_or(u32::MAX);
-        tokio::time::sleep(begins.saturating_sub(monotonic_now())).await;
+        tokio::time::sleep(self.begins(day).saturating_sub(monotonic_now())).await;
     }
 
     /// A day from the floats to the close. One that is measured says what it was like.
