@@ -131,7 +131,8 @@ pub(crate) async fn run(bench: &Bench) -> Result<Vec<Section>> {
     section.note(
         "A day passes in seconds, so that the shop tries to reach its hub less often than in a real month. Each day has drawers, \
          cash and cards, tickets that are open for a while and some over night, refunds, and a close. The box is started again on \
-         the days that are measured, after its memory was read. A sale's times are those of four tills at once.",
+         the days that are measured, after its memory was read. On the first day the caches of pages hold no more than \
+         the file; later the writer's may have 8 MiB, and each of four readers' 2 MiB. A sale's times are those of four tills at once.",
     );
     Ok(vec![section])
 }
