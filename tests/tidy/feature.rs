@@ -37,7 +37,7 @@ fn rows(source: &Source) -> Vec<Row<'_>> {
 }
 
 /// Names of functions in test code.
-fn test_names<'a>(tree: impl Iterator<Item = &'a Source>) -> BTreeSet<&'a str> {
+pub(crate) fn test_names<'a>(tree: impl Iterator<Item = &'a Source>) -> BTreeSet<&'a str> {
     let mut names = BTreeSet::new();
     for source in tree.filter(|s| s.is_rust()) {
         let mut attribute = false;

@@ -14,6 +14,7 @@ mod dialect;
 mod feature;
 mod link;
 mod manifest;
+mod merging;
 mod migration;
 mod mutant;
 mod room;

@@ -13,6 +13,7 @@
 //! - [`password`], [`totp`]: how somebody shows that it is they. [`invitation`]: who is asked in first.
 //! - [`enrolment`]: what a box and its hub say about certificates. [`bundle_fetch`]: about a bundle that comes over the line.
 //! - [`broker`]: where a broker is reached, and as whom. [`mqtt`]: the link to it. The only user of the MQTT client.
+//!   [`network`]: what this machine says of its own network.
 //! - [`printer`]: a line to a printer in the shop's network.
 //! - [`http`]: problems, extractors, authentication, the server around a router. Routes live elsewhere.
 //!
@@ -60,6 +61,7 @@ pub mod totp;
 pub mod broker;
 mod filters;
 pub mod mqtt;
+pub mod network;
 
 pub mod printer;
 

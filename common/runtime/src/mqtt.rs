@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::backoff::jittered_delay;
 use crate::broker::{BrokerAddress, BrokerAddresses, Credentials};
 use crate::filters::Filters;
+use crate::network::Unreached;
 use crate::system::{deadline_in, monotonic_now};
 use crate::tls::{Changes, OwnIdentity, TlsTrouble, trouble};
 
@@ -153,6 +154,8 @@ pub enum DownReason {
     /// The broker could not be reached.
     #[error("the broker could not be reached: {detail}")]
     Unreachable {
+        /// Why, as far as that says it.
+        why: Unreached,
         /// What the system said.
         detail: String,
     },
@@ -413,7 +416,7 @@ impl Link {
     async fn run_connection(&self, broker: &BrokerAddress, up_since: &mut Option<Duration>) -> Result<(), End> {
         if self.config.tls.is_some() && broker.host().starts_with('[') {
             let detail = "name the host: an IPv6 address in digits cannot be dialled over TLS".to_owned();
-            return Err(DownReason::Unreachable { detail }.into());
+            return Err(DownReason::Unreachable { why: Unreached::NoName, detail }.into());
         }
         let (client, mut event_loop) = self.connect(broker);
         let silence_max = self.config.keep_alive * 5 / 2;
@@ -562,9 +565,11 @@ fn down_reason(error: &ConnectionError) -> DownReason {
     }
     let detail = error.to_string();
     match error {
-        ConnectionError::ConnectionRefused(ConnectReturnCode::ServiceUnavailable)
-        | ConnectionError::NetworkTimeout
-        | ConnectionError::Io(_) => DownReason::Unreachable { detail },
+        ConnectionError::ConnectionRefused(ConnectReturnCode::ServiceUnavailable) => {
+            DownReason::Unreachable { why: Unreached::NotServing, detail }
+        }
+        ConnectionError::NetworkTimeout => DownReason::Unreachable { why: Unreached::NoAnswer, detail },
+        ConnectionError::Io(error) => DownReason::Unreachable { why: Unreached::of(error), detail },
         ConnectionError::ConnectionRefused(_) => DownReason::Refused { detail },
         _ => DownReason::Lost { detail },
     }

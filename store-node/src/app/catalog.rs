@@ -1,5 +1,7 @@
 //! The menu that is sold: the last revision that was received whole.
 
+use std::collections::BTreeMap;
+
 use percolate_common::domain::catalog::{Catalog, CatalogEvent, Draft};
 use percolate_common::domain::event::Event;
 use percolate_common::ids::StoreId;
@@ -20,12 +22,35 @@ struct Fold {
     store: StoreId,
     draft: Draft,
     published: Option<Catalog>,
+    unread: Unread,
+}
+
+/// Entries of one of the hub's journals that this program cannot read: it is older than the hub. They are held, and a newer one
+/// reads them at its start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Unread {
+    pub(crate) count: u64,
+    /// The sequence number of the first; 0 if there is none.
+    pub(crate) first_seq: u64,
+}
+
+/// What the hub's journals come to here.
+#[derive(Debug, Default)]
+pub(crate) struct Loaded {
+    catalog: Option<Catalog>,
+    unread: BTreeMap<JournalId, Unread>,
 }
 
 impl Fold {
-    fn take(&mut self, bytes: &[u8]) {
+    fn take(&mut self, seq: u64, bytes: &[u8]) {
         // What this program cannot read, it does not sell.
-        let Ok(Event::Catalog(event)) = decode(bytes).map(|recorded| recorded.event) else { return };
+        let Ok(Event::Catalog(event)) = decode(bytes).map(|recorded| recorded.event) else {
+            if self.unread.count == 0 {
+                self.unread.first_seq = seq;
+            }
+            self.unread.count += 1;
+            return;
+        };
         self.draft.apply(&event);
         if let CatalogEvent::RevisionPublished(revision) = event
             && revision.is_for(self.store)
@@ -41,32 +66,35 @@ impl Fold {
 }
 
 /// The last sound revision for a shop in a journal of the menu, however long it is.
-fn published(tx: &ReadTx<'_>, journal: &JournalId, store: StoreId) -> Result<Option<Catalog>, StorageError> {
-    let mut fold = Fold { store, draft: Draft::default(), published: None };
+fn published(tx: &ReadTx<'_>, journal: &JournalId, store: StoreId) -> Result<(Option<Catalog>, Unread), StorageError> {
+    let mut fold = Fold { store, draft: Draft::default(), published: None, unread: Unread::default() };
     let mut seq = 0;
     loop {
         let page = down::entry_list(tx, journal, seq)?;
         if page.is_empty() {
-            return Ok(fold.published);
+            return Ok((fold.published, fold.unread));
         }
-        page.iter().for_each(|bytes| fold.take(bytes));
+        page.iter().zip(seq + 1..).for_each(|(bytes, seq)| fold.take(seq, bytes));
         seq += page.len() as u64;
     }
 }
 
 /// The menu for sale: the highest revision of all journals, for the service begins a new one whenever it speaks after a
 /// start, and the hub may have been put back. Of two that are equal, that of the journal that came last.
-pub(crate) fn load(tx: &ReadTx<'_>, store: StoreId) -> Result<Option<Catalog>, StorageError> {
-    let mut catalog = None;
+pub(crate) fn load(tx: &ReadTx<'_>, store: StoreId) -> Result<Loaded, StorageError> {
+    let (mut catalog, mut unread) = (None, BTreeMap::new());
     for (journal, _head) in down::head_list(tx)? {
         if journal.stream == StreamKind::Catalog {
             let before: Option<Catalog> = catalog.take();
             let number = |known: &Option<Catalog>| known.as_ref().map(|known| known.revision.number);
-            let other = published(tx, &journal, store)?;
+            let (other, passed_over) = published(tx, &journal, store)?;
+            if passed_over.count > 0 {
+                unread.insert(journal, passed_over);
+            }
             catalog = if number(&other) >= number(&before) { other } else { before };
         }
     }
-    Ok(catalog)
+    Ok(Loaded { catalog, unread })
 }
 
 /// What a batch from the hub was.
@@ -100,7 +128,8 @@ pub(crate) fn receive(tx: &WriteTx<'_>, batch: &Batch) -> Result<Received, AppEr
 /// Reads the menu anew and tells the screens if it is another revision. Blocks.
 pub(crate) fn refresh(app: &App) -> Result<(), AppError> {
     let before = app.present.catalog().map(|catalog| catalog.revision.clone());
-    let catalog = app.readers.read(|tx| load(tx, app.identity.store))?;
+    let Loaded { catalog, unread } = app.readers.read(|tx| load(tx, app.identity.store))?;
+    app.present.set_unread(unread, app.clock.now());
     let after = catalog.as_ref().map(|catalog| catalog.revision.clone());
     app.present.set_catalog(catalog);
     if before != after

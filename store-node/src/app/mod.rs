@@ -16,6 +16,7 @@ pub(crate) mod kitchen;
 pub(crate) mod life;
 pub(crate) mod movements;
 pub(crate) mod open_tickets;
+pub(crate) mod outage;
 pub(crate) mod present;
 pub(crate) mod prints;
 pub(crate) mod readings;

@@ -15,7 +15,9 @@ use percolate_common::wire::session::ACK_PARKED_MAX;
 use percolate_runtime::tls::TlsTrouble;
 use tokio::sync::{broadcast, watch};
 
+use super::catalog::Unread;
 use super::enrolment::Enrolment;
+use super::outage::HubState;
 use crate::guard::GuardState;
 
 /// Notices that wait for a slow listener; the oldest are dropped for it, and it is told.
@@ -41,6 +43,8 @@ pub(crate) enum Notice {
     Catalog(u32),
     /// The link to the hub changed.
     Link(LinkState),
+    /// How the shop stands to head office, and since when.
+    Hub(HubState, UtcMillis),
 }
 
 /// The link to the hub.
@@ -133,6 +137,10 @@ pub(crate) struct Present {
     compared: AtomicBool,
     skew_ms: AtomicI64,
     parked: RwLock<BTreeMap<JournalId, ParkedThere>>,
+    /// What this program cannot read of the hub's journals, and since when that is known.
+    unread: RwLock<BTreeMap<JournalId, (Unread, UtcMillis)>>,
+    /// How the shop stands to head office, and since when.
+    hub: RwLock<(HubState, UtcMillis)>,
     /// Greetings of this process so far.
     greetings: AtomicU64,
     /// The writer's group that found its files and the room to write them.
@@ -158,6 +166,8 @@ impl Default for Present {
             compared: AtomicBool::new(false),
             skew_ms: AtomicI64::new(0),
             parked: RwLock::default(),
+            unread: RwLock::default(),
+            hub: RwLock::new((HubState::Starting, UtcMillis::new(0))),
             greetings: AtomicU64::new(0),
             room_in_group: AtomicU64::new(0),
             files: OnceLock::new(),
@@ -218,6 +228,27 @@ impl Present {
         if self.link.swap(link as u8, Ordering::Relaxed) != link as u8 {
             self.tell(Notice::Link(link));
         }
+    }
+
+    /// How the shop stands to head office, and since when.
+    pub(crate) fn hub(&self) -> (HubState, UtcMillis) {
+        *self.hub.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How it stands from now on; whoever listens is told if that is new.
+    pub(crate) fn set_hub(&self, state: HubState, at: UtcMillis) {
+        let mut hub = self.hub.write().unwrap_or_else(PoisonError::into_inner);
+        // The first one is no change, and counts from the start.
+        if hub.0 == state && hub.1.get() != 0 {
+            return;
+        }
+        *hub = (state, at);
+        drop(hub);
+        for each in HubState::ALL {
+            metrics::gauge!("node_hub_state", "state" => each.as_str()).set(f64::from(u8::from(each == state)));
+        }
+        tracing::info!(hub.state = state.as_str(), "the shop stands to head office as: {}", state.as_str());
+        self.tell(Notice::Hub(state, at));
     }
 
     /// The hub's clock less ours, once compared.
@@ -300,6 +331,21 @@ impl Present {
             there.latest.pop_first();
         }
         gauge_parked(&all);
+    }
+
+    /// What this program cannot read of the hub's journals, and since when that is known.
+    pub(crate) fn unread(&self) -> BTreeMap<JournalId, (Unread, UtcMillis)> {
+        self.unread.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// All that it cannot read now.
+    pub(crate) fn set_unread(&self, now_unread: BTreeMap<JournalId, Unread>, at: UtcMillis) {
+        let mut unread = self.unread.write().unwrap_or_else(PoisonError::into_inner);
+        let since = |journal: &JournalId| unread.get(journal).map_or(at, |(_, since)| *since);
+        let all: BTreeMap<_, _> = now_unread.into_iter().map(|(id, what)| (id, (what, since(&id)))).collect();
+        let count: u64 = all.values().map(|(what, _)| what.count).sum();
+        metrics::gauge!("node_events_unread").set(f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
+        *unread = all;
     }
 
     /// The number of the next greeting: 1, 2, 3 …

@@ -15,6 +15,7 @@ use tokio_stream::{Stream, StreamExt as _};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::gate::UntilRevoked;
+use super::hub_answer::told;
 use crate::app::error::AppError;
 use crate::app::reports::{self, Told};
 use crate::app::{App, FOLLOW_EVERY, Notice, kitchen, open_tickets};
@@ -30,6 +31,7 @@ fn event(notice: Notice) -> Event {
         Notice::OpenTicket(json) => Event::default().event("open_ticket").data(json),
         Notice::Kitchen(json) => Event::default().event("kitchen").data(json),
         Notice::Catalog(revision) => Event::default().event("catalog").data(format!("{{\"revision\":{revision}}}")),
+        Notice::Hub(state, since) => Event::default().event("hub").data(told((state, since))),
         Notice::Link(link) => Event::default().event("link").data(format!("{{\"link\":\"{}\"}}", link.as_str())),
     }
 }
@@ -51,7 +53,7 @@ impl<S: Stream + Unpin> Stream for Until<S> {
     }
 }
 
-/// Events named `ticket`, `open_ticket`, `kitchen`, `catalog`, `link`, and `missed` for a listener that was too slow. They end when the
+/// Events named `ticket`, `open_ticket`, `kitchen`, `catalog`, `link`, `hub`, and `missed` for a listener that was too slow. They end when the
 /// terminal that listens is revoked.
 #[utoipa::path(get, path = "/v1/events", tag = "node", responses(
     (status = 200, description = "Server-sent events", content_type = "text/event-stream", body = String),

@@ -7,6 +7,7 @@ mod direct;
 mod error;
 mod feed;
 mod gate;
+mod hub_answer;
 mod kitchen;
 mod menu;
 mod open;

@@ -13,8 +13,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::error::refused;
+use super::hub_answer::{HubAnswer, UnreadAnswer};
 use crate::app::audit::{self, AuditAnswer};
 use crate::app::error::AppError;
+use crate::app::outage::unsent;
 use crate::app::present::ParkedThere;
 use crate::app::prints::{self, PrinterAnswer};
 use crate::app::reports::OneTicket;
@@ -59,6 +61,8 @@ pub(super) struct NodeAnswer {
     /// `up`, `down`, `refused`, or `not_enrolled` while it has no certificate and tries none.
     #[schema(value_type = String)]
     link: &'static str,
+    /// How the shop stands to head office: in an outage its cause, and what waits to be sent.
+    hub: HubAnswer,
     /// The hub's clock less its own, once compared.
     clock_skew_ms: Option<i64>,
     /// Its journals.
@@ -66,6 +70,8 @@ pub(super) struct NodeAnswer {
     /// What head office holds of its journals and cannot read yet, because its program is older than this one. Nothing is
     /// lost by that; it counts once head office is updated.
     parked: Vec<ParkedAnswer>,
+    /// What it holds of head office's journals and cannot read, because its own program is older.
+    unread: Vec<UnreadAnswer>,
     /// How far the repair of a fork is, while there is one; it goes on selling.
     repair: Option<RepairAnswer>,
     /// Why it has stopped sending, if it has; it goes on selling.
@@ -207,12 +213,13 @@ fn stream_answer(app: &App, tx: &ReadTx<'_>, life: Life, stream: StreamKind) -> 
     (status = "5XX", description = "Failed", body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn node(State(app): State<App>, _actor: Actor) -> Result<Json<NodeAnswer>, Problem> {
-    let (life, streams, left, printers) = read(&app, |app, tx| {
+    let (life, streams, left, (printers, unsent)) = read(&app, |app, tx| {
         let present = lives::present(tx)?;
         let lives::Beginning { reason, since_ms, .. } = lives::beginning(tx, present)?;
         let life = LifeAnswer { incarnation: present.incarnation.to_string(), reason, since_ms };
         let streams = StreamKind::UP.into_iter().map(|stream| stream_answer(app, tx, present, stream));
-        Ok((life, streams.collect::<Result<Vec<_>, _>>()?, repair::left(tx)?, prints::standings(app, tx)?))
+        let beside = (prints::standings(app, tx)?, unsent(app, tx)?);
+        Ok((life, streams.collect::<Result<Vec<_>, _>>()?, repair::left(tx)?, beside))
     })
     .await?;
     let described = &app.identity.described;
@@ -231,9 +238,11 @@ pub(super) async fn node(State(app): State<App>, _actor: Actor) -> Result<Json<N
         plan: app.identity.plan.clone(),
         catalog_revision: app.present.catalog().map(|catalog| catalog.revision.number),
         link: app.present.link().as_str(),
+        hub: HubAnswer::new(&app, &unsent),
         clock_skew_ms: app.present.skew_ms(),
         streams,
         parked: app.present.parked().into_iter().map(ParkedAnswer::new).collect(),
+        unread: UnreadAnswer::all(&app),
         repair: (left > 0).then_some(RepairAnswer { left }),
         halted: app.present.halted(),
         guard: app.present.guard(),

@@ -3,6 +3,7 @@
 
 pub(crate) mod exchange;
 mod mark;
+mod outlook;
 pub(crate) mod session;
 mod standing;
 pub(crate) mod task;

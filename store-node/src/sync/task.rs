@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::exchange::{Exchange, Turn};
+use super::outlook::Outlook;
 use super::session::Machine;
 use crate::app::{App, FOLLOW_EVERY};
 
@@ -30,9 +31,10 @@ impl SyncTask {
         let mut commits = self.app.writer.commits();
         let mut exchange = self.exchange();
         let mut looked_at = Duration::ZERO;
+        let mut outlook = Outlook::new(self.app.clone(), monotonic_now());
         loop {
             let now = monotonic_now();
-            let wait = exchange.wait(now);
+            let wait = exchange.wait(now).min(outlook.wait(now));
             let unheard = (looked_at + FOLLOW_EVERY).saturating_sub(now);
             let grown = async {
                 tokio::time::sleep(unheard).await;
@@ -41,7 +43,10 @@ impl SyncTask {
             let turn = tokio::select! {
                 () = stop.cancelled() => return,
                 event = events.recv() => match event {
-                    Some(event) => Turn::Link(event),
+                    Some(event) => {
+                        outlook.heard(&event, monotonic_now());
+                        Turn::Link(event)
+                    }
                     None => return,
                 },
                 changed = grown => match changed {
@@ -54,6 +59,7 @@ impl SyncTask {
                 () = tokio::time::sleep(wait) => Turn::Due,
             };
             exchange = self.turn(exchange, turn).await;
+            outlook.look(monotonic_now()).await;
         }
     }
 

@@ -55,9 +55,13 @@ mod matrix;
 #[cfg(test)]
 mod menu;
 #[cfg(test)]
+mod month;
+#[cfg(test)]
 mod open_tickets;
 #[cfg(test)]
 mod openapi;
+#[cfg(test)]
+mod outages;
 #[cfg(test)]
 mod printers;
 #[cfg(test)]
@@ -76,3 +80,5 @@ mod surface;
 mod terminals;
 #[cfg(test)]
 mod tips;
+#[cfg(test)]
+mod twelve_terminals;

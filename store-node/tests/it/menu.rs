@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::hub::position;
 use crate::support::menu::{BAG, BAG_CODE, ESPRESSO, MenuJournal};
-use crate::support::node::{NODE, STORE, TestNode, Till, ticket};
+use crate::support::node::{NODE, NOON_MS, STORE, TestNode, Till, ticket};
 use crate::support::{eventually, program};
 
 /// What an espresso costs at this node, before tax.
@@ -197,9 +197,14 @@ async fn a_fact_of_a_newer_program_in_the_menu_stops_nobody() {
     hub.send_menu(&menu, before + 1, menu.head().seq).await;
     hub.menu_acked(&menu, menu.head().seq).await;
     assert_eq!(price(&node.till()).await, 290);
+    let unread = node.till().get("/v1/node").await["unread"].clone();
+    let expected = json!([{"incarnation": menu.id.incarnation.to_string(), "stream": "catalog", "count": 2,
+        "first_seq": before + 1, "since_ms": NOON_MS}]);
+    assert_eq!(unread, expected, "and a manager sees it");
     node.restart().await;
     assert_eq!(price(&node.till()).await, 290, "nor after a restart");
     node.till().sold("sale", &ticket("T1", &[(BAG, 1)])).await;
+    assert_eq!(node.till().get("/v1/node").await["unread"], expected, "for as long as the program is older");
     node.stop().await;
 }
 

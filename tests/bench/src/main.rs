@@ -7,6 +7,7 @@ mod figures;
 mod ingest;
 mod machine;
 mod memory;
+mod month;
 mod offline;
 mod probe;
 mod report;
@@ -14,6 +15,7 @@ mod sales;
 mod shop;
 mod start;
 mod stores;
+mod terminals;
 mod till;
 mod wire;
 
@@ -44,8 +46,12 @@ struct Cli {
 enum Case {
     /// One till, 64 tills, and 64 tills on slow disks
     Sales,
+    /// Twelve paired terminals over HTTPS and a kitchen screen, also on a slow disk
+    Terminals,
     /// A day's tickets after an outage, on loopback and on a slow line
     Offline,
+    /// Thirty business days without a hub, and then with one
+    Month,
     /// Bytes on the line to the hub
     Wire,
     /// From start to first sale, with a million tickets
@@ -68,8 +74,11 @@ const SECTIONS: &[&str] = &[
     "many",
     "flush-5-ms",
     "flush-20-ms",
+    "terminals",
+    "terminals-flush-5-ms",
     "offline-loopback",
     "offline-slow-line",
+    "month",
     "wire",
     "start",
     "memory",
@@ -120,7 +129,9 @@ fn say(text: &str) {
 async fn measure(case: Case, bench: &Bench) -> Result<Vec<Section>> {
     match case {
         Case::Sales => sales::run(bench).await,
+        Case::Terminals => terminals::run(bench).await,
         Case::Offline => offline::run(bench).await,
+        Case::Month => month::run(bench).await,
         Case::Wire => wire::run(bench).await,
         Case::Start => start::run(bench).await,
         Case::Memory => memory::run(bench).await,

@@ -17,7 +17,7 @@ use crate::till::{Plan, sell, sell_count};
 const TERMINALS: u64 = 64;
 const KIB_PER_MIB: u64 = 1_024;
 
-fn mib(kib: u64) -> String {
+pub(crate) fn mib(kib: u64) -> String {
     format!("{} MiB", Ratio::new(kib, KIB_PER_MIB))
 }
 

@@ -15,7 +15,7 @@ use crate::figures::{micros, ms, percentile, thousands};
 use crate::probe::{Measured, measured};
 use crate::report::{Section, Verdict};
 use crate::shop::{AS_IT_SHIPS, Office, Shop};
-use crate::till::{Door, Plan, Till, sell, sell_count};
+use crate::till::{Door, Plan, TicketBits, Till, sell, sell_count};
 
 /// The log that a killed node finds.
 const LOG_BYTES: u64 = 64 * 1024 * 1024;
@@ -128,22 +128,27 @@ fn log_bytes(node: &Node) -> Result<u64> {
     Ok(std::fs::metadata(node.data().join("node.db-wal")).context("the log")?.len())
 }
 
-/// Starts the node and sells one ticket: microseconds from the one to the other.
 async fn start(seeded: &mut Seeded) -> Result<u64> {
     seeded.series += 1;
+    let (took_us, _ticket) = start_and_sell(&mut seeded.shop, seeded.series).await?;
+    Ok(took_us)
+}
+
+/// Starts a node that was stopped and sells one ticket: microseconds from the one to the other, and the ticket.
+pub(crate) async fn start_and_sell(shop: &mut Shop, series: u64) -> Result<(u64, TicketBits)> {
     let from = monotonic_now();
-    seeded.shop.node.launch()?;
+    shop.node.launch()?;
     while monotonic_now() < from + START_TIME_MAX {
-        if first_sale(&seeded.shop.door, seeded.series).await.is_ok() {
-            return Ok(micros(monotonic_now().saturating_sub(from)));
+        if let Ok(ticket) = first_sale(&shop.door, series).await {
+            return Ok((micros(monotonic_now().saturating_sub(from)), ticket));
         }
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     bail!("the node did not sell in time")
 }
 
-async fn first_sale(door: &Door, series: u64) -> Result<()> {
-    Till::connect(door, "T1", series).await?.sell().await.map(drop)
+async fn first_sale(door: &Door, series: u64) -> Result<TicketBits> {
+    Till::connect(door, "T1", series).await?.sell().await
 }
 
 /// Sells until the log is long, and kills the node: the log's length.

@@ -1,11 +1,12 @@
 //! Tills that sell as fast as they are answered, or at a pace: a client of HTTP/1.1 that keeps its connection, written by
 //! hand so that it takes little of the cores that the server needs.
 
+use std::fmt;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use percolate_runtime::system::monotonic_now;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
@@ -23,10 +24,24 @@ pub(crate) struct Door {
     pub(crate) items: [i64; 3],
 }
 
+/// What carries requests: plain, or with TLS.
+pub(crate) trait Carrier: AsyncRead + AsyncWrite + fmt::Debug + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + fmt::Debug + Send + Unpin> Carrier for T {}
+
+/// How its guests pay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Paid {
+    /// With plenty.
+    Cash,
+    /// To the cent: so much.
+    Card(i64),
+}
+
 /// One terminal on one connection.
 #[derive(Debug)]
 pub(crate) struct Till {
-    stream: TcpStream,
+    stream: Box<dyn Carrier>,
     request: Vec<u8>,
     /// Where in the request the key's digits end.
     key_end: usize,
@@ -39,18 +54,32 @@ pub(crate) type TicketBits = u128;
 impl Till {
     /// Connects. No two tills of a shop may share `series`, ever: the keys begin with it.
     pub(crate) async fn connect(door: &Door, terminal: &str, series: u64) -> Result<Self> {
+        Self::paid_by(door, (terminal, series), Paid::Cash).await
+    }
+
+    /// The same, with guests who pay so.
+    pub(crate) async fn paid_by(door: &Door, (terminal, series): (&str, u64), paid: Paid) -> Result<Self> {
         let stream = TcpStream::connect(&door.address).await?;
         stream.set_nodelay(true)?;
+        Ok(Self::over(Box::new(stream), door, (terminal, series), paid))
+    }
+
+    /// The same over a connection that there is.
+    pub(crate) fn over(stream: Box<dyn Carrier>, door: &Door, (terminal, series): (&str, u64), paid: Paid) -> Self {
         let [one, two, three] = door.items.map(|item| format!(r#"{{"item":{item},"quantity":1}}"#));
         let lines = format!(r#""lines":[{one},{two},{three}]"#);
-        let tenders = r#""tenders":[{"kind":"cash","amount_minor":1000000}]"#;
+        let (kind, amount) = match paid {
+            Paid::Cash => ("cash", 1_000_000),
+            Paid::Card(amount) => ("card_external", amount),
+        };
+        let tenders = format!(r#""tenders":[{{"kind":"{kind}","amount_minor":{amount}}}]"#);
         let body = format!(r#"{{"terminal":"{terminal}","currency":"USD",{lines},{tenders}}}"#);
         let head = format!("POST /v1/tickets HTTP/1.1\r\nHost: shop\r\nAuthorization: Bearer {}\r\n", door.token);
         let head = format!("{head}Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
         let head = format!("{head}Idempotency-Key: {terminal}-{series:016x}-{:0KEY_DIGITS$}", 0);
         let key_end = head.len();
         let request = format!("{head}\r\n\r\n{body}").into_bytes();
-        Ok(Self { stream, request, key_end, answer: Vec::with_capacity(4_096) })
+        Self { stream, request, key_end, answer: Vec::with_capacity(4_096) }
     }
 
     /// Sells the next ticket and waits until it is on the disk.
@@ -58,6 +87,7 @@ impl Till {
         let digits = self.request.get_mut(self.key_end - KEY_DIGITS..self.key_end).context("the key")?;
         count_up(digits);
         self.stream.write_all(&self.request).await?;
+        self.stream.flush().await?;
         self.answer.clear();
         loop {
             ensure!(self.stream.read_buf(&mut self.answer).await? > 0, "the shop ended the connection");
@@ -151,6 +181,11 @@ pub(crate) async fn sell(door: &Door, plan: Plan, series: u64) -> Result<Sold> {
     for n in 1..=plan.terminals {
         tills.push(Till::connect(door, &format!("T{n}"), series).await?);
     }
+    sell_by(tills, plan).await
+}
+
+/// Sells by a plan, with these tills.
+pub(crate) async fn sell_by(tills: Vec<Till>, plan: Plan) -> Result<Sold> {
     let from = monotonic_now() + plan.warm_up;
     let until = from + plan.time;
     let mut selling = JoinSet::new();
@@ -184,22 +219,36 @@ pub(crate) async fn sell(door: &Door, plan: Plan, series: u64) -> Result<Sold> {
 
 /// Sells a number of tickets, as fast as the tills are answered.
 pub(crate) async fn sell_count(door: &Door, terminals: u64, count: u64, series: u64) -> Result<Vec<TicketBits>> {
-    let mut selling = JoinSet::new();
+    let mut tills = Vec::new();
     for n in 1..=terminals {
-        let mut till = Till::connect(door, &format!("T{n}"), series).await?;
+        tills.push(Till::connect(door, &format!("T{n}"), series).await?);
+    }
+    Ok(sell_count_by(tills, count).await?.tickets)
+}
+
+/// Sells a number of tickets with these tills, and tells how long each took.
+pub(crate) async fn sell_count_by(tills: Vec<Till>, count: u64) -> Result<Sold> {
+    let (mut selling, from) = (JoinSet::new(), monotonic_now());
+    let terminals = u64::try_from(tills.len())?.max(1);
+    for (mut till, n) in tills.into_iter().zip(1..) {
         let share = count / terminals + u64::from(n <= count % terminals);
         selling.spawn(async move {
-            let mut tickets = Vec::new();
+            let (mut tickets, mut sales) = (Vec::new(), Vec::new());
             for _ in 0..share {
+                let began = monotonic_now();
                 tickets.push(till.sell().await?);
+                sales.push((began, micros(monotonic_now().saturating_sub(began))));
             }
-            anyhow::Ok(tickets)
+            anyhow::Ok((tickets, sales))
         });
     }
-    let mut sold = Vec::new();
+    let mut sold = Sold::default();
     while let Some(till) = selling.join_next().await {
-        sold.extend(till??);
+        let (tickets, sales) = till??;
+        sold.tickets.extend(tickets);
+        sold.sales.extend(sales);
     }
+    sold.time = monotonic_now().saturating_sub(from);
     Ok(sold)
 }
 

@@ -57,7 +57,7 @@ impl Door {
         }
         let mut plan = json!({
             "node": spec.node, "name": spec.name, "zone": "America/New_York", "currency": "USD",
-            "cutover_hour": spec.cutover_hour,
+            "cutover_hour": spec.cutover_hour, "lan_names": spec.lan_names,
         });
         if let (Some(plan), Some(besides)) = (plan.as_object_mut(), besides.as_object()) {
             plan.extend(besides.clone());

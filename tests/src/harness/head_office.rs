@@ -150,10 +150,17 @@ impl NewBox {
     /// # Errors
     /// If it does not answer.
     pub async fn state(&self) -> Result<Value> {
+        self.client()?.get("/v1/node").await
+    }
+
+    /// Asks its server, as whoever stands at the box.
+    ///
+    /// # Errors
+    /// If it has none.
+    pub fn client(&self) -> Result<super::Client> {
         let data = self.folder.join("data");
         let endpoints: Value = serde_json::from_slice(&std::fs::read(data.join("endpoints.json"))?)?;
-        let client = super::Client::new(&crate::books::text(&endpoints, "/http")?, &data)?;
-        client.get("/v1/node").await
+        super::Client::new(&crate::books::text(&endpoints, "/http")?, &data)
     }
 
     /// What lies in its folders.

@@ -239,13 +239,15 @@ pub struct NodeSpec {
     pub name: String,
     /// The hour at which its day ends.
     pub cutover_hour: u8,
+    /// Names under which terminals find its box; it has a certificate for them.
+    pub lan_names: Vec<String>,
 }
 
 impl NodeSpec {
     /// Store `n` with its first box.
     #[must_use]
     pub fn store(n: u32) -> Self {
-        Self { store: n, node: n * 10 + 1, name: format!("Store {n}"), cutover_hour: 4 }
+        Self { store: n, node: n * 10 + 1, name: format!("Store {n}"), cutover_hour: 4, lan_names: Vec::new() }
     }
 }
 

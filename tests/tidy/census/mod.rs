@@ -4,7 +4,7 @@
 //! [`EXPLAINED`] explains fails the test. `make census` prints the tables.
 
 mod code;
-mod event;
+pub(crate) mod event;
 mod function;
 mod route;
 mod scan;

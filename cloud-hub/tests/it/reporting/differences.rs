@@ -28,7 +28,7 @@ const METRICS: &str = include_str!("../../../../docs/metrics.md");
 /// The metrics that an alert watches.
 fn watched(expression: &str) -> impl Iterator<Item = &str> {
     let words = expression.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
-    words.filter(|word| word.starts_with("hub_"))
+    words.filter(|word| word.starts_with("hub_") || word.starts_with("node_"))
 }
 
 /// What a counter stands at, over all its labels.
@@ -44,7 +44,7 @@ async fn counted(desk: &Desk, metric: &str) -> u64 {
 fn alerts_watch_metrics_that_are_there_and_are_explained() {
     let names: Vec<_> = ALERTS.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
     let expressions: Vec<_> = ALERTS.lines().filter_map(|line| line.trim().strip_prefix("expr: ")).collect();
-    assert_eq!((names.len(), expressions.len()), (3, 3));
+    assert_eq!((names.len(), expressions.len()), (5, 5));
     for (name, expression) in names.into_iter().zip(expressions) {
         assert!(METRICS.contains(&format!("| {name} | ")), "{name}");
         let metrics: Vec<_> = watched(expression).collect();

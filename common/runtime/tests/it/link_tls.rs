@@ -151,6 +151,6 @@ async fn a_broker_without_tls_is_told_apart() {
 async fn an_address_that_cannot_be_dialled_over_tls_is_refused_with_what_to_do() {
     let chain = TestChain::new(1);
     let event = first_word("[::1]:8883".parse().unwrap(), chain.client(Some(chain.node()))).await;
-    let LinkEvent::Down { reason: DownReason::Unreachable { detail } } = event else { panic!("{event:?}") };
+    let LinkEvent::Down { reason: DownReason::Unreachable { detail, .. } } = event else { panic!("{event:?}") };
     assert!(detail.contains("name the host"), "{detail}");
 }

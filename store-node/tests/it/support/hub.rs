@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 
 use percolate_common::ids::NodeId;
-use percolate_common::journal::{Head, JournalId, StreamKind};
+use percolate_common::journal::{Hash, Head, JournalId, StreamKind};
 use percolate_common::sync::inbound::{Judgement, judge};
 use percolate_common::time::UtcMillis;
 use percolate_common::wire::envelope::Batch;
@@ -14,6 +14,7 @@ use percolate_common::wire::session::{
 use percolate_common::wire::topic::Topic;
 use tokio::net::TcpListener;
 
+use super::in_time;
 use super::menu::MenuJournal;
 use super::mqtt::Connection;
 use super::node::{NODE, NOON_MS};
@@ -32,7 +33,9 @@ pub(crate) enum Heard {
 /// The hub.
 #[derive(Debug)]
 pub(crate) struct TestHub {
-    listener: TcpListener,
+    /// Nobody listens while it is away.
+    listener: Option<TcpListener>,
+    address: SocketAddr,
     connection: Option<Connection>,
     /// The boot number of the greeting that is being answered.
     pub(crate) boot: u64,
@@ -49,8 +52,10 @@ pub(crate) struct TestHub {
 
 impl TestHub {
     pub(crate) async fn listen() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         Self {
-            listener: TcpListener::bind("127.0.0.1:0").await.unwrap(),
+            address: listener.local_addr().unwrap(),
+            listener: Some(listener),
             connection: None,
             boot: 0,
             asked: (None, None),
@@ -61,19 +66,54 @@ impl TestHub {
         }
     }
 
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.listener.local_addr().unwrap()
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    fn listener(&self) -> &TcpListener {
+        self.listener.as_ref().expect("the hub is away")
+    }
+
+    /// Hangs up, and is nowhere: whoever comes is turned away by its machine.
+    pub(crate) fn go_away(&mut self) {
+        (self.listener, self.connection) = (None, None);
+    }
+
+    /// Listens again where it was.
+    pub(crate) async fn come_back(&mut self) {
+        self.listener = Some(TcpListener::bind(self.address).await.unwrap());
+    }
+
+    /// Refuses the node's next connection by the broker's word.
+    pub(crate) async fn refuse(&self) {
+        Connection::refuse(self.listener()).await;
+    }
+
+    /// Takes the node's next connection, and hangs up before a word.
+    pub(crate) async fn hang_up_on_the_next(&self) {
+        drop(in_time("a connection of the node", self.listener().accept()).await.unwrap());
+    }
+
+    /// How far it holds a stream of the node's only life.
+    pub(crate) fn held_seq(&self, stream: StreamKind) -> u64 {
+        self.held_head(stream).map_or(0, |(seq, _)| seq)
+    }
+
+    /// The last entry of that.
+    pub(crate) fn held_head(&self, stream: StreamKind) -> Option<(u64, Hash)> {
+        let (_, heads) = self.held.iter().find(|(id, _)| id.stream == stream)?;
+        heads.last().map(|head| (head.seq, head.hash)).filter(|(seq, _)| *seq > 0)
     }
 
     /// Takes the node's next connection, and its greeting.
     pub(crate) async fn connect(&mut self) -> Hello {
-        self.connection = Some(Connection::accept(&self.listener).await);
+        self.connection = Some(Connection::accept(self.listener()).await);
         self.hello().await
     }
 
     /// Takes another connection of the node beside the present one.
     pub(crate) async fn meet(&self) -> Connection {
-        Connection::accept(&self.listener).await
+        Connection::accept(self.listener()).await
     }
 
     /// What the node said of itself when it connected.

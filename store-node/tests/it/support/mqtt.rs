@@ -56,6 +56,17 @@ impl Connection {
         connection
     }
 
+    /// Takes the next connection, and says that it is not let in.
+    pub(crate) async fn refuse(listener: &TcpListener) {
+        let (stream, _peer) = in_time("a connection of the node", listener.accept()).await.unwrap();
+        let mut connection = Self { stream, connect: Vec::new() };
+        connection.packet().await.expect("a connection begins with a packet");
+        // 5 is "not authorized".
+        connection.write(&[0x20, 2, 0, 5]).await;
+        // It hangs up by itself.
+        while connection.packet().await.is_some() {}
+    }
+
     /// The next message; nothing when the node has hung up.
     pub(crate) async fn message(&mut self) -> Option<(String, Vec<u8>)> {
         loop {
