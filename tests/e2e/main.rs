@@ -9,6 +9,7 @@ mod demo_meddled;
 mod demo_prompt;
 mod failure_modes;
 mod firewall;
+mod full_disk;
 mod golden_month;
 mod kills;
 mod mosquitto;

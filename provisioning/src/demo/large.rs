@@ -101,17 +101,18 @@ impl Ground {
         let (ca, secrets, token) = (data.join("ca"), folder.join("secrets"), data.join("token"));
         let (papers, hub_papers) = (folder.join("broker"), folder.join("hub-identity"));
         for (of, out) in [("broker-identity", &papers), ("hub-identity", &hub_papers)] {
-            let words = ["chain", of, "--ca", &text(&ca), "--out", &text(out)];
-            done("provision chain", Command::new(program("provision")?).args(words)).await?;
+            let making = ["chain", of, "--ca", &text(&ca), "--out", &text(out)];
+            done("provision chain", Command::new(program("provision")?).args(making)).await?;
         }
-        let words = ["--log", "warn", "prepare-postgres", "--admin", database, "--secrets", &text(&secrets)];
-        done("cloud-hub prepare-postgres", Command::new(program("cloud-hub")?).args(words)).await?;
+        let preparing = ["--log", "warn", "prepare-postgres", "--admin", database, "--secrets", &text(&secrets)];
+        done("cloud-hub prepare-postgres", Command::new(program("cloud-hub")?).args(preparing)).await?;
         write_secret(&token, format!("{:016x}{:016x}", OsEntropy.next_u64(), OsEntropy.next_u64()).as_bytes())?;
         let broker = start_broker(&papers, tasks).await?;
         let fixed = ["--profile", "large", "--postgres", database, "--broker", &broker, "--drain-s", DRAIN_S];
         let files = [("--secrets", &secrets), ("--hub-identity", &hub_papers), ("--ca", &ca), ("--token", &token)];
         let files: Vec<_> = files.into_iter().flat_map(|(word, path)| words(&[word, &text(path)])).collect();
-        Ok(Self { broker, arguments: [words(&fixed), files].concat() })
+        let arguments = [words(&fixed), files].concat();
+        Ok(Self { broker, arguments })
     }
 
     /// What the head office is told of it.

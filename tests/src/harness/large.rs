@@ -162,18 +162,27 @@ impl<B: Broker> Ground<B> {
     /// If it cannot be made.
     #[expect(clippy::disallowed_methods, reason = "the tests' runner says where its server is; no program reads it")]
     pub async fn behind(broker: B, test: &str, scratch: &Path) -> Result<Option<Self>> {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
         let Ok(server) = std::env::var(SERVER) else {
             skipped(test, "there is no PERCOLATE_TEST_POSTGRES; scripts/postgres.sh start makes a server");
             return Ok(None);
         };
+        Self::on(broker, &server, scratch).await.map(Some)
+    }
+
+    /// The same on a server that is named as libpq does it, without a database.
+    ///
+    /// # Errors
+    /// If the database cannot be made.
+    pub async fn on(broker: B, server: &str, scratch: &Path) -> Result<Self> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let server = server.to_owned();
         let database = format!("e_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         std::fs::write(scratch.join("token"), "a token that all processes share")?;
         let ground = Self { scratch: scratch.to_owned(), broker, server, database, identity: OnceCell::new() };
         let (admin, own, secrets) = (ground.admin("postgres"), ground.admin(&ground.database), scratch.join("secrets"));
         let name = ground.database.clone();
         tokio::task::spawn_blocking(move || prepare(&admin, &own, &name, &secrets)).await??;
-        Ok(Some(ground))
+        Ok(ground)
     }
 
     /// Starts a process of these parts, as in `ingest` or `catalog,reporting`, in a folder of its own.
