@@ -25,6 +25,7 @@ mod replicas;
 mod rmqtt;
 mod rush;
 mod shut_out;
+mod standstill;
 mod steps;
 mod terminals;
 mod under_systemd;

@@ -14,7 +14,7 @@ use percolate_runtime::postgres::Admin;
 use tokio::sync::OnceCell;
 
 use super::enrol::{Door, found_chain};
-use super::process::{Server, text};
+use super::process::{HUB as PROGRAM, Server, text};
 use super::{Client, Node, NodeSpec, demo_menu, program, skipped};
 
 /// Where the tests' own server is: `scripts/postgres.sh start` says.
@@ -191,13 +191,22 @@ impl<B: Broker> Ground<B> {
     /// If it does not come up.
     pub async fn start(&self, name: &str, parts: &str, extra: &[&str]) -> Result<Replica> {
         let (data, arguments) = self.arguments(name, parts, extra);
-        self.started(&data, arguments).await
+        self.started(PROGRAM, &data, arguments).await
     }
 
-    async fn started(&self, data: &Path, arguments: Vec<String>) -> Result<Replica> {
-        let mut server = serve(data, "127.0.0.1:0", &arguments)?;
+    /// As [`Ground::start`], by another program that takes the same arguments.
+    ///
+    /// # Errors
+    /// If it does not come up.
+    pub async fn start_by(&self, program: &'static str, name: &str, parts: &str) -> Result<Replica> {
+        let (data, arguments) = self.arguments(name, parts, &[]);
+        self.started(program, &data, arguments).await
+    }
+
+    async fn started(&self, program: &'static str, data: &Path, arguments: Vec<String>) -> Result<Replica> {
+        let mut server = serve((program, data), "127.0.0.1:0", &arguments)?;
         let http = text(&server.endpoints().await?, "http")?;
-        Ok(Replica { server, client: Client::new(&http, &self.scratch)?, arguments })
+        Ok(Replica { server, client: Client::new(&http, &self.scratch)?, program, arguments })
     }
 
     /// As [`Ground::start`], for a process that reaches the database at another address: through a line of the test's own.
@@ -209,7 +218,7 @@ impl<B: Broker> Ground<B> {
         let place = arguments.iter().position(|word| word == "--postgres").context("--postgres")? + 1;
         let there = arguments.get_mut(place).context("the database")?;
         *there = format!("{there} host={} port={}", database.ip(), database.port());
-        self.started(&data, arguments).await
+        self.started(PROGRAM, &data, arguments).await
     }
 
     /// The socket of the database's server.
@@ -225,7 +234,7 @@ impl<B: Broker> Ground<B> {
     /// If it ends well. If it serves, this waits for ever.
     pub async fn refused(&self, name: &str, parts: &str) -> Result<String> {
         let (data, arguments) = self.arguments(name, parts, &[]);
-        serve(&data, "127.0.0.1:0", &arguments)?.refused().await
+        serve((PROGRAM, &data), "127.0.0.1:0", &arguments)?.refused().await
     }
 
     fn arguments(&self, name: &str, parts: &str, extra: &[&str]) -> (PathBuf, Vec<String>) {
@@ -303,9 +312,9 @@ impl<B: Broker> Ground<B> {
     ///
     /// # Errors
     /// If the server does not do it.
-    pub async fn admin_batch(&self, sql: &'static str) -> Result<()> {
-        let admin = self.admin(&self.database);
-        Ok(tokio::task::spawn_blocking(move || Admin::connect(&admin)?.batch(sql)).await??)
+    pub async fn admin_batch(&self, sql: &str) -> Result<()> {
+        let (admin, sql) = (self.admin(&self.database), sql.to_owned());
+        Ok(tokio::task::spawn_blocking(move || Admin::connect(&admin)?.batch(&sql)).await??)
     }
 
     /// Ends all sessions of the hub with its database, in the middle of whatever they do; tells how many those were.
@@ -364,6 +373,7 @@ pub struct Replica {
     server: Server,
     /// Asks it over HTTP.
     pub client: Client,
+    program: &'static str,
     arguments: Vec<String>,
 }
 
@@ -389,7 +399,7 @@ impl Replica {
     /// # Errors
     /// If it does not come up.
     pub async fn restart(&mut self) -> Result<()> {
-        self.server = serve(self.server.data(), self.client.address(), &self.arguments)?;
+        self.server = serve((self.program, self.server.data()), self.client.address(), &self.arguments)?;
         self.server.endpoints().await.map(drop)
     }
 
@@ -412,9 +422,9 @@ impl Replica {
     }
 }
 
-fn serve(data: &Path, http: &str, arguments: &[String]) -> Result<Server> {
+fn serve((program, data): (&str, &Path), http: &str, arguments: &[String]) -> Result<Server> {
     let arguments: Vec<String> = ["--http", http].map(str::to_owned).into_iter().chain(arguments.to_vec()).collect();
-    Server::start(&["cloud-hub", "serve"], data, &arguments)
+    Server::start(&[program, "serve"], data, &arguments)
 }
 
 fn path(path: &Path) -> String {
