@@ -46,7 +46,7 @@ hub() {
 running() {
   local pid state program=cloud-hub
   if is_server "$1"; then program=$1; fi
-  read -r pid <"$folder/$1/pid" && read -r state <"/proc/$pid/stat" && [[ $state == *"($program) "[!Z]* ]] && echo "$pid"
+  read -r pid <"$folder/$1/pid" && read -r state <"/proc/$pid/stat" && [[ $state == *"($program) "[!ZX]* ]] && echo "$pid"
 } 2>/dev/null
 
 is_server() {

@@ -62,10 +62,9 @@ run() {
 
 # The number of its first process, if it runs. Another process may have the number of one that is gone.
 running() {
-  local pid
-  pid=$(cat "$folder/pid") && [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = postgres ] &&
-    ! grep -qs '^State:.Z' "/proc/$pid/status" && echo "$pid"
-}
+  local pid state
+  read -r pid <"$folder/pid" && read -r state <"/proc/$pid/stat" && [[ $state == *"(postgres) "[!ZX]* ]] && echo "$pid"
+} 2>/dev/null
 
 # Its other processes end soon after the first one was killed; until then a new one refuses to start.
 again() {

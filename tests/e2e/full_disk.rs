@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 use system_tests::audit::proven_at;
 use system_tests::books::{counted_once_at, list, number, sell_each, text};
-use system_tests::harness::large::{Ground, mosquitto};
+use system_tests::harness::large::{Ground, hub_papers, mosquitto};
 use system_tests::harness::netns::SmallDisk;
 use system_tests::harness::{Client, Node, Postgres, eventually};
 
@@ -65,6 +65,7 @@ async fn the_disk_under_the_database_is_full_and_nothing_is_lost_or_acknowledged
     let Some(disk) = SmallDisk::mount(TEST, &place.path().join("disk"), DISK_MIB)? else { return Ok(()) };
     let Some(server) = Postgres::start(Some(&place.path().join("disk")))? else { return Ok(()) };
     let Some(broker) = mosquitto(scratch.path())? else { return Ok(()) };
+    hub_papers(scratch.path())?;
     let ground = Ground::on(broker, &server.connection(), scratch.path()).await?;
     let hub = ground.start("whole", "ingest,catalog,reporting", &[]).await?;
     let broker = ground.broker.address().to_string();

@@ -16,7 +16,7 @@ use crate::Bench;
 use crate::figures::{Ratio, median, micros, ms, percentile, thousands};
 use crate::probe::{Measured, measured};
 use crate::report::{Section, Verdict};
-use crate::shop::{Shop, until};
+use crate::shop::Shop;
 use crate::till::{TicketBits, Till};
 
 /// The hub that ships, whose reporting panics when it is told to.
