@@ -77,8 +77,11 @@ impl OfflineArguments {
         let Self { projection, profile, data_dir, postgres, secrets, plain_network } = self;
         match profile {
             ProfileName::Small => {
-                let of_large =
-                    [("--postgres", postgres.is_some()), ("--secrets", secrets.is_some()), ("--plain-network", plain_network)];
+                let of_large = [
+                    ("--postgres", postgres.is_some()),
+                    ("--secrets", secrets.is_some()),
+                    ("--plain-network", plain_network),
+                ];
                 if let Some((option, _)) = of_large.into_iter().find(|(_, given)| *given) {
                     return Err(ConfigError::OfLarge { option }.into());
                 }

@@ -41,7 +41,8 @@ async fn who_is_to_fold_and_cannot_is_left_out_by_the_balancer_until_it_can() ->
     for name in names {
         reporting.push(ground.start(name, "reporting", &[]).await?);
     }
-    let processes: Vec<_> = names.into_iter().zip(&reporting).map(|(name, at)| (name, at.client.address().to_owned())).collect();
+    let processes: Vec<_> =
+        names.into_iter().zip(&reporting).map(|(name, at)| (name, at.client.address().to_owned())).collect();
     let Some(balancer) = Balancer::start(&processes)? else { return Ok(()) };
     let reports = Client::new(balancer.address(), scratch.path())?;
     let shops = [ground.shop(1, &ground.broker.address().to_string()).await?];

@@ -21,8 +21,8 @@ use percolate_runtime::storage::{ReadTx, StorageError, WriteTx};
 use percolate_runtime::system::monotonic_now;
 use tokio_util::sync::CancellationToken;
 
-use crate::kernel::headway::Headway;
 use crate::kernel::db::{Db, JournalsFollowed, head_taken, journal_columns, journal_taken, seq_column};
+use crate::kernel::headway::Headway;
 use crate::kernel::journal::{Entry, Journal, StreamState, entry_list, hash_fetch, stream_fetch, stream_list};
 use crate::kernel::unread;
 

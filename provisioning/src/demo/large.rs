@@ -25,7 +25,8 @@ const THERE: &str = "/etc/mosquitto/";
 /// Where Debian has it, which is not on everybody's path.
 const ON_PATH: &str = "PATH=$PATH:/usr/sbin:/usr/local/sbin";
 /// It ends with its input, and so with whoever holds that, however he ends.
-const HELD: &str = "mosquitto -c \"$0\" >\"$1\" 2>&1 </dev/null & broker=$!; cat >/dev/null; kill $broker; wait $broker";
+const HELD: &str =
+    "mosquitto -c \"$0\" >\"$1\" 2>&1 </dev/null & broker=$!; cat >/dev/null; kill $broker; wait $broker";
 
 /// Mosquitto cannot take a free port by itself: so many are tried.
 const TRIES_MAX: u32 = 5;

@@ -250,11 +250,27 @@ pub(crate) async fn run(bench: &Bench) -> Result<Vec<Section>> {
     let mut sections = Vec::new();
     let folder = tempfile::tempdir_in(&bench.scratch)?;
     if let Some(place) = small(&folder).await? {
-        sections.push(section("isolation-small", "Acknowledgements of a small hub whose reporting is hurt", bench, (place, &folder)).await?);
+        sections.push(
+            section(
+                "isolation-small",
+                "Acknowledgements of a small hub whose reporting is hurt",
+                bench,
+                (place, &folder),
+            )
+            .await?,
+        );
     }
     let folder = tempfile::tempdir_in(&bench.scratch)?;
     if let Some(place) = large(&folder).await? {
-        sections.push(section("isolation-large", "Acknowledgements of a large hub whose reporting is hurt", bench, (place, &folder)).await?);
+        sections.push(
+            section(
+                "isolation-large",
+                "Acknowledgements of a large hub whose reporting is hurt",
+                bench,
+                (place, &folder),
+            )
+            .await?,
+        );
     }
     Ok(sections)
 }
@@ -319,8 +335,16 @@ fn told(mut section: Section, rounds: &[Measured<[Took; 1 + FAULTS.len()]>]) -> 
         };
         let (middle, slow) = (ratios(|took| took.p50_us), ratios(|took| took.p99_us));
         section.tell("  of that while all is well: p50", middle.to_string());
-        section.row("  of that while all is well: p99", slow.to_string(), &format!("<= {RATIO_MAX}"), Verdict::of(slow <= RATIO_MAX));
-        section.tell("  acks a round; failures of reporting", format!("{}; {}", thousands(of(place, |took| took.acks)), of(place, |took| took.failures)));
+        section.row(
+            "  of that while all is well: p99",
+            slow.to_string(),
+            &format!("<= {RATIO_MAX}"),
+            Verdict::of(slow <= RATIO_MAX),
+        );
+        section.tell(
+            "  acks a round; failures of reporting",
+            format!("{}; {}", thousands(of(place, |took| took.acks)), of(place, |took| took.failures)),
+        );
     }
     section.conditions(rounds);
     section.note(

@@ -148,12 +148,7 @@ impl Hub {
         Self::start_of(program, scratch, menu, &[]).await
     }
 
-    async fn start_of(
-        program: &'static str,
-        scratch: &Path,
-        menu: Option<PathBuf>,
-        extra: &[&str],
-    ) -> Result<Self> {
+    async fn start_of(program: &'static str, scratch: &Path, menu: Option<PathBuf>, extra: &[&str]) -> Result<Self> {
         let data = scratch.join("hub");
         let extra: Vec<String> = extra.iter().map(|word| (*word).to_owned()).collect();
         let mut simulated = extra.iter().skip_while(|word| *word != "--simulated-clock").skip(1);

@@ -100,8 +100,7 @@ async fn the_commands_rebuild_and_digest_do_so_while_nobody_folds() {
         digest.iter().map(|(table, hash)| ((*table).to_owned(), hash.clone())).collect::<Vec<_>>()
     };
     let found = printed(folder.path()).await;
-    let differing: Vec<_> =
-        found.iter().zip(as_printed(&before)).filter(|(a, b)| *a != b).map(|(a, _)| &a.0).collect();
+    let differing: Vec<_> = found.iter().zip(as_printed(&before)).filter(|(a, b)| *a != b).map(|(a, _)| &a.0).collect();
     assert_eq!(differing, ["rollup", "all"], "a figure that was changed is seen");
 
     // Once more on a server: whoever has it done gives the duty back.
