@@ -114,14 +114,15 @@ fn act(report: &Value, kind: &str) -> Result<Value> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_bad_morning_loses_and_doubles_nothing_and_every_trouble_really_came() -> Result<()> {
-    bad_morning(&[], |_said| false).await
+    bad_morning(8, &[], |_said| false).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_bad_morning_of_a_large_head_office_loses_and_doubles_nothing() -> Result<()> {
     let Some(server) = Postgres::start(None)? else { return Ok(()) };
     let database = format!("{} dbname=postgres", server.connection());
-    bad_morning(&["--postgres", &database], |said| {
+    // Its head office takes longer to open and to come back.
+    bad_morning(20, &["--postgres", &database], |said| {
         let is_missing = said.contains("apt-get install mosquitto");
         if is_missing {
             skipped("a large head office", "no mosquitto is installed (scripts/setup.sh --servers)");
@@ -131,11 +132,12 @@ async fn one_bad_morning_of_a_large_head_office_loses_and_doubles_nothing() -> R
     .await
 }
 
-/// The morning with all its troubles, unless what the demo says at its end is that it cannot be played here.
-async fn bad_morning(more: &[&str], cannot: impl Fn(&str) -> bool) -> Result<()> {
+/// The morning of so many seconds with all its troubles, unless what the demo says at its end is that it cannot be played here.
+async fn bad_morning(seconds: u32, more: &[&str], cannot: impl Fn(&str) -> bool) -> Result<()> {
     let scratch = tempfile::tempdir()?;
     let folder = scratch.path().join("demo");
-    let arguments = ["--stores", "4", "--tickets", "60", "--seconds", "8", "--json"];
+    let seconds = seconds.to_string();
+    let arguments = ["--stores", "4", "--tickets", "60", "--seconds", &seconds, "--json"];
     let output = run(demo(&folder, &[&arguments, more].concat())?, async { Ok(()) }).await?;
     let said = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() && cannot(&said) {
