@@ -68,6 +68,16 @@ impl Postgres {
         Ok(fs::read_to_string(self.folder.join("log"))?)
     }
 
+    /// SIGKILL for its first process; the others end with that.
+    ///
+    /// # Errors
+    /// If it was not running.
+    pub fn kill(&self) -> Result<()> {
+        let status = script().arg("kill").arg(&self.folder).status()?;
+        ensure!(status.success(), "it could not be killed: {status}");
+        Ok(())
+    }
+
     /// Starts it on what it has kept, after it has ended.
     ///
     /// # Errors
