@@ -3,13 +3,15 @@
 #   ingest, two for the catalog and two for the reports, and one that enrols boxes beside them, all on free ports of 127.0.0.1.
 #   Says where to look, and tells when a process ends. Ctrl-C or SIGTERM stops everything, and nothing is left then.
 # cluster.sh hold: the same for a program: prints its folder, and stops once the standard input ends, too.
-# cluster.sh again FOLDER NAME: starts a process again that was killed, as in `kill -9 $(cat FOLDER/ingest-2/pid)`.
+# cluster.sh again FOLDER NAME: starts a process again that was killed, as in `kill -9 $(cat FOLDER/ingest-2/pid)`; or one of the
+#   servers postgres, mosquitto and haproxy on what it has kept, and waits until the processes do their work again.
 # Exit code 2: a server is not installed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/lib.sh
 source scripts/lib.sh
 
+servers=(postgres mosquitto haproxy)
 processes=(ingest-1 ingest-2 ingest-3 catalog-1 catalog-2 reporting-1 reporting-2 identity-1)
 menu=provisioning/demo/menu.json
 hub=$target_dir/debug/cloud-hub
@@ -40,11 +42,16 @@ hub() {
   until running "$name" >/dev/null || ! kill -0 "$!" 2>/dev/null; do sleep 0.01 || true; done
 }
 
-# The number of a hub's process, if it runs. Another process may have the number of one that is gone.
+# The number of a hub's process or a server's, if it runs. Another process may have the number of one that is gone.
 running() {
-  local pid state
-  read -r pid <"$folder/$1/pid" && read -r state <"/proc/$pid/stat" && [[ $state == *"(cloud-hub) "[!Z]* ]] && echo "$pid"
+  local pid state program=cloud-hub
+  if is_server "$1"; then program=$1; fi
+  read -r pid <"$folder/$1/pid" && read -r state <"/proc/$pid/stat" && [[ $state == *"($program) "[!ZX]* ]] && echo "$pid"
 } 2>/dev/null
+
+is_server() {
+  [[ " ${servers[*]} " == *" $1 "* ]]
+}
 
 # address NAME [https]: where it listens, once it does.
 address() {
@@ -94,7 +101,7 @@ server() {
 
 # What is there is stopped, however this ends.
 start() {
-  local name servers=()
+  local name addresses=()
   folder=/tmp/percolate-cluster.$$.$RANDOM
   mkdir -m 700 "$folder"
   told=
@@ -110,8 +117,8 @@ start() {
   (umask 077 && od -An -N32 -tx1 /dev/urandom | tr -d ' \n' >"$folder/token")
   for name in "${processes[@]}"; do hub "$name" 0 0; done
   await "${processes[@]}"
-  for name in "${processes[@]}"; do servers+=("$name=$(address "$name")"); done
-  server haproxy "${servers[@]}"
+  for name in "${processes[@]}"; do addresses+=("$name=$(address "$name")"); done
+  server haproxy "${addresses[@]}"
 }
 
 # stop_server NAME: by its script, if it was started.
@@ -174,6 +181,7 @@ A shop:       echo '{"store": 1, "node": 11, "name": "Virginia-Highland", "zone"
                 --http 127.0.0.1:0
 A trouble:    kill -9 \$(cat $folder/ingest-2/pid)
 Its end:      scripts/cluster.sh again $folder ingest-2
+              and so with postgres, mosquitto and haproxy
 
 Ctrl-C stops everything.
 END
@@ -183,9 +191,9 @@ END
 watch() {
   local name now
   local -A was=()
-  for name in "${processes[@]}"; do was[$name]=runs; done
+  for name in "${processes[@]}" "${servers[@]}"; do was[$name]=runs; done
   while [ -z "$told" ] && { [ -z "${input_end:-}" ] || kill -0 "$input_end" 2>/dev/null; }; do
-    for name in "${processes[@]}"; do
+    for name in "${processes[@]}" "${servers[@]}"; do
       now=ended
       if running "$name" >/dev/null; then now=runs; fi
       case "${was[$name]} $now" in
@@ -223,6 +231,13 @@ case "${1:-} $#" in
     if running "$3" >/dev/null; then
       echo "cluster.sh: $3 runs" >&2
       exit 1
+    fi
+    if is_server "$3"; then
+      setsid --wait "scripts/$3.sh" again "$(readlink "$folder/$3")"
+      for name in "${processes[@]}"; do
+        if running "$name" >/dev/null; then await "$name"; fi
+      done
+      exit
     fi
     at=$(address "$3")
     https=$(address "$3" https)

@@ -4,6 +4,7 @@
 #   `port`, `stats-port`, `pid` and `log`.
 # haproxy.sh stop FOLDER: ends it and removes its folder.
 # haproxy.sh hold NAME=HOST:PORT...: as start, and as stop once the standard input ends, however its writer does.
+# To hurt it: kill FOLDER, again FOLDER (starts one that was killed, with the same settings).
 # haproxy.sh check: has HAProxy look over the settings of deploy/haproxy as they are.
 # As root it runs as the user `haproxy`, whom Debian's package makes.
 set -euo pipefail
@@ -54,20 +55,26 @@ serves() {
 
 # run NAME=HOST:PORT...: succeeds once it takes connections.
 run() {
-  local pid port=$((16384 + RANDOM % 8192)) stats_port=$((24576 + RANDOM % 8192))
+  local port=$((16384 + RANDOM % 8192)) stats_port=$((24576 + RANDOM % 8192))
   settings "$port" "$stats_port" "$@" >"$folder/haproxy.cfg"
+  launch "$stats_port" || return 1
+  echo "$stats_port" >"$folder/stats-port"
+  echo "$port" >"$folder/port"
+}
+
+# launch STATS_PORT: as run, with the settings that are there.
+launch() {
+  local pid
   setsid "$haproxy" -db -f "$folder/haproxy.cfg" </dev/null >"$folder/log" 2>&1 &
   pid=$!
   # That it was killed is not for this shell to report.
   disown "$pid"
   echo "$pid" >"$folder/pid"
-  until serves "$stats_port" "$pid"; do
+  until serves "$1" "$pid"; do
     [ -d "$folder" ] || { kill "$pid"; return 1; }
     kill -0 "$pid" 2>/dev/null || return 1
     sleep 0.02
   done
-  echo "$stats_port" >"$folder/stats-port"
-  echo "$port" >"$folder/port"
 }
 
 start() {
@@ -77,7 +84,7 @@ start() {
 }
 
 usage() {
-  echo "usage: haproxy.sh start NAME=HOST:PORT... | hold NAME=HOST:PORT... | stop FOLDER | check" >&2
+  echo "usage: haproxy.sh start NAME=HOST:PORT... | hold NAME=HOST:PORT... | stop|kill|again FOLDER | check" >&2
   exit 2
 }
 
@@ -88,7 +95,7 @@ case "$command" in
   start | hold)
     start "$@"
     ;;
-  stop)
+  stop | kill | again)
     folder=${1:-}
     [[ $folder == /tmp/percolate-http.* && -f $folder/pid ]] || usage
     ;;
@@ -99,4 +106,13 @@ case "$command" in
   start) echo "$folder" ;;
   hold) hold ;;
   stop) stop ;;
+  kill)
+    pid=$(running) || { echo "haproxy.sh: the one in $folder does not run" >&2; exit 1; }
+    kill -KILL "$pid"
+    while running >/dev/null; do sleep 0.02; done
+    ;;
+  again)
+    if running >/dev/null; then echo "haproxy.sh: the one in $folder runs" >&2; exit 1; fi
+    launch "$(cat "$folder/stats-port")" || { cat "$folder/log" >&2; exit 1; }
+    ;;
 esac

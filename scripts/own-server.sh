@@ -18,12 +18,12 @@ begin() {
   exit 1
 }
 
-# The number of its process, if it runs. Another process may have the number of one that is gone.
+# The number of its process, if it runs. Another process may have the number of one that is gone. It is looked at once: it may be
+# going this moment.
 running() {
-  local pid
-  pid=$(cat "$folder/pid")
-  [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = "$kind" ] && ! grep -qs '^State:.Z' "/proc/$pid/status" && echo "$pid"
-}
+  local pid state
+  read -r pid <"$folder/pid" && read -r state <"/proc/$pid/stat" && [[ $state == *"($kind) "[!ZX]* ]] && echo "$pid"
+} 2>/dev/null
 
 stop() {
   local pid

@@ -106,7 +106,7 @@ pub struct ServeArguments {
 
 /// The profiles by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum ProfileName {
+pub(crate) enum ProfileName {
     /// One process with files and a broker of its own
     Small,
     /// PostgreSQL and a broker that somebody else runs
@@ -284,20 +284,23 @@ impl ServeArguments {
     }
 
     fn refuse_open_network(&self, broker: &BrokerAddresses, postgres: &str) -> Result<(), ConfigError> {
-        let database = Server::new(postgres, journal::NAME).map_err(ConfigError::Postgres)?;
-        if database.has_password() {
-            return Err(ConfigError::PasswordOpen);
-        }
-        if self.plain_network {
-            return Ok(());
-        }
-        if let Some(remote) = broker.remote().filter(|_| self.hub_identity.is_none()) {
-            return Err(ConfigError::OpenNetwork { option: "--broker", host: remote.to_string() });
-        }
-        match database.remote_host() {
-            Some(host) => Err(ConfigError::OpenNetwork { option: "--postgres", host }),
+        refuse_open_database(postgres, self.plain_network)?;
+        match broker.remote().filter(|_| self.hub_identity.is_none() && !self.plain_network) {
+            Some(remote) => Err(ConfigError::OpenNetwork { option: "--broker", host: remote.to_string() }),
             None => Ok(()),
         }
+    }
+}
+
+/// Passwords go to the database in the clear, and are not on the command line.
+pub(crate) fn refuse_open_database(postgres: &str, is_plain: bool) -> Result<(), ConfigError> {
+    let database = Server::new(postgres, journal::NAME).map_err(ConfigError::Postgres)?;
+    if database.has_password() {
+        return Err(ConfigError::PasswordOpen);
+    }
+    match database.remote_host().filter(|_| !is_plain) {
+        Some(host) => Err(ConfigError::OpenNetwork { option: "--postgres", host }),
+        None => Ok(()),
     }
 }
 

@@ -18,7 +18,7 @@ use percolate_runtime::http::health::{Check, Health, ReadyChecks};
 use percolate_runtime::http::server::{BoundServer, Endpoints};
 use percolate_runtime::mqtt::{LinkTls, Publisher};
 use percolate_runtime::storage::StorageError;
-use percolate_runtime::system::{OsEntropy, clock_from_option};
+use percolate_runtime::system::{OsEntropy, clock_from_option, monotonic_now};
 use percolate_runtime::tasks::{StopReport, TaskGroup};
 use percolate_runtime::telemetry::{install_metrics, metrics_upkeep, record_build};
 use tokio_util::sync::CancellationToken;
@@ -34,6 +34,7 @@ use crate::kernel::auth::keys::Keys;
 use crate::kernel::db::Db;
 use crate::kernel::duty::Duty;
 use crate::kernel::engine::{ChainServer, Engine};
+use crate::kernel::headway::{Headway, STILL_TIME_MAX};
 use crate::kernel::http::{Routers, ServiceRouter, Surface, assemble};
 use crate::kernel::journal::Journal;
 use crate::kernel::{ServiceContext, ServiceParts, metrics};
@@ -150,7 +151,7 @@ impl Hub {
             if matches!(context.engine, Engine::Server(_)) {
                 watched.push(Watched::Service(part.db.clone()));
             }
-            routers.push(start_service(&tasks, &context, part));
+            routers.push(start_service(&tasks, &context, part, &mut watched));
         }
         let checks = ready_checks(watched);
         let health = Health { checks, metrics: recorder };
@@ -249,10 +250,19 @@ fn read_menu(path: PathBuf) -> Result<(Menu, [u8; 32]), HubError> {
     Menu::read(&path).map_err(|source| HubError::Menu { path, source })
 }
 
-/// Starts a service's projections and tasks, and gives its routes.
-fn start_service(tasks: &TaskGroup, context: &ServiceContext, parts: ServiceParts) -> ServiceRouter {
+/// Starts a service's projections and tasks, and gives its routes. Where another process can take over, one that has to fold
+/// and cannot is not ready.
+fn start_service(
+    tasks: &TaskGroup,
+    context: &ServiceContext,
+    parts: ServiceParts,
+    watched: &mut Vec<Watched>,
+) -> ServiceRouter {
     for runner in parts.projections {
         let duty = Duty::new(parts.db.clone(), runner.name(), context.entropy.next_u64());
+        if matches!(context.engine, Engine::Server(_)) {
+            watched.push(Watched::Folding(duty.clone(), runner.headway().clone()));
+        }
         tasks.spawn_restarting(runner.name(), move |stop| {
             let runner = runner.clone();
             duty.clone().work(stop, move |held| runner.clone().run(held))
@@ -302,6 +312,7 @@ enum Watched {
         part: Ingesting,
     },
     Service(Db),
+    Folding(Duty, Headway),
 }
 
 impl Watched {
@@ -316,6 +327,7 @@ impl Watched {
             }
             Self::Journal(journal) => vec![check("journal_readable", journal.probe(), "it can be read")],
             Self::Service(db) => vec![check(db.name(), db.probe(), "its database can be written")],
+            Self::Folding(duty, headway) => vec![folding(!duty.is_held() || headway.is_well(monotonic_now()))],
             Self::Ingest { broker, part } => {
                 let code = *part.trouble.borrow();
                 let detail = code.map_or_else(
@@ -333,6 +345,15 @@ impl Watched {
 
 fn check(name: &'static str, probed: Result<(), StorageError>, well: &str) -> Check {
     Check { name, ok: probed.is_ok(), detail: probed.map_or_else(|error| error.to_string(), |()| well.to_owned()) }
+}
+
+/// Whether the reports get on, if it is for this process to see to that.
+fn folding(ok: bool) -> Check {
+    let detail = match ok {
+        true => "it has folded what is due, or others do".to_owned(),
+        false => format!("it has been behind for {} s and could fold nothing; see the log", STILL_TIME_MAX.as_secs()),
+    };
+    Check { name: "folding", ok, detail }
 }
 
 /// Whether boxes can greet.

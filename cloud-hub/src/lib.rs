@@ -6,7 +6,7 @@
 //! - [`broker`]: the hub's own MQTT broker, or one of somebody else's. Nothing of record is in it.
 //! - [`arguments`], [`config`]: what it is told, and which of that goes together.
 //! - [`hub`]: the composition root, which starts and stops it all.
-//! - [`prepare`]: makes a PostgreSQL database ready. [`moving`]: moves a chain there.
+//! - [`prepare`]: makes a PostgreSQL database ready. [`moving`]: moves a chain there. [`offline`]: read models, by hand.
 //! - [`inline`]: the same hub for a simulation, without anything that runs by itself.
 
 pub mod kernel;
@@ -25,6 +25,7 @@ pub mod hub_error;
 pub mod identity;
 pub mod inline;
 pub mod moving;
+pub mod offline;
 pub mod prepare;
 
 mod entrance;

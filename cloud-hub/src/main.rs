@@ -1,18 +1,19 @@
-//! The program: `serve`, and what can be done while nothing serves: `rebuild` and `digest`.
+//! The program: `serve`, and what is done by hand: a read model is thrown away or looked at, a chain moved.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use cloud_hub::arguments::ServeArguments;
 use cloud_hub::hub::Hub;
-use cloud_hub::kernel::engine::{ChainServer, Engine};
+use cloud_hub::kernel::engine::ChainServer;
 use cloud_hub::moving::{Route, move_to_large};
+use cloud_hub::offline::{Offline, OfflineArguments, ReadModel};
 use cloud_hub::prepare::{Passwords, prepare};
 use cloud_hub::reporting;
-use percolate_runtime::files::{DataDir, make_for_the_owner_alone};
+use percolate_runtime::files::make_for_the_owner_alone;
 use percolate_runtime::system::{OsEntropy, clock_from_option};
 use percolate_runtime::tasks::{self, StopOn, told_to_stop};
 use percolate_runtime::telemetry::{LogFormat, init_logs};
@@ -35,10 +36,10 @@ struct Cli {
 enum Command {
     /// Serve until SIGINT or SIGTERM
     Serve(Box<ServeArguments>),
-    /// Throw a read model away and fold the whole journal anew
-    Rebuild(Offline),
+    /// Throw a read model away and fold the whole journal anew, while no process folds it
+    Rebuild(OfflineArguments),
     /// Print a hash over each table of a read model, and one over all
-    Digest(Offline),
+    Digest(OfflineArguments),
     /// Make a PostgreSQL database ready for a chain: a schema and a role for each service. May be run again
     PreparePostgres(Prepare),
     /// Move a chain from a small hub's files to PostgreSQL, while its shops sell. May be run again after a failure
@@ -74,23 +75,6 @@ struct Prepare {
     new_passwords: bool,
 }
 
-/// A read model of a hub that is not running.
-#[derive(Debug, Args)]
-struct Offline {
-    /// Which read model
-    projection: ReadModel,
-    /// The hub's data folder
-    #[arg(long = "data", value_name = "DIR")]
-    data_dir: PathBuf,
-}
-
-/// The read models.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum ReadModel {
-    /// Sales, stock and what the reports are read from
-    Reporting,
-}
-
 fn main() -> ExitCode {
     let cli = Cli::parse();
     make_for_the_owner_alone();
@@ -110,14 +94,19 @@ fn main() -> ExitCode {
 async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Serve(arguments) => serve(*arguments).await,
-        Command::Rebuild(Offline { projection: ReadModel::Reporting, data_dir }) => {
-            let _alone = lock(&data_dir)?;
-            reporting::rebuild(&data_dir, &Engine::Threads).await.context("reporting could not be rebuilt")?;
+        Command::Rebuild(arguments) => {
+            let place = arguments.opened()?;
+            let Offline { projection: ReadModel::Reporting, data_dir, engine, .. } = &place;
+            reporting::rebuild(data_dir, engine).await.context("reporting could not be rebuilt")?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::Digest(Offline { projection: ReadModel::Reporting, data_dir }) => {
-            let _alone = lock(&data_dir)?;
-            let digest = tasks::blocking(move || reporting::digest(&data_dir, &Engine::Threads)).await?;
+        Command::Digest(arguments) => {
+            let place = arguments.opened()?;
+            let digest = tasks::blocking(move || {
+                let Offline { projection: ReadModel::Reporting, data_dir, engine, .. } = &place;
+                reporting::digest(data_dir, engine)
+            })
+            .await?;
             print_digest(&digest.context("reporting could not be read")?);
             Ok(ExitCode::SUCCESS)
         }
@@ -144,12 +133,6 @@ async fn serve(arguments: ServeArguments) -> anyhow::Result<ExitCode> {
     tracing::info!(signal, "the hub stops");
     let report = hub.stop().await;
     Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// A folder that does not exist is a mistake here, and is not made.
-fn lock(data_dir: &Path) -> anyhow::Result<DataDir> {
-    anyhow::ensure!(data_dir.is_dir(), "there is no data folder {}", data_dir.display());
-    DataDir::open(data_dir).context("the data folder cannot be used")
 }
 
 #[expect(clippy::print_stdout, reason = "the digest is what the command is asked for")]

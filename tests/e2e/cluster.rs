@@ -1,6 +1,7 @@
 //! `make cluster`: a large hub in parts and replicas behind a load balancer, at which shops sell while one process of each kind
-//! is killed, and while nobody makes reports; then it is stopped, and nothing is left.
+//! is killed, while nobody makes reports, and while the servers under it are killed; then it is stopped, and nothing is left.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::CommandExt as _;
@@ -9,7 +10,8 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
-use system_tests::books::{any_item, number, store_totals, ticket};
+use system_tests::audit::proven_at;
+use system_tests::books::{any_item, counted_once_at, list, number, sell_each, store_totals, ticket};
 use system_tests::harness::{Balancer, Client, Door, Node, NodeSpec, eventually, program};
 use system_tests::reads::Reader;
 
@@ -24,6 +26,9 @@ const REPORTING: [&str; 2] = ["reporting-1", "reporting-2"];
 
 /// Sales of each shop.
 const SALES: i64 = 8;
+
+/// The same at a time while servers are killed.
+const SALES_AT_A_TIME: usize = 3;
 
 /// What people and programs ask for all the time.
 const READS: [&str; 3] = ["/v1/reporting/sales?by=store", "/v1/catalog/revisions", "/v1/sync/streams"];
@@ -67,9 +72,27 @@ impl Cluster {
     /// A shop that head office plans at the balancer's address, and whose box enrols itself at the process beside it.
     async fn shop(&self, scratch: &Path, store: u32, office: &Client) -> Result<Node> {
         let door = Door::at(office, &format!("127.0.0.1:{}", self.read("mosquitto/port")?));
-        let shop = Node::start(scratch, NodeSpec::store(store), &door, &[]).await?;
+        let shop = Node::start(scratch, NodeSpec::store(store), &door, &["--hub-retry-s-max", "1"]).await?;
         shop.ready().await?;
         Ok(shop)
+    }
+
+    /// SIGKILL. It must have been there, and is gone when this returns.
+    async fn kill(&self, name: &str) -> Result<()> {
+        self.signal(name, Signal::KILL)?;
+        let process = Path::new("/proc").join(self.read(&format!("{name}/pid"))?);
+        eventually("it to be gone", || async {
+            let status = fs::read_to_string(process.join("status")).unwrap_or_default();
+            ensure!(status.is_empty() || status.contains("\nState:\tZ"), "{name} is there");
+            Ok(())
+        })
+        .await
+    }
+
+    /// Asks one of the hub's processes, past the balancer.
+    fn process(&self, name: &str) -> Result<Client> {
+        let endpoints: serde_json::Value = serde_json::from_str(&self.read(&format!("{name}/endpoints.json"))?)?;
+        Client::new(endpoints.get("http").and_then(serde_json::Value::as_str).context("http")?, &self.folder)
     }
 
     fn signal(&self, name: &str, signal: Signal) -> Result<()> {
@@ -92,6 +115,15 @@ impl Cluster {
             folders.push(fs::read_link(self.folder.join(server))?);
         }
         Ok(folders)
+    }
+
+    /// Ctrl-C; nothing may be left.
+    async fn leaves_nothing(self, folders: &[PathBuf]) -> Result<()> {
+        self.interrupt().await?;
+        ensure!(processes_in(folders)?.is_empty(), "{:?}", processes_in(folders)?);
+        let left: Vec<_> = folders.iter().filter(|folder| folder.exists()).collect();
+        ensure!(left.is_empty(), "{left:?}");
+        Ok(())
     }
 
     /// Ctrl-C.
@@ -198,9 +230,104 @@ async fn a_cluster_serves_through_the_death_of_one_of_each_and_leaves_nothing_be
     ensure!(revisions == 1, "two processes have the menu, and it was published {revisions} times");
 
     drop(shops);
-    cluster.interrupt().await?;
-    ensure!(processes_in(&folders)?.is_empty(), "{:?}", processes_in(&folders)?);
-    let left: Vec<_> = folders.iter().filter(|folder| folder.exists()).collect();
-    ensure!(left.is_empty(), "{left:?}");
-    Ok(())
+    cluster.leaves_nothing(&folders).await
+}
+
+/// Shops, and the tickets that their tills were answered with.
+struct Sellers {
+    shops: [Node; 2],
+    told: [BTreeSet<String>; 2],
+}
+
+impl Sellers {
+    async fn sell(&mut self, key: &str) -> Result<()> {
+        sell_each(&self.shops, &mut self.told, (SALES_AT_A_TIME, key)).await
+    }
+
+    async fn all_acked(&self) -> Result<()> {
+        for shop in &self.shops {
+            shop.all_acked().await?;
+        }
+        Ok(())
+    }
+
+    /// What was sold since the hub was last heard waits at each of them.
+    async fn wait_with_it(&self) -> Result<()> {
+        for shop in &self.shops {
+            let streams = list(&shop.client.get("/v1/node").await?, "/streams")?;
+            let waiting = streams
+                .iter()
+                .map(|stream| Ok(number(stream, "/last_seq")? - number(stream, "/acked_seq")?))
+                .sum::<Result<i64>>()?;
+            ensure!(waiting >= i64::try_from(SALES_AT_A_TIME)?, "only {waiting} wait: {streams:?}");
+        }
+        Ok(())
+    }
+}
+
+/// Whoever asks the balancer is told that nobody there is ready.
+async fn none_ready(office: &Client, path: &str) -> Result<()> {
+    eventually("the balancer to know nobody who is ready", || async {
+        let refused = office.try_get(path).await?;
+        ensure!((refused.status, refused.code().as_str()) == (503, "balancer_none_ready"), "{refused:?}");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_servers_under_a_cluster_are_killed_in_turn_and_nothing_is_lost_or_doubled() -> Result<()> {
+    let Some(cluster) = Cluster::start()? else { return Ok(()) };
+    let folders = cluster.folders()?;
+    let balancer = Balancer::of(&cluster.folder.join("haproxy"))?;
+    let office = Client::new(balancer.address(), &cluster.folder)?;
+    let scratch = tempfile::tempdir()?;
+    let shops = [cluster.shop(scratch.path(), 1, &office).await?, cluster.shop(scratch.path(), 2, &office).await?];
+    let mut sellers = Sellers { shops, told: Default::default() };
+    sellers.sell("all-well").await?;
+    sellers.all_acked().await?;
+
+    // Without a broker nothing comes in, and whoever reads notices nothing.
+    let [reports, menu, streams] = READS;
+    let reader = Reader::start([reports, menu].map(|path| (office.clone(), path)).to_vec());
+    cluster.kill("mosquitto").await?;
+    sellers.sell("no-broker").await?;
+    none_ready(&office, streams).await?;
+    sellers.wait_with_it().await?;
+    cluster.again("mosquitto").await?;
+    sellers.all_acked().await?;
+    println!("{} reads were answered while the broker was away", reader.end().await?);
+
+    // Without a balancer nobody is answered at its address; the processes and the shops do not need it.
+    let (process, other) = (cluster.process("reporting-2")?, cluster.process("catalog-2")?);
+    let reader = Reader::start(vec![(process.clone(), reports), (other, menu)]);
+    cluster.kill("haproxy").await?;
+    ensure!(office.try_get(reports).await.is_err(), "somebody answers for the balancer");
+    sellers.sell("no-balancer").await?;
+    sellers.all_acked().await?;
+    cluster.again("haproxy").await?;
+    eventually("the balancer to answer", || office.get(reports)).await?;
+    println!("{} reads were answered while the balancer was away", reader.end().await?);
+
+    // Without a database a process says so once it has waited for it, and the balancer at once, as soon as it knows.
+    cluster.kill("postgres").await?;
+    sellers.sell("no-database").await?;
+    let refused = process.try_get(reports).await?;
+    ensure!((refused.status, refused.code().as_str()) == (503, "storage_unreachable"), "{refused:?}");
+    for path in READS {
+        none_ready(&office, path).await?;
+    }
+    sellers.wait_with_it().await?;
+    cluster.again("postgres").await?;
+    sellers.all_acked().await?;
+    sellers.sell("all-again").await?;
+    for (shop, told) in sellers.shops.iter().zip(&sellers.told) {
+        counted_once_at(&office, shop, told).await?;
+    }
+    proven_at((balancer.address(), &cluster.folder), &sellers.shops).await?;
+    let revisions = list(&office.get(menu).await?, "/rows")?.len();
+    ensure!(revisions == 1, "the menu was published {revisions} times");
+
+    drop(sellers);
+    cluster.leaves_nothing(&folders).await
 }

@@ -1,15 +1,18 @@
 //! A large hub in parts: three processes take in what shops send, two keep the menu, two the reports. Each is killed while
-//! the shops sell, and so are the broker and the sessions with the database.
+//! the shops sell, and so are the broker and the sessions with the database; while an import goes through, the database's server,
+//! too.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use percolate_common::wire::topic::LANES;
 use system_tests::audit::proven_at;
 use system_tests::books::{complete_at, counted_once_at, list, number, sell_each};
-use system_tests::harness::large::{Ground, Replica};
-use system_tests::harness::{Client, Node, eventually, shared_data, skipped};
+use system_tests::harness::large::{Ground, Replica, hub_papers, mosquitto};
+use system_tests::harness::{Balancer, Client, Node, Postgres, eventually, shared_data, skipped};
 use system_tests::imports::{STORES, equal_to_file_at, import, known_file};
+use system_tests::reads::Reader;
 use tokio::task::JoinSet;
 
 /// Rounds of sales; in each something else is hurt.
@@ -210,25 +213,108 @@ async fn parts_of_two_versions_serve_one_chain_as_long_as_the_schema_was_only_ex
     Ok(())
 }
 
-/// Kills parts while an import goes through a shop, each when so many percent of its tickets have been acknowledged.
-async fn hurt_at(
-    percents: &[i64],
-    ground: &Ground,
-    parts: &mut [Vec<Replica>; 3],
-    (shop, tickets): (&Node, i64),
-) -> Result<()> {
-    for (round, percent) in percents.iter().enumerate() {
-        eventually("the moment of a kill", || async {
-            let streams = list(&shop.client.get("/v1/node").await?, "/streams")?;
-            let acked = streams.iter().map(|stream| number(stream, "/acked_seq")).sum::<Result<i64>>()?;
-            ensure!(acked * 100 >= tickets * percent, "{acked} of {tickets}");
-            Ok(())
-        })
-        .await?;
-        hurt(round, ground, parts).await?;
-        heal(round, parts).await?;
+/// What is killed while an import goes through.
+#[derive(Debug, Clone, Copy)]
+enum Victim {
+    Ingest(usize),
+    Reporting(usize),
+    Broker,
+    Database,
+}
+
+/// Each when so many percent of a shop's tickets have been acknowledged.
+const VICTIMS: [(i64, Victim); 6] = [
+    (10, Victim::Ingest(0)),
+    (20, Victim::Reporting(0)),
+    (30, Victim::Database),
+    (45, Victim::Broker),
+    (60, Victim::Ingest(1)),
+    (75, Victim::Reporting(1)),
+];
+
+/// The processes for the reports, as the balancer knows them.
+const REPORTING: [&str; 2] = ["reporting-1", "reporting-2"];
+
+/// A large hub on a database server of its own, whose reports are read behind a balancer.
+struct Import {
+    ground: Ground,
+    parts: [Vec<Replica>; 3],
+    balancer: Balancer,
+    reports: Client,
+    server: Postgres,
+}
+
+impl Import {
+    /// Nothing where a server is missing.
+    async fn start(scratch: &Path) -> Result<Option<Self>> {
+        let Some(server) = Postgres::start(None)? else { return Ok(None) };
+        let Some(broker) = mosquitto(scratch)? else { return Ok(None) };
+        hub_papers(scratch)?;
+        let ground = Ground::on(broker, &server.connection(), scratch).await?;
+        let mut parts: [Vec<Replica>; 3] = Default::default();
+        for (replicas, (part, count)) in parts.iter_mut().zip([("ingest", 3), ("catalog", 1), ("reporting", 2)]) {
+            for number in 1..=count {
+                replicas.push(ground.start(&format!("{part}-{number}"), part, &[]).await?);
+            }
+        }
+        let [_, _, reporting] = &parts;
+        let addresses = reporting.iter().map(|replica| replica.client.address().to_owned());
+        let Some(balancer) = Balancer::start(&REPORTING.into_iter().zip(addresses).collect::<Vec<_>>())? else {
+            return Ok(None);
+        };
+        let reports = Client::new(balancer.address(), scratch)?;
+        Ok(Some(Self { ground, parts, balancer, reports, server }))
     }
-    Ok(())
+
+    /// Kills it, and starts it again.
+    async fn hurt(&mut self, victim: Victim) -> Result<()> {
+        let [ingest, _, reporting] = &mut self.parts;
+        match victim {
+            Victim::Ingest(number) => {
+                let replica = at(ingest, number)?;
+                replica.kill()?;
+                replica.restart().await
+            }
+            Victim::Reporting(number) => {
+                for name in REPORTING {
+                    self.balancer.has(name, true).await?;
+                }
+                let reader = Reader::start(vec![(self.reports.clone(), "/v1/reporting/sales?by=store")]);
+                let replica = at(reporting, number)?;
+                replica.kill()?;
+                replica.restart().await?;
+                let name = REPORTING.get(number).context("its name")?;
+                self.balancer.has(name, true).await?;
+                let answers = reader.end().await?;
+                ensure!(answers > 0, "nobody has read while {name} was killed");
+                Ok(())
+            }
+            Victim::Broker => {
+                self.ground.broker.kill()?;
+                Ok(self.ground.broker.again()?)
+            }
+            Victim::Database => {
+                self.server.kill()?;
+                ensure!(!self.server.runs()?, "the database's server runs");
+                self.server.again()
+            }
+        }
+    }
+
+    /// Kills one after the other while an import goes through a shop with so many tickets.
+    async fn hurt_all(&mut self, (shop, tickets): (&Node, i64)) -> Result<()> {
+        for (percent, victim) in VICTIMS {
+            eventually("the moment of a kill", || async {
+                let streams = list(&shop.client.get("/v1/node").await?, "/streams")?;
+                let acked = streams.iter().map(|stream| number(stream, "/acked_seq")).sum::<Result<i64>>()?;
+                ensure!(acked * 100 >= tickets * percent, "{acked} of {tickets}");
+                Ok(())
+            })
+            .await?;
+            self.hurt(victim).await.with_context(|| format!("{victim:?}"))?;
+        }
+        Ok(())
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -238,31 +324,24 @@ async fn an_import_into_a_large_hub_comes_to_the_same_cent_while_its_parts_are_k
         return Ok(());
     };
     let scratch = tempfile::tempdir()?;
-    let Some(ground) = Ground::new("import", scratch.path()).await? else { return Ok(()) };
+    let Some(mut hub) = Import::start(scratch.path()).await? else { return Ok(()) };
     let (copy, file) = known_file(&data, scratch.path())?;
-    let mut parts: [Vec<Replica>; 3] = Default::default();
-    for (replicas, (part, count)) in parts.iter_mut().zip([("ingest", 3), ("catalog", 1), ("reporting", 2)]) {
-        for number in 1..=count {
-            replicas.push(ground.start(&format!("{part}-{number}"), part, &[]).await?);
-        }
-    }
-    let shops = shops(&ground).await?;
+    let shops = shops(&hub.ground).await?;
     let mut importing = JoinSet::new();
     let mut import = import(&copy, &shops)?;
     importing.spawn(async move { import.output().await });
     let (theirs, _ours) = STORES[0];
     let tickets = file.by_store.get(&theirs.to_string()).context("the shop's sums")?.tickets;
-    let shop = shops.first().context("a shop")?;
-    hurt_at(&[10, 20, 30, 45, 60, 75], &ground, &mut parts, (shop, tickets)).await?;
+    hub.hurt_all((shops.first().context("a shop")?, tickets)).await?;
     let imported = importing.join_next().await.context("the import")???;
     ensure!(imported.status.success(), "{}", String::from_utf8_lossy(&imported.stderr));
-    let [_, _, reporting] = &parts;
+    let [_, _, reporting] = &hub.parts;
     for replica in reporting {
         for shop in &shops {
             complete_at(&replica.client, shop).await?;
         }
         equal_to_file_at(&replica.client, &file).await?;
     }
-    let whole = ground.start("whole", "ingest,catalog,reporting", &[]).await?;
+    let whole = hub.ground.start("whole", "ingest,catalog,reporting", &[]).await?;
     proven_at((whole.client.address(), scratch.path()), &shops).await
 }

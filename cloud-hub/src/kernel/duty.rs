@@ -5,6 +5,8 @@
 //! duty does may be done twice. In files there is only one process, which has every duty.
 
 use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use metrics::gauge;
@@ -22,6 +24,9 @@ const LEASE_MS: i64 = 5_000;
 /// How often it is renewed, or tried for.
 pub const RENEW_EVERY: Duration = Duration::from_millis(1_500);
 
+/// How often whoever needs it once looks whether it is free.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+
 /// The table of duties on a server, to stand in a service's list of migrations under any number.
 #[must_use]
 pub const fn migration(number: u32) -> Migration {
@@ -34,13 +39,45 @@ pub struct Duty {
     db: Db,
     name: &'static str,
     holder: u64,
+    /// Whether this process has it, as far as it knows.
+    is_held: Arc<AtomicBool>,
 }
 
 impl Duty {
     /// A duty of the owner of `db`; `holder` tells its processes apart.
     #[must_use]
-    pub const fn new(db: Db, name: &'static str, holder: u64) -> Self {
-        Self { db, name, holder }
+    pub fn new(db: Db, name: &'static str, holder: u64) -> Self {
+        Self { db, name, holder, is_held: Arc::default() }
+    }
+
+    /// Whether this process has it, as far as it knows. One whose work has panicked has it still.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.is_held.load(Ordering::Relaxed)
+    }
+
+    /// Works once while this process has the duty, which is given back then; nothing if another one keeps it for longer than a
+    /// lease.
+    pub async fn once<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        if !self.db.is_on_server() {
+            return Some(work.await);
+        }
+        let until = monotonic_now() + Duration::from_millis(LEASE_MS.unsigned_abs()) + RENEW_EVERY;
+        while !self.taken().await.unwrap_or(false) {
+            if monotonic_now() >= until {
+                return None;
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        let held = CancellationToken::new();
+        let working = async {
+            let outcome = work.await;
+            held.cancel();
+            outcome
+        };
+        let outcome = tokio::join!(working, self.kept(&held)).0;
+        self.give_back().await;
+        Some(outcome)
     }
 
     /// Works while this process has the duty, until it is stopped or the work ends. The work is told to stop when the
@@ -54,6 +91,7 @@ impl Duty {
         mut work: impl FnMut(CancellationToken) -> Fut,
     ) -> Result<(), E> {
         if !self.db.is_on_server() {
+            self.is_held.store(true, Ordering::Relaxed);
             return work(stop).await;
         }
         while self.waited_for(&stop).await {
@@ -69,6 +107,7 @@ impl Duty {
             )
             .0;
             gauge!("hub_duty_held", "duty" => self.name).set(0.0);
+            self.is_held.store(false, Ordering::Relaxed);
             if outcome.is_err() || stop.is_cancelled() {
                 self.give_back().await;
                 return outcome;
@@ -80,7 +119,9 @@ impl Duty {
     /// Waits until it is had; tells whether it is, or the wait was stopped.
     async fn waited_for(&self, stop: &CancellationToken) -> bool {
         while !stop.is_cancelled() {
-            if self.taken().await.unwrap_or(false) {
+            let is_held = self.taken().await.unwrap_or(false);
+            self.is_held.store(is_held, Ordering::Relaxed);
+            if is_held {
                 return true;
             }
             tokio::select! {

@@ -7,6 +7,7 @@ pub mod auth;
 pub mod db;
 pub mod duty;
 pub mod engine;
+pub mod headway;
 pub mod http;
 pub mod journal;
 pub mod metrics;

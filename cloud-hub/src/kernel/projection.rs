@@ -22,6 +22,7 @@ use percolate_runtime::system::monotonic_now;
 use tokio_util::sync::CancellationToken;
 
 use crate::kernel::db::{Db, JournalsFollowed, head_taken, journal_columns, journal_taken, seq_column};
+use crate::kernel::headway::Headway;
 use crate::kernel::journal::{Entry, Journal, StreamState, entry_list, hash_fetch, stream_fetch, stream_list};
 use crate::kernel::unread;
 
@@ -139,6 +140,7 @@ pub struct ProjectionRunner {
     projection: Arc<dyn Projection>,
     journal: Journal,
     db: Db,
+    headway: Headway,
 }
 
 impl fmt::Debug for ProjectionRunner {
@@ -147,8 +149,18 @@ impl fmt::Debug for ProjectionRunner {
     }
 }
 
-/// Journals whose slice could not be folded: how often in a row, and when to try again.
-type Stalled = BTreeMap<JournalId, (u32, Duration)>;
+/// A journal whose slice could not be folded.
+#[derive(Debug, Clone, Copy)]
+struct Stall {
+    /// How often in a row.
+    failures: u32,
+    /// When it is tried again.
+    retry_at: Duration,
+    /// Whether it is what this journal says that cannot be folded, whatever others say.
+    is_its_own: bool,
+}
+
+type Stalled = BTreeMap<JournalId, Stall>;
 
 /// What a runner looks at.
 struct Watch {
@@ -197,7 +209,13 @@ impl ProjectionRunner {
     /// A runner of `projection`, whose tables and positions are in `db`; see [`migration`].
     #[must_use]
     pub fn new(projection: Arc<dyn Projection>, journal: Journal, db: Db) -> Self {
-        Self { projection, journal, db }
+        Self { projection, journal, db, headway: Headway::default() }
+    }
+
+    /// How it gets on in this process.
+    #[must_use]
+    pub const fn headway(&self) -> &Headway {
+        &self.headway
     }
 
     /// The projection's name.
@@ -220,7 +238,7 @@ impl ProjectionRunner {
             if !watch.unfinished.is_empty() {
                 continue;
             }
-            let retry_at = watch.stalled.values().map(|(_, at)| *at).min();
+            let retry_at = watch.stalled.values().map(|stall| stall.retry_at).min();
             let wait = retry_at.map_or(Duration::MAX, |at| at.saturating_sub(monotonic_now()));
             tokio::select! {
                 () = stop.cancelled() => {}
@@ -326,18 +344,21 @@ impl ProjectionRunner {
     ) -> Result<Option<ProjectionError>, ProjectionError> {
         let name = self.projection.name();
         let journals: Option<Arc<[_]>> = watch.take().map(|journals| journals.into_iter().collect());
+        let is_all = journals.is_none();
         let (ahead, folded) = (journals.clone(), journals);
         let heads = self.journal.db().read_async(move |tx| state_list(tx, ahead.as_deref())).await?;
         let positions = self.db.read_async(move |tx| position_map(tx, name, folded.as_deref())).await?;
         let now = monotonic_now();
-        let mut lag = 0_u64;
+        let (mut lag, mut is_due) = (0_u64, false);
         let mut due = Vec::new();
         let mut stalled_count = 0_u32;
         for state in heads.iter().filter(|state| self.projection.wants(state.journal.stream)) {
             let position = positions.get(&state.journal).copied().unwrap_or_else(|| state.journal.genesis());
             lag = lag.saturating_add(state.head.seq.saturating_sub(position.seq));
-            match watch.stalled.get(&state.journal) {
-                Some((_, retry_at)) if now < *retry_at => stalled_count = stalled_count.saturating_add(1),
+            let stall = watch.stalled.get(&state.journal);
+            is_due |= state.head.seq > position.seq && stall.is_none_or(|stall| !stall.is_its_own);
+            match stall {
+                Some(stall) if now < stall.retry_at => stalled_count = stalled_count.saturating_add(1),
                 Some(_) | None if state.head.seq > position.seq => {
                     due.push(Due { journal: state.journal, position, entries: state.head.seq - position.seq });
                 }
@@ -346,6 +367,7 @@ impl ProjectionRunner {
         }
         gauge!("hub_projection_lag_events", "projection" => name).set(number(lag));
         gauge!("hub_projection_stalled_journals", "projection" => name).set(f64::from(stalled_count));
+        self.headway.looked(is_due, is_all.then(|| positions.values().map(|head| head.seq).sum()), now);
         // Every journal has its turn before any has its second: a long or a busy one holds up nobody.
         let mut failure = None;
         while !due.is_empty() && !stop.is_cancelled() {
@@ -370,6 +392,9 @@ impl ProjectionRunner {
             match outcome {
                 Ok(entries) => {
                     watch.stalled.remove(&journal);
+                    if entries > 0 {
+                        self.headway.moved(monotonic_now());
+                    }
                     counter!("hub_projection_entries_total", "projection" => self.name()).increment(entries);
                     if is_whole && entries > 0 {
                         watch.unfinished.remove(&journal);
@@ -386,8 +411,12 @@ impl ProjectionRunner {
     }
 
     fn stall(&self, stalled: &mut Stalled, journal: JournalId, error: &ProjectionError) {
-        let failures = stalled.get(&journal).map_or(0, |(failures, _)| failures.saturating_add(1));
-        stalled.insert(journal, (failures, monotonic_now() + backoff::delay(failures)));
+        let failures = stalled.get(&journal).map_or(0, |stall| stall.failures.saturating_add(1));
+        let is_its_own = match error {
+            ProjectionError::Storage(_) => false,
+            ProjectionError::Discontinued { .. } | ProjectionError::Entry { .. } => true,
+        };
+        stalled.insert(journal, Stall { failures, retry_at: monotonic_now() + backoff::delay(failures), is_its_own });
         counter!("hub_projection_failures_total", "projection" => self.name()).increment(1);
         tracing::error!(
             projection = self.name(),

@@ -100,19 +100,37 @@ pub fn parts(context: &ServiceContext) -> Result<ServiceParts, StorageError> {
     })
 }
 
-/// Folds the whole journal anew. The hub must not be running on its databases.
+/// Why the reports were not folded anew.
+#[derive(Debug, thiserror::Error)]
+pub enum RebuildError {
+    /// The journal cannot be folded, or a database not be opened.
+    #[error(transparent)]
+    Projection(#[from] ProjectionError),
+    /// A process of a large hub folds them.
+    #[error("a process of the hub folds the reports: stop all that do reporting first")]
+    Folding,
+}
+
+/// Folds the whole journal anew, while no hub runs on its files; on a server, while no process folds the reports.
 ///
 /// # Errors
-/// [`ProjectionError`] if the journal cannot be folded or a database cannot be opened.
-pub async fn rebuild(data_dir: &Path, engine: &Engine) -> Result<(), ProjectionError> {
+/// [`RebuildError`] if that is not so, the journal cannot be folded, or a database cannot be opened.
+pub async fn rebuild(data_dir: &Path, engine: &Engine) -> Result<(), RebuildError> {
     let (data_dir, own) = (data_dir.to_owned(), engine.clone());
-    let open = move || Ok((Journal::open_with(&data_dir, &own)?, Db::open(&SCHEMA, &data_dir, &own)?));
-    let (journal, db) = engine.opened(open).await?;
+    let open = move || {
+        let journal = match &own {
+            Engine::Server(server) => Journal::open_reader(server, NAME)?,
+            Engine::Threads | Engine::Inline(_) => Journal::open_with(&data_dir, &own)?,
+        };
+        Ok((journal, Db::open(&SCHEMA, &data_dir, &own)?))
+    };
+    let (journal, db) = engine.opened(open).await.map_err(ProjectionError::from)?;
     let runner = ProjectionRunner::new(Arc::new(projection::SalesProjection::default()), journal.clone(), db.clone());
-    let outcome = runner.rebuild().await;
+    let duty = Duty::new(db.clone(), runner.name(), u64::from(std::process::id()));
+    let outcome = duty.once(runner.rebuild()).await;
     db.stop().await;
     journal.db().stop().await;
-    outcome
+    Ok(outcome.ok_or(RebuildError::Folding)??)
 }
 
 /// A hash over each table's rows in order, and over all of them: equal for equal content. Blocks.

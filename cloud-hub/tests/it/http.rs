@@ -17,7 +17,8 @@ async fn health_and_metrics_are_open_and_say_what_is_checked() {
     })
     .await;
     let names: Vec<_> = ready["checks"].as_array().unwrap().iter().map(|check| check["name"].clone()).collect();
-    let services: &[&str] = if is_server() { &["node_lanes", "catalog", "reporting", "identity"] } else { &[] };
+    let services: &[&str] =
+        if is_server() { &["node_lanes", "catalog", "reporting", "folding", "identity"] } else { &[] };
     assert_eq!(names, [&["journal_writable", "ingest", "broker"], services].concat());
     let metrics = eventually("a metric of the hub with its help", || async {
         let metrics = hub.get_openly("/metrics").await.text().await.unwrap();

@@ -52,7 +52,7 @@ pub async fn open(options: &DemoOptions, folder: &Path, tasks: &TaskGroup, scree
     let wall = WallClock { clock, opens, machine: Arc::new(SystemClock) };
     screen.progress.say_without_bars("opening the head office");
     let opening = screen.progress.spinner("opening the head office");
-    let (server, office) = shops::open_office(folder, options, &clock).await.map_err(failed)?;
+    let (server, office) = shops::open_office(folder, options, &clock, tasks).await.map_err(failed)?;
     drop(opening);
     screen.progress.say(&format!("  The office page, live:\n  {}", office.page()));
     screen.progress.say_without_bars("opening the shops");
@@ -80,11 +80,10 @@ pub async fn open(options: &DemoOptions, folder: &Path, tasks: &TaskGroup, scree
 
 /// A line for each shop.
 async fn lay_lines(office: &Office, count: usize, tasks: &TaskGroup) -> Result<Vec<Link>, ShopsError> {
-    let at = |address: &Option<String>| address.clone().unwrap_or_default();
-    let (mqtts, https) = (at(&office.endpoints.mqtts), at(&office.endpoints.https));
+    let https = office.endpoints.https.clone().unwrap_or_default();
     let mut links = Vec::new();
     for _shop in 0..count {
-        let (link, relays) = Link::lay(&mqtts, &https).await.map_err(ShopsError::Line)?;
+        let (link, relays) = Link::lay(&office.broker, &https).await.map_err(ShopsError::Line)?;
         tasks.spawn("line", move |stop| relays.run(stop));
         links.push(link);
     }
@@ -111,7 +110,7 @@ pub(super) fn failed(error: ShopsError) -> Failure {
         ShopsError::Server(_) | ShopsError::Client { .. } | ShopsError::Up { .. } | ShopsError::NotEnrolled { .. } => {
             Exit::ServerFailed
         }
-        ShopsError::Chain(_) | ShopsError::Clock(_) => Exit::Failed,
+        ShopsError::Chain(_) | ShopsError::Clock(_) | ShopsError::Large(_) => Exit::Failed,
         ShopsError::File { .. } | ShopsError::Line(_) => Exit::Failed,
     };
     Failure::new(exit, error)

@@ -34,6 +34,11 @@ pub struct DemoOptions {
     /// The office page's port on the loopback; 0 takes a free one
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     pub office_port: u16,
+    /// Let the head office be a large hub, on this PostgreSQL database and behind a mosquitto that the demo starts: an empty
+    /// database of a server that has no other chain, as its superuser: "host=/run/postgresql user=postgres dbname=demo". What
+    /// the demo writes stays in it
+    #[arg(long, value_name = "CONNECTION")]
+    pub postgres: Option<String>,
     /// No trouble: the shops sell, and that is all
     #[arg(long)]
     pub calm: bool,

@@ -179,9 +179,10 @@ impl Server {
         let mut child = spawn(&spec)?;
         let endpoints = listening(&spec, &mut child).await?;
         spec.http.clone_from(&endpoints.http);
-        if let (Some(mqtts), Some(https)) = (&endpoints.mqtts, &endpoints.https) {
-            spec.mqtts.clone_from(mqtts);
-            spec.https.clone_from(https);
+        for (address, place) in [(&endpoints.mqtts, &mut spec.mqtts), (&endpoints.https, &mut spec.https)] {
+            if let Some(address) = address {
+                place.clone_from(address);
+            }
         }
         Ok(Self { spec, child, started, early_ends: 0, endpoints })
     }
@@ -232,7 +233,7 @@ impl Server {
 }
 
 /// The programs lie beside this one.
-fn program(name: &str) -> Result<PathBuf, ServerError> {
+pub(super) fn program(name: &str) -> Result<PathBuf, ServerError> {
     let here = std::env::current_exe().unwrap_or_default();
     let path = here.with_file_name(name);
     if path.is_file() { Ok(path) } else { Err(ServerError::NoProgram { path }) }
@@ -282,7 +283,7 @@ async fn listening(spec: &ServerSpec, child: &mut Child) -> Result<Endpoints, Se
     }
 }
 
-fn log_tail(data: &Path) -> String {
+pub(super) fn log_tail(data: &Path) -> String {
     let mut bytes = Vec::new();
     let read = File::open(data.join(LOG_FILE)).and_then(|mut file| {
         use std::io::{Seek as _, SeekFrom};

@@ -6,11 +6,13 @@ use std::time::Duration;
 use percolate_common::domain::catalog::Catalog;
 use percolate_runtime::pki::{PkiError, found};
 use percolate_runtime::system::{OsEntropy, SimulatedClockError, clock_from_option, monotonic_now};
+use percolate_runtime::tasks::TaskGroup;
 use serde_json::json;
 
 use super::books::{StoreBooks, compare_stock, pair_journals};
 use super::chain::{DemoStore, MENU};
 use super::clock::DemoClock;
+use super::large::{Ground, LargeError};
 use super::options::DemoOptions;
 use super::rush::PlannedTicket;
 use super::servers::{Argument, Endpoints, Server, ServerError, ServerSpec, Who, words};
@@ -76,6 +78,9 @@ pub enum ShopsError {
         /// Which shop.
         name: String,
     },
+    /// There is nothing for a large head office to stand on.
+    #[error("the head office cannot be a large hub")]
+    Large(#[from] LargeError),
     /// A line to the head office cannot be laid.
     #[error("could not lay a line to the head office")]
     Line(#[source] std::io::Error),
@@ -103,6 +108,8 @@ pub struct Office {
     pub endpoints: Endpoints,
     /// Its data folder.
     pub data: PathBuf,
+    /// Where boxes come to its broker.
+    pub broker: String,
     token: String,
 }
 
@@ -126,7 +133,7 @@ fn token(data: &Path) -> Result<String, ShopsError> {
     }
 }
 
-/// Founds the chain, and starts its hub with the demo's menu.
+/// Founds the chain, and starts its hub with the demo's menu; a large one with what it stands on, which ends with `tasks`.
 ///
 /// # Errors
 /// [`ShopsError`].
@@ -134,6 +141,7 @@ pub async fn open_office(
     folder: &Path,
     options: &DemoOptions,
     clock: &DemoClock,
+    tasks: &TaskGroup,
 ) -> Result<(Server, Office), ShopsError> {
     let data = folder.join("hub");
     let menu = folder.join("menu.json");
@@ -143,7 +151,12 @@ pub async fn open_office(
     found(CHAIN, (&data.join("ca"), &folder.join("safe")), founded_at, &OsEntropy)?;
     let serve = words(&["serve", "--menu", &menu_text, "--simulated-clock", &clock, "--data"]);
     let [http, mqtts, https] = ["--http", "--mqtts", "--https"].map(|name| words(&[name]));
-    let boxes = [mqtts, vec![Argument::Mqtts], https, vec![Argument::Https]].concat();
+    let ground = match &options.postgres {
+        Some(database) => Some(Ground::lay((folder, &data), database, tasks).await?),
+        None => None,
+    };
+    let broker = ground.as_ref().map_or_else(|| [mqtts, vec![Argument::Mqtts]].concat(), Ground::arguments);
+    let boxes = [broker, https, vec![Argument::Https]].concat();
     let spec = ServerSpec {
         who: Who::Office,
         name: "the head office".to_owned(),
@@ -157,7 +170,16 @@ pub async fn open_office(
     let server = Server::start(spec).await?;
     let (endpoints, token) = (server.endpoints.clone(), token(&data)?);
     let client = Client::new(&endpoints.http, Some(&token)).map_err(client_error("the head office"))?;
-    Ok((server, Office { hub: Hub::new(client), endpoints, data, token }))
+    ready(&client, "the head office").await?;
+    let hub = Hub::new(client);
+    if ground.is_some() {
+        let held = hub.journals().await.map_err(client_error("the head office"))?;
+        if held.iter().any(|journal| journal.node.is_some()) {
+            return Err(LargeError::NotEmpty.into());
+        }
+    }
+    let broker = ground.map(|ground| ground.broker).or_else(|| endpoints.mqtts.clone()).unwrap_or_default();
+    Ok((server, Office { hub, endpoints, data, broker, token }))
 }
 
 pub(super) async fn open_shop(spec: ServerSpec, store: DemoStore) -> Result<(Server, Shop), ShopsError> {

@@ -5,6 +5,7 @@
 
 mod figures;
 mod ingest;
+mod isolation;
 mod machine;
 mod memory;
 mod month;
@@ -64,6 +65,8 @@ enum Case {
     IngestLarge,
     /// A large hub does, whose database is a network away, with one replica to three
     IngestApart,
+    /// Acknowledgements while reporting is hurt, of a small hub and of a large one
+    Isolation,
     /// Hundreds and thousands of stores at one small hub
     Stores,
 }
@@ -86,6 +89,8 @@ const SECTIONS: &[&str] = &[
     "ingest-large-1",
     "ingest-large-3",
     "ingest-large-apart",
+    "isolation-small",
+    "isolation-large",
     "stores-rush",
     "stores-curve",
     "stores-return",
@@ -138,6 +143,7 @@ async fn measure(case: Case, bench: &Bench) -> Result<Vec<Section>> {
         Case::Ingest => ingest::run(bench).await,
         Case::IngestLarge => ingest::run_large(bench).await,
         Case::IngestApart => ingest::run_apart(bench).await,
+        Case::Isolation => isolation::run(bench).await,
         Case::Stores => stores::run(bench).await,
     }
 }

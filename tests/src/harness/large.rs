@@ -14,7 +14,7 @@ use percolate_runtime::postgres::Admin;
 use tokio::sync::OnceCell;
 
 use super::enrol::{Door, found_chain};
-use super::process::{Server, text};
+use super::process::{HUB as PROGRAM, Server, text};
 use super::{Client, Node, NodeSpec, demo_menu, program, skipped};
 
 /// Where the tests' own server is: `scripts/postgres.sh start` says.
@@ -162,18 +162,27 @@ impl<B: Broker> Ground<B> {
     /// If it cannot be made.
     #[expect(clippy::disallowed_methods, reason = "the tests' runner says where its server is; no program reads it")]
     pub async fn behind(broker: B, test: &str, scratch: &Path) -> Result<Option<Self>> {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
         let Ok(server) = std::env::var(SERVER) else {
             skipped(test, "there is no PERCOLATE_TEST_POSTGRES; scripts/postgres.sh start makes a server");
             return Ok(None);
         };
+        Self::on(broker, &server, scratch).await.map(Some)
+    }
+
+    /// The same on a server that is named as libpq does it, without a database.
+    ///
+    /// # Errors
+    /// If the database cannot be made.
+    pub async fn on(broker: B, server: &str, scratch: &Path) -> Result<Self> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let server = server.to_owned();
         let database = format!("e_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         std::fs::write(scratch.join("token"), "a token that all processes share")?;
         let ground = Self { scratch: scratch.to_owned(), broker, server, database, identity: OnceCell::new() };
         let (admin, own, secrets) = (ground.admin("postgres"), ground.admin(&ground.database), scratch.join("secrets"));
         let name = ground.database.clone();
         tokio::task::spawn_blocking(move || prepare(&admin, &own, &name, &secrets)).await??;
-        Ok(Some(ground))
+        Ok(ground)
     }
 
     /// Starts a process of these parts, as in `ingest` or `catalog,reporting`, in a folder of its own.
@@ -182,13 +191,22 @@ impl<B: Broker> Ground<B> {
     /// If it does not come up.
     pub async fn start(&self, name: &str, parts: &str, extra: &[&str]) -> Result<Replica> {
         let (data, arguments) = self.arguments(name, parts, extra);
-        self.started(&data, arguments).await
+        self.started(PROGRAM, &data, arguments).await
     }
 
-    async fn started(&self, data: &Path, arguments: Vec<String>) -> Result<Replica> {
-        let mut server = serve(data, "127.0.0.1:0", &arguments)?;
+    /// As [`Ground::start`], by another program that takes the same arguments.
+    ///
+    /// # Errors
+    /// If it does not come up.
+    pub async fn start_by(&self, program: &'static str, name: &str, parts: &str) -> Result<Replica> {
+        let (data, arguments) = self.arguments(name, parts, &[]);
+        self.started(program, &data, arguments).await
+    }
+
+    async fn started(&self, program: &'static str, data: &Path, arguments: Vec<String>) -> Result<Replica> {
+        let mut server = serve((program, data), "127.0.0.1:0", &arguments)?;
         let http = text(&server.endpoints().await?, "http")?;
-        Ok(Replica { server, client: Client::new(&http, &self.scratch)?, arguments })
+        Ok(Replica { server, client: Client::new(&http, &self.scratch)?, program, arguments })
     }
 
     /// As [`Ground::start`], for a process that reaches the database at another address: through a line of the test's own.
@@ -200,7 +218,7 @@ impl<B: Broker> Ground<B> {
         let place = arguments.iter().position(|word| word == "--postgres").context("--postgres")? + 1;
         let there = arguments.get_mut(place).context("the database")?;
         *there = format!("{there} host={} port={}", database.ip(), database.port());
-        self.started(&data, arguments).await
+        self.started(PROGRAM, &data, arguments).await
     }
 
     /// The socket of the database's server.
@@ -216,7 +234,7 @@ impl<B: Broker> Ground<B> {
     /// If it ends well. If it serves, this waits for ever.
     pub async fn refused(&self, name: &str, parts: &str) -> Result<String> {
         let (data, arguments) = self.arguments(name, parts, &[]);
-        serve(&data, "127.0.0.1:0", &arguments)?.refused().await
+        serve((PROGRAM, &data), "127.0.0.1:0", &arguments)?.refused().await
     }
 
     fn arguments(&self, name: &str, parts: &str, extra: &[&str]) -> (PathBuf, Vec<String>) {
@@ -294,9 +312,9 @@ impl<B: Broker> Ground<B> {
     ///
     /// # Errors
     /// If the server does not do it.
-    pub async fn admin_batch(&self, sql: &'static str) -> Result<()> {
-        let admin = self.admin(&self.database);
-        Ok(tokio::task::spawn_blocking(move || Admin::connect(&admin)?.batch(sql)).await??)
+    pub async fn admin_batch(&self, sql: &str) -> Result<()> {
+        let (admin, sql) = (self.admin(&self.database), sql.to_owned());
+        Ok(tokio::task::spawn_blocking(move || Admin::connect(&admin)?.batch(&sql)).await??)
     }
 
     /// Ends all sessions of the hub with its database, in the middle of whatever they do; tells how many those were.
@@ -355,6 +373,7 @@ pub struct Replica {
     server: Server,
     /// Asks it over HTTP.
     pub client: Client,
+    program: &'static str,
     arguments: Vec<String>,
 }
 
@@ -380,7 +399,7 @@ impl Replica {
     /// # Errors
     /// If it does not come up.
     pub async fn restart(&mut self) -> Result<()> {
-        self.server = serve(self.server.data(), self.client.address(), &self.arguments)?;
+        self.server = serve((self.program, self.server.data()), self.client.address(), &self.arguments)?;
         self.server.endpoints().await.map(drop)
     }
 
@@ -403,9 +422,9 @@ impl Replica {
     }
 }
 
-fn serve(data: &Path, http: &str, arguments: &[String]) -> Result<Server> {
+fn serve((program, data): (&str, &Path), http: &str, arguments: &[String]) -> Result<Server> {
     let arguments: Vec<String> = ["--http", http].map(str::to_owned).into_iter().chain(arguments.to_vec()).collect();
-    Server::start(&["cloud-hub", "serve"], data, &arguments)
+    Server::start(&[program, "serve"], data, &arguments)
 }
 
 fn path(path: &Path) -> String {

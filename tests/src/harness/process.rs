@@ -115,9 +115,13 @@ pub struct Hub {
     pub client: Client,
     /// Where boxes come to its broker, and where they enrol.
     doors: (String, String),
+    program: &'static str,
     menu: Option<PathBuf>,
     extra: Vec<String>,
 }
+
+/// The program of a hub, as it ships.
+pub(super) const HUB: &str = "cloud-hub";
 
 impl Hub {
     /// Founds a chain and starts its hub on free ports, with the demo's menu, in `<scratch>/hub`.
@@ -133,20 +137,32 @@ impl Hub {
     /// # Errors
     /// If it does not come up.
     pub async fn start_with(scratch: &Path, menu: Option<PathBuf>, extra: &[&str]) -> Result<Self> {
+        Self::start_of(HUB, scratch, menu, extra).await
+    }
+
+    /// As [`Hub::start`], by another program that takes the same arguments.
+    ///
+    /// # Errors
+    /// If it does not come up.
+    pub async fn start_by(program: &'static str, scratch: &Path, menu: Option<PathBuf>) -> Result<Self> {
+        Self::start_of(program, scratch, menu, &[]).await
+    }
+
+    async fn start_of(program: &'static str, scratch: &Path, menu: Option<PathBuf>, extra: &[&str]) -> Result<Self> {
         let data = scratch.join("hub");
         let extra: Vec<String> = extra.iter().map(|word| (*word).to_owned()).collect();
         let mut simulated = extra.iter().skip_while(|word| *word != "--simulated-clock").skip(1);
         found_chain(&data, simulated.next().map(String::as_str))?;
         let any = (ANY_PORT, (ANY_PORT, ANY_PORT));
-        let mut server = Self::serve(&data, any, menu.as_deref(), &extra)?;
+        let mut server = Self::serve((program, &data), any, menu.as_deref(), &extra)?;
         let endpoints = server.endpoints().await?;
         let doors = (text(&endpoints, "mqtts")?, text(&endpoints, "https")?);
         let client = Client::new(&text(&endpoints, "http")?, &data)?;
-        Ok(Self { server, client, doors, menu, extra })
+        Ok(Self { server, client, doors, program, menu, extra })
     }
 
     fn serve(
-        data: &Path,
+        (program, data): (&'static str, &Path),
         (http, (mqtts, https)): (&str, (&str, &str)),
         menu: Option<&Path>,
         extra: &[String],
@@ -159,7 +175,7 @@ impl Hub {
         }
         let mut arguments: Vec<String> = words.into_iter().map(str::to_owned).collect();
         arguments.extend_from_slice(extra);
-        Server::start(&["cloud-hub"], data, &arguments)
+        Server::start(&[program], data, &arguments)
     }
 
     /// Where boxes come to its broker.
@@ -201,7 +217,7 @@ impl Hub {
     /// If it does not come up.
     pub async fn restart(&mut self) -> Result<()> {
         let addresses = (self.client.address(), (self.mqtts(), self.doors.1.as_str()));
-        self.server = Self::serve(&self.server.data, addresses, self.menu.as_deref(), &self.extra)?;
+        self.server = Self::serve((self.program, &self.server.data), addresses, self.menu.as_deref(), &self.extra)?;
         self.server.endpoints().await.map(drop)
     }
 
@@ -210,7 +226,8 @@ impl Hub {
     /// # Errors
     /// If it ends well. If it serves, this waits for ever.
     pub async fn refused(&self) -> Result<String> {
-        Self::serve(&self.server.data, (ANY_PORT, (ANY_PORT, ANY_PORT)), None, &self.extra)?.refused().await
+        let any = (ANY_PORT, (ANY_PORT, ANY_PORT));
+        Self::serve((self.program, &self.server.data), any, None, &self.extra)?.refused().await
     }
 
     /// Its data folder.
