@@ -232,7 +232,11 @@ async fn p24_a_days_tips_are_shared_out_to_the_cent_among_who_sold_or_by_the_poi
     till.send(by(Request::new("POST", &path).header("idempotency-key", "part").json(&part), &ben)).await.ok();
 
     let tips = till.get("/v1/business-days/2026-11-23/tips").await;
-    let person = |staff: u32, tickets: u32, tips: i64, points: u32, share: i64| json!({"staff": staff, "tickets": tickets, "tips_minor": tips, "points": points, "share_minor": share});
+    let person = |staff: u32, tickets: u32, tips: i64, points: u32, share: i64| {
+        json!({
+            "staff": staff, "tickets": tickets, "tips_minor": tips, "points": points, "share_minor": share,
+        })
+    };
     let expected = json!({
         "business_day": "2026-11-23", "currency": "USD", "pool_minor": 231, "undivided_minor": 0,
         "people": [person(ANN.0, 2, 151, 1, 116), person(BEN.0, 1, 80, 1, 115)],

@@ -57,6 +57,8 @@ async fn a_rebuilt_report_is_the_same_to_the_byte() {
         [
             "ticket",
             "refund",
+            "ticket_tip",
+            "counted",
             "import_line",
             "rollup",
             "name",

@@ -37,9 +37,13 @@ fn ticket<'a>(sold: &'a TicketSold, known: &'a [TipOn]) -> Tipped<'a> {
     Tipped { sold, day: MONDAY, is_closed: false, is_refunded: false, known }
 }
 
+fn till() -> TerminalName {
+    "T2".parse().unwrap()
+}
+
 fn asked(ticket: &Tipped<'_>, card: WhichCard, tip: i64, days: i32) -> Result<TipAdjusted, TipRejection> {
     let today = BusinessDay::from_days(MONDAY.days() + days);
-    adjust(ticket, &AdjustTip { card, tip: Minor::new(tip) }, (id("k"), &"T2".parse().unwrap(), today))
+    adjust(ticket, &AdjustTip { card, tip: Minor::new(tip) }, (id("k"), &till(), today))
 }
 
 #[test]
