@@ -53,8 +53,8 @@ impl<S: Stream + Unpin> Stream for Until<S> {
     }
 }
 
-/// Events named `ticket`, `open_ticket`, `kitchen`, `catalog`, `link`, `hub`, and `missed` for a listener that was too slow. They end when the
-/// terminal that listens is revoked.
+/// Events named `ticket`, `open_ticket`, `kitchen`, `catalog`, `link`, `hub`, and `missed` for a listener that was too
+/// slow. They end when the terminal that listens is revoked.
 #[utoipa::path(get, path = "/v1/events", tag = "node", responses(
     (status = 200, description = "Server-sent events", content_type = "text/event-stream", body = String),
     (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json"),

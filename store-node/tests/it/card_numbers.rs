@@ -4,14 +4,10 @@ use std::fs;
 
 use serde_json::{Map, Value, json};
 
-use self::table::TABLE;
+use crate::matrix::table::TABLE;
 use crate::support::http::Request;
 use crate::support::menu::ESPRESSO;
 use crate::support::node::{TestNode, ticket};
-
-#[expect(dead_code, reason = "of the table this needs the rows alone")]
-#[path = "../../src/http/table.rs"]
-mod table;
 
 /// What somebody types where it does not belong.
 const PLANTED: &str = "ask 4111 1111 1111 1111";

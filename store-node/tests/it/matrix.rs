@@ -18,7 +18,7 @@ use crate::support::menu::{BAG_CODE, BEANS, ESPRESSO};
 use crate::support::node::{Till, basket, ticket};
 
 #[path = "../../src/http/table.rs"]
-mod table;
+pub(crate) mod table;
 
 const TEN_MINUTES_MS: i64 = 10 * 60 * 1_000;
 
