@@ -233,14 +233,12 @@ fn an_account_of_the_house_is_named() {
     menu.content.rules.set(Rule::HouseAccount(account));
     let on =
         |account| Tender { kind: TenderKind::House { account: HouseAccountId::new(account) }, amount: Minor::new(327) };
-    for (account, line) in [
-        (3, "On account: Cafe staff                     3.27\n"),
-        (4, "On account: 4                              3.27\n"),
-    ] {
+    for (account, name) in [(3, "On account: Cafe staff "), (4, "On account: 4 ")] {
         let mut sold = sold(TicketClass::Sale, Cart::plain([(ESPRESSO, 1)]), vec![cash(327)]);
         sold.tenders = vec![on(account)];
         let text = shown(&sale(HARBOUR, &sold, when(), &menu), COLUMNS_WIDE);
-        assert!(text.contains(line), "{text}");
+        let is_there = |line: &str| line.starts_with(name) && line.ends_with(" 3.27");
+        assert!(text.lines().any(is_there), "{text}");
     }
 }
 
