@@ -46,6 +46,7 @@ async fn a_rebuilt_report_is_the_same_to_the_byte() {
         [
             "ticket",
             "refund",
+            "money_between",
             "import_line",
             "rollup",
             "name",

@@ -28,6 +28,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration::new(8, "open_tickets", include_str!("../../../migrations/0008_open_tickets.sql")),
     Migration::new(9, "refunds", include_str!("../../../migrations/0009_refunds.sql")),
     Migration::new(10, "tenders", include_str!("../../../migrations/0010_tenders.sql")),
+    Migration::new(11, "card_refunds", include_str!("../../../migrations/0014_card_refunds.sql")),
 ];
 
 /// The schema of the program before it.
@@ -45,7 +46,8 @@ const NEWER_MIGRATIONS: &[Migration] = &[
     MIGRATIONS[7],
     MIGRATIONS[8],
     MIGRATIONS[9],
-    Migration::new(11, "later", "CREATE TABLE later (number INTEGER NOT NULL) STRICT"),
+    MIGRATIONS[10],
+    Migration::new(12, "later", "CREATE TABLE later (number INTEGER NOT NULL) STRICT"),
 ];
 
 /// Opens a node's database as a later program does, and leaves it so.
