@@ -440,7 +440,11 @@ mod tests {
             let (some, all) = match state {
                 PaymentState::Approved => (Ok(Back::Credit), Ok(Back::Credit)),
                 PaymentState::Stored => (refused(state), Ok(Back::Forget)),
-                _ => (refused(state), refused(state)),
+                PaymentState::Asked
+                | PaymentState::Unknown
+                | PaymentState::Declined
+                | PaymentState::Reversing
+                | PaymentState::Reversed => (refused(state), refused(state)),
             };
             assert_eq!((back(state, 5), back(state, 327)), (some, all), "{state:?}");
             assert_eq!(give_back(id, Some(&payment(state, true)), Minor::new(5)), Ok(Back::Nobody));

@@ -125,7 +125,7 @@ fn p33_what_was_paid_first_goes_back_first_and_a_card_that_the_box_charged_is_na
     assert_eq!(second.tenders[0].kind, parts[1].tender.kind);
     let other = CardPaymentId::asked(1, AUTHOR, "nobody's");
     assert_eq!(
-        back(&menu, &sale, &[first.clone()], (one.clone(), by_card(other, 326))),
+        back(&menu, &sale, std::slice::from_ref(&first), (one.clone(), by_card(other, 326))),
         Err(RefundRejection::TenderKind { kind: "card", tendered: 326, left: 0 })
     );
     assert_eq!(
