@@ -95,7 +95,7 @@ async fn a_database_of_a_newer_program_is_refused() {
     node.stop().await;
     upgrade_database(&node.database());
     let newer = refusal(&mut node, |_| {}).await;
-    assert!(newer.contains("the database has schema 13, this program knows 12: use the newer program"), "{newer}");
+    assert!(newer.contains("the database has schema 15, this program knows 14: use the newer program"), "{newer}");
 }
 
 #[test]

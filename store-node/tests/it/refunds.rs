@@ -160,7 +160,8 @@ async fn what_is_refused_says_why_and_writes_nothing() {
         (with(json!({"reason": "void"})), "refund_void"),
         (with(json!({"tenders": [{"kind": "cash", "amount_minor": 1}]})), "refund_sum"),
         (with(card(327, "AUTH 1")), "refund_tender"),
-        (with(card(327, "4111 1111 1111 1111")), "reference_invalid"),
+        (with(card(327, "4111 1111 1111 1111")), "card_number_refused"),
+        (with(card(327, &"x".repeat(65))), "reference_invalid"),
         (with(json!({"terminal": "t1"})), "terminal_name_invalid"),
     ]
     .into_iter()

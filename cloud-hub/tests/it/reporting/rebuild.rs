@@ -58,7 +58,7 @@ async fn a_rebuilt_report_is_the_same_to_the_byte() {
             "ticket",
             "refund",
             "ticket_tip",
-            "counted",
+            "money_between",
             "import_line",
             "rollup",
             "name",

@@ -31,6 +31,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration::new(11, "tips_and_house_accounts", include_str!("../../../migrations/0011_tips_and_house_accounts.sql")),
     Migration::new(12, "kitchen", include_str!("../../../migrations/0012_kitchen.sql")),
     Migration::new(13, "prints", include_str!("../../../migrations/0013_prints.sql")),
+    Migration::new(14, "card_refunds", include_str!("../../../migrations/0014_card_refunds.sql")),
 ];
 
 /// The schema of the program before it.
@@ -51,7 +52,8 @@ const NEWER_MIGRATIONS: &[Migration] = &[
     MIGRATIONS[10],
     MIGRATIONS[11],
     MIGRATIONS[12],
-    Migration::new(14, "later", "CREATE TABLE later (number INTEGER NOT NULL) STRICT"),
+    MIGRATIONS[13],
+    Migration::new(15, "later", "CREATE TABLE later (number INTEGER NOT NULL) STRICT"),
 ];
 
 /// Opens a node's database as a later program does, and leaves it so.
