@@ -139,6 +139,7 @@ async fn whatever_moves_cash_opens_the_drawer_and_refunds_and_closes_have_their_
     till.post("/v1/readings", "close", &json!({})).await.ok();
     let paper = papers(&printer, 4).await.remove(3);
     assert!(paper.contains("CLOSING READING") && paper.contains(" A-1\n"), "{paper}");
+    so_many(&till, "waiting", 0).await;
     assert_eq!(labels(&jobs(&till, "printed").await, "reading"), ["A-1"]);
     assert_eq!(printer.kicks(), 7);
     node.stop().await;

@@ -19,7 +19,7 @@ const GUEST_MAX: Duration = Duration::from_secs(10);
 /// How often it looks whether it behaves otherwise.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// How long a slow one prints at a page.
-const SLOW: Duration = Duration::from_millis(2_500);
+const SLOW: Duration = Duration::from_secs(8);
 /// Bytes of a page of which one that breaks off takes no more.
 const TORN_BYTES: usize = 40;
 
