@@ -5,6 +5,7 @@ use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
+use system_tests::harness::large::mosquitto;
 use system_tests::harness::{Postgres, eventually, program, skipped};
 
 use system_tests::books::{list, number, text};
@@ -66,8 +67,14 @@ async fn the_demo_ends_with_a_verdict_and_leaves_no_process_behind() -> Result<(
 
 /// Kills the process that serves from a folder once it has sold something.
 async fn kill_in_the_rush(folder: &Path, server: &str) -> Result<()> {
+    let pid = in_the_rush(folder, server).await?;
+    Ok(rustix::process::kill_process(pid, rustix::process::Signal::KILL)?)
+}
+
+/// The number of the process that serves from a folder, once it has sold something.
+async fn in_the_rush(folder: &Path, server: &str) -> Result<rustix::process::Pid> {
     let data = folder.join(server);
-    eventually("a server to kill in the middle of its work", || async {
+    eventually("a server in the middle of its work", || async {
         let endpoints: Value = serde_json::from_slice(&std::fs::read(data.join("endpoints.json"))?)?;
         let address = text(&endpoints, "/http")?;
         let token = std::fs::read_to_string(data.join("token"))?;
@@ -81,9 +88,7 @@ async fn kill_in_the_rush(folder: &Path, server: &str) -> Result<()> {
         });
         ensure!(sells, "{server} has nothing to do yet");
         let pid = i32::try_from(number(&endpoints, "/pid")?)?;
-        let pid = rustix::process::Pid::from_raw(pid).context("a process number")?;
-        rustix::process::kill_process(pid, rustix::process::Signal::KILL)?;
-        Ok(())
+        rustix::process::Pid::from_raw(pid).context("a process number")
     })
     .await
 }
@@ -100,6 +105,33 @@ async fn servers_killed_during_the_demo_are_started_again_and_the_books_agree() 
     let output = run(demo(&folder, &arguments)?, kills).await?;
     let report = verdict(&output)?;
     ensure!(output.status.success(), "{report}");
+    assert_eq!(number(&report, "/rush/server_restarts")?, 2, "the kills were seen");
+    assert_eq!(number(&report, "/totals/hub_says/tickets")?, 300);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_database_of_a_large_head_office_killed_during_the_demo_changes_no_book() -> Result<()> {
+    let (scratch, elsewhere) = (tempfile::tempdir()?, tempfile::tempdir()?);
+    let Some(server) = Postgres::start(None)? else { return Ok(()) };
+    // Whether there is one at all.
+    let Some(_mosquitto) = mosquitto(elsewhere.path())? else { return Ok(()) };
+    let folder = scratch.path().join("demo");
+    let database = format!("{} dbname=postgres", server.connection());
+    let arguments =
+        ["--calm", "--stores", "2", "--tickets", "150", "--seconds", "15", "--json", "--postgres", &database];
+    let kills = async {
+        in_the_rush(&folder, "hub").await?;
+        server.kill()?;
+        ensure!(!server.runs()?, "the database's server runs");
+        server.again()?;
+        kill_in_the_rush(&folder, "hub").await?;
+        kill_in_the_rush(&folder, "store-01").await
+    };
+    let output = run(demo(&folder, &arguments)?, kills).await?;
+    let report = verdict(&output)?;
+    ensure!(output.status.success(), "{report}");
+    assert_eq!((text(&report, "/outcome")?, text(&report, "/audit/outcome")?), ("agree".into(), "proven".into()));
     assert_eq!(number(&report, "/rush/server_restarts")?, 2, "the kills were seen");
     assert_eq!(number(&report, "/totals/hub_says/tickets")?, 300);
     Ok(())

@@ -1,10 +1,11 @@
 //! `provision demo`: one bad morning of a whole chain on this machine, and the proof that its books agree.
 //!
 //! [`options`] → [`folder`], [`chain`], [`clock`] → [`opening`]: [`servers`], [`crew`], [`link`], [`shops`], [`large`],
-//! [`enrolling`] → [`rush`] → [`play`]: on the [`floor`] each [`till`] sells and keeps a [`tally`], while each [`act`] of the
-//! planned [`morning`] is done, with a [`copy`] of a box, the [`delivery`] of what waited, and what it is to [`cost`]; [`live`] shows [`pulse`] and
-//! [`diary`] on the [`board`] → [`settle`] → [`books`] → [`report`] → [`prompt`]. All is planned before it begins; the rules
-//! of the shop are asked for every price, so that three books can be compared: the tills', the shops' and the head office's.
+//! [`enrolling`] → [`rush`] → [`play`]: on the [`floor`] each [`till`] sells and keeps a [`tally`], while each [`act`] of
+//! the planned [`morning`] is done, with a [`copy`] of a box, the [`delivery`] of what waited, and what it is to [`cost`];
+//! [`live`] shows [`pulse`] and [`diary`] on the [`board`] → [`settle`] → [`books`] → [`report`] → [`prompt`]. All is planned
+//! before it begins; the rules of the shop are asked for every price, so that three books can be compared: the tills', the
+//! shops' and the head office's.
 
 pub mod act;
 pub mod board;

@@ -58,8 +58,10 @@ async fn main() -> Result<ExitCode> {
     make_for_the_owner_alone();
     let config = arguments.checked()?;
     tracing::subscriber::set_global_default(Panicking(config.data_dir.join("panic")))?;
+    // Before anybody can know that it runs.
+    let told = tokio::spawn(told_to_stop(StopOn::Signals));
     let hub = Hub::start(config).await?;
-    told_to_stop(StopOn::Signals).await?;
+    told.await??;
     let report = hub.stop().await;
     Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
