@@ -38,8 +38,10 @@ async fn required() -> (TestNode, Till) {
     (node, till)
 }
 
-/// By whom each day was closed, and who approved it and why.
-fn closes(node: &TestNode) -> Vec<(Option<u32>, Option<(u32, String)>)> {
+/// By whom a day was closed, and who approved it and why.
+type ClosedBy = (Option<u32>, Option<(u32, String)>);
+
+fn closes(node: &TestNode) -> Vec<ClosedBy> {
     let of = |event: &Event| match event {
         Event::DayClosed(closed) => Some((
             closed.by.map(StaffId::get),

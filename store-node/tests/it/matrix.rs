@@ -18,7 +18,12 @@ use crate::support::menu::{BAG_CODE, BEANS, ESPRESSO};
 use crate::support::node::{Till, basket, ticket};
 
 #[path = "../../src/http/table.rs"]
-pub(crate) mod table;
+mod table;
+
+/// Every route that writes: method and path.
+pub(crate) fn writes() -> impl Iterator<Item = (&'static str, &'static str)> {
+    TABLE.iter().filter(|row| row.method != "GET").map(|row| (row.method, row.path))
+}
 
 const TEN_MINUTES_MS: i64 = 10 * 60 * 1_000;
 

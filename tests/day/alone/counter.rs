@@ -22,6 +22,14 @@ fn sale(lines: &[(i64, i64)], tenders: &Value) -> Value {
     json!({"terminal": "T1", "currency": "USD", "lines": lines.iter().map(line).collect::<Vec<_>>(), "tenders": tenders})
 }
 
+/// A body that says one thing more.
+fn with(mut body: Value, field: &str, value: Value) -> Value {
+    if let Some(fields) = body.as_object_mut() {
+        fields.insert(field.to_owned(), value);
+    }
+    body
+}
+
 fn price(shop: &Alone, lines: &[(i64, i64)]) -> Result<i64> {
     let (net, tax) = shop.menu.price(lines)?;
     Ok(net + tax)
@@ -38,8 +46,7 @@ pub(crate) async fn people_take_turns(shop: &mut Alone) -> Result<String> {
         } else {
             json!([{"kind": "cash", "amount_minor": due + 500}])
         };
-        let mut body = sale(&lines, &tenders);
-        body["tip_minor"] = tip.into();
+        let body = with(sale(&lines, &tenders), "tip_minor", tip.into());
         let sold = shop.done(who, "/v1/tickets", &body, &[]).await?;
         ensure!(shop.sold(who, &sold)? == due, "{sold}");
         shop.books.tips += tip;
@@ -56,15 +63,14 @@ pub(crate) async fn people_take_turns(shop: &mut Alone) -> Result<String> {
 pub(crate) async fn a_cart_is_reduced_and_another_is_exempt(shop: &mut Alone) -> Result<String> {
     let lines = [(ESPRESSO, 2), (CORTADO, 1)];
     let full = price(shop, &lines)?;
-    let mut reduced = sale(&lines, &json!([{"kind": "cash", "amount_minor": full}]));
-    reduced["discounts"] = json!([{"id": STAFF_MEAL, "reason": "end of shift"}]);
+    let in_cash = |amount: i64| sale(&lines, &json!([{"kind": "cash", "amount_minor": amount}]));
+    let reduced = with(in_cash(full), "discounts", json!([{"id": STAFF_MEAL, "reason": "end of shift"}]));
     let sold = shop.approved((BARISTA, LEAD), "discount", "/v1/tickets", &reduced).await?;
     let total = shop.sold(BARISTA, &sold)?;
     ensure!(total < full && number(&sold, "/change_minor")? == full - total, "{sold}");
     shop.cash(total);
     let (net, _tax) = shop.menu.price(&lines)?;
-    let mut exempt = sale(&lines, &json!([{"kind": "cash", "amount_minor": net}]));
-    exempt["exempt_reason"] = json!("embassy");
+    let exempt = with(in_cash(net), "exempt_reason", json!("embassy"));
     let sold = shop.done(LEAD, "/v1/tickets", &exempt, &[]).await?;
     ensure!((shop.sold(LEAD, &sold)?, number(&sold, "/tax_minor")?) == (net, 0), "{sold}");
     shop.cash(net);
