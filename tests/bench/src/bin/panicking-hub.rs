@@ -2,6 +2,7 @@
 //! a failure panics there, in its own task. It says nothing else.
 
 use std::path::PathBuf;
+use std::pin::pin;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -59,9 +60,16 @@ async fn main() -> Result<ExitCode> {
     let config = arguments.checked()?;
     tracing::subscriber::set_global_default(Panicking(config.data_dir.join("panic")))?;
     // Before anybody can know that it runs.
-    let told = tokio::spawn(told_to_stop(StopOn::Signals));
-    let hub = Hub::start(config).await?;
-    told.await??;
+    let mut told = pin!(told_to_stop(StopOn::Signals));
+    let hub = tokio::select! {
+        biased;
+        told = &mut told => {
+            told?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        hub = Hub::start(config) => hub?,
+    };
+    told.await?;
     let report = hub.stop().await;
     Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
