@@ -1,0 +1,58 @@
+// A kitchen's screen: from a device that nobody knows to orders that are made, called back and lost sight of.
+import assert from 'node:assert/strict';
+import { given, inBrowser, please, seen, window } from './kit.mjs';
+
+await inBrowser(async (browser) => {
+  const { page, context, quiet, look } = await window(browser, { width: 1920, height: 1080 });
+  await page.goto(`${given.url}/kitchen`);
+  await page.getByText('This screen is not paired').waitFor();
+  quiet();
+  seen('a screen that nobody knows says so');
+
+  const { link } = await please('show a code');
+  await page.goto(link);
+  await page.getByLabel('What this device is').fill('Screen above the bar');
+  await page.getByRole('button', { name: 'Pair this device' }).click();
+  await page.getByRole('heading', { name: 'Paired as K1' }).waitFor();
+  await page.goto(`${given.url}/kitchen?station=bar`);
+  await page.getByText('Nothing to make').waitFor();
+  await look('kitchen-quiet');
+  seen('a screen that is paired shows what is to be made at its station: nothing');
+
+  await please('sell for Ann');
+  const ann = page.locator('article').filter({ hasText: 'Ann' });
+  await ann.waitFor();
+  await ann.getByText('no sugar').waitFor();
+  await please('sell for Ben');
+  const ben = page.locator('article').filter({ hasText: 'Ben' });
+  await ben.waitFor();
+  assert.equal(await page.locator('article').first().locator('.order').innerText(), 'Ann', 'who came first is made first');
+  await look('kitchen');
+  seen('what is sold stands there at once, the oldest first');
+
+  await page.keyboard.press('1');
+  await ann.waitFor({ state: 'detached' });
+  await page.locator('#made').filter({ hasText: 'Ann' }).waitFor();
+  await page.keyboard.press('0');
+  await ann.getByText('Called back').waitFor();
+  assert.equal(await page.locator('article').count(), 2);
+  quiet();
+  seen('a key bumps what was made, and calls it back');
+
+  await context.setOffline(true);
+  await ann.getByRole('button', { name: 'Made: Ann' }).click();
+  await page.getByRole('alert').filter({ hasText: 'No line to the box' }).waitFor();
+  await look('kitchen-lost');
+  assert.ok(await ann.isVisible(), 'what was known is shown on');
+  await context.setOffline(false);
+  await page.locator('#lost').waitFor({ state: 'hidden' });
+  assert.ok(await ann.isVisible(), 'what was pressed without a line is not made');
+  quiet('ERR_', 'Failed to fetch');
+  seen('a line that is lost is told, and comes back by itself');
+
+  await please('revoke it');
+  await page.reload();
+  await page.getByText('The box does not know this screen').waitFor();
+  assert.equal(await page.locator('article').count(), 0, 'orders are shown to nobody');
+  seen('a screen that was revoked shows nothing more');
+});
