@@ -1,5 +1,5 @@
 //! The kitchen: what is to be prepared, at which station, and how far it is. A screen is no book: nothing of it is in a journal, and
-//! what is sold is sold whether or not anybody looks.
+//! what is sold is sold whether or not anybody looks (docs/adr/0037-a-kitchens-queue-is-no-book.md).
 
 mod answer;
 mod lines;
