@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use own_printer::Printer;
 use percolate_common::time::Clock;
 use percolate_runtime::system::{SystemClock, clock_from_option};
-use serde_json::Value;
+use serde_json::{Value, json};
 use system_tests::harness::{Feed, Hub, Node, NodeSpec, Proxy, demo_menu, eventually};
 use tokio::task::JoinSet;
 
@@ -108,11 +108,15 @@ impl Day {
             let printer = printer_of(store)?;
             starting.spawn(async move {
                 let card_terminal = format!("simulated:{}", folder.join(format!("card-terminal-{store}")).display());
-                let paper = printer.as_ref().map(|printer| format!("--printer=bar={}", printer.address()));
-                let mut extra =
-                    vec!["--simulated-clock", simulated.as_str(), "--demo", "--card-terminal", card_terminal.as_str()];
-                extra.extend(paper.as_deref());
-                Ok::<_, anyhow::Error>((Node::start(&folder, NodeSpec::store(store), &door, &extra).await?, printer))
+                let extra =
+                    ["--simulated-clock", simulated.as_str(), "--demo", "--card-terminal", card_terminal.as_str()];
+                let spec = NodeSpec::store(store);
+                if let Some(printer) = &printer {
+                    let address = printer.address();
+                    let plan = json!({"printers": [{"name": "bar", "kind": "receipt", "address": address}]});
+                    door.prepare(&folder, &spec, &plan).await?;
+                }
+                Ok::<_, anyhow::Error>((Node::start(&folder, spec, &door, &extra).await?, printer))
             });
         }
         let mut nodes = Vec::new();
