@@ -15,9 +15,14 @@ await inBrowser(async (browser) => {
   await page.getByRole('button', { name: 'Pair this device' }).click();
   await page.getByRole('heading', { name: 'Paired as K1' }).waitFor();
   await page.goto(`${given.url}/kitchen?station=bar`);
+  // Whoever set the box up has tried a sale.
+  const practice = page.locator('article').filter({ hasText: 'Practice: do not make' });
+  await practice.waitFor();
+  await look('kitchen-practice');
+  await practice.getByRole('button').click();
   await page.getByText('Nothing to make').waitFor();
   await look('kitchen-quiet');
-  seen('a screen that is paired shows what is to be made at its station: nothing');
+  seen('a screen that is paired shows what is at its station: what was practised says so, and is put away by a press');
 
   await please('sell for Ann');
   const ann = page.locator('article').filter({ hasText: 'Ann' });
