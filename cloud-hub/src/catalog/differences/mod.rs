@@ -172,7 +172,7 @@ mod tests {
             ("\"percent_micro\":100000", "\"amount_minor\":100,\"approval\":true", "discount 5, less: 10 % > 1.00"),
             ("\"stores\":[2]", "\"stores\":[]", "service charge 1, shops: 2 > all"),
             ("\"cash_step_minor\":5", "\"cash_step_minor\":10", "cash, rounded to: 0.05 > 0.10"),
-            ("20000", "25000", "house account 3, of a day: 200.00 > 250.00"),
+            ("_day_minor\":20000", "_day_minor\":25000", "house account 3, of a day: 200.00 > 250.00"),
         ] {
             let found = told(Some(&before), &with_rules(from, to));
             assert_eq!(found.first().map(String::as_str), Some(expected), "{found:?}");
