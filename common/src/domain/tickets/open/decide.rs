@@ -10,9 +10,9 @@ use crate::domain::catalog::Catalog;
 use crate::domain::catalog::look_up::Moment;
 use crate::domain::pricing::cart::CartLine;
 use crate::domain::pricing::{self, Priced, PricingRejection, TICKET_LINES_MAX};
-use crate::domain::tickets::decide::{DecidedSale, TicketRejection, check_tip, sell_open, take_tenders};
+use crate::domain::tickets::decide::{CashBefore, DecidedSale, TicketRejection, check_tip, sell_open, take_tenders};
 use crate::domain::tickets::receipt::{ReceiptNumber, TerminalName};
-use crate::domain::tickets::tender::Tender;
+use crate::domain::tickets::tender::{Tender, TenderKind};
 use crate::ids::{LineId, PaymentId, StaffId};
 use crate::money::{Minor, MoneyOverflow};
 
@@ -327,6 +327,21 @@ pub struct TakePayment {
     pub by: Option<StaffId>,
 }
 
+/// What of its parts was paid in cash.
+fn cash_before(ticket: &OpenTicket) -> Result<CashBefore, MoneyOverflow> {
+    let mut before = CashBefore::default();
+    for payment in ticket.payments.values() {
+        if payment.tender.kind != TenderKind::Cash {
+            before.is_mixed = true;
+            continue;
+        }
+        let due = payment.amount.plus(payment.tip)?;
+        before.due = before.due.plus(due)?;
+        before.kept = before.kept.plus(due)?.plus(payment.cash_rounding)?;
+    }
+    Ok(before)
+}
+
 /// Takes a part of what is owed.
 ///
 /// # Errors
@@ -348,7 +363,8 @@ pub fn take_payment(
         return Err(OpenRejection::Part { left: left.get() });
     }
     let due = part.amount.plus(part.tip)?;
-    let paid = take_tenders(core::slice::from_ref(&part.tender), due, catalog.content.rules.cash_step())?;
+    let step = catalog.content.rules.cash_step();
+    let paid = take_tenders(core::slice::from_ref(&part.tender), due, cash_before(ticket)?, step)?;
     Ok(PaymentTaken {
         id,
         ticket: ticket.id,
@@ -396,5 +412,6 @@ pub fn close(
     if paid > total {
         return Err(OpenRejection::PaidMore { paid: paid.get(), due: total.get() });
     }
-    Ok(sell_open(catalog, (ticket.class(), priced), ticket.payments_before(), (command.tenders, command.tip))?)
+    let before = (ticket.payments_before(), cash_before(ticket)?);
+    Ok(sell_open(catalog, (ticket.class(), priced), before, (command.tenders, command.tip))?)
 }

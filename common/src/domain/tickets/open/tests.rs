@@ -5,16 +5,19 @@ use proptest::prelude::*;
 use super::decide::{self, Asking, CloseTicket, OpenRejection, TakePayment};
 use super::fold::{OpenTicket, Stage};
 use super::{OpenFact, Standing, Terms, TicketOpened, VoidReason};
-use crate::domain::catalog::rules::Consumption;
+use crate::domain::catalog::rules::{Consumption, Rule};
 use crate::domain::catalog::tests::small_menu;
+use crate::domain::catalog::{Catalog, CatalogEvent};
+use crate::domain::pricing::against_menu::against_menu;
 use crate::domain::pricing::cart::{Cart, CartLine};
 use crate::domain::pricing::price;
-use crate::domain::pricing::recompute::differences;
+use crate::domain::pricing::recompute::{Part, differences};
 use crate::domain::pricing::share::share_evenly;
 use crate::domain::pricing::tests::in_the_morning;
-use crate::domain::tickets::TicketClass;
+use crate::domain::tickets::decide::{TicketRejection, rounded};
 use crate::domain::tickets::tender::{Tender, TenderKind};
-use crate::ids::{ItemId, LineId, PaymentId, StaffId, TicketId};
+use crate::domain::tickets::{TicketClass, TicketSold};
+use crate::ids::{HouseAccountId, ItemId, LineId, PaymentId, StaffId, TicketId};
 use crate::money::Minor;
 use crate::time::UtcMillis;
 
@@ -180,6 +183,103 @@ proptest! {
         let mut in_error = sold.clone();
         in_error.details.payments_before.pop();
         prop_assert_eq!(differences(&in_error).unwrap().is_empty(), parts == 1, "a payment that is not counted is missed");
+    }
+}
+
+/// An open ticket of so many espressos, each 3.00 and tax.
+fn espressos(quantity: u32) -> OpenTicket {
+    let mut ticket = folded(0, &[opened(0)]);
+    let line = CartLine::plain(ItemId::new(101), quantity);
+    let asking = Asking { author: AUTHOR, key: "espressos", by: None };
+    ticket.add(&decide::change(&ticket, &small_menu(), (&[line], None), asking, &in_the_morning()).unwrap().unwrap());
+    ticket
+}
+
+fn rounding_menu(step: u32) -> Catalog {
+    let mut menu = small_menu();
+    menu.content.apply(&CatalogEvent::RuleSet(Box::new(Rule::CashStep(step))));
+    menu
+}
+
+fn tender(kind: TenderKind, amount: i64) -> Tender {
+    Tender { kind, amount: Minor::new(amount) }
+}
+
+/// What comes of paying a part.
+fn paid(ticket: &mut OpenTicket, menu: &Catalog, tender: Tender, part: i64) -> Result<(), OpenRejection> {
+    let payment = PaymentId::taken(1, AUTHOR, &format!("part-{}", ticket.payments.len()));
+    let terminal = "T1".parse().unwrap();
+    let part = TakePayment { tender, amount: Minor::new(part), tip: Minor::ZERO, terminal, by: None };
+    ticket.add(&OpenFact::Paid(decide::take_payment(ticket, menu, payment, part, &in_the_morning())?));
+    Ok(())
+}
+
+/// What it is sold for, with these tenders.
+fn closed(ticket: &OpenTicket, menu: &Catalog, tenders: Vec<Tender>) -> Result<TicketSold, OpenRejection> {
+    let shown = decide::priced(ticket, menu, &in_the_morning()).unwrap().totals.total;
+    let command = CloseTicket { tenders, tip: Minor::ZERO, shown };
+    let decided = decide::close(ticket, menu, command, &in_the_morning())?;
+    Ok(decided.numbered(id(0), "T1-A-1".parse().unwrap()))
+}
+
+/// All that a ticket brought in.
+fn brought(ticket: &OpenTicket, sold: &TicketSold) -> i64 {
+    let parts: i64 = ticket.payments.values().map(|part| part.kept().get()).sum();
+    parts + sold.tenders.iter().map(|tender| tender.amount.get()).sum::<i64>() - sold.change.get()
+}
+
+const CARD: TenderKind = TenderKind::CardExternal { reference: None, last_four: None };
+
+#[test]
+fn a_part_by_card_or_on_an_account_is_paid_to_the_cent() {
+    let (menu, house) = (rounding_menu(100), TenderKind::House { account: HouseAccountId::new(1) });
+    let mut ticket = espressos(6);
+    let short = |due, tendered| Err(OpenRejection::Ticket(TicketRejection::Underpaid { due, tendered }));
+    for kind in [CARD, house] {
+        assert_eq!(paid(&mut ticket, &menu, tender(kind.clone(), 1), 50), short(50, 1));
+        assert_eq!(paid(&mut ticket, &menu, tender(kind, 50), 50), Ok(()));
+    }
+    // 19.60, and 1.00 of it is paid.
+    assert_eq!(closed(&ticket, &menu, vec![tender(CARD, 1_811)]).map(drop), short(1_860, 1_811));
+    assert_eq!(closed(&ticket, &menu, vec![]).map(drop), short(1_860, 0), "what is left goes by card, or by coins");
+    let sold = closed(&ticket, &menu, vec![tender(CARD, 1_860)]).unwrap();
+    assert_eq!((brought(&ticket, &sold), sold.details.cash_rounding), (1_960, Minor::ZERO));
+}
+
+proptest! {
+    /// However many parts a ticket is paid in, all its cash together is rounded once: nobody pays less by paying more often.
+    #[test]
+    fn p24_all_cash_of_a_ticket_is_rounded_once_in_however_many_parts_it_comes(
+        parts in prop::collection::vec((any::<bool>(), 1_i64..80), 0..40),
+        step in prop::sample::select(vec![1_u32, 5, 10, 25, 100]),
+        last_by_card in any::<bool>(),
+    ) {
+        let menu = rounding_menu(step);
+        let mut ticket = espressos(6);
+        let mut in_cash = 0;
+        for (by_card, part) in parts {
+            let due = decide::priced(&ticket, &menu, &in_the_morning()).unwrap().totals.total.minus(ticket.paid().unwrap());
+            let part = part.min(due.unwrap().get());
+            if by_card {
+                prop_assume!(part > 0);
+                prop_assert_eq!(paid(&mut ticket, &menu, tender(CARD, part), part), Ok(()));
+            } else if paid(&mut ticket, &menu, tender(TenderKind::Cash, 1_000), part).is_ok() {
+                in_cash += part;
+            }
+        }
+        let left = 1_960 - ticket.paid().unwrap().get();
+        prop_assume!(left > 0);
+        let last = if last_by_card { tender(CARD, left) } else { tender(TenderKind::Cash, 5_000) };
+        if !last_by_card {
+            in_cash += left;
+        }
+        let sold = closed(&ticket, &menu, vec![last]).or_else(|_nothing_in_coins| closed(&ticket, &menu, vec![])).unwrap();
+        let of_cash = rounded(Minor::new(in_cash), step).unwrap().get();
+        prop_assert_eq!(brought(&ticket, &sold), 1_960 - in_cash + of_cash);
+        prop_assert_eq!(differences(&sold), Ok(Vec::new()));
+        let at = in_the_morning();
+        let rounding = against_menu(&sold, &menu, &at).unwrap().into_iter().filter(|one| one.part == Part::CashRounding);
+        prop_assert_eq!(rounding.count(), 0);
     }
 }
 

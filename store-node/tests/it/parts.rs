@@ -1,0 +1,101 @@
+//! Open tickets that were paid in part: to the cent where coins are not asked for, and never stuck, whatever the menu says next.
+
+use percolate_common::domain::catalog::{CatalogEvent, Draft};
+use percolate_common::wire::menu::MenuV1;
+use serde_json::{Value, json};
+
+use crate::support::eventually;
+use crate::support::http::Answer;
+use crate::support::hub::TestHub;
+use crate::support::menu::{ESPRESSO, LATTE, MenuJournal};
+use crate::support::node::{TestNode, Till};
+
+/// The menu of a hub, revision after revision.
+struct Menu {
+    journal: MenuJournal,
+    content: Draft,
+    revision: u32,
+}
+
+impl Menu {
+    fn new() -> Self {
+        Self { journal: MenuJournal::new(77), content: Draft::default(), revision: 0 }
+    }
+
+    /// Publishes espressos and lattes, with what else is said; the till has it afterwards.
+    async fn publish(&mut self, till: &Till, hub: &mut TestHub, more: Value) {
+        let item = |id: u32, name, price: i64| json!({"id": id, "name": name, "category": 1, "tax_class": 1, "price_minor": price, "uses": []});
+        let mut menu = json!({
+            "currency": "USD",
+            "tax_classes": [{"id": 1, "name": "Prepared", "rate_micro": 89_000}],
+            "categories": [{"id": 1, "name": "Espresso bar"}],
+            "stock_items": [],
+            "items": [item(ESPRESSO, "Espresso", 300), item(LATTE, "Latte", 375)],
+        });
+        menu.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let content = serde_json::from_value::<MenuV1>(menu).unwrap().into_draft().unwrap().1;
+        content.changes_from(&self.content).iter().for_each(|event| self.journal.say(event));
+        self.revision += 1;
+        let published = content.revision(self.revision, "USD".parse().unwrap(), Vec::new());
+        self.journal.say(&CatalogEvent::RevisionPublished(published));
+        self.content = content;
+        hub.serve_menu(&self.journal).await;
+        let is_here = async || (till.get("/v1/node").await["catalog_revision"] == self.revision).then_some(());
+        eventually("the revision", is_here).await;
+    }
+}
+
+async fn opened(till: &Till, key: &str, lines: Value) -> (String, i64) {
+    let ticket = till.post("/v1/open-tickets", key, &json!({"terminal": "T1", "lines": lines})).await.ok();
+    (ticket["ticket_id"].as_str().unwrap().to_owned(), ticket["amounts"]["total_minor"].as_i64().unwrap())
+}
+
+async fn post(till: &Till, id: &str, what: &str, key: &str, body: &Value) -> Answer {
+    till.post(&format!("/v1/open-tickets/{id}/{what}"), key, body).await
+}
+
+async fn paid(till: &Till, id: &str, key: &str, (kind, amount, part): (&str, i64, i64)) -> Answer {
+    let body = json!({"terminal": "T1", "tender": {"kind": kind, "amount_minor": amount}, "part_minor": part});
+    post(till, id, "payments", key, &body).await
+}
+
+async fn closed(till: &Till, id: &str, key: &str, total: i64, tenders: Value) -> Answer {
+    post(till, id, "close", key, &json!({"terminal": "T1", "expected_total_minor": total, "tenders": tenders})).await
+}
+
+/// That the reading comes out even.
+async fn is_even(till: &Till) {
+    let sums = till.get("/v1/readings/current").await["sums"].clone();
+    let of = |sum: &str| sums[sum].as_i64().unwrap();
+    let tenders: i64 = sums["tenders"].as_array().unwrap().iter().map(|row| row["amount_minor"].as_i64().unwrap()).sum();
+    assert_eq!(tenders, of("gross_minor") + of("tips_minor") + of("cash_rounding_minor"), "{sums}");
+}
+
+#[tokio::test]
+async fn nobody_pays_less_by_paying_in_many_parts_or_by_card() {
+    let (mut node, mut hub) = TestNode::in_session().await;
+    let till = node.till();
+    let mut menu = Menu::new();
+    menu.publish(&till, &mut hub, json!({"cash_step_minor": 5})).await;
+    let (id, total) = opened(&till, "open", json!([{"item": ESPRESSO, "quantity": 1}])).await;
+    assert_eq!(total, 327);
+    assert_eq!(paid(&till, &id, "card", ("card_external", 48, 50)).await.refusal(), (422, "tender_underpaid".to_owned()));
+    // Parts of 7 are 5, 10, 5, 10 and so on: 35 together.
+    let mut kept = Vec::new();
+    for at in 0..5 {
+        let answer = paid(&till, &id, &format!("cash-{at}"), ("cash", 10, 7)).await.ok();
+        let parts = answer["payments"].as_array().unwrap().clone();
+        kept.push(parts.iter().map(|part| 10 - part["change_minor"].as_i64().unwrap()).sum::<i64>());
+    }
+    assert_eq!(kept, [5, 15, 20, 30, 35]);
+    let short = closed(&till, &id, "short", total, json!([{"kind": "card_external", "amount_minor": 290}])).await;
+    assert_eq!(short.refusal(), (422, "tender_underpaid".to_owned()));
+    closed(&till, &id, "close", total, json!([{"kind": "card_external", "amount_minor": 292}])).await.ok();
+    let quick = json!({
+        "terminal": "T1", "currency": "USD", "lines": [{"item": ESPRESSO, "quantity": 1}],
+        "tenders": [{"kind": "card_external", "amount_minor": 325}],
+    });
+    assert_eq!(till.sell("quick", &quick).await.refusal(), (422, "tender_underpaid".to_owned()));
+    is_even(&till).await;
+    node.stop().await;
+}
