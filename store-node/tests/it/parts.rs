@@ -11,19 +11,19 @@ use crate::support::menu::{ESPRESSO, LATTE, MenuJournal};
 use crate::support::node::{TestNode, Till};
 
 /// The menu of a hub, revision after revision.
-struct Menu {
+pub(crate) struct Menu {
     journal: MenuJournal,
     content: Draft,
     revision: u32,
 }
 
 impl Menu {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { journal: MenuJournal::new(77), content: Draft::default(), revision: 0 }
     }
 
     /// Publishes espressos and lattes, with what else is said; the till has it afterwards.
-    async fn publish(&mut self, till: &Till, hub: &mut TestHub, more: Value) {
+    pub(crate) async fn publish(&mut self, till: &Till, hub: &mut TestHub, more: Value) {
         let item = |id: u32, name, price: i64| json!({"id": id, "name": name, "category": 1, "tax_class": 1, "price_minor": price, "uses": []});
         let mut menu = json!({
             "currency": "USD",
@@ -64,7 +64,7 @@ async fn closed(till: &Till, id: &str, key: &str, total: i64, tenders: Value) ->
 }
 
 /// That the reading comes out even.
-async fn is_even(till: &Till) {
+pub(crate) async fn is_even(till: &Till) {
     let sums = till.get("/v1/readings/current").await["sums"].clone();
     let of = |sum: &str| sums[sum].as_i64().unwrap();
     let tenders: i64 = sums["tenders"].as_array().unwrap().iter().map(|row| row["amount_minor"].as_i64().unwrap()).sum();

@@ -188,6 +188,32 @@ fn what_coins_cannot_pay_is_rounded_and_comes_out_even_at_the_end() {
 }
 
 #[test]
+fn a_tip_on_what_is_free_goes_back_as_coins_had_paid_it() {
+    let menu = rounding_menu(5);
+    let free = CartLine { price: Some(Minor::ZERO), ..CartLine::plain(ESPRESSO, 1) };
+    let sold = sold_by(&menu, Cart { lines: vec![free], ..Cart::default() }, vec![cash(30)], 32);
+    assert_eq!(sold.details.cash_rounding.get(), -2);
+    let back = |what, tenders| by(&menu, &sold, &[], &ask(what, tenders));
+    for tenders in [vec![], vec![cash(30)]] {
+        let all = back(WHOLE, tenders).unwrap();
+        assert_eq!((all.totals.total.get(), all.tip.get(), all.cash_rounding.get()), (0, 32, -2));
+        assert_eq!(all.tenders, [cash(30)]);
+    }
+    assert_eq!(back(WHOLE, vec![cash(32)]), Err(RefundRejection::TenderSum { due: 30, tendered: 32 }));
+    let without_tip = back(pieces(1), vec![]).unwrap();
+    assert_eq!((without_tip.tip.get(), without_tip.cash_rounding.get(), without_tip.tenders), (0, 0, vec![]));
+}
+
+#[test]
+fn what_is_left_by_all_means_is_what_goes_back_or_nothing_does() {
+    let sold = three();
+    let one = of(&sold, &[], &ask(pieces(1), vec![])).unwrap();
+    let too_much = TicketRefunded { tenders: vec![cash(900)], ..one };
+    let refused = Err(RefundRejection::TenderSum { due: 653, tendered: 80 });
+    assert_eq!(of(&sold, &[too_much], &ask(WHOLE, vec![])), refused);
+}
+
+#[test]
 fn what_goes_back_to_the_stock_room_is_never_more_than_the_sale_took() {
     let menu = small_menu();
     let sold = three();
