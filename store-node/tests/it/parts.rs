@@ -99,3 +99,28 @@ async fn nobody_pays_less_by_paying_in_many_parts_or_by_card() {
     is_even(&till).await;
     node.stop().await;
 }
+
+fn combos() -> Value {
+    let slot = |item: u32| json!({"name": "Place", "choices": [{"item": item}]});
+    json!([{"id": 3, "name": "Start", "price_minor": 500, "slots": [slot(ESPRESSO), slot(LATTE)]}])
+}
+
+/// The lines of one set.
+fn in_set() -> Value {
+    json!([{"item": ESPRESSO, "quantity": 1, "combo": {"id": 3, "slot": 0}},
+           {"item": LATTE, "quantity": 1, "combo": {"id": 3, "slot": 1}}])
+}
+
+#[tokio::test]
+async fn two_tickets_with_a_set_each_come_together_and_are_paid() {
+    let (mut node, mut hub) = TestNode::in_session().await;
+    let till = node.till();
+    Menu::new().publish(&till, &mut hub, json!({"combos": combos()})).await;
+    let (first, one) = opened(&till, "first", in_set()).await;
+    let (second, _) = opened(&till, "second", in_set()).await;
+    assert_eq!(one, 545);
+    let both = post(&till, &second, "divisions", "merge", &json!({"to": first})).await.ok();
+    assert_eq!((&both["amounts"]["net_minor"], &both["amounts"]["total_minor"]), (&json!(1_000), &json!(1_089)));
+    closed(&till, &first, "close", 1_089, json!([{"kind": "cash", "amount_minor": 1_089}])).await.ok();
+    node.stop().await;
+}

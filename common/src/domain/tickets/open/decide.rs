@@ -1,6 +1,8 @@
 //! What may be done with an open ticket. Two who change it at once both have their way: lines are known by their ids. Only who pays
 //! must have seen what it comes to.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::fold::{OpenTicket, Stage};
 use super::{
     OpenFact, OpenLine, PaymentTaken, Said, Standing, Terms, TicketAbandoned, TicketChanged, TicketDivided,
@@ -13,7 +15,7 @@ use crate::domain::pricing::{self, Priced, PricingRejection, TICKET_LINES_MAX};
 use crate::domain::tickets::decide::{CashBefore, DecidedSale, TicketRejection, check_tip, sell_open, take_tenders};
 use crate::domain::tickets::receipt::{ReceiptNumber, TerminalName};
 use crate::domain::tickets::tender::{Tender, TenderKind};
-use crate::ids::{LineId, PaymentId, StaffId};
+use crate::ids::{ComboId, LineId, PaymentId, StaffId};
 use crate::money::{Minor, MoneyOverflow};
 
 /// Lines that one ticket may ever have had: whoever adds more opens another one.
@@ -249,6 +251,31 @@ pub fn hand_over(
     Ok(Some(OpenFact::Moved(TicketMoved { id: ticket.id, standing, by })))
 }
 
+/// The instances that sets of lines which go get on another ticket: a set there stays apart from one of its kind that comes, and
+/// parts of a set that come one by one come together again.
+fn instances_there(going: &[&OpenLine], to: &OpenTicket) -> BTreeMap<(ComboId, u32), u32> {
+    let (mut there, mut instances) = (places_in_sets(&to.lines()), BTreeMap::new());
+    let before: Vec<_> = there.keys().copied().collect();
+    for ((combo, instance), places) in places_in_sets(going) {
+        let fits = |other: &u32| there.get(&(combo, *other)).is_none_or(|taken| taken.is_disjoint(&places));
+        let rest = before.iter().filter(|(known, _)| *known == combo).map(|(_, other)| *other).find(fits);
+        let apart = || core::iter::once(instance).chain(1..).find(fits);
+        let new = rest.or_else(apart).unwrap_or(instance);
+        there.entry((combo, new)).or_default().extend(places);
+        instances.insert((combo, instance), new);
+    }
+    instances
+}
+
+/// Which places of which sets lines fill.
+fn places_in_sets(lines: &[&OpenLine]) -> BTreeMap<(ComboId, u32), BTreeSet<u32>> {
+    let mut sets: BTreeMap<_, BTreeSet<u32>> = BTreeMap::new();
+    for place in lines.iter().filter_map(|line| line.asked.combo) {
+        sets.entry((place.combo, place.instance)).or_default().insert(place.slot);
+    }
+    sets
+}
+
 /// Brings lines to another ticket; all of them if none are named.
 ///
 /// # Errors
@@ -282,9 +309,14 @@ pub fn divide(
         return Err(OpenRejection::Nothing);
     }
     let place = to.next_place();
+    let instances = instances_there(&going, to);
     let moved = |(number, line): (u32, &&OpenLine)| {
         let id = LineId::asked(asking.author, asking.key, number);
-        (line.id, OpenLine { id, place: place.saturating_add(number), ..(*line).clone() })
+        let mut there = OpenLine { id, place: place.saturating_add(number), ..(*line).clone() };
+        if let Some(set) = &mut there.asked.combo {
+            set.instance = instances.get(&(set.combo, set.instance)).copied().unwrap_or(set.instance);
+        }
+        (line.id, there)
     };
     let lines: Vec<_> = (0_u32..).zip(&going).map(moved).collect();
     let ever = place.saturating_add(u32::try_from(lines.len()).unwrap_or(u32::MAX));

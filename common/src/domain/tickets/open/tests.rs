@@ -5,11 +5,11 @@ use proptest::prelude::*;
 use super::decide::{self, Asking, CloseTicket, OpenRejection, TakePayment};
 use super::fold::{OpenTicket, Stage};
 use super::{OpenFact, Standing, Terms, TicketOpened, VoidReason};
-use crate::domain::catalog::rules::{Consumption, Rule};
+use crate::domain::catalog::rules::{Combo, Consumption, Rule, Slot};
 use crate::domain::catalog::tests::small_menu;
 use crate::domain::catalog::{Catalog, CatalogEvent};
 use crate::domain::pricing::against_menu::against_menu;
-use crate::domain::pricing::cart::{Cart, CartLine};
+use crate::domain::pricing::cart::{Cart, CartLine, InCombo};
 use crate::domain::pricing::price;
 use crate::domain::pricing::recompute::{Part, differences};
 use crate::domain::pricing::share::share_evenly;
@@ -17,7 +17,7 @@ use crate::domain::pricing::tests::in_the_morning;
 use crate::domain::tickets::decide::{TicketRejection, rounded};
 use crate::domain::tickets::tender::{Tender, TenderKind};
 use crate::domain::tickets::{TicketClass, TicketSold};
-use crate::ids::{HouseAccountId, ItemId, LineId, PaymentId, StaffId, TicketId};
+use crate::ids::{ComboId, HouseAccountId, ItemId, LineId, PaymentId, StaffId, TicketId};
 use crate::money::Minor;
 use crate::time::UtcMillis;
 
@@ -196,9 +196,7 @@ fn espressos(quantity: u32) -> OpenTicket {
 }
 
 fn rounding_menu(step: u32) -> Catalog {
-    let mut menu = small_menu();
-    menu.content.apply(&CatalogEvent::RuleSet(Box::new(Rule::CashStep(step))));
-    menu
+    menu_with(vec![Rule::CashStep(step)])
 }
 
 fn tender(kind: TenderKind, amount: i64) -> Tender {
@@ -244,6 +242,65 @@ fn a_part_by_card_or_on_an_account_is_paid_to_the_cent() {
     assert_eq!(closed(&ticket, &menu, vec![]).map(drop), short(1_860, 0), "what is left goes by card, or by coins");
     let sold = closed(&ticket, &menu, vec![tender(CARD, 1_860)]).unwrap();
     assert_eq!((brought(&ticket, &sold), sold.details.cash_rounding), (1_960, Minor::ZERO));
+}
+
+const BEANS: ItemId = ItemId::new(201);
+const BREAKFAST: ComboId = ComboId::new(3);
+
+/// A set of an espresso and a bag of beans for 20.00, a dollar less than their prices.
+fn breakfast() -> Rule {
+    let slot = |item| Slot { name: "Place".to_owned(), choices: [(item, Minor::ZERO)].into() };
+    let slots = vec![slot(ItemId::new(101)), slot(BEANS)];
+    Rule::Combo(Combo { id: BREAKFAST, name: "Breakfast".to_owned(), price: Minor::new(2_000), slots })
+}
+
+fn menu_with(rules: Vec<Rule>) -> Catalog {
+    let mut menu = small_menu();
+    rules.into_iter().for_each(|rule| menu.content.apply(&CatalogEvent::RuleSet(Box::new(rule))));
+    menu
+}
+
+/// A ticket of one set.
+fn of_one_set(number: usize, menu: &Catalog) -> OpenTicket {
+    let mut ticket = folded(number, &[opened(number)]);
+    let in_set = |(slot, item)| {
+        let combo = Some(InCombo { combo: BREAKFAST, instance: 1, slot });
+        CartLine { combo, ..CartLine::plain(item, 1) }
+    };
+    let lines = [(0, ItemId::new(101)), (1, BEANS)].map(in_set);
+    let key = format!("set-{number}");
+    let asking = Asking { author: AUTHOR, key: &key, by: None };
+    ticket.add(&decide::change(&ticket, menu, (&lines, None), asking, &in_the_morning()).unwrap().unwrap());
+    ticket
+}
+
+fn net(ticket: &OpenTicket, menu: &Catalog) -> i64 {
+    decide::priced(ticket, menu, &in_the_morning()).unwrap().totals.net.get()
+}
+
+/// The set comes to another ticket: at once, or line by line.
+fn brought_together(menu: &Catalog, at_once: bool) -> OpenTicket {
+    let (mut from, mut to) = (of_one_set(0, menu), of_one_set(1, menu));
+    let lines: Vec<LineId> = from.lines().iter().map(|line| line.id).collect();
+    for (at, lines) in lines.chunks(if at_once { 2 } else { 1 }).enumerate() {
+        let key = format!("merge-{at}");
+        let asking = Asking { author: AUTHOR, key: &key, by: None };
+        let fact = decide::divide((&from, &to), menu, lines, asking, &in_the_morning()).unwrap();
+        from.add(&fact);
+        to.add(&fact);
+    }
+    to
+}
+
+#[test]
+fn sets_of_two_tickets_that_come_together_stay_two_sets() {
+    let menu = menu_with(vec![breakfast()]);
+    for at_once in [true, false] {
+        let both = brought_together(&menu, at_once);
+        assert_eq!(net(&both, &menu), 4_000, "at once: {at_once}");
+        let instances: Vec<_> = both.lines().iter().filter_map(|line| Some(line.asked.combo?.instance)).collect();
+        assert_eq!(instances, [1, 1, 2, 2]);
+    }
 }
 
 proptest! {
