@@ -70,7 +70,8 @@ async fn a_tip_that_was_put_on_the_boxs_card_later_goes_back_by_that_card() {
     let answer = back(&till, "whole", &id, None).await.ok();
     assert_eq!((&answer["tip_minor"], &answer["tenders"]), (&json!(50), &whole));
     // It had charged no more than the sale, and takes no tip with the capture: the guest is owed all of it.
-    eventually("the card terminal has said something", async || (stands(&till, &id).await == ["owed"]).then_some(())).await;
+    eventually("the card terminal has said something", async || (stands(&till, &id).await == ["owed"]).then_some(()))
+        .await;
     let owed = json!([
         {"kind": "card", "amount_minor": THREE_MINOR + 50}, {"kind": "card_owed", "amount_minor": -(THREE_MINOR + 50)},
     ]);

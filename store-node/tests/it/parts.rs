@@ -47,7 +47,7 @@ impl Menu {
 
 async fn opened(till: &Till, key: &str, lines: Value) -> (String, i64) {
     let ticket = till.post("/v1/open-tickets", key, &json!({"terminal": "T1", "lines": lines})).await.ok();
-    (ticket["ticket_id"].as_str().unwrap().to_owned(), ticket["amounts"]["total_minor"].as_i64().unwrap())
+    (ticket["ticket_id"].as_str().unwrap().to_owned(), ticket["amounts"]["total_minor"].as_i64().unwrap_or(0))
 }
 
 async fn post(till: &Till, id: &str, what: &str, key: &str, body: &Value) -> Answer {
@@ -67,7 +67,8 @@ async fn closed(till: &Till, id: &str, key: &str, total: i64, tenders: Value) ->
 pub(crate) async fn is_even(till: &Till) {
     let sums = till.get("/v1/readings/current").await["sums"].clone();
     let of = |sum: &str| sums[sum].as_i64().unwrap();
-    let tenders: i64 = sums["tenders"].as_array().unwrap().iter().map(|row| row["amount_minor"].as_i64().unwrap()).sum();
+    let tenders: i64 =
+        sums["tenders"].as_array().unwrap().iter().map(|row| row["amount_minor"].as_i64().unwrap()).sum();
     assert_eq!(tenders, of("gross_minor") + of("tips_minor") + of("cash_rounding_minor"), "{sums}");
 }
 
@@ -79,7 +80,10 @@ async fn nobody_pays_less_by_paying_in_many_parts_or_by_card() {
     menu.publish(&till, &mut hub, json!({"cash_step_minor": 5})).await;
     let (id, total) = opened(&till, "open", json!([{"item": ESPRESSO, "quantity": 1}])).await;
     assert_eq!(total, 327);
-    assert_eq!(paid(&till, &id, "card", ("card_external", 48, 50)).await.refusal(), (422, "tender_underpaid".to_owned()));
+    assert_eq!(
+        paid(&till, &id, "card", ("card_external", 48, 50)).await.refusal(),
+        (422, "tender_underpaid".to_owned())
+    );
     // Parts of 7 are 5, 10, 5, 10 and so on: 35 together.
     let mut kept = Vec::new();
     for at in 0..5 {
@@ -122,5 +126,78 @@ async fn two_tickets_with_a_set_each_come_together_and_are_paid() {
     let both = post(&till, &second, "divisions", "merge", &json!({"to": first})).await.ok();
     assert_eq!((&both["amounts"]["net_minor"], &both["amounts"]["total_minor"]), (&json!(1_000), &json!(1_089)));
     closed(&till, &first, "close", 1_089, json!([{"kind": "cash", "amount_minor": 1_089}])).await.ok();
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_ticket_that_was_paid_in_part_ends_whatever_the_next_menu_says() {
+    let (mut node, mut hub) = TestNode::in_session().await;
+    let till = node.till();
+    let mut menu = Menu::new();
+    menu.publish(&till, &mut hub, json!({"combos": combos()})).await;
+    let drawer = till.post("/v1/drawers", "drawer", &json!({"terminal": "T1", "float_minor": 1_000})).await.ok();
+    let (all_paid, total) = opened(&till, "all", json!([{"item": ESPRESSO, "quantity": 10}])).await;
+    paid(&till, &all_paid, "all-paid", ("card_external", total, total)).await.ok();
+    let (with_set, set_total) = opened(&till, "set", in_set()).await;
+    paid(&till, &with_set, "set-paid", ("card_external", 300, 300)).await.ok();
+    assert_eq!((total, set_total), (3_267, 545));
+
+    let cheaper = json!([{"id": 1, "name": "Prepared", "rate_micro": 80_000}]);
+    menu.publish(&till, &mut hub, json!({"tax_classes": cheaper, "cash_step_minor": 5})).await;
+    let ticket = till.get(&format!("/v1/open-tickets/{all_paid}")).await;
+    assert_eq!((&ticket["amounts"]["total_minor"], &ticket["amounts"]["due_minor"]), (&json!(3_240), &json!(-27)));
+    let sold = closed(&till, &all_paid, "close-all", 3_240, json!([])).await.ok();
+    assert_eq!((&sold["change_minor"], &sold["cash_rounding_minor"]), (&json!(25), &json!(2)));
+    let id = sold["ticket_id"].as_str().unwrap();
+    let left = json!([{"kind": "card_external", "amount_minor": 3_242}, {"kind": "cash", "amount_minor": 0}]);
+    assert_eq!(till.get(&format!("/v1/tickets/{id}")).await["refundable"]["tenders"], left);
+    let back = till
+        .post(&format!("/v1/tickets/{id}/refunds"), "back", &json!({"terminal": "T1", "reason": "void"}))
+        .await
+        .ok();
+    assert_eq!(back["tenders"], json!([{"kind": "card_external", "amount_minor": 3_242}]));
+
+    // 6.75 at list prices, and 8 % tax.
+    let more = post(&till, &with_set, "lines", "more", &json!({"lines": [{"item": LATTE, "quantity": 1}]})).await.ok();
+    let lines = json!({"lines": [more["lines"][2]["line_id"]], "reason": "mistake"});
+    post(&till, &with_set, "voids", "void", &lines).await.ok();
+    closed(&till, &with_set, "close-set", 729, json!([{"kind": "card_external", "amount_minor": 429}])).await.ok();
+    is_even(&till).await;
+    let path = format!("/v1/drawers/{}/close", drawer["drawer"].as_str().unwrap());
+    let count = till.post(&path, "count", &json!({"counted_minor": 975})).await.ok();
+    assert_eq!(count["count"]["difference_minor"], 0, "the change came out of the drawer");
+    let books = node.books();
+    books.check();
+    books.check_served(&till).await;
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn what_makes_a_ticket_too_large_to_be_sold_is_refused_when_it_comes() {
+    let (mut node, mut hub) = TestNode::in_session().await;
+    let till = node.till();
+    Menu::new().publish(&till, &mut hub, json!({})).await;
+    let discount = json!({"percent_micro": 1, "reason": "x".repeat(80)});
+    let line = json!({"item": LATTE, "quantity": 1, "discounts": [discount, discount, discount, discount]});
+    let forty = json!({"lines": vec![line; 40]});
+    let (id, _) = opened(&till, "open", json!([])).await;
+    let mut refusals = Vec::new();
+    for at in 0..5 {
+        let answer = post(&till, &id, "lines", &format!("forty-{at}"), &forty).await;
+        if answer.status >= 300 {
+            refusals.push(answer.refusal());
+        }
+    }
+    assert_eq!(refusals, vec![(422, "entry_too_large".to_owned()); 2]);
+    let ticket = till.get(&format!("/v1/open-tickets/{id}")).await;
+    assert_eq!(ticket["lines"].as_array().unwrap().len(), 120, "nothing of what is refused stays");
+    let total = ticket["amounts"]["total_minor"].as_i64().unwrap();
+    for at in 0..50 {
+        paid(&till, &id, &format!("part-{at}"), ("card_external", 1, 1)).await.ok();
+    }
+    let cards: Vec<_> = (1..=8)
+        .map(|at| json!({"kind": "card_external", "amount_minor": if at < 8 { 1 } else { total - 57 }, "reference": "R".repeat(32)}))
+        .collect();
+    closed(&till, &id, "close", total, json!(cards)).await.ok();
     node.stop().await;
 }

@@ -235,6 +235,21 @@ pub(super) fn sell_open(
     })
 }
 
+/// An open ticket as if it were sold for nothing: all of its sale but how it is paid.
+pub(super) fn sold_unpaid(catalog: &Catalog, (class, priced): (TicketClass, Priced)) -> DecidedSale {
+    DecidedSale {
+        class,
+        currency: catalog.revision.currency,
+        catalog_revision: catalog.revision.number,
+        priced,
+        tenders: Vec::new(),
+        tip: Minor::ZERO,
+        paid: Paid { change: Minor::ZERO, cash_rounding: Minor::ZERO },
+        payments_before: Vec::new(),
+        was_open: true,
+    }
+}
+
 /// Refuses a tip that is negative or absurd.
 pub(super) fn check_tip(tip: Minor) -> Result<(), TicketRejection> {
     if (0..=TENDER_MINOR_MAX).contains(&tip.get()) { Ok(()) } else { Err(TicketRejection::Tip(tip.get())) }
@@ -257,7 +272,8 @@ impl CashBefore {
         if left == Minor::ZERO {
             return Ok(left);
         }
-        Ok(rounded(self.due.plus(left)?, cash_step)?.minus(self.kept)?.max(Minor::ZERO))
+        let rounded = rounded(self.due.plus(left)?, cash_step)?.minus(self.kept)?;
+        Ok(if left < Minor::ZERO { rounded.min(Minor::ZERO) } else { rounded.max(Minor::ZERO) })
     }
 }
 
@@ -287,13 +303,13 @@ pub(super) fn take_tenders(
             TenderKind::House { .. } => cards = cards.plus(tender.amount)?,
         }
     }
-    if cards > due {
+    if cards > due.max(Minor::ZERO) {
         return Err(TicketRejection::CardOverpaid { due: due.get(), cards: cards.get() });
     }
     let left = due.minus(cards)?;
-    // Nothing handed over is what coins cannot pay, as long as no card pays the rest.
+    // What was paid too much goes back in cash. Nothing handed over is what coins cannot pay, as long as no card pays the rest.
     let by_cards = cards > Minor::ZERO || (before.is_mixed && before.due == Minor::ZERO);
-    let is_in_cash = cash > Minor::ZERO || !by_cards;
+    let is_in_cash = cash > Minor::ZERO || left < Minor::ZERO || !by_cards;
     let rounded = if is_in_cash { before.rounded(left, cash_step)? } else { left };
     if cash < rounded {
         return Err(TicketRejection::Underpaid { due: cards.plus(rounded)?.get(), tendered: cards.plus(cash)?.get() });

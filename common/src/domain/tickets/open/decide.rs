@@ -10,9 +10,11 @@ use super::{
 };
 use crate::domain::catalog::Catalog;
 use crate::domain::catalog::look_up::Moment;
-use crate::domain::pricing::cart::CartLine;
-use crate::domain::pricing::{self, Priced, PricingRejection, TICKET_LINES_MAX};
-use crate::domain::tickets::decide::{CashBefore, DecidedSale, TicketRejection, check_tip, sell_open, take_tenders};
+use crate::domain::pricing::cart::{Cart, CartLine};
+use crate::domain::pricing::{self, Priced, PricingRejection, TICKET_LINES_MAX, combos};
+use crate::domain::tickets::decide::{
+    CashBefore, DecidedSale, TicketRejection, check_tip, sell_open, sold_unpaid, take_tenders,
+};
 use crate::domain::tickets::receipt::{ReceiptNumber, TerminalName};
 use crate::domain::tickets::tender::{Tender, TenderKind};
 use crate::ids::{ComboId, LineId, PaymentId, StaffId};
@@ -107,7 +109,34 @@ fn live(ticket: &OpenTicket) -> Result<(), OpenRejection> {
 /// [`PricingRejection`] if it has no lines, or the menu does not have any more what was asked for the whole.
 pub fn priced(ticket: &OpenTicket, catalog: &Catalog, moment: &Moment) -> Result<Priced, PricingRejection> {
     let (cart, lines) = ticket.cart();
-    pricing::total(catalog, &cart, lines, moment)
+    pricing::total(catalog, &pricing::as_it_stands(catalog, cart), lines, moment)
+}
+
+/// All of its sale as it would be now but how it is paid: who asks how large it is knows what can be paid.
+///
+/// # Errors
+/// [`PricingRejection`] if it cannot be priced.
+pub fn unpaid(ticket: &OpenTicket, catalog: &Catalog, moment: &Moment) -> Result<DecidedSale, PricingRejection> {
+    Ok(sold_unpaid(catalog, (ticket.class(), priced(ticket, catalog, moment)?)))
+}
+
+/// What is asked of lines that come must be on the menu now, and their sets whole.
+fn can_come(
+    after: &OpenTicket,
+    added: &[OpenLine],
+    catalog: &Catalog,
+    moment: &Moment,
+) -> Result<(), PricingRejection> {
+    if added.is_empty() {
+        return Ok(());
+    }
+    let (cart, _) = after.cart();
+    for (at, line) in added.iter().enumerate() {
+        line.asked.combo.map_or(Ok(()), |place| combos::check(catalog, &cart, (at, place)))?;
+    }
+    let alone = |line: &OpenLine| CartLine { combo: None, ..line.asked.clone() };
+    let cart = Cart { lines: added.iter().map(alone).collect(), ..Cart::default() };
+    pricing::total(catalog, &cart, added.iter().map(|line| line.listed.clone()).collect(), moment).map(drop)
 }
 
 /// What it comes to after a fact must not be less than what was paid.
@@ -182,6 +211,9 @@ pub fn change(
     });
     let mut after = ticket.clone();
     after.add(&fact);
+    if let OpenFact::Changed(changed) = &fact {
+        can_come(&after, &changed.added, catalog, moment)?;
+    }
     if !after.lines().is_empty() {
         priced(&after, catalog, moment)?;
     }
@@ -424,7 +456,7 @@ pub struct CloseTicket {
     pub shown: Minor,
 }
 
-/// Sells it: what is left is paid.
+/// Sells it: what is left is paid; what was paid too much, as where the menu made it cheaper since, goes back as change.
 ///
 /// # Errors
 /// [`OpenRejection`] if it is not what the till has shown, or is not paid.
@@ -439,10 +471,6 @@ pub fn close(
     let total = priced.totals.total;
     if total != command.shown {
         return Err(OpenRejection::Changed { shown: command.shown.get(), is: total.get() });
-    }
-    let paid = ticket.paid()?;
-    if paid > total {
-        return Err(OpenRejection::PaidMore { paid: paid.get(), due: total.get() });
     }
     let before = (ticket.payments_before(), cash_before(ticket)?);
     Ok(sell_open(catalog, (ticket.class(), priced), before, (command.tenders, command.tip))?)

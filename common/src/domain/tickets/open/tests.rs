@@ -5,20 +5,20 @@ use proptest::prelude::*;
 use super::decide::{self, Asking, CloseTicket, OpenRejection, TakePayment};
 use super::fold::{OpenTicket, Stage};
 use super::{OpenFact, Standing, Terms, TicketOpened, VoidReason};
-use crate::domain::catalog::rules::{Combo, Consumption, Rule, Slot};
+use crate::domain::catalog::rules::{Combo, Consumption, Discount, DiscountScope, Reduction, Rule, Slot};
 use crate::domain::catalog::tests::small_menu;
-use crate::domain::catalog::{Catalog, CatalogEvent};
+use crate::domain::catalog::{Catalog, CatalogEvent, TaxClass};
 use crate::domain::pricing::against_menu::against_menu;
-use crate::domain::pricing::cart::{Cart, CartLine, InCombo};
-use crate::domain::pricing::price;
+use crate::domain::pricing::cart::{AskedDiscount, Cart, CartLine, DiscountAsked, InCombo};
 use crate::domain::pricing::recompute::{Part, differences};
 use crate::domain::pricing::share::share_evenly;
 use crate::domain::pricing::tests::in_the_morning;
+use crate::domain::pricing::{PricingRejection, price};
 use crate::domain::tickets::decide::{TicketRejection, rounded};
 use crate::domain::tickets::tender::{Tender, TenderKind};
 use crate::domain::tickets::{TicketClass, TicketSold};
-use crate::ids::{ComboId, HouseAccountId, ItemId, LineId, PaymentId, StaffId, TicketId};
-use crate::money::Minor;
+use crate::ids::{ComboId, DiscountId, HouseAccountId, ItemId, LineId, PaymentId, StaffId, TaxClassId, TicketId};
+use crate::money::{MicroRate, Minor};
 use crate::time::UtcMillis;
 
 const AUTHOR: u32 = 11;
@@ -301,6 +301,87 @@ fn sets_of_two_tickets_that_come_together_stay_two_sets() {
         let instances: Vec<_> = both.lines().iter().filter_map(|line| Some(line.asked.combo?.instance)).collect();
         assert_eq!(instances, [1, 1, 2, 2]);
     }
+}
+
+#[test]
+fn what_was_paid_too_much_goes_back_as_change_when_the_ticket_is_closed() {
+    let cheaper = |step| {
+        let mut menu = rounding_menu(step);
+        menu.content.apply(&CatalogEvent::TaxClassSet(TaxClass {
+            id: TaxClassId::new(1),
+            name: "Prepared".to_owned(),
+            rate: MicroRate::new(80_000),
+        }));
+        menu
+    };
+    // 19.60 was paid of what is 19.44 now: coins of 5 give 0.15 back, and 0.01 is rounding.
+    let in_cash = TenderKind::Cash;
+    for (kind, step, change, rounding) in [
+        (&CARD, 1, 16, 0),
+        (&CARD, 5, 15, 1),
+        (&CARD, 100, 0, 16),
+        (&in_cash, 1, 16, 0),
+        (&in_cash, 5, 15, 1),
+        // Of cash that was paid to the cent, what coins can pay is kept.
+        (&in_cash, 100, 60, -44),
+    ] {
+        let mut ticket = espressos(6);
+        assert_eq!(paid(&mut ticket, &small_menu(), tender(kind.clone(), 1_960), 1_960), Ok(()));
+        let menu = cheaper(step);
+        let sold = closed(&ticket, &menu, vec![]).unwrap();
+        assert_eq!((sold.totals.total.get(), sold.change.get()), (1_944, change));
+        assert_eq!((sold.details.cash_rounding.get(), sold.cash().get()), (rounding, -change));
+        assert_eq!(differences(&sold), Ok(Vec::new()));
+        assert!(closed(&ticket, &menu, vec![tender(CARD, 1)]).is_err());
+        assert!(closed(&ticket, &menu, vec![tender(in_cash.clone(), 100)]).is_err());
+    }
+}
+
+#[test]
+fn a_set_that_the_menu_does_not_have_any_more_costs_what_its_lines_cost() {
+    let with_set = menu_with(vec![breakfast()]);
+    let mut other_set = breakfast();
+    if let Rule::Combo(combo) = &mut other_set {
+        combo.slots.pop();
+    }
+    for menu in [small_menu(), menu_with(vec![other_set])] {
+        let mut ticket = of_one_set(0, &with_set);
+        assert_eq!(paid(&mut ticket, &with_set, tender(CARD, 300), 300), Ok(()));
+        assert_eq!((net(&ticket, &with_set), net(&ticket, &menu)), (2_000, 2_100));
+        let asking = Asking { author: AUTHOR, key: "more", by: None };
+        let line = CartLine::plain(ItemId::new(101), 1);
+        let more = decide::change(&ticket, &menu, (core::slice::from_ref(&line), None), asking, &in_the_morning());
+        assert!(more.unwrap().is_some());
+        let combo = Some(InCombo { combo: BREAKFAST, instance: 2, slot: 0 });
+        let half = decide::change(&ticket, &with_set, (&[CartLine { combo, ..line }], None), asking, &in_the_morning());
+        let incomplete = PricingRejection::ComboIncomplete { line: 0, combo: BREAKFAST };
+        assert_eq!(half, Err(OpenRejection::from(incomplete)), "half a set does not come");
+        let left = decide::priced(&ticket, &menu, &in_the_morning()).unwrap().totals.total.get() - 300;
+        assert!(closed(&ticket, &menu, vec![tender(CARD, left)]).is_ok());
+    }
+}
+
+#[test]
+fn a_discount_on_a_line_that_the_menu_does_not_have_any_more_takes_nothing_off() {
+    let known = DiscountId::new(5);
+    let with_discount = menu_with(vec![Rule::Discount(Discount {
+        id: known,
+        name: "Regulars".to_owned(),
+        scope: DiscountScope::Line,
+        reduction: Reduction::Percent(MicroRate::new(100_000)),
+        approval: false,
+    })]);
+    let discounts = vec![AskedDiscount { what: DiscountAsked::Menu(known), reason: None }];
+    let line = CartLine { discounts, ..CartLine::plain(ItemId::new(101), 1) };
+    let add = |menu: &Catalog| {
+        let asking = Asking { author: AUTHOR, key: "line", by: None };
+        let ticket = folded(0, &[opened(0)]);
+        decide::change(&ticket, menu, (core::slice::from_ref(&line), None), asking, &in_the_morning())
+    };
+    let mut ticket = folded(0, &[opened(0)]);
+    ticket.add(&add(&with_discount).unwrap().unwrap());
+    assert_eq!((net(&ticket, &with_discount), net(&ticket, &small_menu())), (270, 300));
+    assert!(add(&small_menu()).is_err(), "who asks for it now hears that there is none");
 }
 
 proptest! {

@@ -138,7 +138,13 @@ impl Before {
                 paid.add(kind, tip.get());
             }
         }
+        // Cash that went back because other means had paid too much is nothing that they paid.
+        let too_much = paid.of(&TenderKind::Cash).min(0).saturating_neg();
+        let mut rest = too_much;
         for (kind, sum) in &mut paid.0 {
+            let less = if *kind == TenderKind::Cash { -too_much } else { rest.min(*sum).max(0) };
+            rest -= less.max(0);
+            add(sum, -less);
             add(sum, -self.tenders.of(kind));
         }
         paid
