@@ -153,6 +153,24 @@ impl App {
         self.record_on(tx, stamp, self.calendar.business_day(stamp.at), event)
     }
 
+    /// What is said of a fact that happens now.
+    fn header(&self, stamp: &Stamp, hlc: Hlc, business_day: BusinessDay) -> Header {
+        Header {
+            store: self.identity.store,
+            at: stamp.at,
+            hlc,
+            business_day,
+            clock: stamp.clock,
+            zone: self.calendar.zone_name().to_owned(),
+        }
+    }
+
+    /// How many bytes the entry of a fact would have.
+    pub(crate) fn entry_bytes(&self, stamp: &Stamp, event: &Event) -> Result<usize, AppError> {
+        let header = self.header(stamp, stamp.hlc, self.calendar.business_day(stamp.at));
+        Ok(encode(&header, event, None)?.len())
+    }
+
     /// Writes a fact with a business day of its own.
     pub(crate) fn record_on(
         &self,
@@ -163,15 +181,7 @@ impl App {
     ) -> Result<Head, AppError> {
         // Several facts of one command share a moment, but never a clock reading.
         let hlc = stamp.hlc.max(journal::hlc_max(tx)?.tick(stamp.hlc.millis()));
-        let header = Header {
-            store: self.identity.store,
-            at: stamp.at,
-            hlc,
-            business_day,
-            clock: stamp.clock,
-            zone: self.calendar.zone_name().to_owned(),
-        };
-        let bytes = encode(&header, event, None)?;
+        let bytes = encode(&self.header(stamp, hlc, business_day), event, None)?;
         Ok(journal::entry_append(tx, stamp.life, &self.journal(stamp.life, event.stream()), &bytes, hlc)?)
     }
 

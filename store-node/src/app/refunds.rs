@@ -226,7 +226,7 @@ pub(crate) fn refundable(tx: &ReadTx<'_>, ticket: TicketId) -> Result<Option<Ref
     let before = Before::of(&refunds);
     // How a part was paid is not known before it came back.
     let Some(parts) = open_tickets::parts(tx, &sold)? else { return Ok(None) };
-    let sale = Sale::new(&sold, day, &parts).tipped(tips::adjusted(tx, ticket)?);
+    let sale = Sale::new(&sold, day, &parts).tipped(&tips::known(tx, ticket)?);
     let line = |(line, sold)| RefundableLine { line, quantity: before.left(line, sold) };
     let tenders = before.tenders_left(&sale).into_iter();
     Ok(Some(RefundableAnswer {
@@ -265,7 +265,7 @@ pub(crate) fn give_back(
     let stamp = app.stamp(tx)?;
     let today = app.calendar.business_day(stamp.at);
     let parts = open_tickets::parts(tx, &sold)?.ok_or(AppError::RefundUnknown)?;
-    let sale = Sale::new(&sold, day, &parts).tipped(tips::adjusted(tx, ticket)?);
+    let sale = Sale::new(&sold, day, &parts).tipped(&tips::known(tx, ticket)?);
     let decided = refund::refund(catalog, &sale, &before, (ask, today))?;
     let approval = staff::approved(app, tx, Act::Refund, person.as_ref(), shown)?;
     let training = sold.class == TicketClass::Training;

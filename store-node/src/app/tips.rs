@@ -61,7 +61,8 @@ fn answer(ticket: TicketId, on: &TipOn) -> TipAnswer {
     }
 }
 
-fn known(tx: &ReadTx<'_>, ticket: TicketId) -> Result<Vec<TipOn>, AppError> {
+/// All that was said of a ticket's tip after the sale.
+pub(crate) fn known(tx: &ReadTx<'_>, ticket: TicketId) -> Result<Vec<TipOn>, AppError> {
     Ok(store::tip_list(tx, ticket)?.into_iter().map(|row| row.on).collect())
 }
 

@@ -58,6 +58,28 @@ fn outcomes(node: &TestNode) -> Vec<Settled> {
 }
 
 #[tokio::test]
+async fn a_tip_that_was_put_on_the_boxs_card_later_goes_back_by_that_card() {
+    let (mut node, _hub, _terminal) = selling(None).await;
+    let till = node.till();
+    let (id, payment) = sold(&till).await;
+    let slip = json!({"terminal": "T1", "tender": "card", "tip_minor": 50});
+    till.post(&format!("/v1/tickets/{id}/tip"), "slip", &slip).await.ok();
+    assert_eq!(tenders(&till).await, json!([{"kind": "card", "amount_minor": THREE_MINOR + 50}]));
+    let whole = json!([{"kind": "card", "amount_minor": THREE_MINOR + 50, "payment": payment}]);
+    assert_eq!(till.get(&format!("/v1/tickets/{id}")).await["refundable"]["tenders"], whole);
+    let answer = back(&till, "whole", &id, None).await.ok();
+    assert_eq!((&answer["tip_minor"], &answer["tenders"]), (&json!(50), &whole));
+    // It had charged no more than the sale, and takes no tip with the capture: the guest is owed all of it.
+    eventually("the card terminal has said something", async || (stands(&till, &id).await == ["owed"]).then_some(()))
+        .await;
+    let owed = json!([
+        {"kind": "card", "amount_minor": THREE_MINOR + 50}, {"kind": "card_owed", "amount_minor": -(THREE_MINOR + 50)},
+    ]);
+    assert_eq!(tenders(&till).await, owed);
+    node.stop().await;
+}
+
+#[tokio::test]
 async fn p33_a_card_that_the_box_charged_gets_its_money_back_there_in_pieces_once_and_what_it_does_not_take_is_shown() {
     let (mut node, _hub, terminal) = selling(None).await;
     let till = node.till();

@@ -63,6 +63,8 @@ mod openapi;
 #[cfg(test)]
 mod outages;
 #[cfg(test)]
+mod parts;
+#[cfg(test)]
 mod printers;
 #[cfg(test)]
 mod prints;

@@ -10,6 +10,7 @@ use percolate_common::wire::session::{FromNode, Verdict};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
+use crate::parts::{Menu, is_even};
 use crate::support::eventually;
 use crate::support::http::{Answer, Request};
 use crate::support::hub::position;
@@ -54,6 +55,25 @@ fn refunds(node: &TestNode) -> Vec<TicketRefunded> {
         _ => None,
     };
     node.books().entries.iter().filter_map(|entry| of(&entry.recorded.event)).collect()
+}
+
+#[tokio::test]
+async fn a_tip_on_what_is_free_goes_back_as_coins_had_paid_it_and_the_reading_comes_out_even() {
+    let (mut node, mut hub) = TestNode::in_session().await;
+    let till = node.till();
+    Menu::new().publish(&till, &mut hub, json!({"cash_step_minor": 5})).await;
+    let sale = json!({
+        "terminal": "T1", "currency": "USD", "lines": [{"item": ESPRESSO, "quantity": 1, "price_minor": 0}],
+        "tip_minor": 32, "tenders": [{"kind": "cash", "amount_minor": 30}],
+    });
+    let sold = till.sell("sale", &sale).await.ok();
+    assert_eq!((&sold["total_minor"], &sold["cash_rounding_minor"]), (&json!(0), &json!(-2)));
+    is_even(&till).await;
+    let answer = back(&till, "void", sold["ticket_id"].as_str().unwrap(), &whole("void")).await.ok();
+    assert_eq!((&answer["tip_minor"], &answer["cash_rounding_minor"]), (&json!(32), &json!(-2)));
+    assert_eq!(answer["tenders"], json!([{"kind": "cash", "amount_minor": 30}]));
+    is_even(&till).await;
+    node.stop().await;
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use super::recompute::{Difference, Found, Part};
 use crate::domain::catalog::Catalog;
 use crate::domain::catalog::look_up::Moment;
 use crate::domain::catalog::rules::TaxBasis;
+use crate::domain::tickets::tender::{Tender, TenderKind};
 use crate::domain::tickets::{ServiceCharged, SoldLine, TicketSold};
 use crate::money::{MicroRate, Minor, MoneyOverflow};
 
@@ -33,10 +34,21 @@ pub fn against_menu(sold: &TicketSold, catalog: &Catalog, moment: &Moment) -> Re
     if let Some(charged) = sold.details.service_charge {
         found.compare(Part::ServiceCharge, charged.amount, service_charge(&charged, sold, catalog)?);
     }
-    let step = i64::from(catalog.content.rules.cash_step().max(1));
     let rounding = sold.details.cash_rounding.get();
-    found.numbers(Part::CashRounding, rounding, rounding.clamp(-(step / 2), step / 2));
+    let most = rounding_max(sold, catalog);
+    found.numbers(Part::CashRounding, rounding, rounding.clamp(-most, most));
     Ok(found.0)
+}
+
+/// By how much its last payment may be rounded: where parts were paid in cash, it takes back what they were rounded by.
+fn rounding_max(sold: &TicketSold, catalog: &Catalog) -> i64 {
+    let step = i64::from(catalog.content.rules.cash_step().max(1));
+    let is_cash = |tender: &Tender| tender.kind == TenderKind::Cash;
+    match (sold.tenders.as_slice(), sold.details.payments_before.as_slice()) {
+        (tenders @ [_, ..], _) if !tenders.iter().any(is_cash) => 0,
+        (_, []) => step / 2,
+        (_, [_, ..]) => step - 1,
+    }
 }
 
 fn against_line(
@@ -96,7 +108,10 @@ mod tests {
     use crate::domain::pricing::recompute::differences;
     use crate::domain::pricing::recompute::tests::sold_by;
     use crate::domain::pricing::tests::{any_cart, in_the_morning, menu_with};
-    use crate::ids::{ItemId, JurisdictionId, ModifierGroupId, ModifierId, RuleId, StoreId, TaxClassId};
+    use crate::domain::tickets::PaymentBefore;
+    use crate::ids::{
+        HouseAccountId, ItemId, JurisdictionId, ModifierGroupId, ModifierId, PaymentId, RuleId, StoreId, TaxClassId,
+    };
 
     use super::*;
 
@@ -185,7 +200,19 @@ mod tests {
         let class = TaxClassId::new(2);
         assert_eq!(planted(|t| t.taxes[1].rate = MicroRate::new(0)), [(Part::Rate(class), 0, 89_000)]);
         assert_eq!(planted(|t| t.details.tax_basis = TaxBasis::Ticket), [(Part::TaxBasis, 0, 1)]);
+        let rounded = |t: &mut TicketSold, by| t.details.cash_rounding = Minor::new(by);
         assert_eq!(planted(|t| t.details.cash_rounding = Minor::new(-3)), [(Part::CashRounding, -3, -2)]);
+        let mut ticket = ordinary.clone();
+        let part = PaymentBefore { id: PaymentId::taken(0, 1, "k"), amount: Minor::new(7) };
+        ticket.details.payments_before.push(part);
+        rounded(&mut ticket, -4);
+        assert_eq!(compared(&ticket, &menu), [], "what an earlier part was rounded up by is taken back");
+        rounded(&mut ticket, -5);
+        assert_eq!(compared(&ticket, &menu), [(Part::CashRounding, -5, -4)]);
+        let house = TenderKind::House { account: HouseAccountId::new(1) };
+        ticket.tenders.iter_mut().for_each(|tender| tender.kind = house.clone());
+        rounded(&mut ticket, -1);
+        assert_eq!(compared(&ticket, &menu), [(Part::CashRounding, -1, 0)], "what is paid to the cent is not rounded");
         // Lines of 9.66 and 18.00 at 18 %.
         let charge = |t: &mut TicketSold| t.details.service_charge.as_mut().unwrap().amount = Minor::new(499);
         assert_eq!(planted(charge), [(Part::ServiceCharge, 499, 498)]);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::PricingRejection;
-use super::cart::{Cart, CartLine};
+use super::cart::{Cart, CartLine, InCombo};
 use super::reduce::reduce_line;
 use super::share::share;
 use crate::domain::catalog::Catalog;
@@ -39,6 +39,20 @@ pub(super) fn reduce(catalog: &Catalog, cart: &Cart, lines: &mut [SoldLine]) -> 
         }
     }
     Ok(())
+}
+
+/// Whether the set of a line is on the menu, and has all its parts.
+pub(in crate::domain) fn check(
+    catalog: &Catalog,
+    cart: &Cart,
+    (line, place): (usize, InCombo),
+) -> Result<(), PricingRejection> {
+    let id = place.combo;
+    let combo = catalog.content.rules.combo(id).ok_or(PricingRejection::UnknownCombo { line, combo: id })?;
+    let is_part = |other: &InCombo| (other.combo, other.instance) == (id, place.instance);
+    let parts: Parts<'_> =
+        cart.lines.iter().enumerate().filter(|(_, part)| part.combo.as_ref().is_some_and(is_part)).collect();
+    filled(combo, &parts).map(drop).ok_or(PricingRejection::ComboIncomplete { line, combo: id })
 }
 
 /// What a line comes to without what its extras add.

@@ -2,7 +2,7 @@
 
 pub mod against_menu;
 pub mod cart;
-mod combos;
+pub(in crate::domain) mod combos;
 mod extras;
 pub mod recompute;
 mod reduce;
@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 use crate::domain::catalog::hours::Channel;
 use crate::domain::catalog::look_up::Moment;
-use crate::domain::catalog::rules::{Consumption, TaxBasis};
+use crate::domain::catalog::rules::{Consumption, DiscountScope, TaxBasis};
 use crate::domain::catalog::{Catalog, Item, PRICE_MINOR_MAX};
 use crate::domain::stock::MovementLine;
 use crate::domain::tickets::{GivenDiscount, ServiceCharged, SoldExtra, SoldLine, TaxLine, Totals};
@@ -126,6 +126,21 @@ pub fn total(
         totals: Totals { net, tax, total: net.plus(tax)? },
         stock_effects,
     })
+}
+
+/// A cart without what the menu does not have any more: a line of a set that is gone, or that lacks a part, costs what it costs
+/// alone, and a discount on a line that is gone takes nothing off.
+#[must_use]
+pub(in crate::domain) fn as_it_stands(catalog: &Catalog, mut cart: Cart) -> Cart {
+    let broken = |(line, asked): (usize, &CartLine)| {
+        asked.combo.is_some_and(|place| combos::check(catalog, &cart, (line, place)).is_err())
+    };
+    let broken: Vec<bool> = cart.lines.iter().enumerate().map(broken).collect();
+    for (line, broken) in cart.lines.iter_mut().zip(broken) {
+        line.combo = line.combo.filter(|_| !broken);
+        line.discounts.retain(|discount| reduce::is_known(catalog, discount, DiscountScope::Line));
+    }
+    cart
 }
 
 /// The item of a line, if it is sold there and then.

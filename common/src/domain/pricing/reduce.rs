@@ -4,7 +4,7 @@ use super::cart::{AskedDiscount, Cart, DiscountAsked, DiscountPlace};
 use super::share::share;
 use super::{DISCOUNTS_MAX, PricingRejection, is_reason};
 use crate::domain::catalog::look_up::Moment;
-use crate::domain::catalog::rules::{HappyHour, Reduction};
+use crate::domain::catalog::rules::{DiscountScope, HappyHour, Reduction};
 use crate::domain::catalog::{Catalog, PRICE_MINOR_MAX};
 use crate::domain::tickets::{GivenDiscount, LineReduction, ReductionCause, SoldLine};
 use crate::money::{MicroRate, Minor, MoneyOverflow};
@@ -93,6 +93,14 @@ fn number(given: &[GivenDiscount]) -> u32 {
 
 fn check_count(line: Option<usize>, asked: &[AskedDiscount]) -> Result<(), PricingRejection> {
     if asked.len() <= DISCOUNTS_MAX { Ok(()) } else { Err(PricingRejection::DiscountCount { line }) }
+}
+
+/// Whether the menu has a discount, or need not.
+pub(super) fn is_known(catalog: &Catalog, asked: &AskedDiscount, scope: DiscountScope) -> bool {
+    match asked.what {
+        DiscountAsked::Menu(id) => catalog.content.rules.discount(id).is_some_and(|discount| discount.scope == scope),
+        DiscountAsked::Free(_) => true,
+    }
 }
 
 /// What is known of a discount before its amount is, and how much less it makes things.

@@ -194,7 +194,7 @@ pub fn sell(catalog: &Catalog, command: SellTicket, moment: &Moment) -> Result<D
     check_tip(command.tip)?;
     let priced = pricing::price(catalog, &command.cart, moment)?;
     let due = priced.totals.total.plus(command.tip)?;
-    let paid = take_tenders(&command.tenders, due, catalog.content.rules.cash_step())?;
+    let paid = take_tenders(&command.tenders, due, CashBefore::default(), catalog.content.rules.cash_step())?;
     Ok(DecidedSale {
         class: command.class,
         currency: command.currency,
@@ -215,13 +215,13 @@ pub fn sell(catalog: &Catalog, command: SellTicket, moment: &Moment) -> Result<D
 pub(super) fn sell_open(
     catalog: &Catalog,
     (class, priced): (TicketClass, Priced),
-    payments_before: Vec<PaymentBefore>,
+    (payments_before, cash_before): (Vec<PaymentBefore>, CashBefore),
     (tenders, tip): (Vec<Tender>, Minor),
 ) -> Result<DecidedSale, TicketRejection> {
     check_tip(tip)?;
     let before = Minor::sum(payments_before.iter().map(|payment| payment.amount))?;
     let due = priced.totals.total.minus(before)?.plus(tip)?;
-    let paid = take_tenders(&tenders, due, catalog.content.rules.cash_step())?;
+    let paid = take_tenders(&tenders, due, cash_before, catalog.content.rules.cash_step())?;
     Ok(DecidedSale {
         class,
         currency: catalog.revision.currency,
@@ -235,13 +235,55 @@ pub(super) fn sell_open(
     })
 }
 
+/// An open ticket as if it were sold for nothing: all of its sale but how it is paid.
+pub(super) fn sold_unpaid(catalog: &Catalog, (class, priced): (TicketClass, Priced)) -> DecidedSale {
+    DecidedSale {
+        class,
+        currency: catalog.revision.currency,
+        catalog_revision: catalog.revision.number,
+        priced,
+        tenders: Vec::new(),
+        tip: Minor::ZERO,
+        paid: Paid { change: Minor::ZERO, cash_rounding: Minor::ZERO },
+        payments_before: Vec::new(),
+        was_open: true,
+    }
+}
+
 /// Refuses a tip that is negative or absurd.
 pub(super) fn check_tip(tip: Minor) -> Result<(), TicketRejection> {
     if (0..=TENDER_MINOR_MAX).contains(&tip.get()) { Ok(()) } else { Err(TicketRejection::Tip(tip.get())) }
 }
 
-/// What is due back. Only what cards leave over is rounded, to a multiple that coins can pay.
-pub(super) fn take_tenders(tenders: &[Tender], due: Minor, cash_step: u32) -> Result<Paid, TicketRejection> {
+/// What parts of a ticket were paid in cash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct CashBefore {
+    /// What was due of them, tips included.
+    pub(super) due: Minor,
+    /// What was kept for it: what coins could pay.
+    pub(super) kept: Minor,
+    /// Whether another part was paid by other means.
+    pub(super) is_mixed: bool,
+}
+
+impl CashBefore {
+    /// What coins pay of what is left, so that all cash of the ticket together is rounded once, however many parts it came in.
+    fn rounded(self, left: Minor, cash_step: u32) -> Result<Minor, MoneyOverflow> {
+        if left == Minor::ZERO {
+            return Ok(left);
+        }
+        let rounded = rounded(self.due.plus(left)?, cash_step)?.minus(self.kept)?;
+        Ok(if left < Minor::ZERO { rounded.min(Minor::ZERO) } else { rounded.max(Minor::ZERO) })
+    }
+}
+
+/// What is due back. Only what is paid in cash is rounded, to a multiple that coins can pay; all else pays to the cent.
+pub(super) fn take_tenders(
+    tenders: &[Tender],
+    due: Minor,
+    before: CashBefore,
+    cash_step: u32,
+) -> Result<Paid, TicketRejection> {
     if tenders.len() > TENDERS_MAX {
         return Err(TicketRejection::TenderCount(tenders.len()));
     }
@@ -261,11 +303,14 @@ pub(super) fn take_tenders(tenders: &[Tender], due: Minor, cash_step: u32) -> Re
             TenderKind::House { .. } => cards = cards.plus(tender.amount)?,
         }
     }
-    if cards > due {
+    if cards > due.max(Minor::ZERO) {
         return Err(TicketRejection::CardOverpaid { due: due.get(), cards: cards.get() });
     }
     let left = due.minus(cards)?;
-    let rounded = rounded(left, cash_step)?;
+    // What was paid too much goes back in cash. Nothing handed over is what coins cannot pay, as long as no card pays the rest.
+    let by_cards = cards > Minor::ZERO || (before.is_mixed && before.due == Minor::ZERO);
+    let is_in_cash = cash > Minor::ZERO || left < Minor::ZERO || !by_cards;
+    let rounded = if is_in_cash { before.rounded(left, cash_step)? } else { left };
     if cash < rounded {
         return Err(TicketRejection::Underpaid { due: cards.plus(rounded)?.get(), tendered: cards.plus(cash)?.get() });
     }
@@ -300,7 +345,7 @@ mod tests {
     use crate::domain::catalog::rules::Rule;
     use crate::domain::catalog::tests::small_menu;
     use crate::domain::pricing::tests::in_the_morning;
-    use crate::ids::ItemId;
+    use crate::ids::{HouseAccountId, ItemId};
 
     use super::*;
 
@@ -394,7 +439,13 @@ mod tests {
         assert_eq!(paid(vec![cash(500)]), of(175, -2));
         assert_eq!(paid(vec![card(327, "")]), of(0, 0));
         assert_eq!(paid(vec![card(324, ""), cash(5)]), of(0, 2));
-        assert_eq!(paid(vec![card(325, "")]), of(0, -2), "two cents are nothing in coins");
+        let short = Err(TicketRejection::Underpaid { due: 327, tendered: 325 });
+        assert_eq!(paid(vec![card(325, "")]), short, "a card is charged to the cent");
+        let house = TenderKind::House { account: HouseAccountId::new(1) };
+        assert_eq!(paid(vec![Tender { kind: house, amount: Minor::new(325) }]), short, "and so is an account");
+        let two = |cards| take_tenders(&[], Minor::new(2), CashBefore { is_mixed: cards, ..CashBefore::default() }, 5);
+        assert_eq!(two(false), of(0, -2), "two cents are nothing in coins");
+        assert_eq!(two(true), Err(TicketRejection::Underpaid { due: 2, tendered: 0 }), "but not after a card");
         assert_eq!(paid(vec![cash(324)]), Err(TicketRejection::Underpaid { due: 325, tendered: 324 }));
         assert_eq!([332, 333, 337, 338].map(|due| rounded(Minor::new(due), 5).unwrap().get()), [330, 335, 335, 340]);
         assert_eq!(rounded(Minor::new(325), 10).unwrap().get(), 330, "halves go up");

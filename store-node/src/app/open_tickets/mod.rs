@@ -15,12 +15,14 @@ pub(crate) use sending::{send, unsure};
 
 use percolate_common::domain::event::Event;
 use percolate_common::domain::tickets::TicketSold;
+use percolate_common::domain::tickets::open::decide;
 use percolate_common::domain::tickets::open::fold::OpenTicket;
 use percolate_common::domain::tickets::open::{OpenFact, PaymentTaken};
 use percolate_common::ids::TicketId;
 use percolate_common::money::Minor;
 use percolate_common::time::{BusinessDay, UtcMillis};
 use percolate_common::wire::event::decode;
+use percolate_common::wire::{EVENT_BYTES_MAX, WireError};
 use percolate_runtime::sqlite::{ReadTx, WriteTx};
 use serde::{Deserialize, Serialize};
 
@@ -147,7 +149,35 @@ fn write(app: &App, tx: &WriteTx<'_>, stamp: &Stamp, facts: Vec<OpenFact>) -> Re
         let head = app.record(tx, stamp, &event)?;
         if let Event::OpenTicket(fact) = &event {
             book(tx, books::place(stamp.life, head.seq), (day, stamp.at), fact)?;
+            check_size(app, tx, stamp, fact)?;
         }
+    }
+    Ok(())
+}
+
+/// What paying may add to the entry of a sale: its tenders, the parts that it names, and approvals with their reasons.
+const PAYING_BYTES_MAX: usize = 4 * 1024;
+
+/// Refuses what makes a ticket whose sale no journal takes, and a part of one: who has paid a part can divide it no more.
+fn check_size(app: &App, tx: &WriteTx<'_>, stamp: &Stamp, fact: &OpenFact) -> Result<(), AppError> {
+    let grown = match fact {
+        OpenFact::Changed(changed) if changed.added.is_empty() && changed.terms.is_none() => return Ok(()),
+        OpenFact::Changed(changed) => changed.id,
+        OpenFact::Divided(divided) => divided.to,
+        OpenFact::Paid(payment) => payment.ticket,
+        OpenFact::Opened(_) | OpenFact::Moved(_) | OpenFact::Abandoned(_) => return Ok(()),
+    };
+    let Some(catalog) = app.present.catalog() else { return Ok(()) };
+    let sale = decide::unpaid(&folded(tx, grown)?, &catalog, &app.moment(stamp.at));
+    // What cannot be priced is not sold as it is.
+    let (Ok(sale), Ok(receipt)) = (sale, "T1-A-1".parse()) else { return Ok(()) };
+    let bytes = app.entry_bytes(stamp, &Event::TicketSold(sale.numbered(grown, receipt)))?;
+    if bytes.saturating_add(PAYING_BYTES_MAX) > EVENT_BYTES_MAX {
+        return Err(AppError::Event(WireError::TooLarge {
+            what: "event",
+            bytes,
+            limit: EVENT_BYTES_MAX - PAYING_BYTES_MAX,
+        }));
     }
     Ok(())
 }

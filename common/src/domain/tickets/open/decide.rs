@@ -1,6 +1,8 @@
 //! What may be done with an open ticket. Two who change it at once both have their way: lines are known by their ids. Only who pays
 //! must have seen what it comes to.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::fold::{OpenTicket, Stage};
 use super::{
     OpenFact, OpenLine, PaymentTaken, Said, Standing, Terms, TicketAbandoned, TicketChanged, TicketDivided,
@@ -8,12 +10,14 @@ use super::{
 };
 use crate::domain::catalog::Catalog;
 use crate::domain::catalog::look_up::Moment;
-use crate::domain::pricing::cart::CartLine;
-use crate::domain::pricing::{self, Priced, PricingRejection, TICKET_LINES_MAX};
-use crate::domain::tickets::decide::{DecidedSale, TicketRejection, check_tip, sell_open, take_tenders};
+use crate::domain::pricing::cart::{Cart, CartLine};
+use crate::domain::pricing::{self, Priced, PricingRejection, TICKET_LINES_MAX, combos};
+use crate::domain::tickets::decide::{
+    CashBefore, DecidedSale, TicketRejection, check_tip, sell_open, sold_unpaid, take_tenders,
+};
 use crate::domain::tickets::receipt::{ReceiptNumber, TerminalName};
-use crate::domain::tickets::tender::Tender;
-use crate::ids::{LineId, PaymentId, StaffId};
+use crate::domain::tickets::tender::{Tender, TenderKind};
+use crate::ids::{ComboId, LineId, PaymentId, StaffId};
 use crate::money::{Minor, MoneyOverflow};
 
 /// Lines that one ticket may ever have had: whoever adds more opens another one.
@@ -105,7 +109,34 @@ fn live(ticket: &OpenTicket) -> Result<(), OpenRejection> {
 /// [`PricingRejection`] if it has no lines, or the menu does not have any more what was asked for the whole.
 pub fn priced(ticket: &OpenTicket, catalog: &Catalog, moment: &Moment) -> Result<Priced, PricingRejection> {
     let (cart, lines) = ticket.cart();
-    pricing::total(catalog, &cart, lines, moment)
+    pricing::total(catalog, &pricing::as_it_stands(catalog, cart), lines, moment)
+}
+
+/// All of its sale as it would be now but how it is paid: who asks how large it is knows what can be paid.
+///
+/// # Errors
+/// [`PricingRejection`] if it cannot be priced.
+pub fn unpaid(ticket: &OpenTicket, catalog: &Catalog, moment: &Moment) -> Result<DecidedSale, PricingRejection> {
+    Ok(sold_unpaid(catalog, (ticket.class(), priced(ticket, catalog, moment)?)))
+}
+
+/// What is asked of lines that come must be on the menu now, and their sets whole.
+fn can_come(
+    after: &OpenTicket,
+    added: &[OpenLine],
+    catalog: &Catalog,
+    moment: &Moment,
+) -> Result<(), PricingRejection> {
+    if added.is_empty() {
+        return Ok(());
+    }
+    let (cart, _) = after.cart();
+    for (at, line) in added.iter().enumerate() {
+        line.asked.combo.map_or(Ok(()), |place| combos::check(catalog, &cart, (at, place)))?;
+    }
+    let alone = |line: &OpenLine| CartLine { combo: None, ..line.asked.clone() };
+    let cart = Cart { lines: added.iter().map(alone).collect(), ..Cart::default() };
+    pricing::total(catalog, &cart, added.iter().map(|line| line.listed.clone()).collect(), moment).map(drop)
 }
 
 /// What it comes to after a fact must not be less than what was paid.
@@ -180,6 +211,9 @@ pub fn change(
     });
     let mut after = ticket.clone();
     after.add(&fact);
+    if let OpenFact::Changed(changed) = &fact {
+        can_come(&after, &changed.added, catalog, moment)?;
+    }
     if !after.lines().is_empty() {
         priced(&after, catalog, moment)?;
     }
@@ -249,6 +283,31 @@ pub fn hand_over(
     Ok(Some(OpenFact::Moved(TicketMoved { id: ticket.id, standing, by })))
 }
 
+/// The instances that sets of lines which go get on another ticket: a set there stays apart from one of its kind that comes, and
+/// parts of a set that come one by one come together again.
+fn instances_there(going: &[&OpenLine], to: &OpenTicket) -> BTreeMap<(ComboId, u32), u32> {
+    let (mut there, mut instances) = (places_in_sets(&to.lines()), BTreeMap::new());
+    let before: Vec<_> = there.keys().copied().collect();
+    for ((combo, instance), places) in places_in_sets(going) {
+        let fits = |other: &u32| there.get(&(combo, *other)).is_none_or(|taken| taken.is_disjoint(&places));
+        let rest = before.iter().filter(|(known, _)| *known == combo).map(|(_, other)| *other).find(fits);
+        let apart = || core::iter::once(instance).chain(1..).find(fits);
+        let new = rest.or_else(apart).unwrap_or(instance);
+        there.entry((combo, new)).or_default().extend(places);
+        instances.insert((combo, instance), new);
+    }
+    instances
+}
+
+/// Which places of which sets lines fill.
+fn places_in_sets(lines: &[&OpenLine]) -> BTreeMap<(ComboId, u32), BTreeSet<u32>> {
+    let mut sets: BTreeMap<_, BTreeSet<u32>> = BTreeMap::new();
+    for place in lines.iter().filter_map(|line| line.asked.combo) {
+        sets.entry((place.combo, place.instance)).or_default().insert(place.slot);
+    }
+    sets
+}
+
 /// Brings lines to another ticket; all of them if none are named.
 ///
 /// # Errors
@@ -282,9 +341,14 @@ pub fn divide(
         return Err(OpenRejection::Nothing);
     }
     let place = to.next_place();
+    let instances = instances_there(&going, to);
     let moved = |(number, line): (u32, &&OpenLine)| {
         let id = LineId::asked(asking.author, asking.key, number);
-        (line.id, OpenLine { id, place: place.saturating_add(number), ..(*line).clone() })
+        let mut there = OpenLine { id, place: place.saturating_add(number), ..(*line).clone() };
+        if let Some(set) = &mut there.asked.combo {
+            set.instance = instances.get(&(set.combo, set.instance)).copied().unwrap_or(set.instance);
+        }
+        (line.id, there)
     };
     let lines: Vec<_> = (0_u32..).zip(&going).map(moved).collect();
     let ever = place.saturating_add(u32::try_from(lines.len()).unwrap_or(u32::MAX));
@@ -327,6 +391,21 @@ pub struct TakePayment {
     pub by: Option<StaffId>,
 }
 
+/// What of its parts was paid in cash.
+fn cash_before(ticket: &OpenTicket) -> Result<CashBefore, MoneyOverflow> {
+    let mut before = CashBefore::default();
+    for payment in ticket.payments.values() {
+        if payment.tender.kind != TenderKind::Cash {
+            before.is_mixed = true;
+            continue;
+        }
+        let due = payment.amount.plus(payment.tip)?;
+        before.due = before.due.plus(due)?;
+        before.kept = before.kept.plus(due)?.plus(payment.cash_rounding)?;
+    }
+    Ok(before)
+}
+
 /// Takes a part of what is owed.
 ///
 /// # Errors
@@ -348,7 +427,8 @@ pub fn take_payment(
         return Err(OpenRejection::Part { left: left.get() });
     }
     let due = part.amount.plus(part.tip)?;
-    let paid = take_tenders(core::slice::from_ref(&part.tender), due, catalog.content.rules.cash_step())?;
+    let step = catalog.content.rules.cash_step();
+    let paid = take_tenders(core::slice::from_ref(&part.tender), due, cash_before(ticket)?, step)?;
     Ok(PaymentTaken {
         id,
         ticket: ticket.id,
@@ -376,7 +456,7 @@ pub struct CloseTicket {
     pub shown: Minor,
 }
 
-/// Sells it: what is left is paid.
+/// Sells it: what is left is paid; what was paid too much, as where the menu made it cheaper since, goes back as change.
 ///
 /// # Errors
 /// [`OpenRejection`] if it is not what the till has shown, or is not paid.
@@ -392,9 +472,6 @@ pub fn close(
     if total != command.shown {
         return Err(OpenRejection::Changed { shown: command.shown.get(), is: total.get() });
     }
-    let paid = ticket.paid()?;
-    if paid > total {
-        return Err(OpenRejection::PaidMore { paid: paid.get(), due: total.get() });
-    }
-    Ok(sell_open(catalog, (ticket.class(), priced), ticket.payments_before(), (command.tenders, command.tip))?)
+    let before = (ticket.payments_before(), cash_before(ticket)?);
+    Ok(sell_open(catalog, (ticket.class(), priced), before, (command.tenders, command.tip))?)
 }

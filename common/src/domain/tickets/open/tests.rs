@@ -5,17 +5,20 @@ use proptest::prelude::*;
 use super::decide::{self, Asking, CloseTicket, OpenRejection, TakePayment};
 use super::fold::{OpenTicket, Stage};
 use super::{OpenFact, Standing, Terms, TicketOpened, VoidReason};
-use crate::domain::catalog::rules::Consumption;
+use crate::domain::catalog::rules::{Combo, Consumption, Discount, DiscountScope, Reduction, Rule, Slot};
 use crate::domain::catalog::tests::small_menu;
-use crate::domain::pricing::cart::{Cart, CartLine};
-use crate::domain::pricing::price;
-use crate::domain::pricing::recompute::differences;
+use crate::domain::catalog::{Catalog, CatalogEvent, TaxClass};
+use crate::domain::pricing::against_menu::against_menu;
+use crate::domain::pricing::cart::{AskedDiscount, Cart, CartLine, DiscountAsked, InCombo};
+use crate::domain::pricing::recompute::{Part, differences};
 use crate::domain::pricing::share::share_evenly;
 use crate::domain::pricing::tests::in_the_morning;
-use crate::domain::tickets::TicketClass;
+use crate::domain::pricing::{PricingRejection, price};
+use crate::domain::tickets::decide::{TicketRejection, rounded};
 use crate::domain::tickets::tender::{Tender, TenderKind};
-use crate::ids::{ItemId, LineId, PaymentId, StaffId, TicketId};
-use crate::money::Minor;
+use crate::domain::tickets::{TicketClass, TicketSold};
+use crate::ids::{ComboId, DiscountId, HouseAccountId, ItemId, LineId, PaymentId, StaffId, TaxClassId, TicketId};
+use crate::money::{MicroRate, Minor};
 use crate::time::UtcMillis;
 
 const AUTHOR: u32 = 11;
@@ -180,6 +183,241 @@ proptest! {
         let mut in_error = sold.clone();
         in_error.details.payments_before.pop();
         prop_assert_eq!(differences(&in_error).unwrap().is_empty(), parts == 1, "a payment that is not counted is missed");
+    }
+}
+
+/// An open ticket of so many espressos, each 3.00 and tax.
+fn espressos(quantity: u32) -> OpenTicket {
+    let mut ticket = folded(0, &[opened(0)]);
+    let line = CartLine::plain(ItemId::new(101), quantity);
+    let asking = Asking { author: AUTHOR, key: "espressos", by: None };
+    ticket.add(&decide::change(&ticket, &small_menu(), (&[line], None), asking, &in_the_morning()).unwrap().unwrap());
+    ticket
+}
+
+fn rounding_menu(step: u32) -> Catalog {
+    menu_with(vec![Rule::CashStep(step)])
+}
+
+fn tender(kind: TenderKind, amount: i64) -> Tender {
+    Tender { kind, amount: Minor::new(amount) }
+}
+
+/// What comes of paying a part.
+fn paid(ticket: &mut OpenTicket, menu: &Catalog, tender: Tender, part: i64) -> Result<(), OpenRejection> {
+    let payment = PaymentId::taken(1, AUTHOR, &format!("part-{}", ticket.payments.len()));
+    let terminal = "T1".parse().unwrap();
+    let part = TakePayment { tender, amount: Minor::new(part), tip: Minor::ZERO, terminal, by: None };
+    ticket.add(&OpenFact::Paid(decide::take_payment(ticket, menu, payment, part, &in_the_morning())?));
+    Ok(())
+}
+
+/// What it is sold for, with these tenders.
+fn closed(ticket: &OpenTicket, menu: &Catalog, tenders: Vec<Tender>) -> Result<TicketSold, OpenRejection> {
+    let shown = decide::priced(ticket, menu, &in_the_morning()).unwrap().totals.total;
+    let command = CloseTicket { tenders, tip: Minor::ZERO, shown };
+    let decided = decide::close(ticket, menu, command, &in_the_morning())?;
+    Ok(decided.numbered(id(0), "T1-A-1".parse().unwrap()))
+}
+
+/// All that a ticket brought in.
+fn brought(ticket: &OpenTicket, sold: &TicketSold) -> i64 {
+    let parts: i64 = ticket.payments.values().map(|part| part.kept().get()).sum();
+    parts + sold.tenders.iter().map(|tender| tender.amount.get()).sum::<i64>() - sold.change.get()
+}
+
+const CARD: TenderKind = TenderKind::CardExternal { reference: None, last_four: None };
+
+#[test]
+fn a_part_by_card_or_on_an_account_is_paid_to_the_cent() {
+    let (menu, house) = (rounding_menu(100), TenderKind::House { account: HouseAccountId::new(1) });
+    let mut ticket = espressos(6);
+    let short = |due, tendered| Err(OpenRejection::Ticket(TicketRejection::Underpaid { due, tendered }));
+    for kind in [CARD, house] {
+        assert_eq!(paid(&mut ticket, &menu, tender(kind.clone(), 1), 50), short(50, 1));
+        assert_eq!(paid(&mut ticket, &menu, tender(kind, 50), 50), Ok(()));
+    }
+    // 19.60, and 1.00 of it is paid.
+    assert_eq!(closed(&ticket, &menu, vec![tender(CARD, 1_811)]).map(drop), short(1_860, 1_811));
+    assert_eq!(closed(&ticket, &menu, vec![]).map(drop), short(1_860, 0), "what is left goes by card, or by coins");
+    let sold = closed(&ticket, &menu, vec![tender(CARD, 1_860)]).unwrap();
+    assert_eq!((brought(&ticket, &sold), sold.details.cash_rounding), (1_960, Minor::ZERO));
+}
+
+const BEANS: ItemId = ItemId::new(201);
+const BREAKFAST: ComboId = ComboId::new(3);
+
+/// A set of an espresso and a bag of beans for 20.00, a dollar less than their prices.
+fn breakfast() -> Rule {
+    let slot = |item| Slot { name: "Place".to_owned(), choices: [(item, Minor::ZERO)].into() };
+    let slots = vec![slot(ItemId::new(101)), slot(BEANS)];
+    Rule::Combo(Combo { id: BREAKFAST, name: "Breakfast".to_owned(), price: Minor::new(2_000), slots })
+}
+
+fn menu_with(rules: Vec<Rule>) -> Catalog {
+    let mut menu = small_menu();
+    rules.into_iter().for_each(|rule| menu.content.apply(&CatalogEvent::RuleSet(Box::new(rule))));
+    menu
+}
+
+/// A ticket of one set.
+fn of_one_set(number: usize, menu: &Catalog) -> OpenTicket {
+    let mut ticket = folded(number, &[opened(number)]);
+    let in_set = |(slot, item)| {
+        let combo = Some(InCombo { combo: BREAKFAST, instance: 1, slot });
+        CartLine { combo, ..CartLine::plain(item, 1) }
+    };
+    let lines = [(0, ItemId::new(101)), (1, BEANS)].map(in_set);
+    let key = format!("set-{number}");
+    let asking = Asking { author: AUTHOR, key: &key, by: None };
+    ticket.add(&decide::change(&ticket, menu, (&lines, None), asking, &in_the_morning()).unwrap().unwrap());
+    ticket
+}
+
+fn net(ticket: &OpenTicket, menu: &Catalog) -> i64 {
+    decide::priced(ticket, menu, &in_the_morning()).unwrap().totals.net.get()
+}
+
+/// The set comes to another ticket: at once, or line by line.
+fn brought_together(menu: &Catalog, at_once: bool) -> OpenTicket {
+    let (mut from, mut to) = (of_one_set(0, menu), of_one_set(1, menu));
+    let lines: Vec<LineId> = from.lines().iter().map(|line| line.id).collect();
+    for (at, lines) in lines.chunks(if at_once { 2 } else { 1 }).enumerate() {
+        let key = format!("merge-{at}");
+        let asking = Asking { author: AUTHOR, key: &key, by: None };
+        let fact = decide::divide((&from, &to), menu, lines, asking, &in_the_morning()).unwrap();
+        from.add(&fact);
+        to.add(&fact);
+    }
+    to
+}
+
+#[test]
+fn sets_of_two_tickets_that_come_together_stay_two_sets() {
+    let menu = menu_with(vec![breakfast()]);
+    for at_once in [true, false] {
+        let both = brought_together(&menu, at_once);
+        assert_eq!(net(&both, &menu), 4_000, "at once: {at_once}");
+        let instances: Vec<_> = both.lines().iter().filter_map(|line| Some(line.asked.combo?.instance)).collect();
+        assert_eq!(instances, [1, 1, 2, 2]);
+    }
+}
+
+#[test]
+fn what_was_paid_too_much_goes_back_as_change_when_the_ticket_is_closed() {
+    let cheaper = |step| {
+        let mut menu = rounding_menu(step);
+        menu.content.apply(&CatalogEvent::TaxClassSet(TaxClass {
+            id: TaxClassId::new(1),
+            name: "Prepared".to_owned(),
+            rate: MicroRate::new(80_000),
+        }));
+        menu
+    };
+    // 19.60 was paid of what is 19.44 now: coins of 5 give 0.15 back, and 0.01 is rounding.
+    let in_cash = TenderKind::Cash;
+    for (kind, step, change, rounding) in [
+        (&CARD, 1, 16, 0),
+        (&CARD, 5, 15, 1),
+        (&CARD, 100, 0, 16),
+        (&in_cash, 1, 16, 0),
+        (&in_cash, 5, 15, 1),
+        // Of cash that was paid to the cent, what coins can pay is kept.
+        (&in_cash, 100, 60, -44),
+    ] {
+        let mut ticket = espressos(6);
+        assert_eq!(paid(&mut ticket, &small_menu(), tender(kind.clone(), 1_960), 1_960), Ok(()));
+        let menu = cheaper(step);
+        let sold = closed(&ticket, &menu, vec![]).unwrap();
+        assert_eq!((sold.totals.total.get(), sold.change.get()), (1_944, change));
+        assert_eq!((sold.details.cash_rounding.get(), sold.cash().get()), (rounding, -change));
+        assert_eq!(differences(&sold), Ok(Vec::new()));
+        assert!(closed(&ticket, &menu, vec![tender(CARD, 1)]).is_err());
+        assert!(closed(&ticket, &menu, vec![tender(in_cash.clone(), 100)]).is_err());
+    }
+}
+
+#[test]
+fn a_set_that_the_menu_does_not_have_any_more_costs_what_its_lines_cost() {
+    let with_set = menu_with(vec![breakfast()]);
+    let mut other_set = breakfast();
+    if let Rule::Combo(combo) = &mut other_set {
+        combo.slots.pop();
+    }
+    for menu in [small_menu(), menu_with(vec![other_set])] {
+        let mut ticket = of_one_set(0, &with_set);
+        assert_eq!(paid(&mut ticket, &with_set, tender(CARD, 300), 300), Ok(()));
+        assert_eq!((net(&ticket, &with_set), net(&ticket, &menu)), (2_000, 2_100));
+        let asking = Asking { author: AUTHOR, key: "more", by: None };
+        let line = CartLine::plain(ItemId::new(101), 1);
+        let more = decide::change(&ticket, &menu, (core::slice::from_ref(&line), None), asking, &in_the_morning());
+        assert!(more.unwrap().is_some());
+        let combo = Some(InCombo { combo: BREAKFAST, instance: 2, slot: 0 });
+        let half = decide::change(&ticket, &with_set, (&[CartLine { combo, ..line }], None), asking, &in_the_morning());
+        let incomplete = PricingRejection::ComboIncomplete { line: 0, combo: BREAKFAST };
+        assert_eq!(half, Err(OpenRejection::from(incomplete)), "half a set does not come");
+        let left = decide::priced(&ticket, &menu, &in_the_morning()).unwrap().totals.total.get() - 300;
+        assert!(closed(&ticket, &menu, vec![tender(CARD, left)]).is_ok());
+    }
+}
+
+#[test]
+fn a_discount_on_a_line_that_the_menu_does_not_have_any_more_takes_nothing_off() {
+    let known = DiscountId::new(5);
+    let with_discount = menu_with(vec![Rule::Discount(Discount {
+        id: known,
+        name: "Regulars".to_owned(),
+        scope: DiscountScope::Line,
+        reduction: Reduction::Percent(MicroRate::new(100_000)),
+        approval: false,
+    })]);
+    let discounts = vec![AskedDiscount { what: DiscountAsked::Menu(known), reason: None }];
+    let line = CartLine { discounts, ..CartLine::plain(ItemId::new(101), 1) };
+    let add = |menu: &Catalog| {
+        let asking = Asking { author: AUTHOR, key: "line", by: None };
+        let ticket = folded(0, &[opened(0)]);
+        decide::change(&ticket, menu, (core::slice::from_ref(&line), None), asking, &in_the_morning())
+    };
+    let mut ticket = folded(0, &[opened(0)]);
+    ticket.add(&add(&with_discount).unwrap().unwrap());
+    assert_eq!((net(&ticket, &with_discount), net(&ticket, &small_menu())), (270, 300));
+    assert!(add(&small_menu()).is_err(), "who asks for it now hears that there is none");
+}
+
+proptest! {
+    /// However many parts a ticket is paid in, all its cash together is rounded once: nobody pays less by paying more often.
+    #[test]
+    fn p24_all_cash_of_a_ticket_is_rounded_once_in_however_many_parts_it_comes(
+        parts in prop::collection::vec((any::<bool>(), 1_i64..80), 0..40),
+        step in prop::sample::select(vec![1_u32, 5, 10, 25, 100]),
+        last_by_card in any::<bool>(),
+    ) {
+        let menu = rounding_menu(step);
+        let mut ticket = espressos(6);
+        let mut in_cash = 0;
+        for (by_card, part) in parts {
+            let due = decide::priced(&ticket, &menu, &in_the_morning()).unwrap().totals.total.minus(ticket.paid().unwrap());
+            let part = part.min(due.unwrap().get());
+            if by_card {
+                prop_assume!(part > 0);
+                prop_assert_eq!(paid(&mut ticket, &menu, tender(CARD, part), part), Ok(()));
+            } else if paid(&mut ticket, &menu, tender(TenderKind::Cash, 1_000), part).is_ok() {
+                in_cash += part;
+            }
+        }
+        let left = 1_960 - ticket.paid().unwrap().get();
+        prop_assume!(left > 0);
+        let last = if last_by_card { tender(CARD, left) } else { tender(TenderKind::Cash, 5_000) };
+        if !last_by_card {
+            in_cash += left;
+        }
+        let sold = closed(&ticket, &menu, vec![last]).or_else(|_nothing_in_coins| closed(&ticket, &menu, vec![])).unwrap();
+        let of_cash = rounded(Minor::new(in_cash), step).unwrap().get();
+        prop_assert_eq!(brought(&ticket, &sold), 1_960 - in_cash + of_cash);
+        prop_assert_eq!(differences(&sold), Ok(Vec::new()));
+        let at = in_the_morning();
+        let rounding = against_menu(&sold, &menu, &at).unwrap().into_iter().filter(|one| one.part == Part::CashRounding);
+        prop_assert_eq!(rounding.count(), 0);
     }
 }
 

@@ -130,11 +130,21 @@ impl Before {
                 paid.add(&TenderKind::Cash, -change.get());
             }
         }
-        let tip_later = sale.tip.get().saturating_sub(sale.tip_said());
-        if tip_later != 0 {
-            paid.add(&BY_CARD, tip_later);
+        // A tip that was written down later goes back by the card that it was put on.
+        let [external, driver] = sale.tip_later;
+        let charged = sale.sold.tenders.iter().map(|tender| &tender.kind).find(|kind| kind.payment().is_some());
+        for (kind, tip) in [(&BY_CARD, external), (charged.unwrap_or(&BY_CARD), driver)] {
+            if tip != Minor::ZERO {
+                paid.add(kind, tip.get());
+            }
         }
+        // Cash that went back because other means had paid too much is nothing that they paid.
+        let too_much = paid.of(&TenderKind::Cash).min(0).saturating_neg();
+        let mut rest = too_much;
         for (kind, sum) in &mut paid.0 {
+            let less = if *kind == TenderKind::Cash { -too_much } else { rest.min(*sum).max(0) };
+            rest -= less.max(0);
+            add(sum, -less);
             add(sum, -self.tenders.of(kind));
         }
         paid

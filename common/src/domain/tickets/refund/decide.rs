@@ -199,7 +199,9 @@ pub fn refund(
     let tax = Minor::sum(taxes.iter().map(|line| line.tax))?;
     let total = net.plus(tax)?;
     let tip = if is_whole { rest(sale.tip, before.tip) } else { Minor::ZERO };
-    let paid = rest(paid_back(sale, &worth, catalog.content.rules.cash_step())?, before.paid_back);
+    // Coins may have paid less than the tip: then a tip goes back less what was rounded, and never less than nothing.
+    let owed = paid_back(sale, &worth, catalog.content.rules.cash_step())?.get().saturating_sub(before.paid_back);
+    let paid = Minor::new(owed.max(tip.get().saturating_neg()));
     let tenders = tenders(sale, before, &ask.tenders, paid.plus(tip)?)?;
     Ok(DecidedRefund {
         ticket: sold.id,
@@ -228,7 +230,9 @@ fn tenders(sale: &Sale<'_>, before: &Before, asked: &[Tender], due: Minor) -> Re
             rest -= amount;
             (amount > 0).then_some(Tender { kind, amount: Minor::new(amount) })
         };
-        return Ok(left.into_rows().into_iter().filter_map(&mut take).collect());
+        let tenders = left.into_rows().into_iter().filter_map(&mut take).collect();
+        let tendered = due.get().saturating_sub(rest);
+        return if rest == 0 { Ok(tenders) } else { Err(RefundRejection::TenderSum { due: due.get(), tendered }) };
     }
     if asked.len() > TENDERS_MAX || asked.iter().any(|tender| tender.amount <= Minor::ZERO) {
         return Err(RefundRejection::Tenders);

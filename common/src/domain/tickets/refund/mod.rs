@@ -13,6 +13,7 @@ use super::decide::TENDERS_MAX;
 use super::open::PaymentTaken;
 use super::receipt::ReceiptNumber;
 use super::tender::{Tender, TenderKind};
+use super::tips::{TipCard, TipOn, all_moves};
 use super::{TaxLine, TicketClass, TicketSold, Totals};
 use crate::domain::staff::approvals::Approval;
 use crate::domain::stock::MovementLine;
@@ -166,21 +167,29 @@ pub struct Sale<'a> {
     pub parts: &'a [PaymentTaken],
     /// The tip of all that was paid, as it is now.
     pub tip: Minor,
+    /// What of it was written down after the sale, on a card of another terminal and on one of the shop's; below zero if less.
+    tip_later: [Minor; 2],
 }
 
 impl<'a> Sale<'a> {
     /// A sale as it was made.
     #[must_use]
     pub fn new(sold: &'a TicketSold, day: BusinessDay, parts: &'a [PaymentTaken]) -> Self {
-        let sale = Self { sold, day, parts, tip: Minor::ZERO };
+        let sale = Self { sold, day, parts, tip: Minor::ZERO, tip_later: [Minor::ZERO; 2] };
         Self { tip: Minor::new(sale.tip_said()), ..sale }
     }
 
-    /// The same, with the tip that was written down after it.
+    /// The same, with what was said of its tip after it.
     #[must_use]
-    pub fn tipped(self, adjusted: Option<Minor>) -> Self {
-        let later = adjusted.map_or(0, |tip| tip.get().saturating_sub(self.sold.details.tip.get()));
-        Self { tip: Minor::new(self.tip_said().saturating_add(later)), ..self }
+    pub fn tipped(self, known: &[TipOn]) -> Self {
+        let moves = all_moves(known);
+        let on = |card: TipCard| {
+            let amounts = moves.iter().filter(|one| one.card == card).map(|one| one.amount.get());
+            amounts.fold(0_i64, i64::saturating_add)
+        };
+        let (external, driver) = (on(TipCard::External), on(TipCard::Driver));
+        let tip = self.tip_said().saturating_add(external).saturating_add(driver);
+        Self { tip: Minor::new(tip), tip_later: [Minor::new(external), Minor::new(driver)], ..self }
     }
 
     fn over_parts(&self, last: Minor, of: fn(&PaymentTaken) -> Minor) -> i64 {

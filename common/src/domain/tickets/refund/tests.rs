@@ -10,7 +10,8 @@ use crate::domain::pricing::price;
 use crate::domain::pricing::tests::{any_cart, in_the_morning};
 use crate::domain::tickets::ServiceCharged;
 use crate::domain::tickets::decide::{SellTicket, rounded, sell};
-use crate::ids::{RuleId, StockItemId};
+use crate::domain::tickets::tips::{TipCard, TipOn};
+use crate::ids::{CardPaymentId, RuleId, StockItemId, TipId};
 use crate::quantity::Quantity;
 
 const MONDAY: BusinessDay = BusinessDay::from_days(20_787);
@@ -141,9 +142,35 @@ fn a_tip_goes_back_with_the_whole_ticket_only() {
     let whole = of(&sold, &[], &ask(WHOLE, vec![])).unwrap();
     assert_eq!((whole.tip.get(), whole.totals.total.get(), whole.tenders), (100, 980, vec![card(1_080)]));
     // What came on later, comes back, too.
-    let sale = Sale { tip: Minor::new(250), ..Sale::new(&sold, MONDAY, &[]) };
+    let known = [later(1, TipCard::External, 100, 250)];
+    let sale = Sale::new(&sold, MONDAY, &[]).tipped(&known);
     let later = refund(&small_menu(), &sale, &Before::default(), (&ask(WHOLE, vec![]), MONDAY)).unwrap();
     assert_eq!((later.tip.get(), later.tenders), (250, vec![card(1_230)]));
+}
+
+/// A tip that was written down after the sale.
+fn later(turn: u32, card: TipCard, sold: i64, tip: i64) -> TipOn {
+    let id = TipId::adjusted(0, 1, &turn.to_string());
+    TipOn { id, turn, day: MONDAY, card, sold: Minor::new(sold), tip: Minor::new(tip), seller: None }
+}
+
+#[test]
+fn a_tip_that_was_written_down_later_goes_back_by_the_card_that_it_was_put_on() {
+    let payment = CardPaymentId::asked(0, 1, "k");
+    let charged = TenderKind::Card { payment, reference: None, last_four: None, stored: false };
+    let by_box = |amount| Tender { kind: charged.clone(), amount: Minor::new(amount) };
+    let sold = sold_by(&small_menu(), Cart::plain([(ESPRESSO, 3)]), vec![cash(100), card(300), by_box(580)], 0);
+    let back = |known: &[TipOn]| {
+        let sale = Sale::new(&sold, MONDAY, &[]).tipped(known);
+        refund(&small_menu(), &sale, &Before::default(), (&ask(WHOLE, vec![]), MONDAY)).unwrap()
+    };
+    let driver = later(1, TipCard::Driver, 0, 120);
+    assert_eq!(back(&[driver]).tenders, [cash(100), card(300), by_box(700)]);
+    // And a part of it on each, where it was said anew on another card.
+    let both = back(&[later(2, TipCard::External, 0, 150), driver]);
+    assert_eq!((both.tip.get(), both.tenders), (150, vec![cash(100), card(330), by_box(700)]));
+    let less = back(&[driver, later(2, TipCard::Driver, 0, 20)]);
+    assert_eq!((less.tip.get(), less.tenders), (20, vec![cash(100), card(300), by_box(600)]));
 }
 
 #[test]
@@ -158,6 +185,32 @@ fn what_coins_cannot_pay_is_rounded_and_comes_out_even_at_the_end() {
         before.push(back);
     }
     assert_eq!(paid, [(325, -2), (330, 4), (325, -2)]);
+}
+
+#[test]
+fn a_tip_on_what_is_free_goes_back_as_coins_had_paid_it() {
+    let menu = rounding_menu(5);
+    let free = CartLine { price: Some(Minor::ZERO), ..CartLine::plain(ESPRESSO, 1) };
+    let sold = sold_by(&menu, Cart { lines: vec![free], ..Cart::default() }, vec![cash(30)], 32);
+    assert_eq!(sold.details.cash_rounding.get(), -2);
+    let back = |what, tenders| by(&menu, &sold, &[], &ask(what, tenders));
+    for tenders in [vec![], vec![cash(30)]] {
+        let all = back(WHOLE, tenders).unwrap();
+        assert_eq!((all.totals.total.get(), all.tip.get(), all.cash_rounding.get()), (0, 32, -2));
+        assert_eq!(all.tenders, [cash(30)]);
+    }
+    assert_eq!(back(WHOLE, vec![cash(32)]), Err(RefundRejection::TenderSum { due: 30, tendered: 32 }));
+    let without_tip = back(pieces(1), vec![]).unwrap();
+    assert_eq!((without_tip.tip.get(), without_tip.cash_rounding.get(), without_tip.tenders), (0, 0, vec![]));
+}
+
+#[test]
+fn what_is_left_by_all_means_is_what_goes_back_or_nothing_does() {
+    let sold = three();
+    let one = of(&sold, &[], &ask(pieces(1), vec![])).unwrap();
+    let too_much = TicketRefunded { tenders: vec![cash(900)], ..one };
+    let refused = Err(RefundRejection::TenderSum { due: 653, tendered: 80 });
+    assert_eq!(of(&sold, &[too_much], &ask(WHOLE, vec![])), refused);
 }
 
 #[test]
