@@ -7,7 +7,7 @@ use axum::response::Response;
 use percolate_common::ids::TicketId;
 use percolate_common::paper::Receipts;
 use percolate_runtime::http::auth::{Actor, ActorKind};
-use percolate_runtime::http::extract::{IdempotencyKey, JsonBody, PathParams, QueryParams};
+use percolate_runtime::http::extract::{JsonBody, PathParams, QueryParams};
 use percolate_runtime::http::problem::Problem;
 use percolate_runtime::sqlite::WriteTx;
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,8 @@ use utoipa::{IntoParams, ToSchema};
 use super::error::{refused, sentence};
 use super::reads::read;
 use super::terminals::terminal_name;
-use super::writes::{answered, not_yours, request_key};
+use super::write_key::{WriteKey, request_key};
+use super::writes::{answered, not_yours};
 use crate::app::App;
 use crate::app::error::AppError;
 use crate::app::prints::{self, PrintAnswer, PrintRefusal};
@@ -138,7 +139,7 @@ pub(super) async fn print_again(
     State(app): State<App>,
     actor: Actor,
     PathParams(id): PathParams<String>,
-    key: IdempotencyKey,
+    key: WriteKey,
     body: JsonBody<PrintRequest>,
 ) -> Result<Response, Problem> {
     let key = request_key(&key, &body);
@@ -174,7 +175,7 @@ pub(super) async fn retry(
     State(app): State<App>,
     _actor: Actor,
     PathParams(id): PathParams<String>,
-    key: IdempotencyKey,
+    key: WriteKey,
     body: JsonBody<PrintChange>,
 ) -> Result<Response, Problem> {
     let (key, number, here) = (request_key(&key, &body), number(&id)?, app.clone());
@@ -196,7 +197,7 @@ pub(super) async fn cancel(
     State(app): State<App>,
     _actor: Actor,
     PathParams(id): PathParams<String>,
-    key: IdempotencyKey,
+    key: WriteKey,
     body: JsonBody<PrintChange>,
 ) -> Result<Response, Problem> {
     let (key, number, here) = (request_key(&key, &body), number(&id)?, app.clone());
