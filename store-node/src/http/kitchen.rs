@@ -7,7 +7,7 @@ use axum::response::Response;
 use percolate_common::domain::catalog::station::{Station, StationError};
 use percolate_common::ids::PrepId;
 use percolate_runtime::http::auth::Actor;
-use percolate_runtime::http::extract::{JsonBody, PathParams, QueryParams};
+use percolate_runtime::http::extract::{PathParams, QueryParams};
 use percolate_runtime::http::page::html_page;
 use percolate_runtime::http::problem::Problem;
 use percolate_runtime::sqlite::WriteTx;
@@ -18,6 +18,7 @@ use super::error::refused;
 use super::open_tickets::{line_ids, menu, ticket_id};
 use super::pair::escaped;
 use super::reads::read;
+use super::sale_body::SaleBody;
 use super::write_key::{WriteKey, request_key};
 use super::writes::answered;
 use crate::app::App;
@@ -85,7 +86,7 @@ pub(super) async fn bump(
     State(app): State<App>,
     _actor: Actor,
     PathParams(id): PathParams<String>,
-    body: JsonBody<SeenRequest>,
+    SaleBody(body): SaleBody<SeenRequest>,
 ) -> Result<Json<PrepAnswer>, Problem> {
     let (here, asked) = (app.clone(), (prep_id(&id)?, body.value.turn));
     let command = move |tx: &WriteTx<'_>| kitchen::bump(&here, tx, asked);
@@ -103,7 +104,7 @@ pub(super) async fn recall(
     State(app): State<App>,
     _actor: Actor,
     PathParams(id): PathParams<String>,
-    body: JsonBody<SeenRequest>,
+    SaleBody(body): SaleBody<SeenRequest>,
 ) -> Result<Json<PrepAnswer>, Problem> {
     let (here, asked) = (app.clone(), (prep_id(&id)?, body.value.turn));
     let command = move |tx: &WriteTx<'_>| kitchen::recall(&here, tx, asked);
@@ -136,7 +137,7 @@ pub(super) async fn send(
     shown: Shown,
     PathParams(id): PathParams<String>,
     key: WriteKey,
-    body: JsonBody<SendRequest>,
+    SaleBody(body): SaleBody<SendRequest>,
 ) -> Result<Response, Problem> {
     let key = request_key(&key, &body);
     let (catalog, id) = (menu(&app)?, ticket_id(&id)?);

@@ -7,7 +7,7 @@ use axum::response::Response;
 use percolate_common::ids::TicketId;
 use percolate_common::paper::Receipts;
 use percolate_runtime::http::auth::{Actor, ActorKind};
-use percolate_runtime::http::extract::{JsonBody, PathParams, QueryParams};
+use percolate_runtime::http::extract::{PathParams, QueryParams};
 use percolate_runtime::http::problem::Problem;
 use percolate_runtime::sqlite::WriteTx;
 use serde::{Deserialize, Serialize};
@@ -15,6 +15,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::error::{refused, sentence};
 use super::reads::read;
+use super::sale_body::SaleBody;
 use super::terminals::terminal_name;
 use super::write_key::{WriteKey, request_key};
 use super::writes::{answered, not_yours};
@@ -140,7 +141,7 @@ pub(super) async fn print_again(
     actor: Actor,
     PathParams(id): PathParams<String>,
     key: WriteKey,
-    body: JsonBody<PrintRequest>,
+    SaleBody(body): SaleBody<PrintRequest>,
 ) -> Result<Response, Problem> {
     let key = request_key(&key, &body);
     let ticket: TicketId = id.parse().map_err(|_not_an_id| AppError::NotFound("ticket"))?;
@@ -176,7 +177,7 @@ pub(super) async fn retry(
     _actor: Actor,
     PathParams(id): PathParams<String>,
     key: WriteKey,
-    body: JsonBody<PrintChange>,
+    SaleBody(body): SaleBody<PrintChange>,
 ) -> Result<Response, Problem> {
     let (key, number, here) = (request_key(&key, &body), number(&id)?, app.clone());
     let answer = app.writer.run("retry_print", move |tx| prints::retry(&here, tx, number, &key)).await?;
@@ -198,7 +199,7 @@ pub(super) async fn cancel(
     _actor: Actor,
     PathParams(id): PathParams<String>,
     key: WriteKey,
-    body: JsonBody<PrintChange>,
+    SaleBody(body): SaleBody<PrintChange>,
 ) -> Result<Response, Problem> {
     let (key, number, here) = (request_key(&key, &body), number(&id)?, app.clone());
     let answer = app.writer.run("cancel_print", move |tx| prints::cancel(&here, tx, number, &key)).await?;
