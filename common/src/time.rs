@@ -55,7 +55,9 @@ impl UtcMillis {
     }
 
     fn timestamp(self) -> Timestamp {
-        Timestamp::from_millisecond(self.0).unwrap_or(Timestamp::UNIX_EPOCH)
+        // A clock that is beyond all calendars is in their last days, and not in 1970.
+        let beyond = if self.0 > 0 { Timestamp::MAX } else { Timestamp::UNIX_EPOCH };
+        Timestamp::from_millisecond(self.0).unwrap_or(beyond)
     }
 }
 
@@ -284,6 +286,17 @@ mod tests {
         // 03:59 and 04:00 in Atlanta, winter time.
         assert_eq!(atlanta().business_day(at("2026-11-23T08:59:59Z")).to_string(), "2026-11-22");
         assert_eq!(atlanta().business_day(at("2026-11-23T09:00:00Z")).to_string(), "2026-11-23");
+    }
+
+    #[test]
+    fn a_clock_beyond_all_calendars_is_in_their_last_days() {
+        for far in [253_402_300_800_000, i64::MAX] {
+            for zone in ["America/New_York", "Pacific/Kiritimati", "UTC"] {
+                let calendar = StoreCalendar::new(zone, 4).unwrap();
+                assert_eq!(&calendar.business_day(UtcMillis::new(far)).to_string()[..8], "9999-12-", "{zone}");
+                assert_eq!(&calendar.local_text(UtcMillis::new(far))[..8], "9999-12-", "{zone}");
+            }
+        }
     }
 
     #[test]

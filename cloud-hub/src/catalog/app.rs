@@ -11,9 +11,11 @@ use percolate_common::domain::catalog::{Catalog, CatalogEvent, Draft, Revision};
 use percolate_common::domain::event::Event;
 use percolate_common::ids::StoreId;
 use percolate_common::journal::JournalId;
+use percolate_common::money::Currency;
 use percolate_common::time::{Clock, UtcMillis};
 use tokio_util::sync::CancellationToken;
 
+use super::currencies::other_currency;
 use super::error::CatalogAppError;
 use super::lives::{
     Told, add_lives_of_outbox, content_in_hub, content_in_outbox, hub_head, hub_heads, lives_of_hub, others_heads,
@@ -236,6 +238,24 @@ impl CatalogApp {
         self.clock.now()
     }
 
+    /// Refuses a menu in another currency than a shop sells in that it is for.
+    pub(super) async fn check_currency(&self, currency: Currency, stores: &[StoreId]) -> Result<(), CatalogAppError> {
+        let state = self.state();
+        // What they sell by now they were planned for.
+        if [&state.published, &state.everywhere]
+            .iter()
+            .all(|menu| menu.as_ref().is_some_and(|menu| menu.revision.currency == currency))
+        {
+            return Ok(());
+        }
+        let stores = stores.to_vec();
+        let other = self.hub.db().read_async(move |tx| other_currency(tx, &stores, currency)).await?;
+        match other {
+            Some((store, shops)) => Err(CatalogAppError::Currency { menus: currency, store, shops }),
+            None => Ok(()),
+        }
+    }
+
     async fn try_publish(&self, menu: &Menu, how: &Publishing) -> Result<MenuLoaded, CatalogAppError> {
         let before = self.state();
         let published = before.revision();
@@ -248,6 +268,7 @@ impl CatalogApp {
         if let Some(last) = last.filter(is_said) {
             return Ok(MenuLoaded::Unchanged { revision: last.number });
         }
+        self.check_currency(menu.currency, &how.stores).await?;
         let changes = menu.content.changes_from(&before.own.draft);
         let mut draft = before.own.draft.clone();
         changes.iter().for_each(|event| draft.apply(event));

@@ -1,6 +1,8 @@
 //! Why the catalog service could not do what it was asked.
 
 use percolate_common::domain::catalog::CatalogError;
+use percolate_common::ids::StoreId;
+use percolate_common::money::Currency;
 use percolate_common::wire::event::EventError;
 use percolate_runtime::storage::StorageError;
 
@@ -18,6 +20,16 @@ pub enum CatalogAppError {
     /// The menu cannot be sold.
     #[error("the menu cannot be published")]
     Menu(#[from] CatalogError),
+    /// A shop sells in another currency than the menu's prices are in.
+    #[error("the menu's prices are in {menus}, and shop {store} sells in {shops}")]
+    Currency {
+        /// The menu's.
+        menus: Currency,
+        /// Which shop; there may be others.
+        store: StoreId,
+        /// The shop's.
+        shops: Currency,
+    },
     /// Another process of the service published something in the meantime, again and again. Try again.
     #[error("another process keeps publishing menus: try again")]
     Stale,

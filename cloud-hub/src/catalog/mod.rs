@@ -4,6 +4,7 @@
 //! are folded again.
 
 pub mod app;
+mod currencies;
 mod differences;
 pub mod error;
 pub mod http;

@@ -6,6 +6,7 @@ use percolate_common::domain::catalog::{CatalogEvent, Draft, Revision};
 use percolate_common::domain::event::Event;
 use percolate_common::ids::{ItemId, StoreId};
 use percolate_common::journal::{Head, JournalId, StreamKind};
+use percolate_common::money::Currency;
 use percolate_common::wire::envelope::Batch;
 use percolate_common::wire::event;
 use percolate_common::wire::menu::MenuV1;
@@ -14,8 +15,10 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::identity::asked;
+use crate::support::events::encoded;
 use crate::support::eventually;
 use crate::support::hub::TestHub;
+use crate::support::life::described;
 use crate::support::node::{Heard, TestNode};
 
 /// The demo's menu has 41 items or so; what matters here is that it is a real one.
@@ -252,6 +255,43 @@ async fn a_menu_is_looked_at_and_published_over_the_revision_that_it_was_compare
     assert_eq!((status, &body["code"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("menu_invalid")));
     assert_eq!(places, ["/items/0/category", "/items/1/price_minor"]);
     assert_eq!(hub.rows("/v1/catalog/revisions").await.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_menu_in_another_currency_than_a_shop_sells_in_is_refused_for_that_shop() {
+    let hub = TestHub::start_with_menu(None).await;
+    let menu: Value = serde_json::from_str(MENU).unwrap();
+    let euros = |menu: &Value| {
+        let mut euros = menu.clone();
+        euros["currency"] = json!("EUR");
+        euros
+    };
+    let put =
+        async |query: &str, menu: &Value| asked(&hub, Method::PUT, &format!("/v1/catalog/menu{query}"), menu).await;
+    // Before a shop has said anything, a first menu in the wrong currency can be put right.
+    assert_eq!(put("", &euros(&menu)).await.0, StatusCode::OK);
+    assert_eq!(put("", &menu).await.0, StatusCode::OK);
+
+    let mut node = TestNode::in_session(11, hub.door(11)).await;
+    let bytes = encoded(node.ops.id, 1, &described("Harbour", "America/New_York", Currency::USD));
+    node.ops.push(bytes);
+    node.send(&node.ops.batch(1, 1, node.session)).await;
+    eventually("what the shop said", || async { hub.stream("n11", "ops").await.filter(|row| row["contig"] == 1) })
+        .await;
+    let mut dearer = menu.clone();
+    dearer["items"][0]["price_minor"] = json!(350);
+    for query in ["?check=true", "", "?stores=1,2"] {
+        let (status, body) = put(query, &euros(&dearer)).await;
+        let (place, code) = (&body["errors"][0]["pointer"], &body["errors"][0]["code"]);
+        assert_eq!((status, &body["code"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("menu_invalid")), "{query}");
+        assert_eq!((place, code), (&json!("/currency"), &json!("not_the_shops")), "{query}: {body}");
+    }
+    let (status, body) = asked(&hub, Method::POST, "/v1/catalog/undo", &json!({ "to_revision": 1 })).await;
+    assert_eq!((status, &body["code"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("menu_invalid")), "{body}");
+    assert_eq!(hub.rows("/v1/catalog/revisions").await.len(), 2);
+    // Another shop may sell in euros.
+    assert_eq!(put("?stores=2", &euros(&dearer)).await.0, StatusCode::OK);
+    assert_eq!(put("", &dearer).await.0, StatusCode::OK);
 }
 
 /// What a shop would sell of all that a node has read.

@@ -207,16 +207,16 @@ impl Node {
         self.0.get("/v1/stock").await
     }
 
-    /// What one of an item would cost now, in minor units.
+    /// What a line would cost now, in minor units.
     ///
     /// # Errors
     /// [`ClientError`].
-    pub async fn price(&self, item: u32) -> Result<i64, ClientError> {
+    pub async fn price(&self, line: &serde_json::Value) -> Result<i64, ClientError> {
         #[derive(Deserialize)]
         struct Quoted {
             total_minor: i64,
         }
-        let lines = serde_json::json!({ "lines": [{ "item": item, "quantity": 1 }] }).to_string().into_bytes();
+        let lines = serde_json::json!({ "lines": [line] }).to_string().into_bytes();
         let quoted: Answer<Quoted> = self.0.post("/v1/quotes", "quote-of-one", lines).await?;
         Ok(quoted.body.total_minor)
     }

@@ -13,6 +13,7 @@ mod install;
 mod modes;
 pub mod options;
 mod page;
+mod plain;
 mod print;
 pub(crate) mod running;
 mod service;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use percolate_common::domain::catalog::Catalog;
 use percolate_common::identity::acceptance::FirstTicketV1;
 use percolate_common::identity::bundle::BundleV1;
 use percolate_common::identity::hex;
@@ -11,6 +12,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::error::UpError;
+use super::plain::{PlainLine, enough_cash, plain_lines};
 use crate::client::{ClientError, Node};
 
 /// Longest wait for head office. After that the box goes on by itself.
@@ -19,6 +21,8 @@ const ENROLLED_MAX: Duration = Duration::from_secs(10);
 const LINKED_MAX: Duration = Duration::from_secs(5);
 /// How often it is looked.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Items of the menu that are tried, at most.
+const TRIES_MAX: usize = 1_000;
 /// Its name on the practice ticket.
 const TILL: &str = "T1";
 
@@ -59,18 +63,37 @@ pub(super) async fn stock(node: &Node, bundle: &BundleV1) -> Result<bool, UpErro
 /// Sells a practice ticket: in no total, and without stock. The same one, however often it is asked for.
 pub(super) async fn ticket(node: &Node, bundle: &BundleV1, clock: &dyn Clock) -> Result<FirstTicketV1, UpError> {
     let catalog = node.catalog().await?;
-    let item = catalog.content.items.values().next().map_or(0, |item| item.id.get());
-    let due = node.price(item).await?;
+    let (line, due) = sellable(node, &catalog).await?;
+    let cash = enough_cash(due, catalog.content.rules.cash_step());
+    let tenders: Vec<_> = cash.iter().map(|cash| json!({ "kind": "cash", "amount_minor": cash })).collect();
     let body = json!({
         "terminal": TILL, "currency": bundle.site.currency, "training": true, "receipt": "none",
-        "lines": [{ "item": item, "quantity": 1 }], "tenders": [{ "kind": "cash", "amount_minor": due }],
+        "lines": [line.body()], "tenders": tenders,
     });
-    // At another price it is another ticket.
-    let key = format!("up-trial-{}-{}-{item}-{due}", bundle.site.store, bundle.number);
+    // Said otherwise, as at another price, it is another ticket.
+    let said = blake3::hash(body.to_string().as_bytes()).to_hex();
+    let key = format!("up-trial-{}-{}-{said}", bundle.site.store, bundle.number);
     let sold = node.sell(&key, body.to_string().into_bytes()).await?.body;
     let id = hex::decode(&sold.ticket_id.replace('-', "")).and_then(|id| <[u8; 16]>::try_from(id).ok());
     let receipt = sold.receipt.unwrap_or_default();
     Ok(FirstTicketV1 { receipt, id: id.unwrap_or_default().into(), at_ms: clock.now().get() })
+}
+
+/// The first item that the box has a price for now, and the price. One may be for other shops, or for other hours.
+async fn sellable(node: &Node, catalog: &Catalog) -> Result<(PlainLine, i64), UpError> {
+    let mut refused = None;
+    for line in plain_lines(catalog).take(TRIES_MAX) {
+        match node.price(&line.body()).await {
+            Ok(due) => return Ok((line, due)),
+            Err(error @ ClientError::Refused { .. }) => refused = Some(error),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    match refused {
+        Some(refused) => Err(refused.into()),
+        // The menu has nothing: the box says so.
+        None => Ok((PlainLine::none(), node.price(&PlainLine::none().body()).await?)),
+    }
 }
 
 /// What becomes of the box at head office: waits until it is enrolled, or refused, for a while.

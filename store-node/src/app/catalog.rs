@@ -6,6 +6,7 @@ use percolate_common::domain::catalog::{Catalog, CatalogEvent, Draft};
 use percolate_common::domain::event::Event;
 use percolate_common::ids::StoreId;
 use percolate_common::journal::{Head, JournalId, StreamKind};
+use percolate_common::money::Currency;
 use percolate_common::sync::inbound::{Judgement, judge};
 use percolate_common::wire::envelope::Batch;
 use percolate_common::wire::event::decode;
@@ -16,10 +17,13 @@ use super::App;
 use super::error::AppError;
 use crate::store::down;
 
+/// Which shop a menu is for: its number, and what it sells in.
+pub(crate) type Shop = (StoreId, Currency);
+
 /// A journal of the menu as it is folded: all that was said, and its last sound revision for this shop.
 #[derive(Debug)]
 struct Fold {
-    store: StoreId,
+    shop: Shop,
     draft: Draft,
     published: Option<Catalog>,
     unread: Unread,
@@ -53,8 +57,16 @@ impl Fold {
         };
         self.draft.apply(&event);
         if let CatalogEvent::RevisionPublished(revision) = event
-            && revision.is_for(self.store)
+            && revision.is_for(self.shop.0)
         {
+            if revision.currency != self.shop.1 {
+                let (number, theirs, ours) = (revision.number, revision.currency, self.shop.1);
+                tracing::error!(
+                    catalog.revision = number,
+                    "menu revision {number} is in {theirs}, and this shop sells in {ours}: it is not sold"
+                );
+                return;
+            }
             match self.draft.publish(revision) {
                 Ok(sound) => self.published = Some(sound),
                 Err(error) => {
@@ -66,8 +78,8 @@ impl Fold {
 }
 
 /// The last sound revision for a shop in a journal of the menu, however long it is.
-fn published(tx: &ReadTx<'_>, journal: &JournalId, store: StoreId) -> Result<(Option<Catalog>, Unread), StorageError> {
-    let mut fold = Fold { store, draft: Draft::default(), published: None, unread: Unread::default() };
+fn published(tx: &ReadTx<'_>, journal: &JournalId, shop: Shop) -> Result<(Option<Catalog>, Unread), StorageError> {
+    let mut fold = Fold { shop, draft: Draft::default(), published: None, unread: Unread::default() };
     let mut seq = 0;
     loop {
         let page = down::entry_list(tx, journal, seq)?;
@@ -81,13 +93,13 @@ fn published(tx: &ReadTx<'_>, journal: &JournalId, store: StoreId) -> Result<(Op
 
 /// The menu for sale: the highest revision of all journals, for the service begins a new one whenever it speaks after a
 /// start, and the hub may have been put back. Of two that are equal, that of the journal that came last.
-pub(crate) fn load(tx: &ReadTx<'_>, store: StoreId) -> Result<Loaded, StorageError> {
+pub(crate) fn load(tx: &ReadTx<'_>, shop: Shop) -> Result<Loaded, StorageError> {
     let (mut catalog, mut unread) = (None, BTreeMap::new());
     for (journal, _head) in down::head_list(tx)? {
         if journal.stream == StreamKind::Catalog {
             let before: Option<Catalog> = catalog.take();
             let number = |known: &Option<Catalog>| known.as_ref().map(|known| known.revision.number);
-            let (other, passed_over) = published(tx, &journal, store)?;
+            let (other, passed_over) = published(tx, &journal, shop)?;
             if passed_over.count > 0 {
                 unread.insert(journal, passed_over);
             }
@@ -128,7 +140,8 @@ pub(crate) fn receive(tx: &WriteTx<'_>, batch: &Batch) -> Result<Received, AppEr
 /// Reads the menu anew and tells the screens if it is another revision. Blocks.
 pub(crate) fn refresh(app: &App) -> Result<(), AppError> {
     let before = app.present.catalog().map(|catalog| catalog.revision.clone());
-    let Loaded { catalog, unread } = app.readers.read(|tx| load(tx, app.identity.store))?;
+    let Loaded { catalog, unread } =
+        app.readers.read(|tx| load(tx, (app.identity.store, app.identity.described.currency)))?;
     app.present.set_unread(unread, app.clock.now());
     let after = catalog.as_ref().map(|catalog| catalog.revision.clone());
     app.present.set_catalog(catalog);

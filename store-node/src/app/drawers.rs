@@ -185,6 +185,7 @@ pub(crate) fn move_cash(
     }
     let key_part = CashMovementId::moved(0, app.author().number(), &key.text).key_part();
     if let Some(answer) = cash::movement_by_key(tx, key_part)?.map(|at| movement_at(tx, at)).transpose()?.flatten() {
+        key.names(&answer.drawer)?;
         return give(tx, key, KIND_CASH, &answer).map(|given| Answer { replayed: true, ..given });
     }
     let person = staff::seller(app, tx, shown)?;

@@ -123,19 +123,25 @@ impl App {
         JournalId { author: self.author(), incarnation: life.incarnation, stream }
     }
 
-    /// The moment of a command: the wall clock, unless it has fallen behind what was already written.
+    /// The moment of a command: the wall clock, unless it has fallen behind what was already written. Once head office has said that
+    /// the clock is right, it is what was written before that may be wrong: order goes on from there, and moments from the hub's word.
     pub(crate) fn stamp(&self, tx: &ReadTx<'_>) -> Result<Stamp, StorageError> {
         let now = self.clock.now();
         let written = journal::hlc_max(tx)?;
-        let fell_behind = now.get().saturating_add(BEHIND_MS_MAX) < written.millis().get();
         let hlc = written.tick(now);
-        let clock = match self.present.skew_ms() {
+        let skew_ms = self.present.skew_ms();
+        let is_right = skew_ms.is_some_and(|skew_ms| skew_ms.abs() <= SKEW_MS_MAX);
+        let since_agreed = self.present.latest_moment().filter(|_| is_right);
+        let before = since_agreed.unwrap_or_else(|| written.millis());
+        let fell_behind = now.get().saturating_add(BEHIND_MS_MAX) < before.get();
+        let clock = match skew_ms {
             _ if fell_behind => ClockQuality::Suspect,
             None => ClockQuality::Unsynced,
-            Some(skew_ms) if skew_ms.abs() > SKEW_MS_MAX => ClockQuality::Suspect,
+            Some(_) if !is_right => ClockQuality::Suspect,
             Some(_) => ClockQuality::Good,
         };
-        Ok(Stamp { life: lives::present(tx)?, at: if fell_behind { hlc.millis() } else { now }, hlc, clock })
+        let at = if fell_behind { since_agreed.unwrap_or_else(|| hlc.millis()) } else { now };
+        Ok(Stamp { life: lives::present(tx)?, at, hlc, clock })
     }
 
     /// Where and when something is sold at the counter.
@@ -182,6 +188,7 @@ impl App {
         // Several facts of one command share a moment, but never a clock reading.
         let hlc = stamp.hlc.max(journal::hlc_max(tx)?.tick(stamp.hlc.millis()));
         let bytes = encode(&self.header(stamp, hlc, business_day), event, None)?;
+        self.present.add_moment(stamp.at);
         Ok(journal::entry_append(tx, stamp.life, &self.journal(stamp.life, event.stream()), &bytes, hlc)?)
     }
 

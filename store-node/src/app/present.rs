@@ -133,6 +133,8 @@ pub(crate) struct Present {
     trouble: watch::Sender<Option<TlsTrouble>>,
     /// The hub's time when the two clocks last agreed; 0 before.
     agreed_ms: AtomicI64,
+    /// The latest moment that was written since then, or when they agreed; 0 before.
+    latest_ms: AtomicI64,
     link: AtomicU8,
     compared: AtomicBool,
     skew_ms: AtomicI64,
@@ -162,6 +164,7 @@ impl Default for Present {
             lan_until_ms: AtomicI64::new(0),
             trouble: watch::Sender::default(),
             agreed_ms: AtomicI64::new(0),
+            latest_ms: AtomicI64::new(0),
             link: AtomicU8::new(LinkState::Down as u8),
             compared: AtomicBool::new(false),
             skew_ms: AtomicI64::new(0),
@@ -263,7 +266,19 @@ impl Present {
         self.compared.store(true, Ordering::Relaxed);
         if skew_ms.abs() <= AGREED_MS_MAX {
             self.agreed_ms.store(theirs.get(), Ordering::Relaxed);
+            // What was written before is not compared with any more: the clock may have been ahead then.
+            self.latest_ms.store(theirs.get(), Ordering::Relaxed);
         }
+    }
+
+    /// The latest moment that was written since the hub and this box agreed what time it is; none before they have.
+    pub(crate) fn latest_moment(&self) -> Option<UtcMillis> {
+        self.agreed().map(|_agreed| UtcMillis::new(self.latest_ms.load(Ordering::Relaxed)))
+    }
+
+    /// Something was written at a moment.
+    pub(crate) fn add_moment(&self, at: UtcMillis) {
+        self.latest_ms.fetch_max(at.get(), Ordering::Relaxed);
     }
 
     /// A time that the hub and this box agreed upon: it is past.

@@ -256,6 +256,7 @@ pub(crate) fn give_back(
         return Ok(answer);
     }
     if let Some(answer) = made_before(app, tx, key)? {
+        key.names(&answer.ticket_id)?;
         return give(tx, key, KIND_REFUND, &answer).map(|given| Answer { replayed: true, ..given });
     }
     let person = staff::seller(app, tx, shown)?;

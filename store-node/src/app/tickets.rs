@@ -20,12 +20,36 @@ use super::{App, Stamp, books, card_payments, house, open_tickets, reports};
 use crate::store::sales::{self, TicketRow};
 use crate::store::{cash, stock};
 
-/// What makes a write repeatable: hashes of the key and of the body.
+/// What makes a write repeatable: hashes of the key, and of the body with what the path names.
 #[derive(Debug, Clone)]
 pub(crate) struct RequestKey {
     pub(crate) text: String,
     pub(crate) key_hash: [u8; 16],
     pub(crate) body_hash: [u8; 16],
+    pub(crate) named: Option<Named>,
+}
+
+/// What the path of a write names, as a ticket's id.
+#[derive(Debug, Clone)]
+pub(crate) struct Named {
+    pub(crate) id: String,
+    /// The hash of the body alone, under which earlier programs kept their answers.
+    pub(crate) body_alone: [u8; 16],
+}
+
+impl RequestKey {
+    /// Whether an answer that was kept is one to this request. Earlier programs kept the body's hash alone: such an answer is this
+    /// request's if it tells of what the path names.
+    fn is_of(&self, kept: &[u8; 16], answer: &str) -> bool {
+        let tells = |named: &Named| named.body_alone == *kept && answer.contains(&format!("\"{}\"", named.id));
+        *kept == self.body_hash || self.named.as_ref().is_some_and(tells)
+    }
+
+    /// Refuses a key of which something is known that was not to what the path names: it came back from the hub, without the body.
+    pub(crate) fn names(&self, id: &impl ToString) -> Result<(), AppError> {
+        let is_it = self.named.as_ref().is_none_or(|named| named.id == id.to_string());
+        is_it.then_some(()).ok_or(AppError::KeyReused)
+    }
 }
 
 /// An answer, and whether it had been given before.
@@ -53,7 +77,7 @@ pub(crate) const KIND_EXCHANGE: i64 = 13;
 pub(crate) fn given(app: &App, tx: &WriteTx<'_>, key: &RequestKey, kind: i64) -> Result<Option<Answer>, AppError> {
     match sales::answer_fetch(tx, &key.key_hash)? {
         None => {}
-        Some((body, before, json)) if body == key.body_hash && before == kind => {
+        Some((body, before, json)) if before == kind && key.is_of(&body, &json) => {
             return Ok(Some(Answer { json, replayed: true }));
         }
         Some(_) => return Err(AppError::KeyReused),
@@ -182,4 +206,35 @@ fn book(
     }
     prints::sold(app, tx, stamp, (&sold, till), catalog)?;
     Ok(describe(&sold, day, stamp.at.get(), head.seq, Some(catalog)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALONE: [u8; 16] = [1; 16];
+    const WITH_PATH: [u8; 16] = [2; 16];
+    const OTHER: [u8; 16] = [3; 16];
+
+    fn key(named: Option<&str>) -> RequestKey {
+        let named = named.map(|id| Named { id: id.to_owned(), body_alone: ALONE });
+        let body_hash = if named.is_some() { WITH_PATH } else { ALONE };
+        RequestKey { text: "k".to_owned(), key_hash: [0; 16], body_hash, named }
+    }
+
+    #[test]
+    fn an_answer_that_an_earlier_program_kept_is_repeated_for_what_it_tells_of_and_for_nothing_else() {
+        let kept = r#"{"ticket_id":"a-1"}"#;
+        assert!(key(Some("a-1")).is_of(&ALONE, kept));
+        assert!(!key(Some("a-2")).is_of(&ALONE, kept) && !key(Some("a-")).is_of(&ALONE, kept));
+        assert!(!key(Some("a-1")).is_of(&OTHER, kept));
+        assert!(key(Some("a-2")).is_of(&WITH_PATH, kept), "lines that went elsewhere are told as another ticket's");
+        assert!(key(None).is_of(&ALONE, "{}") && !key(None).is_of(&OTHER, "{}"));
+    }
+
+    #[test]
+    fn what_came_back_from_the_hub_is_answered_for_what_the_path_names_alone() {
+        assert!(key(Some("a-1")).names(&"a-1").is_ok() && key(None).names(&"a-1").is_ok());
+        assert!(matches!(key(Some("a-2")).names(&"a-1"), Err(AppError::KeyReused)));
+    }
 }

@@ -93,6 +93,7 @@ pub(crate) fn adjust(
     let author = app.author().number();
     if let Some(TipRow { ticket, on, .. }) = store::tip_by_key(tx, TipId::adjusted(0, author, &key.text).key_part())? {
         // It came back from the hub; from now on the key belongs to this request.
+        key.names(&ticket)?;
         return give(tx, key, KIND_TIP, &answer(ticket, &on)).map(|given| Answer { replayed: true, ..given });
     }
     let person = staff::seller(app, tx, shown)?;

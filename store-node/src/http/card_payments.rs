@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use percolate_common::ids::{CardPaymentId, TicketId};
 use percolate_common::money::Minor;
 use percolate_runtime::http::auth::{Actor, ActorKind};
-use percolate_runtime::http::extract::{IdempotencyKey, PathParams, QueryParams};
+use percolate_runtime::http::extract::{PathParams, QueryParams};
 use percolate_runtime::http::problem::Problem;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -15,7 +15,8 @@ use utoipa::{IntoParams, ToSchema};
 use super::reads::read;
 use super::sale_body::SaleBody;
 use super::terminals::terminal_name;
-use super::writes::{answered, not_yours, request_key};
+use super::write_key::{WriteKey, request_key};
+use super::writes::{answered, not_yours};
 use crate::app::App;
 use crate::app::card_payments::{self, Asked, PaymentAnswer};
 use crate::app::error::AppError;
@@ -58,7 +59,7 @@ pub(super) async fn pay(
     State(app): State<App>,
     actor: Actor,
     shown: Shown,
-    key: IdempotencyKey,
+    key: WriteKey,
     SaleBody(body): SaleBody<PaymentRequest>,
 ) -> Result<Response, Problem> {
     let key = request_key(&key, &body);
@@ -193,7 +194,7 @@ pub(super) async fn assign(
     actor: Actor,
     shown: Shown,
     PathParams(id): PathParams<String>,
-    key: IdempotencyKey,
+    key: WriteKey,
     SaleBody(body): SaleBody<AssignRequest>,
 ) -> Result<Response, Problem> {
     let key = request_key(&key, &body);

@@ -10,7 +10,7 @@ use percolate_common::domain::tickets::receipt::TerminalName;
 use percolate_common::ids::{DrawerSessionId, StaffId};
 use percolate_common::money::Minor;
 use percolate_runtime::http::auth::{Actor, ActorKind};
-use percolate_runtime::http::extract::{IdempotencyKey, PathParams, QueryParams};
+use percolate_runtime::http::extract::{PathParams, QueryParams};
 use percolate_runtime::http::problem::Problem;
 use percolate_runtime::sqlite::WriteTx;
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,8 @@ use utoipa::{IntoParams, ToSchema};
 use super::reads::read;
 use super::sale_body::SaleBody;
 use super::terminals::terminal_name;
-use super::writes::{answered, not_yours, request_key};
+use super::write_key::{WriteKey, request_key};
+use super::writes::{answered, not_yours};
 use crate::app::App;
 use crate::app::drawers::{self, CashAnswer, DrawerAnswer};
 use crate::app::error::AppError;
@@ -59,7 +60,7 @@ pub(super) async fn open_drawer(
     State(app): State<App>,
     actor: Actor,
     shown: Shown,
-    key: IdempotencyKey,
+    key: WriteKey,
     SaleBody(body): SaleBody<DrawerRequest>,
 ) -> Result<Response, Problem> {
     let key = request_key(&key, &body);
@@ -179,7 +180,7 @@ pub(super) async fn move_cash(
     State(app): State<App>,
     shown: Shown,
     PathParams(id): PathParams<String>,
-    key: IdempotencyKey,
+    key: WriteKey,
     SaleBody(body): SaleBody<CashRequest>,
 ) -> Result<Response, Problem> {
     let key = request_key(&key, &body);
@@ -227,7 +228,7 @@ pub(super) async fn close_drawer(
     State(app): State<App>,
     shown: Shown,
     PathParams(id): PathParams<String>,
-    key: IdempotencyKey,
+    key: WriteKey,
     SaleBody(body): SaleBody<CountRequest>,
 ) -> Result<Response, Problem> {
     let key = request_key(&key, &body);
@@ -275,7 +276,7 @@ pub(super) async fn close_day(
     State(app): State<App>,
     actor: Actor,
     shown: Shown,
-    key: IdempotencyKey,
+    key: WriteKey,
     SaleBody(body): SaleBody<CloseRequest>,
 ) -> Result<Response, Problem> {
     let key = request_key(&key, &body);

@@ -7,7 +7,7 @@ use axum::response::Response;
 use percolate_common::domain::catalog::station::{Station, StationError};
 use percolate_common::ids::PrepId;
 use percolate_runtime::http::auth::Actor;
-use percolate_runtime::http::extract::{IdempotencyKey, PathParams, QueryParams};
+use percolate_runtime::http::extract::{PathParams, QueryParams};
 use percolate_runtime::http::page::html_page;
 use percolate_runtime::http::problem::Problem;
 use percolate_runtime::sqlite::WriteTx;
@@ -19,7 +19,8 @@ use super::open_tickets::{line_ids, menu, ticket_id};
 use super::pair::escaped;
 use super::reads::read;
 use super::sale_body::SaleBody;
-use super::writes::{answered, request_key};
+use super::write_key::{WriteKey, request_key};
+use super::writes::answered;
 use crate::app::App;
 use crate::app::error::AppError;
 use crate::app::kitchen::{self, KitchenAnswer, PrepAnswer};
@@ -135,7 +136,7 @@ pub(super) async fn send(
     _actor: Actor,
     shown: Shown,
     PathParams(id): PathParams<String>,
-    key: IdempotencyKey,
+    key: WriteKey,
     SaleBody(body): SaleBody<SendRequest>,
 ) -> Result<Response, Problem> {
     let key = request_key(&key, &body);

@@ -23,6 +23,7 @@ mod table;
 mod terminals;
 mod tips;
 mod tries;
+mod write_key;
 mod writes;
 
 pub(crate) use direct::{Direct, DirectRequest};

@@ -13,7 +13,7 @@ use percolate_common::ids::{LineId, StaffId, TicketId};
 use percolate_common::money::Minor;
 use percolate_common::paper::Receipts;
 use percolate_runtime::http::auth::{Actor, ActorKind};
-use percolate_runtime::http::extract::{IdempotencyKey, PathParams, QueryParams};
+use percolate_runtime::http::extract::{PathParams, QueryParams};
 use percolate_runtime::http::problem::Problem;
 use percolate_runtime::sqlite::WriteTx;
 use serde::{Deserialize, Serialize};
@@ -26,7 +26,8 @@ use super::prints::ReceiptWord;
 use super::reads::read;
 use super::sale_body::SaleBody;
 use super::terminals::terminal_name;
-use super::writes::{TenderBody, answered, not_yours, request_key, tenders};
+use super::write_key::{WriteKey, request_key};
+use super::writes::{TenderBody, answered, not_yours, tenders};
 use crate::app::App;
 use crate::app::error::AppError;
 use crate::app::open_tickets::{self as tickets, OpenTicketAnswer};
@@ -306,7 +307,7 @@ pub(super) async fn open(
     State(app): State<App>,
     actor: Actor,
     shown: Shown,
-    key: IdempotencyKey,
+    key: WriteKey,
     SaleBody(body): SaleBody<OpenRequest>,
 ) -> Result<Response, Problem> {
     let key = request_key(&key, &body);
@@ -344,7 +345,7 @@ pub(super) async fn change(
     _actor: Actor,
     shown: Shown,
     PathParams(id): PathParams<String>,
-    key: IdempotencyKey,
+    key: WriteKey,
     SaleBody(body): SaleBody<ChangeRequest>,
 ) -> Result<Response, Problem> {
     let key = request_key(&key, &body);
@@ -373,7 +374,7 @@ pub(super) async fn void(
     _actor: Actor,
     shown: Shown,
     PathParams(id): PathParams<String>,
-    key: IdempotencyKey,
+    key: WriteKey,
     SaleBody(body): SaleBody<VoidRequest>,
 ) -> Result<Response, Problem> {
     let key = request_key(&key, &body);
@@ -407,7 +408,7 @@ pub(super) async fn hand_over(
     _actor: Actor,
     shown: Shown,
     PathParams(id): PathParams<String>,
-    key: IdempotencyKey,
+    key: WriteKey,
     SaleBody(body): SaleBody<MoveRequest>,
 ) -> Result<Response, Problem> {
     let key = request_key(&key, &body);
@@ -441,7 +442,7 @@ pub(super) async fn divide(
     _actor: Actor,
     shown: Shown,
     PathParams(id): PathParams<String>,
-    key: IdempotencyKey,
+    key: WriteKey,
     SaleBody(body): SaleBody<DivideRequest>,
 ) -> Result<Response, Problem> {
     let key = request_key(&key, &body);
@@ -469,7 +470,7 @@ pub(super) async fn pay(
     actor: Actor,
     shown: Shown,
     PathParams(id): PathParams<String>,
-    key: IdempotencyKey,
+    key: WriteKey,
     SaleBody(body): SaleBody<PartRequest>,
 ) -> Result<Response, Problem> {
     let key = request_key(&key, &body);
@@ -503,7 +504,7 @@ pub(super) async fn close(
     actor: Actor,
     shown: Shown,
     PathParams(id): PathParams<String>,
-    key: IdempotencyKey,
+    key: WriteKey,
     SaleBody(body): SaleBody<CloseTicketRequest>,
 ) -> Result<Response, Problem> {
     let key = request_key(&key, &body);
@@ -538,7 +539,7 @@ pub(super) async fn abandon(
     _actor: Actor,
     shown: Shown,
     PathParams(id): PathParams<String>,
-    key: IdempotencyKey,
+    key: WriteKey,
     SaleBody(body): SaleBody<AbandonRequest>,
 ) -> Result<Response, Problem> {
     let key = request_key(&key, &body);

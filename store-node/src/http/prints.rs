@@ -7,7 +7,7 @@ use axum::response::Response;
 use percolate_common::ids::TicketId;
 use percolate_common::paper::Receipts;
 use percolate_runtime::http::auth::{Actor, ActorKind};
-use percolate_runtime::http::extract::{IdempotencyKey, PathParams, QueryParams};
+use percolate_runtime::http::extract::{PathParams, QueryParams};
 use percolate_runtime::http::problem::Problem;
 use percolate_runtime::sqlite::WriteTx;
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,8 @@ use super::error::{refused, sentence};
 use super::reads::read;
 use super::sale_body::SaleBody;
 use super::terminals::terminal_name;
-use super::writes::{answered, not_yours, request_key};
+use super::write_key::{WriteKey, request_key};
+use super::writes::{answered, not_yours};
 use crate::app::App;
 use crate::app::error::AppError;
 use crate::app::prints::{self, PrintAnswer, PrintRefusal};
@@ -139,7 +140,7 @@ pub(super) async fn print_again(
     State(app): State<App>,
     actor: Actor,
     PathParams(id): PathParams<String>,
-    key: IdempotencyKey,
+    key: WriteKey,
     SaleBody(body): SaleBody<PrintRequest>,
 ) -> Result<Response, Problem> {
     let key = request_key(&key, &body);
@@ -175,7 +176,7 @@ pub(super) async fn retry(
     State(app): State<App>,
     _actor: Actor,
     PathParams(id): PathParams<String>,
-    key: IdempotencyKey,
+    key: WriteKey,
     SaleBody(body): SaleBody<PrintChange>,
 ) -> Result<Response, Problem> {
     let (key, number, here) = (request_key(&key, &body), number(&id)?, app.clone());
@@ -197,7 +198,7 @@ pub(super) async fn cancel(
     State(app): State<App>,
     _actor: Actor,
     PathParams(id): PathParams<String>,
-    key: IdempotencyKey,
+    key: WriteKey,
     SaleBody(body): SaleBody<PrintChange>,
 ) -> Result<Response, Problem> {
     let (key, number, here) = (request_key(&key, &body), number(&id)?, app.clone());

@@ -7,7 +7,7 @@ use percolate_common::domain::tickets::refund::{Asked, AskedLine, RefundReason, 
 use percolate_common::ids::TicketId;
 use percolate_common::paper::Receipts;
 use percolate_runtime::http::auth::{Actor, ActorKind};
-use percolate_runtime::http::extract::{IdempotencyKey, PathParams};
+use percolate_runtime::http::extract::PathParams;
 use percolate_runtime::http::problem::Problem;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -16,7 +16,8 @@ use super::error::refused;
 use super::prints::ReceiptWord;
 use super::sale_body::SaleBody;
 use super::terminals::terminal_name;
-use super::writes::{TenderBody, answered, not_yours, request_key, tenders};
+use super::write_key::{WriteKey, request_key};
+use super::writes::{TenderBody, answered, not_yours, tenders};
 use crate::app::error::AppError;
 use crate::app::prints::Till;
 use crate::app::refunds::{self, RefundAnswer};
@@ -123,7 +124,7 @@ pub(super) async fn refund_ticket(
     actor: Actor,
     shown: Shown,
     PathParams(id): PathParams<String>,
-    key: IdempotencyKey,
+    key: WriteKey,
     SaleBody(body): SaleBody<RefundRequest>,
 ) -> Result<Response, Problem> {
     let key = request_key(&key, &body);

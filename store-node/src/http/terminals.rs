@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 
 use super::error::{pairing, refused};
 use super::sale_body::SaleBody;
-use super::writes::request_key;
+use super::write_key::{WriteKey, request_key};
 use crate::app::App;
 use crate::app::error::AppError;
 use crate::app::terminals::{self, Outcome, PairedAnswer, PairingAnswer, TerminalAnswer};
@@ -65,7 +65,7 @@ fn replayed(mut response: Response) -> Response {
 pub(super) async fn pair(
     State(app): State<App>,
     _actor: Actor,
-    key: IdempotencyKey,
+    key: WriteKey,
     SaleBody(body): SaleBody<PairingRequest>,
 ) -> Result<Response, Problem> {
     let key = request_key(&key, &body);

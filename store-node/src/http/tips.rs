@@ -8,7 +8,7 @@ use percolate_common::domain::tickets::tips::{AdjustTip, TipCard, WhichCard};
 use percolate_common::ids::{StaffId, TicketId};
 use percolate_common::money::Minor;
 use percolate_runtime::http::auth::{Actor, ActorKind};
-use percolate_runtime::http::extract::{IdempotencyKey, PathParams, QueryParams};
+use percolate_runtime::http::extract::{PathParams, QueryParams};
 use percolate_runtime::http::problem::Problem;
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
@@ -17,7 +17,8 @@ use super::error::refused;
 use super::reads::{parse_day, read};
 use super::sale_body::SaleBody;
 use super::terminals::terminal_name;
-use super::writes::{answered, not_yours, request_key};
+use super::write_key::{WriteKey, request_key};
+use super::writes::{answered, not_yours};
 use crate::app::App;
 use crate::app::error::AppError;
 use crate::app::staff::Shown;
@@ -74,7 +75,7 @@ pub(super) async fn adjust_tip(
     actor: Actor,
     shown: Shown,
     PathParams(id): PathParams<String>,
-    key: IdempotencyKey,
+    key: WriteKey,
     SaleBody(body): SaleBody<TipRequest>,
 ) -> Result<Response, Problem> {
     let key = request_key(&key, &body);

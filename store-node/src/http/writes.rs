@@ -16,7 +16,6 @@ use percolate_common::money::Minor;
 use percolate_common::paper::Receipts;
 use percolate_common::quantity::Quantity;
 use percolate_runtime::http::auth::{Actor, ActorKind};
-use percolate_runtime::http::extract::{IdempotencyKey, JsonBody};
 use percolate_runtime::http::problem::Problem;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -26,6 +25,7 @@ use super::error::refused;
 use super::open_tickets::NAME_BYTES_MAX;
 use super::prints::ReceiptWord;
 use super::sale_body::SaleBody;
+use super::write_key::{WriteKey, request_key};
 use crate::app::App;
 use crate::app::error::AppError;
 use crate::app::imports::{Basket, ImportAnswer, import};
@@ -34,7 +34,7 @@ use crate::app::movements::{self, MovementAnswer};
 use crate::app::prints::Till;
 use crate::app::staff::{self, Shown};
 use crate::app::ticket_answer::{DiscountAnswer, LineAnswer, TicketAnswer, TicketTaxAnswer};
-use crate::app::tickets::{Answer, RequestKey, sell};
+use crate::app::tickets::{Answer, sell};
 
 /// Baskets of one import request.
 const IMPORT_BASKETS_MAX: usize = 1_000;
@@ -110,16 +110,6 @@ pub(super) enum TenderWord {
 pub(super) fn not_yours(actor: &Actor) -> Problem {
     let detail = format!("This terminal was paired as {actor}, and sells under that name only.");
     Problem::new(StatusCode::FORBIDDEN, "terminal_not_yours", detail)
-}
-
-pub(super) fn request_key<T>(key: &IdempotencyKey, body: &JsonBody<T>) -> RequestKey {
-    let half = |hash: &[u8; 32]| {
-        let mut half = [0_u8; 16];
-        half.copy_from_slice(hash.split_at(16).0);
-        half
-    };
-    let key_hash = half(blake3::hash(key.as_str().as_bytes()).as_bytes());
-    RequestKey { text: key.as_str().to_owned(), key_hash, body_hash: half(&body.hash) }
 }
 
 /// Tenders as a request says them.
@@ -220,7 +210,7 @@ pub(super) async fn sell_ticket(
     State(app): State<App>,
     actor: Actor,
     shown: Shown,
-    key: IdempotencyKey,
+    key: WriteKey,
     SaleBody(body): SaleBody<TicketRequest>,
 ) -> Result<Response, Problem> {
     let key = request_key(&key, &body);
@@ -364,7 +354,7 @@ pub(super) struct MovementLineBody {
 pub(super) async fn move_stock(
     State(app): State<App>,
     shown: Shown,
-    key: IdempotencyKey,
+    key: WriteKey,
     SaleBody(body): SaleBody<MovementRequest>,
 ) -> Result<Response, Problem> {
     let key = request_key(&key, &body);
@@ -446,7 +436,7 @@ fn import_line(body: ImportLineBody) -> ImportedLine {
 pub(super) async fn import_baskets(
     State(app): State<App>,
     _actor: Actor,
-    key: IdempotencyKey,
+    key: WriteKey,
     SaleBody(body): SaleBody<ImportRequest>,
 ) -> Result<Response, Problem> {
     let key = request_key(&key, &body);

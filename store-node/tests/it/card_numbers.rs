@@ -117,3 +117,34 @@ async fn a_card_number_is_refused_in_every_text_of_every_route_and_stands_nowher
         assert!(!digits(b"4111 1111") && !digits(b"4111111111111111"), "{} has it", file.display());
     }
 }
+
+#[tokio::test]
+async fn a_card_number_in_other_digits_is_refused_and_no_refusal_repeats_a_number() {
+    let (mut node, _hub) = TestNode::selling().await;
+    let till = node.till();
+    for zero in ['\u{ff10}', '\u{660}', '\u{1d7ce}'] {
+        let digit = |digit: u8| char::from_u32(u32::from(zero) + u32::from(digit - b'0')).unwrap();
+        let reason: String = "4111111111111111".bytes().map(digit).collect();
+        let mut body = ticket("T1", &[(ESPRESSO, 1)]);
+        body["discounts"] = json!([{"amount_minor": 1, "reason": reason}]);
+        let answer = till.sell("other-digits", &body).await;
+        assert_eq!(answer.refusal(), (422, "card_number_refused".to_owned()), "{reason}");
+        assert_eq!(answer.json()["errors"][0]["pointer"], "/discounts/0/reason");
+    }
+    let asked = async |path: &str, body: &str| {
+        let request = Request::new("POST", path).header("idempotency-key", "number");
+        till.send(request.header("content-type", "application/json").body(body)).await
+    };
+    for number in ["4111111111111111", "-4111111111111111", "4111111111111111.5", "4.111111111111111e15"] {
+        for (path, body) in [
+            ("/v1/tickets", format!(r#"{{"tip_minor":{number}}}"#)),
+            ("/v1/tickets", format!(r#"{{"tenders":[{{"kind":"cash","amount_minor":{number}}}]}}"#)),
+            ("/v1/kitchen/0190b2c4-7e5d-7c3a-9f00-0123456789ab/bump", format!(r#"{{"turn":{number}}}"#)),
+            ("/v1/prints/1/retry", format!(r#"{{"some":{number}}}"#)),
+        ] {
+            let answer = asked(path, &body).await;
+            assert!(answer.status == 422 && !answer.text.contains("1111"), "{path} {body}: {answer:?}");
+        }
+    }
+    node.stop().await;
+}

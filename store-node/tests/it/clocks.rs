@@ -3,6 +3,7 @@
 use percolate_common::domain::event::ClockQuality;
 use serde_json::{Value, json};
 
+use crate::support::eventually;
 use crate::support::http::Request;
 use crate::support::menu::ESPRESSO;
 use crate::support::node::{NOON_MS, TestNode, Till, ticket};
@@ -72,6 +73,35 @@ async fn p21_a_clock_that_jumps_back_a_day_moves_neither_the_sales_nor_the_close
     let clocks: Vec<_> = books.sold().iter().map(|(entry, _)| entry.recorded.header.clock).collect();
     let (good, suspect) = (ClockQuality::Good, ClockQuality::Suspect);
     assert_eq!(clocks, [good, good, suspect, suspect, good]);
+}
+
+#[tokio::test]
+async fn p21_a_clock_that_was_ahead_misdates_nothing_once_head_office_has_said_that_it_is_right() {
+    let (mut node, mut hub) = TestNode::selling().await;
+    assert_eq!(sold_at(&node, &node.till(), NOON_MS + DAY_MS).await["business_day"], "2026-11-24");
+    node.stop().await;
+    hub.hang_up();
+    // It was set while it stood. Nobody knows yet whether it is right now, or was before.
+    node.clock.set(NOON_MS + HOUR_MS);
+    node.open().await;
+    let till = node.till();
+    assert_eq!(sold_at(&node, &till, NOON_MS + HOUR_MS).await["business_day"], "2026-11-24");
+    hub.now_ms = NOON_MS + HOUR_MS;
+    hub.greet().await;
+    eventually("the hub's word", || async { till.get("/v1/node").await["clock_skew_ms"].as_i64() }).await;
+    let sold = sold_at(&node, &till, NOON_MS + 2 * HOUR_MS).await;
+    assert_eq!((&sold["business_day"], &sold["at_ms"]), (&json!("2026-11-23"), &json!(NOON_MS + 2 * HOUR_MS)));
+    // It goes back, if only behind what was written since: then it is not believed, and what was wrong before counts no more.
+    for back_ms in [HOUR_MS / 2, 5 * DAY_MS] {
+        let sold = sold_at(&node, &till, NOON_MS + 2 * HOUR_MS - back_ms).await;
+        assert_eq!((&sold["business_day"], &sold["at_ms"]), (&json!("2026-11-23"), &json!(NOON_MS + 2 * HOUR_MS)));
+    }
+    let books = node.stop().await;
+    let sold = books.sold();
+    let clocks: Vec<_> = sold.iter().map(|(entry, _)| entry.recorded.header.clock).collect();
+    let (good, suspect) = (ClockQuality::Good, ClockQuality::Suspect);
+    assert_eq!(clocks, [good, suspect, good, suspect, suspect]);
+    assert!(sold.is_sorted_by_key(|(entry, _)| entry.recorded.header.hlc), "order goes on");
 }
 
 #[tokio::test]

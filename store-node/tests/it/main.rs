@@ -43,6 +43,8 @@ mod house;
 #[cfg(test)]
 mod installed;
 #[cfg(test)]
+mod keys;
+#[cfg(test)]
 mod kitchen;
 #[cfg(test)]
 mod late_cards;

@@ -65,6 +65,30 @@ async fn a_menu_that_comes_in_pieces_is_sold_only_once_it_is_whole() {
 }
 
 #[tokio::test]
+async fn a_menu_in_another_currency_than_the_shops_is_not_sold() {
+    let (mut node, mut hub) = TestNode::in_session().await;
+    let mut menu = MenuJournal::new(77);
+    menu.write_items();
+    menu.publish_in("EUR", 1);
+    hub.serve_menu(&menu).await;
+    sells_nothing(&node.till()).await;
+    menu.publish(2, 3);
+    menu.price_espresso(900);
+    menu.publish_in("EUR", 3);
+    let last = menu.head().seq;
+    hub.send_menu(&menu, last - 2, last).await;
+    hub.menu_acked(&menu, last).await;
+    for _start in 0..2 {
+        let till = node.till();
+        assert_eq!((revision(&till).await, price(&till).await), (json!(2), 300), "what it sold before it sells on");
+        let sold = till.sell("sale", &ticket("T1", &[(ESPRESSO, 1)])).await.ok();
+        assert_eq!(sold["currency"], "USD");
+        node.restart().await;
+    }
+    node.stop().await;
+}
+
+#[tokio::test]
 async fn a_revision_changes_all_prices_at_once_and_no_ticket_of_before() {
     let (mut node, mut hub) = TestNode::selling().await;
     let till = node.till();

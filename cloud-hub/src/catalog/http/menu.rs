@@ -175,6 +175,7 @@ pub(super) async fn publish(
     if how.over.is_some_and(|over| over != before) {
         return Err(problem(&CatalogAppError::Moved { published: before }));
     }
+    app.check_currency(menu.currency, &how.stores).await.map_err(|error| problem(&error))?;
     let differences = told(app, menu, &how.stores);
     let last = state.published.as_ref().map(|catalog| &catalog.revision.stores);
     let mut answer = MenuAnswer {

@@ -226,6 +226,15 @@ fn problem(error: &CatalogAppError) -> Problem {
         CatalogAppError::Menu(error) => {
             Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "menu_invalid", format!("The menu cannot be sold: {error}."))
         }
+        CatalogAppError::Currency { .. } => {
+            let said = format!("The menu cannot be sold there: {error}.");
+            let field = error.to_string();
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "menu_invalid", said).with_error(
+                "/currency",
+                "not_the_shops",
+                field,
+            )
+        }
         CatalogAppError::UnknownRevision { .. } => {
             Problem::new(StatusCode::NOT_FOUND, "unknown_revision", format!("{error}: look at the list of revisions."))
         }

@@ -81,6 +81,22 @@ const CARD_DIGITS: core::ops::RangeInclusive<usize> = 13..=19;
 /// Signs that may stand between the groups of one number, as in `4111)-(1111`.
 const SEPARATORS_MAX: usize = 3;
 
+/// The zero of each script that has ten digits in a row, but ours (Unicode 16, general category `Nd`).
+#[rustfmt::skip]
+const ZEROS: [u32; 75] = [
+    0x660, 0x6F0, 0x7C0, 0x966, 0x9E6, 0xA66, 0xAE6, 0xB66, 0xBE6, 0xC66, 0xCE6, 0xD66, 0xDE6, 0xE50, 0xED0, 0xF20, 0x1040, 0x1090,
+    0x17E0, 0x1810, 0x1946, 0x19D0, 0x1A80, 0x1A90, 0x1B50, 0x1BB0, 0x1C40, 0x1C50, 0xA620, 0xA8D0, 0xA900, 0xA9D0, 0xA9F0, 0xAA50,
+    0xABF0, 0xFF10, 0x104A0, 0x10D30, 0x10D40, 0x11066, 0x110F0, 0x11136, 0x111D0, 0x112F0, 0x11450, 0x114D0, 0x11650, 0x116C0,
+    0x116D0, 0x116DA, 0x11730, 0x118E0, 0x11950, 0x11BF0, 0x11C50, 0x11D50, 0x11DA0, 0x11F50, 0x16130, 0x16A60, 0x16AC0,
+    0x16B50, 0x16D70, 0x1CCF0, 0x1D7CE, 0x1D7D8, 0x1D7E2, 0x1D7EC, 0x1D7F6, 0x1E140, 0x1E2F0, 0x1E4F0, 0x1E5F1, 0x1E950, 0x1FBF0,
+];
+
+/// What a digit says, in whatever script: who reads a number in other digits reads the number.
+fn digit(character: char) -> Option<u32> {
+    let in_script = |zero: &u32| u32::from(character).checked_sub(*zero).filter(|digit| *digit < 10);
+    character.to_digit(10).or_else(|| ZEROS.iter().find_map(in_script))
+}
+
 /// Whether a text holds digits that could be a card number: 13 to 19 of them in one group or in groups that follow each
 /// other, whatever few signs or single letter stand between them, that pass the Luhn check.
 #[must_use]
@@ -88,7 +104,7 @@ pub fn looks_like_card_number(text: &str) -> bool {
     let mut groups: Vec<Vec<u32>> = Vec::new();
     let (mut signs, mut letters) = (0, 0);
     for character in text.chars() {
-        let Some(digit) = character.to_digit(10) else {
+        let Some(digit) = digit(character) else {
             signs += 1;
             letters += usize::from(character.is_alphabetic());
             continue;
@@ -168,6 +184,18 @@ mod tests {
         ] {
             assert!(looks_like_card_number(number), "{number}");
         }
+    }
+
+    #[test]
+    fn card_numbers_are_recognised_in_the_digits_of_every_script() {
+        for zero in ZEROS {
+            let script: Vec<char> = (zero..zero + 10).filter_map(char::from_u32).collect();
+            assert!(script.len() == 10 && script.iter().all(|digit| digit.is_numeric()), "{zero:x}");
+            let number: String = "4111111111111111".bytes().map(|digit| script[usize::from(digit - b'0')]).collect();
+            assert!(looks_like_card_number(&number), "{number}");
+            assert!(!looks_like_card_number(&number.replacen(script[4], &script[5].to_string(), 1)), "{number}");
+        }
+        assert!(looks_like_card_number("4111 \u{ff11}111 1111 \u{661}111"), "scripts may be mixed");
     }
 
     #[test]

@@ -56,6 +56,7 @@ pub(crate) fn pay(
     let author = app.author().number();
     if let Some(known) = store::payment_by_key(tx, PaymentId::taken(0, author, &key.text).key_part())? {
         // It came back from the hub; from now on the key belongs to this request.
+        key.names(&known)?;
         keep(tx, key, KIND_PAY, known)?;
         return answer(app, tx, known, true);
     }

@@ -123,7 +123,7 @@ pub(super) fn catalog() -> Catalog {
 
 pub(super) fn request(key: &str) -> RequestKey {
     let hash = |text: &str| <[u8; 16]>::try_from(&blake3::hash(text.as_bytes()).as_bytes()[..16]).unwrap();
-    RequestKey { text: key.to_owned(), key_hash: hash(key), body_hash: hash("body") }
+    RequestKey { text: key.to_owned(), key_hash: hash(key), body_hash: hash("body"), named: None }
 }
 
 /// Copies a folder's database as it is, in the middle of whatever happens.

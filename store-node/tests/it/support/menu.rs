@@ -105,6 +105,13 @@ impl MenuJournal {
         }));
     }
 
+    /// Publishes the three items with prices in another currency than the shop's.
+    pub(crate) fn publish_in(&mut self, currency: &str, number: u32) {
+        let currency = currency.parse().unwrap();
+        let revision = Revision { number, currency, item_count: 3, rule_count: 0, stores: Vec::new() };
+        self.say(&CatalogEvent::RevisionPublished(revision));
+    }
+
     pub(crate) fn say(&mut self, event: &CatalogEvent) {
         let bytes = encoded(&Event::Catalog(event.clone()), self.head().seq + 1);
         self.push(bytes);

@@ -15,6 +15,7 @@ use crate::domain::pricing::share::share_evenly;
 use crate::domain::pricing::tests::in_the_morning;
 use crate::domain::pricing::{PricingRejection, price};
 use crate::domain::tickets::decide::{TicketRejection, rounded};
+use crate::domain::tickets::receipt::{ReceiptNumber, TerminalName};
 use crate::domain::tickets::tender::{Tender, TenderKind};
 use crate::domain::tickets::{TicketClass, TicketSold};
 use crate::ids::{ComboId, DiscountId, HouseAccountId, ItemId, LineId, PaymentId, StaffId, TaxClassId, TicketId};
@@ -203,21 +204,32 @@ fn tender(kind: TenderKind, amount: i64) -> Tender {
     Tender { kind, amount: Minor::new(amount) }
 }
 
+fn till() -> TerminalName {
+    "T1".parse().unwrap()
+}
+
+fn receipt() -> ReceiptNumber {
+    "T1-A-1".parse().unwrap()
+}
+
+/// What is to be paid.
+fn total_now(ticket: &OpenTicket, menu: &Catalog) -> Minor {
+    decide::priced(ticket, menu, &in_the_morning()).unwrap().totals.total
+}
+
 /// What comes of paying a part.
 fn paid(ticket: &mut OpenTicket, menu: &Catalog, tender: Tender, part: i64) -> Result<(), OpenRejection> {
     let payment = PaymentId::taken(1, AUTHOR, &format!("part-{}", ticket.payments.len()));
-    let terminal = "T1".parse().unwrap();
-    let part = TakePayment { tender, amount: Minor::new(part), tip: Minor::ZERO, terminal, by: None };
+    let part = TakePayment { tender, amount: Minor::new(part), tip: Minor::ZERO, terminal: till(), by: None };
     ticket.add(&OpenFact::Paid(decide::take_payment(ticket, menu, payment, part, &in_the_morning())?));
     Ok(())
 }
 
 /// What it is sold for, with these tenders.
 fn closed(ticket: &OpenTicket, menu: &Catalog, tenders: Vec<Tender>) -> Result<TicketSold, OpenRejection> {
-    let shown = decide::priced(ticket, menu, &in_the_morning()).unwrap().totals.total;
-    let command = CloseTicket { tenders, tip: Minor::ZERO, shown };
+    let command = CloseTicket { tenders, tip: Minor::ZERO, shown: total_now(ticket, menu) };
     let decided = decide::close(ticket, menu, command, &in_the_morning())?;
-    Ok(decided.numbered(id(0), "T1-A-1".parse().unwrap()))
+    Ok(decided.numbered(id(0), receipt()))
 }
 
 /// All that a ticket brought in.
