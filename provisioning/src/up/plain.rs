@@ -82,8 +82,8 @@ mod tests {
 
     #[test]
     fn the_plainest_line_of_any_lawful_menu_can_be_sold_for_the_cash_that_is_enough() {
-        for step in [1, 2, 3, 5, 10, 100] {
-            for list_price in (0..12).chain(40..60).chain([457, 914, 913, 995]) {
+        for step in [1, 5, 10, 20, 25, 50, 100] {
+            for list_price in (0..14).chain(44..52).chain([457, 995]) {
                 let catalog = catalog(list_price, step);
                 let line = plain_lines(&catalog).next().unwrap();
                 let mut cart = Cart::plain([(line.item, 1)]);

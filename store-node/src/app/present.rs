@@ -133,7 +133,7 @@ pub(crate) struct Present {
     trouble: watch::Sender<Option<TlsTrouble>>,
     /// The hub's time when the two clocks last agreed; 0 before.
     agreed_ms: AtomicI64,
-    /// The latest moment that was written since then, or when they agreed; 0 before.
+    /// The latest moment that was written since then, or ours when they agreed; 0 before.
     latest_ms: AtomicI64,
     link: AtomicU8,
     compared: AtomicBool,
@@ -267,7 +267,7 @@ impl Present {
         if skew_ms.abs() <= AGREED_MS_MAX {
             self.agreed_ms.store(theirs.get(), Ordering::Relaxed);
             // What was written before is not compared with any more: the clock may have been ahead then.
-            self.latest_ms.store(theirs.get(), Ordering::Relaxed);
+            self.latest_ms.store(ours.get(), Ordering::Relaxed);
         }
     }
 
