@@ -79,7 +79,7 @@ pub(super) async fn ticket(node: &Node, bundle: &BundleV1, clock: &dyn Clock) ->
     Ok(FirstTicketV1 { receipt, id: id.unwrap_or_default().into(), at_ms: clock.now().get() })
 }
 
-/// The first item that the box has a price for now, and the price. One may be for other shops, or for other hours.
+/// The first item that the box sells at this moment, and its price. One may be for other shops, or for other hours.
 async fn sellable(node: &Node, catalog: &Catalog) -> Result<(PlainLine, i64), UpError> {
     let mut refused = None;
     for line in plain_lines(catalog).take(TRIES_MAX) {

@@ -23,7 +23,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for SaleBody<T> {
                 let text = "this looks like a card number, which must never be sent here";
                 Err(refused(pointer, "card_number_refused", text))
             }
-            Err(error) => Err(refused("", "invalid_body", &error.to_string())),
+            // Not said which: it may be a card's.
+            Err(_number) => {
+                Err(refused("", "invalid_body", "a number is not whole, or too large, or the body is too deep"))
+            }
         }
     }
 }
