@@ -24,7 +24,13 @@ impl Menu {
 
     /// Publishes espressos and lattes, with what else is said; the till has it afterwards.
     pub(crate) async fn publish(&mut self, till: &Till, hub: &mut TestHub, more: Value) {
-        let item = |id: u32, name, price: i64| json!({"id": id, "name": name, "category": 1, "tax_class": 1, "price_minor": price, "uses": []});
+        let item = |id: u32, name, price: i64| {
+            let mut item = json!({"id": id, "name": name, "price_minor": price});
+            for (key, value) in [("category", json!(1)), ("tax_class", json!(1)), ("uses", json!([]))] {
+                item[key] = value;
+            }
+            item
+        };
         let mut menu = json!({
             "currency": "USD",
             "tax_classes": [{"id": 1, "name": "Prepared", "rate_micro": 89_000}],

@@ -178,7 +178,7 @@ mod tests {
             assert_eq!(found.first().map(String::as_str), Some(expected), "{found:?}");
         }
         let gone = told(Some(&before), &menu("", ""));
-        assert_eq!(gone.len(), 13, "{gone:?}");
+        assert_eq!(gone.len(), 12, "{gone:?}");
         assert!(gone.iter().all(|line| line.ends_with("> -")), "{gone:?}");
     }
 }
