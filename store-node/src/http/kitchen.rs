@@ -34,7 +34,8 @@ const PAGE: &str = include_str!("../../web/kitchen.html");
     (status = 200, description = "A page", body = String, content_type = "text/html"),
 ))]
 pub(super) async fn page(State(app): State<App>) -> Response {
-    html_page(&PAGE.replace("{{shop}}", &escaped(&app.identity.described.name)), &*app.entropy)
+    let page = PAGE.replace("{{zone}}", &escaped(app.calendar.zone_name()));
+    html_page(&page.replace("{{shop}}", &escaped(&app.identity.described.name)), &*app.entropy)
 }
 
 /// Where something is prepared.
