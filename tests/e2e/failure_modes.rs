@@ -36,6 +36,8 @@ fn refused(said: &Said, exit: i32, code: &str) -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_that_is_full_or_becomes_so_is_told_and_the_same_command_goes_on() -> Result<()> {
     const TEST: &str = "a_disk_that_is_full_or_becomes_so_is_told_and_the_same_command_goes_on";
+    /// All of it is signed, and kept.
+    const LAST_STEP: usize = 10;
     let scratch = tempfile::tempdir()?;
     let (mut office, bundle) = office(scratch.path()).await?;
     office.hub.kill()?;
@@ -79,7 +81,11 @@ async fn a_disk_that_is_full_or_becomes_so_is_told_and_the_same_command_goes_on(
             ensure!(said.exit == 0, "on a disk with room: {said:?}");
             break;
         }
-        ensure!(refused(&said, 10, "disk_full"), "full from step {step} on: {said:?}");
+        // The last step is one small file, which may be written before the program stood still.
+        let is_kept = || shop.folder.join("data/acceptance.cbor").is_file();
+        if !(step == LAST_STEP && said.exit == 0 && is_kept()) {
+            ensure!(refused(&said, 10, "disk_full"), "full from step {step} on: {said:?}");
+        }
         told += 1;
         let up = eventually("the shop to come up", || async {
             let up = tech.up(&bundle, &[])?;
@@ -95,7 +101,7 @@ async fn a_disk_that_is_full_or_becomes_so_is_told_and_the_same_command_goes_on(
         }
     }
     println!("full at {told} steps");
-    ensure!(told >= 11, "{told} steps");
+    ensure!(told == LAST_STEP + 1, "{told} steps");
     Ok(())
 }
 
