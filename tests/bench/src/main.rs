@@ -77,6 +77,8 @@ const SECTIONS: &[&str] = &[
     "many",
     "flush-5-ms",
     "flush-20-ms",
+    "terminals-at-once",
+    "terminals-at-once-flush-5-ms",
     "terminals",
     "terminals-flush-5-ms",
     "offline-loopback",
