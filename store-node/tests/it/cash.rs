@@ -1,9 +1,9 @@
 //! Drawers and the close of the day: people are right about what they hold in their hands, and nothing stops a close.
 
 use percolate_common::journal::StreamKind;
-use percolate_common::wire::session::{FromNode, Verdict};
 use serde_json::{Value, json};
 
+use crate::open_tickets::given_back;
 use crate::support::eventually;
 use crate::support::http::{Answer, Request};
 use crate::support::menu::{ESPRESSO, LATTE};
@@ -353,23 +353,7 @@ async fn a_drawer_and_a_reading_that_a_disk_had_lost_come_back_and_each_sale_is_
     // This one only the copy knows: it is written again in the life that follows.
     let till = node.till();
     till.sold("meanwhile", &espresso("T1")).await;
-    hub.connect().await;
-    hub.answer(Verdict::Forked { stream: StreamKind::Sales.number() }).await;
-    hub.hello().await;
-    let old = hub.held.keys().find(|id| id.stream == StreamKind::Sales).copied().unwrap();
-    let agreed = vec![crate::support::hub::position(&old, &hub.held[&old][2])];
-    hub.welcome(Verdict::Forked { stream: StreamKind::Sales.number() }, Some(agreed)).await;
-    hub.hello().await;
-    hub.answer(Verdict::Welcome).await;
-    loop {
-        match hub.reply().await {
-            FromNode::Hello(_) => hub.answer(Verdict::Welcome).await,
-            FromNode::Resend(asked) => hub.give_back(&asked).await,
-            FromNode::Mark(_) => {}
-            FromNode::Ack(ack) if ack.position.journal().unwrap().stream == StreamKind::Sales => break,
-            FromNode::Ack(_) => {}
-        }
-    }
+    given_back(&mut hub, 2).await;
     let till = &till;
     eventually("all four sales", || async {
         (till.get("/v1/tickets").await["tickets"].as_array().unwrap().len() == 4).then_some(())

@@ -9,13 +9,13 @@ use percolate_common::money::Currency;
 use serde_json::{Value, json};
 
 use crate::card_payments::{Terminal, becomes, espresso_asked, listed, prepared, selling};
+use crate::open_tickets::given_back;
 use crate::support::eventually;
 use crate::support::http::{Answer, Request};
 use crate::support::menu::{ESPRESSO, MenuJournal};
 use crate::support::node::{Till, ticket};
 use crate::support::people::{ANN, BEN, by, installed, paired, signed_in};
 use crate::support::program::{copy_database, put_database_back};
-use crate::tips::give_back;
 
 /// What an espresso costs with its tax.
 const ESPRESSO_MINOR: i64 = 327;
@@ -188,7 +188,7 @@ async fn p4_p39_a_card_in_the_place_of_cash_that_a_lost_disk_knew_of_comes_back_
         "the copy knows of nothing"
     );
     till.sold("meanwhile", &ticket("T1", &[(ESPRESSO, 1)])).await;
-    give_back(&mut hub).await;
+    given_back(&mut hub, 2).await;
     let till = &till;
     eventually("the card that came back", || async { listed(till, "unmatched").await.is_empty().then_some(()) }).await;
     assert_eq!(sums(till).await["tenders"], kinds(327, 327));

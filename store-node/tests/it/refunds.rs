@@ -6,14 +6,13 @@ use percolate_common::domain::event::Event;
 use percolate_common::domain::tickets::refund::TicketRefunded;
 use percolate_common::ids::StaffId;
 use percolate_common::journal::StreamKind;
-use percolate_common::wire::session::{FromNode, Verdict};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
+use crate::open_tickets::given_back;
 use crate::parts::{Menu, is_even};
 use crate::support::eventually;
 use crate::support::http::{Answer, Request};
-use crate::support::hub::position;
 use crate::support::menu::{BEANS, ESPRESSO, LATTE};
 use crate::support::node::{TestNode, Till, basket, practice, ticket};
 use crate::support::people::{ANN, BEN, by, open, paired, signed_in};
@@ -319,23 +318,7 @@ async fn p33_what_a_lost_disk_had_given_back_comes_back_and_is_not_given_back_ag
     let till = node.till();
     assert_eq!(left(&till, &id).await, [3, 1], "the copy knows of nothing");
     back(&till, "meanwhile", &id, &pieces(0, 1)).await.ok();
-    hub.connect().await;
-    hub.answer(Verdict::Forked { stream: StreamKind::Sales.number() }).await;
-    hub.hello().await;
-    let old = hub.held.keys().find(|id| id.stream == StreamKind::Sales).copied().unwrap();
-    let agreed = vec![position(&old, &hub.held[&old][2])];
-    hub.welcome(Verdict::Forked { stream: StreamKind::Sales.number() }, Some(agreed)).await;
-    hub.hello().await;
-    hub.answer(Verdict::Welcome).await;
-    loop {
-        match hub.reply().await {
-            FromNode::Hello(_) => hub.answer(Verdict::Welcome).await,
-            FromNode::Resend(asked) => hub.give_back(&asked).await,
-            FromNode::Mark(_) => {}
-            FromNode::Ack(ack) if ack.position.journal().unwrap().stream == StreamKind::Sales => break,
-            FromNode::Ack(_) => {}
-        }
-    }
+    given_back(&mut hub, 2).await;
     let till = &till;
     eventually("the refund", || async { (left(till, &id).await == [0, 1]).then_some(()) }).await;
     assert_eq!(back(till, "more", &id, &pieces(0, 1)).await.refusal(), refused("refund_too_many"));

@@ -1,13 +1,12 @@
 //! Tips that are written down after the sale, and what a day's tips are shared out as.
 
 use percolate_common::journal::StreamKind;
-use percolate_common::wire::session::{FromNode, Verdict};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
+use crate::open_tickets::given_back;
 use crate::support::eventually;
 use crate::support::http::{Answer, Request};
-use crate::support::hub::{TestHub, position};
 use crate::support::menu::ESPRESSO;
 use crate::support::node::{TestNode, Till, basket, practice, ticket};
 use crate::support::people::{ANN, BEN, by, open, paired, signed_in, sold_by};
@@ -156,27 +155,6 @@ async fn of_tills_that_write_a_tip_down_at_once_the_last_one_holds_and_sums_are_
     node.stop().await;
 }
 
-/// Gives a box back what its lost disk had sold after the second entry, beside what it has sold since.
-pub(crate) async fn give_back(hub: &mut TestHub) {
-    hub.connect().await;
-    hub.answer(Verdict::Forked { stream: StreamKind::Sales.number() }).await;
-    hub.hello().await;
-    let old = hub.held.keys().find(|id| id.stream == StreamKind::Sales).copied().unwrap();
-    let agreed = vec![position(&old, &hub.held[&old][2])];
-    hub.welcome(Verdict::Forked { stream: StreamKind::Sales.number() }, Some(agreed)).await;
-    hub.hello().await;
-    hub.answer(Verdict::Welcome).await;
-    loop {
-        match hub.reply().await {
-            FromNode::Hello(_) => hub.answer(Verdict::Welcome).await,
-            FromNode::Resend(asked) => hub.give_back(&asked).await,
-            FromNode::Mark(_) => {}
-            FromNode::Ack(ack) if ack.position.journal().unwrap().stream == StreamKind::Sales => break,
-            FromNode::Ack(_) => {}
-        }
-    }
-}
-
 #[tokio::test]
 async fn a_tip_that_a_lost_disk_had_written_down_comes_back_beside_another_and_one_of_them_holds() {
     let (mut node, mut hub) = TestNode::selling().await;
@@ -197,7 +175,7 @@ async fn a_tip_that_a_lost_disk_had_written_down_comes_back_beside_another_and_o
     let till = node.till();
     assert_eq!(now(&till, &id).await, 0, "the copy knows of nothing");
     tip(&till, "meanwhile", &id, &slip(0, 300)).await.ok();
-    give_back(&mut hub).await;
+    given_back(&mut hub, 2).await;
     let till = &till;
     let again = eventually("the tip that came back", || async {
         let again = tip(till, "slip", &id, &slip(0, 200)).await;

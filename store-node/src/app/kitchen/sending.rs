@@ -24,8 +24,12 @@ pub(crate) struct Ordered {
 
 /// Puts what is sent into the queues of its stations.
 fn queue(tx: &WriteTx<'_>, catalog: &Catalog, sending: &Sending, orders: Vec<Order>) -> Result<(), AppError> {
+    let prep_tickets = prep_tickets(catalog, sending, orders);
+    if prep_tickets.is_empty() {
+        return Ok(());
+    }
     store::forget(tx, sending.at)?;
-    for (prep, lines) in prep_tickets(catalog, sending, orders) {
+    for (prep, lines) in prep_tickets {
         store::prep_insert(tx, &prep)?;
         for (place, line) in lines.into_iter().enumerate() {
             if let Some(line) = line {
