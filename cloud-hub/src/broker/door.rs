@@ -185,12 +185,16 @@ impl Visit {
     async fn take_place<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(self, stream: S) {
         let Self { broker, peers, admission, peer, pace } = self;
         let (name, certificate, cut) = (peer.principal.common_name(), peer.certificate.clone(), peer.cut.clone());
+        let node = match &peer.principal {
+            Principal::Node(node) => Some(*node),
+            Principal::Hub(_) | Principal::Broker => None,
+        };
         let noted = peers.note(peer);
         // A revocation that came during the handshake has not met this peer; any later one does.
         if let Err(refusal) = admission.admits(&certificate) {
             return refuse(word(refusal));
         }
-        match broker.serve(stream, noted.address(), pace, &cut).await {
+        match broker.serve(stream, (node, noted.address()), pace, &cut).await {
             Ok(()) => {}
             Err(Unserved::Down) => refuse("broker"),
             Err(Unserved::Full) => {

@@ -8,6 +8,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use percolate_common::ids::NodeId;
 use percolate_runtime::tls::TlsError;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
@@ -106,11 +107,11 @@ impl EmbeddedBroker {
         }
     }
 
-    /// Carries what somebody says whom the door has noted under `from`, as [`OneRun::serve`].
+    /// Carries what somebody says whom the door has noted under an address, as [`OneRun::serve`].
     pub(super) async fn serve<S>(
         &self,
         stream: S,
-        from: SocketAddr,
+        from: (Option<NodeId>, SocketAddr),
         pace: Option<Pace>,
         cut: &CancellationToken,
     ) -> Result<(), Unserved>

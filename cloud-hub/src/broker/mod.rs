@@ -10,6 +10,7 @@ mod pace;
 mod peers;
 pub mod quota;
 pub mod rate;
+mod rooms;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};

@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use mqtt5::broker::client_handler::ClientHandler;
 use mqtt5::broker::config::BrokerConfig;
-use mqtt5::broker::router::MessageRouter;
 use mqtt5::broker::storage::client_queue::QueueLimits;
 use mqtt5::broker::sys_topics::BrokerStats;
 use mqtt5::broker::transport::BrokerTransport;
-use mqtt5::broker::{DynamicStorage, MemoryBackend, ResourceLimits, ResourceMonitor, StorageBackend};
+use mqtt5::broker::{ResourceLimits, ResourceMonitor};
+use percolate_common::ids::NodeId;
 use percolate_common::wire::topic::LANES;
 use percolate_runtime::files::open_files_max;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use super::access::Access;
 use super::line::line;
 use super::pace::Pace;
+use super::rooms::{Room, RoomLimits, Rooms};
 
 /// Clients at one time; the next one is refused: 20,000 stores, their hub's links, and those that come back before it is
 /// noticed that they were gone.
@@ -78,9 +79,7 @@ pub(super) enum Unserved {
 /// What a run keeps. A clone is the same one; it is over when it says so and all clones are gone.
 #[derive(Clone)]
 pub(super) struct OneRun {
-    config: Arc<BrokerConfig>,
-    router: Arc<MessageRouter>,
-    storage: Arc<DynamicStorage>,
+    rooms: Arc<Rooms>,
     stats: Arc<BrokerStats>,
     monitor: Arc<ResourceMonitor>,
     access: Arc<Access>,
@@ -105,10 +104,7 @@ impl OneRun {
             .with_max_retained_message_size(RETAINED_BYTES_MAX)
             .with_max_subscriptions_per_client(SUBSCRIPTIONS_MAX)
             .with_session_expiry(SESSION_EXPIRY);
-        let storage = Arc::new(DynamicStorage::Memory(MemoryBackend::with_queue_limits(QUEUE)));
-        let router = MessageRouter::with_storage(storage.clone())
-            .with_fallback_queue_limits(QUEUE)
-            .with_retained_limits(RETAINED_MESSAGES_MAX, RETAINED_BYTES_MAX);
+        let room = RoomLimits { queue: QUEUE, kept_messages: RETAINED_MESSAGES_MAX, kept_bytes: RETAINED_BYTES_MAX };
         let limits = ResourceLimits {
             max_connections: clients_max,
             max_connections_per_ip: clients_max,
@@ -120,9 +116,7 @@ impl OneRun {
         };
         let (alive, gone) = mpsc::channel(1);
         let run = Self {
-            config: Arc::new(config),
-            router: Arc::new(router),
-            storage,
+            rooms: Arc::new(Rooms::new(&config, room)),
             stats: Arc::new(BrokerStats::new()),
             monitor: Arc::new(ResourceMonitor::new(limits)),
             access,
@@ -141,18 +135,18 @@ impl OneRun {
     /// Forgets what is over, until the run has ended.
     pub(super) async fn tidy(&self) -> mqtt5::Result<()> {
         while self.over.run_until_cancelled(tokio::time::sleep(TIDY_EVERY)).await.is_some() {
-            self.storage.cleanup_expired().await?;
-            self.router.sweep_sessions().await;
+            self.rooms.tidy().await?;
             self.monitor.cleanup_expired_windows().await;
         }
         Ok(())
     }
 
-    /// Carries what somebody says whom the broker knows as `from`, until the connection ends or `cut` is cancelled.
+    /// Carries what a node says, or one of the hub's links, whom the broker knows as `from`, until the connection ends or `cut` is
+    /// cancelled.
     pub(super) async fn serve<S>(
         self,
         stream: S,
-        from: SocketAddr,
+        (node, from): (Option<NodeId>, SocketAddr),
         pace: Option<Pace>,
         cut: &CancellationToken,
     ) -> Result<(), Unserved>
@@ -166,13 +160,14 @@ impl OneRun {
             return Err(Unserved::Full);
         }
         let (hold, line) = line(stream, from, pace);
+        let Room { config, router, storage } = self.rooms.of(node);
         let serving = ClientHandler::new(
             BrokerTransport::WebSocket(Box::new(line)),
             from,
-            self.config.clone(),
-            self.router.clone(),
+            config.clone(),
+            router.clone(),
             self.access.clone(),
-            Some(self.storage.clone()),
+            Some(storage.clone()),
             self.stats.clone(),
             self.monitor.clone(),
             self.unused.subscribe(),

@@ -203,6 +203,60 @@ async fn a_broker_that_is_wiped_behind_its_door_is_found_again() {
     is_heard(&ground, &guest, "n11").await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_hub_reaches_one_node_or_all_and_hears_all_wherever_in_the_broker_they_are() {
+    let ground = DoorGround::start().await;
+    let hear = ["percolate/v1/NODE/down/batch", "percolate/v1/NODE/down/session", "percolate/v1/all/down/+"];
+    // Two boxes of one store, and one of another.
+    let mut nodes = Vec::new();
+    for who in ["n11", "n12", "n21"] {
+        let filters = hear.map(|filter| filter.replace("NODE", who));
+        let filters: Vec<&str> = filters.iter().map(String::as_str).collect();
+        let papers = ground.papers(who);
+        let will = Presence { topic: format!("percolate/v1/{who}/up/presence"), payload: Bytes::from(who) };
+        let guest = Guest::come(ground.way(Some(&papers)), who, &filters, Some(will)).await.unwrap();
+        nodes.push((who, guest));
+    }
+    let mut hub = ground.listener().await;
+    for (who, node) in &nodes {
+        for topic in ["up/sales", "up/session"].map(|what| format!("percolate/v1/{who}/{what}")) {
+            node.say(&topic, &Bytes::from(*who));
+            assert_eq!(hub.hear().await, (topic, Bytes::from(*who)));
+        }
+    }
+
+    let speaker = ground.listener().await;
+    let all = ("percolate/v1/all/down/catalog".to_owned(), Bytes::from_static(b"all"));
+    for (who, _) in &nodes {
+        for what in ["batch", "session"] {
+            speaker.say(&format!("percolate/v1/{who}/down/{what}"), &Bytes::from(*who));
+        }
+    }
+    speaker.say(&all.0, &all.1);
+    for (who, node) in &mut nodes {
+        for what in ["batch", "session"] {
+            assert_eq!(node.hear().await, (format!("percolate/v1/{who}/down/{what}"), Bytes::from(*who)));
+        }
+        assert_eq!(node.hear().await, all, "{who} hears what is for itself, what is for all, and no more");
+    }
+
+    // What is kept is told to whoever comes later: a will as it was said, and to nobody but the hub.
+    let mut ends = Vec::new();
+    for (who, node) in nodes {
+        node.cut().await;
+        ends.push((format!("percolate/v1/{who}/up/presence"), Bytes::from(who)));
+    }
+    for mut listener in [hub, ground.listener().await] {
+        let mut heard = Vec::new();
+        while heard.len() < ends.len() {
+            let said = listener.hear().await;
+            heard.extend(Some(said).filter(|(topic, _)| topic.ends_with("/presence")));
+        }
+        heard.sort();
+        assert_eq!(heard, ends);
+    }
+}
+
 /// What is about the program with files.
 #[cfg(test)]
 mod of_files {

@@ -29,7 +29,7 @@ pub const HUB_PREFIX: &str = "hub-";
 pub const LANES: u8 = 24;
 
 /// Nodes of one store have numbers in a row, and those of the next store begin ten further.
-const NODES_A_STORE: u32 = 10;
+pub const NODES_A_STORE: u32 = 10;
 
 /// The lane of a node, for ever: whoever changes it cuts off the nodes that know it otherwise.
 ///
