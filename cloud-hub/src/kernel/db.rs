@@ -171,18 +171,23 @@ impl Db {
     pub async fn write_all<F: Future>(&self, commands: impl IntoIterator<Item = F>) -> Vec<F::Output> {
         let mut slots: Vec<_> = commands.into_iter().map(|command| Slot::Waiting(Box::pin(command))).collect();
         poll_fn(|context| {
-            let waits = match &self.access {
-                Access::Owner(writer) => writer.together(|| poll_each(&mut slots, context)),
-                Access::Guest(_) | Access::Looker => poll_each(&mut slots, context),
-            };
-            // Those that were done on this thread have their answers by now.
-            if waits && poll_each(&mut slots, context) {
-                Poll::Pending
-            } else {
-                Poll::Ready(slots.iter_mut().filter_map(Slot::take).collect())
+            match &self.access {
+                Access::Owner(writer) => writer.together(|| ask_each(&mut slots, context)),
+                Access::Guest(_) | Access::Looker => ask_each(&mut slots, context),
             }
+            Poll::Ready(())
         })
-        .await
+        .await;
+        // All are asked for by now. They are answered together and in this order: whoever waited for all at once would look
+        // at each of them at every answer.
+        let mut outputs = Vec::with_capacity(slots.len());
+        for slot in slots {
+            outputs.push(match slot {
+                Slot::Waiting(command) => command.await,
+                Slot::Done(output) => output,
+            });
+        }
+        outputs
     }
 
     /// Whether it can be written now, as far as that shows without writing. Blocks.
@@ -305,27 +310,15 @@ pub fn incarnation_taken(row: &mut Row<'_>) -> Result<Incarnation, StorageError>
 enum Slot<F: Future> {
     Waiting(Pin<Box<F>>),
     Done(F::Output),
-    Taken,
 }
 
-impl<F: Future> Slot<F> {
-    /// Whether it waits still.
-    fn poll(&mut self, context: &mut Context<'_>) -> bool {
-        let Self::Waiting(command) = self else { return false };
-        let Poll::Ready(output) = command.as_mut().poll(context) else { return true };
-        *self = Self::Done(output);
-        false
-    }
-
-    fn take(&mut self) -> Option<F::Output> {
-        match std::mem::replace(self, Self::Taken) {
-            Self::Done(output) => Some(output),
-            Self::Waiting(_) | Self::Taken => None,
+/// Asks for every one of them.
+fn ask_each<F: Future>(slots: &mut [Slot<F>], context: &mut Context<'_>) {
+    for slot in slots {
+        if let Slot::Waiting(command) = slot
+            && let Poll::Ready(output) = command.as_mut().poll(context)
+        {
+            *slot = Slot::Done(output);
         }
     }
-}
-
-/// Whether any of them waits still. Every one is asked for.
-fn poll_each<F: Future>(slots: &mut [Slot<F>], context: &mut Context<'_>) -> bool {
-    slots.iter_mut().fold(false, |waiting, slot| slot.poll(context) | waiting)
 }

@@ -1,13 +1,14 @@
 //! Projections: read models that a service folds from the journal, in its own database, at its own pace.
 //!
 //! A runner looks at the journals that were written, reads slices of those that are ahead of the projection's position,
-//! and folds each slice in one transaction of the service together with the new position: exactly once, whatever fails
-//! when. Positions are per journal, so that a projection must not depend on the order **across** journals. A journal
-//! whose slice cannot be folded is tried again after growing waits and holds up nobody else; ingest never waits for any
-//! of this.
+//! and folds slices of many journals in one transaction of the service together with the new positions: exactly once, whatever
+//! fails when. If they cannot be folded together, each is folded by itself. Positions are per journal, so that a projection must
+//! not depend on the order **across** journals. A journal whose slice cannot be folded is tried again after growing waits and
+//! holds up nobody else; ingest never waits for any of this.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use percolate_runtime::migrate::Migration;
 use percolate_runtime::params;
 use percolate_runtime::storage::{ReadTx, StorageError, WriteTx};
 use percolate_runtime::system::monotonic_now;
+use percolate_runtime::writer::GROUP_COMMANDS_MAX;
 use tokio_util::sync::CancellationToken;
 
 use crate::kernel::db::{Db, JournalsFollowed, head_taken, journal_columns, journal_taken, seq_column};
@@ -29,10 +31,11 @@ use crate::kernel::unread;
 /// Entries of one slice.
 pub const SLICE_ENTRIES_MAX: usize = 1_000;
 
-/// Slices, each of another journal, that are folded side by side and share a commit.
-const SLICES_MAX: usize = 64;
+/// Slices, each of another journal, that are folded together: no more than a writer takes for one commit, should each have to be
+/// folded by itself.
+const SLICES_MAX: usize = GROUP_COMMANDS_MAX;
 
-/// Entries of all slices that share a commit: what one reading of many short slices, or of a few long ones, holds in memory.
+/// Entries of all slices that are folded together: what one reading of many short slices, or of a few long ones, holds in memory.
 const ENTRIES_MAX: u64 = 16_000;
 
 /// Positions that one projection may have: as many as there may be journals.
@@ -58,12 +61,12 @@ pub trait Projection: Send + Sync + 'static {
     /// Whether it reads journals of this stream.
     fn wants(&self, stream: StreamKind) -> bool;
 
-    /// Folds consecutive entries of one journal. Among them are some that this program cannot read: they must change no
-    /// figure, and come again with all others when there is a program that can.
+    /// Folds consecutive entries of some journals, each of another. Among them are some that this program cannot read: they must
+    /// change no figure, and come again with all others when there is a program that can.
     ///
     /// # Errors
-    /// [`ProjectionError`] if they cannot be folded: nothing of them is kept, and they come again.
-    fn apply(&self, tx: &WriteTx<'_>, slice: &Slice) -> Result<(), ProjectionError>;
+    /// [`ProjectionError`] if they cannot be folded: nothing of any of them is kept, and they come again.
+    fn apply(&self, tx: &WriteTx<'_>, slices: &[&Slice]) -> Result<(), ProjectionError>;
 
     /// Forgets everything that was ever folded. The runner forgets the positions in the same transaction.
     ///
@@ -383,12 +386,8 @@ impl ProjectionRunner {
         watch.unfinished.extend(due.iter().map(|due| due.journal));
         let whole = |(slice, due): &(Slice, Due)| (slice.journal, slice.entries.len() as u64 >= due.entries);
         let journals: Vec<_> = slices.iter().map(whole).collect();
-        let commands = slices.into_iter().map(|(slice, due)| {
-            let projection = self.projection.clone();
-            self.db.write("projection_apply", move |tx| fold_slice(tx, &*projection, &slice, due.position))
-        });
         let mut first_failure = None;
-        for ((journal, is_whole), outcome) in journals.into_iter().zip(self.db.write_all(commands).await) {
+        for ((journal, is_whole), outcome) in journals.into_iter().zip(self.fold_all(slices.into()).await) {
             match outcome {
                 Ok(entries) => {
                     watch.stalled.remove(&journal);
@@ -408,6 +407,25 @@ impl ProjectionRunner {
             }
         }
         Ok(first_failure)
+    }
+
+    /// Folds slices together, or each by itself if that fails: what cannot be folded is found so. Returns how many entries that
+    /// were, slice by slice.
+    async fn fold_all(&self, slices: Arc<[(Slice, Due)]>) -> Vec<Result<u64, ProjectionError>> {
+        let command = |range: Range<usize>| {
+            let (projection, slices) = (self.projection.clone(), slices.clone());
+            self.db.write("projection_apply", move |tx| {
+                fold_slices(tx, &*projection, slices.get(range).unwrap_or_default())
+            })
+        };
+        match command(0..slices.len()).await {
+            Ok(entries) => entries.into_iter().map(Ok).collect(),
+            Err(error) if slices.len() < 2 => vec![Err(error)],
+            Err(_) => {
+                let alone = self.db.write_all((0..slices.len()).map(|at| command(at..at + 1))).await;
+                alone.into_iter().map(|folded| folded.map(|entries| entries.iter().sum())).collect()
+            }
+        }
     }
 
     fn stall(&self, stalled: &mut Stalled, journal: JournalId, error: &ProjectionError) {
@@ -492,49 +510,54 @@ fn slice_list(tx: &ReadTx<'_>, due: &[Due]) -> Result<Vec<(Slice, Due)>, Storage
     Ok(slices)
 }
 
-/// Folds a slice and moves the position, in one transaction. Returns how many entries that were.
-fn fold_slice(
+/// Folds slices and moves the positions, in one transaction. Returns how many entries of each that were.
+fn fold_slices(
     tx: &WriteTx<'_>,
     projection: &dyn Projection,
-    slice: &Slice,
-    position: Head,
-) -> Result<u64, ProjectionError> {
+    slices: &[(Slice, Due)],
+) -> Result<Vec<u64>, ProjectionError> {
+    let (mut entries, mut moved) = (Vec::with_capacity(slices.len()), Vec::with_capacity(slices.len()));
+    for (slice, due) in slices {
+        // The position first: whoever else folds the same slice waits here, and finds it folded.
+        if !position_move(tx, projection.name(), slice, due.position)? {
+            // Folded already: by somebody else, or the commit before this one was kept although it seemed to fail.
+            entries.push(0);
+            continue;
+        }
+        if !slice.continues {
+            let seq = due.position.seq + 1;
+            return Err(ProjectionError::Discontinued { journal: slice.journal, seq });
+        }
+        for entry in slice.entries.iter().filter(|entry| entry.recorded.is_none()) {
+            unread::keep(tx, projection.name(), &(slice.journal, entry.seq))?;
+        }
+        entries.push(slice.entries.len() as u64);
+        moved.push(slice);
+    }
+    if !moved.is_empty() {
+        projection.apply(tx, &moved)?;
+    }
+    Ok(entries)
+}
+
+/// Moves a position to the end of a slice, and tells whether it was there.
+fn position_move(tx: &WriteTx<'_>, projection: &str, slice: &Slice, from: Head) -> Result<bool, StorageError> {
     let (author, incarnation, stream) = journal_columns(&slice.journal);
-    let (Some(first), last) = (slice.entries.first(), slice.last) else { return Ok(0) };
-    // The position first: whoever else folds the same slice waits here, and finds it folded.
-    let moved = if position.seq == 0 {
+    let (seq, hash) = (seq_column(slice.last.seq), slice.last.hash.as_bytes());
+    let moved = if from.seq == 0 {
         tx.execute(
             "INSERT INTO projection_position (projection, author, incarnation, stream, seq, hash)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
-            params![projection.name(), author, incarnation, stream, seq_column(last.seq), last.hash.as_bytes()],
+            params![projection, author, incarnation, stream, seq, hash],
         )?
     } else {
         tx.execute(
             "UPDATE projection_position SET seq = ?6, hash = ?7
              WHERE projection = ?1 AND author = ?2 AND incarnation = ?3 AND stream = ?4 AND seq = ?5",
-            params![
-                projection.name(),
-                author,
-                incarnation,
-                stream,
-                seq_column(position.seq),
-                seq_column(last.seq),
-                last.hash.as_bytes()
-            ],
+            params![projection, author, incarnation, stream, seq_column(from.seq), seq, hash],
         )?
     };
-    if moved == 0 {
-        // Folded already: by somebody else, or the commit before this one was kept although it seemed to fail.
-        return Ok(0);
-    }
-    if !slice.continues {
-        return Err(ProjectionError::Discontinued { journal: slice.journal, seq: first.seq });
-    }
-    for entry in slice.entries.iter().filter(|entry| entry.recorded.is_none()) {
-        unread::keep(tx, projection.name(), &(slice.journal, entry.seq))?;
-    }
-    projection.apply(tx, slice)?;
-    Ok(slice.entries.len() as u64)
+    Ok(moved > 0)
 }
 
 /// A count as a gauge takes it.

@@ -47,27 +47,10 @@ impl Projection for SalesProjection {
         true
     }
 
-    fn apply(&self, tx: &WriteTx<'_>, slice: &Slice) -> Result<(), ProjectionError> {
-        let journal = slice.journal;
-        let mut fold = Fold::new(tx, journal, &self.menus)?;
-        for entry in &slice.entries {
-            fold.sums.add(entry.seq, entry.recorded.as_ref());
-            let at_entry = |error| match error {
-                FoldError::Storage(source) => ProjectionError::Storage(source),
-                FoldError::Entry(what) => ProjectionError::Entry { journal, seq: entry.seq, what },
-            };
-            fold.recomputed.heard(tx, entry.seq, entry.recorded.as_ref()).map_err(FoldError::from).map_err(at_entry)?;
-            let Some(recorded) = &entry.recorded else {
-                fold.mark.parked = fold.mark.parked.saturating_add(1);
-                continue;
-            };
-            let folded = if entry.alias { fold.alias(recorded) } else { fold.event(recorded, entry.seq) };
-            folded.map_err(at_entry)?;
-        }
-        fold.count_sold().map_err(|(seq, error)| match error {
-            FoldError::Storage(source) => ProjectionError::Storage(source),
-            FoldError::Entry(what) => ProjectionError::Entry { journal, seq, what },
-        })?;
+    fn apply(&self, tx: &WriteTx<'_>, slices: &[&Slice]) -> Result<(), ProjectionError> {
+        let mut fold = Fold::new(tx, &self.menus);
+        slices.iter().try_for_each(|slice| fold.slice(slice))?;
+        fold.count_sold()?;
         Ok(fold.finish()?)
     }
 
@@ -107,8 +90,18 @@ impl From<MoneyOverflow> for FoldError {
     }
 }
 
+/// What is wrong with an entry, said of it.
+fn at((journal, seq): (JournalId, u64)) -> impl Fn(FoldError) -> ProjectionError {
+    move |error| match error {
+        FoldError::Storage(source) => ProjectionError::Storage(source),
+        FoldError::Entry(what) => ProjectionError::Entry { journal, seq, what },
+    }
+}
+
 /// A sale as it counts.
 struct Sale<'s> {
+    /// The entry that says so.
+    entry: (JournalId, u64),
     recorded: &'s Recorded,
     sold: &'s TicketSold,
     row: ListedTicket,
@@ -119,66 +112,94 @@ struct Sale<'s> {
     moved: Vec<MovementLine>,
 }
 
-/// What one slice adds up to.
+/// What is kept of a node's journal while a slice of it is folded.
+struct Source {
+    journal: JournalId,
+    mark: SourceMark,
+    /// What all its sales come to.
+    sums: JournalSums,
+}
+
+/// What some slices add up to. What they have in common, the rows of the chain above all, is written once.
 struct Fold<'s, 'a, 'c> {
     tx: &'a WriteTx<'c>,
-    journal: JournalId,
-    /// Sales that are counted if they are new, with the entries that say so.
-    sold: Vec<(u64, Sale<'s>)>,
+    /// Sales that are counted if they are new.
+    sold: Vec<Sale<'s>>,
     rollups: Rollups,
     stock: StockTotals,
-    /// What the aliases of the slice moved.
+    /// What the aliases of the slices moved.
     alias_stock: StockTotals,
     calendars: BTreeMap<String, Option<StoreCalendar>>,
     names: BTreeMap<String, String>,
-    mark: SourceMark,
-    /// What all sales of the journal come to.
-    sums: JournalSums,
+    sources: Vec<Source>,
     /// What is found where tickets are looked at again.
     recomputed: Recomputed<'a>,
 }
 
 impl<'s, 'a, 'c> Fold<'s, 'a, 'c> {
-    fn new(tx: &'a WriteTx<'c>, journal: JournalId, menus: &'a Menus) -> Result<Self, StorageError> {
-        Ok(Self {
+    fn new(tx: &'a WriteTx<'c>, menus: &'a Menus) -> Self {
+        Self {
             tx,
-            journal,
             sold: Vec::new(),
             rollups: Rollups::default(),
             stock: StockTotals::new(),
             alias_stock: StockTotals::new(),
             calendars: BTreeMap::new(),
             names: BTreeMap::new(),
-            mark: store::mark_fetch(tx, &journal)?.unwrap_or_default(),
-            sums: JournalSums::fetch(tx, &journal)?,
-            recomputed: Recomputed::new(menus, journal),
-        })
+            sources: Vec::new(),
+            recomputed: Recomputed::new(menus),
+        }
     }
 
-    /// An event that counts elsewhere. Its author's totals have it twice, and must not show it twice.
-    fn alias(&mut self, recorded: &Recorded) -> Result<(), FoldError> {
-        add_movements(&mut self.alias_stock, recorded.header.store, recorded.event.stock_effects())?;
-        self.advance_mark(recorded);
+    fn slice(&mut self, slice: &'s Slice) -> Result<(), ProjectionError> {
+        let journal = slice.journal;
+        let mut mark = store::mark_fetch(self.tx, &journal)?.unwrap_or_default();
+        let mut sums = JournalSums::fetch(self.tx, &journal)?;
+        for entry in &slice.entries {
+            let at_entry = at((journal, entry.seq));
+            sums.add(entry.seq, entry.recorded.as_ref());
+            let heard = self.recomputed.heard(self.tx, (&journal, entry.seq), entry.recorded.as_ref());
+            heard.map_err(FoldError::from).map_err(&at_entry)?;
+            let Some(recorded) = &entry.recorded else {
+                mark.parked = mark.parked.saturating_add(1);
+                continue;
+            };
+            let folded =
+                if entry.alias { self.alias(journal, recorded) } else { self.event(journal, entry.seq, recorded) };
+            folded.map_err(at_entry)?;
+            advance(&mut mark, recorded);
+        }
+        if journal.author.as_node().is_some() {
+            self.sources.push(Source { journal, mark, sums });
+        }
         Ok(())
     }
 
-    fn event(&mut self, recorded: &'s Recorded, seq: u64) -> Result<(), FoldError> {
+    /// An event that counts elsewhere. Its author's totals have it twice, and must not show it twice.
+    fn alias(&mut self, journal: JournalId, recorded: &Recorded) -> Result<(), FoldError> {
+        if journal.author.as_node().is_none() {
+            return Ok(());
+        }
+        add_movements(&mut self.alias_stock, recorded.header.store, recorded.event.stock_effects())
+    }
+
+    fn event(&mut self, journal: JournalId, seq: u64, recorded: &'s Recorded) -> Result<(), FoldError> {
         let header = &recorded.header;
         if recorded.origin.is_none() {
-            self.recomputed.stamped(header);
+            self.recomputed.stamped(journal, header);
         }
         // The chain's number is where all stores are added up: a sale there would count twice.
-        if self.journal.author.as_node().is_some() && header.store == StoreId::CHAIN {
+        if journal.author.as_node().is_some() && header.store == StoreId::CHAIN {
             return Err(FoldError::Entry("it comes from a node, but belongs to no store"));
         }
         match &recorded.event {
-            Event::TicketSold(sold) if sold.class == TicketClass::Sale => self.sold(recorded, sold, seq)?,
+            Event::TicketSold(sold) if sold.class == TicketClass::Sale => self.sold((journal, seq), recorded, sold)?,
             Event::TicketImported(ticket) => self.imported(header, ticket.id, &ticket.source, &ticket.lines)?,
             Event::ImportAmended(amended) => self.imported(header, amended.id, &amended.source, &amended.lines)?,
             Event::StockMoved(moved) => self.stock_moved(header.store, &moved.lines)?,
             Event::StoreDescribed(described) => store::store_upsert(self.tx, header, described)?,
             Event::Catalog(event) => self.catalog(header, event)?,
-            Event::DayClosed(closed) => store::closings::insert(self.tx, self.journal.author, header, closed)?,
+            Event::DayClosed(closed) => store::closings::insert(self.tx, journal.author, header, closed)?,
             Event::OpenTicket(OpenFact::Paid(payment)) if payment.class == TicketClass::Sale => {
                 later::paid(self.tx, &mut self.rollups, header, payment)?;
             }
@@ -195,40 +216,7 @@ impl<'s, 'a, 'c> Fold<'s, 'a, 'c> {
             | Event::LifeBegan(_)
             | Event::StaffLocked(_) => {}
         }
-        self.advance_mark(recorded);
         Ok(())
-    }
-
-    fn advance_mark(&mut self, recorded: &Recorded) {
-        let header = &recorded.header;
-        let mark = &mut self.mark;
-        mark.store = Some(header.store);
-        mark.at = match &recorded.event {
-            // The past that is brought in does not take back what was said of today.
-            Event::TicketImported(_) | Event::ImportAmended(_) => mark.at.max(Some(header.at)),
-            // Nor does what was written again after the repair of a fork.
-            _rewritten if recorded.origin.is_some() => mark.at.max(Some(header.at)),
-            Event::TicketSold(_)
-            | Event::TicketRefunded(_)
-            | Event::SeriesOpened(_)
-            | Event::OpenTicket(_)
-            | Event::StockMoved(_)
-            | Event::DrawerOpened(_)
-            | Event::CashMoved(_)
-            | Event::DrawerClosed(_)
-            | Event::DayClosed(_)
-            | Event::CardSettled(_)
-            | Event::TipAdjusted(_)
-            | Event::StoreDescribed(_)
-            | Event::LifeBegan(_)
-            | Event::StaffLocked(_)
-            | Event::Catalog(_) => Some(header.at),
-        };
-        if let Event::TicketSold(TicketSold { class: TicketClass::Sale, receipt, .. })
-        | Event::TicketRefunded(TicketRefunded { class: TicketClass::Sale, receipt, .. }) = &recorded.event
-        {
-            mark.receipt = Some(receipt.to_string());
-        }
     }
 
     fn hour_key(&mut self, header: &Header) -> String {
@@ -248,7 +236,7 @@ impl<'s, 'a, 'c> Fold<'s, 'a, 'c> {
         self.rollups.add(store, Kind::Hour, day, hour, measures)
     }
 
-    fn sold(&mut self, recorded: &'s Recorded, sold: &'s TicketSold, seq: u64) -> Result<(), FoldError> {
+    fn sold(&mut self, entry: (JournalId, u64), recorded: &'s Recorded, sold: &'s TicketSold) -> Result<(), FoldError> {
         let header = &recorded.header;
         let lines: Vec<_> = sold
             .lines
@@ -271,7 +259,7 @@ impl<'s, 'a, 'c> Fold<'s, 'a, 'c> {
         let hour = self.hour_key(header);
         let (person, money) = (person_key(sold.sold_by), Money::of_sale(sold));
         let moved = sold.stock_effects.clone();
-        self.sold.push((seq, Sale { recorded, sold, row, hour, person, lines, money, moved }));
+        self.sold.push(Sale { entry, recorded, sold, row, hour, person, lines, money, moved });
         Ok(())
     }
 
@@ -286,16 +274,18 @@ impl<'s, 'a, 'c> Fold<'s, 'a, 'c> {
     }
 
     /// Counts the sales that are new. A repaired fork states some again in another life of their author.
-    fn count_sold(&mut self) -> Result<(), (u64, FoldError)> {
+    fn count_sold(&mut self) -> Result<(), ProjectionError> {
         let sold = std::mem::take(&mut self.sold);
-        let Some((first, _)) = sold.first() else { return Ok(()) };
-        let (first, rows) = (*first, sold.iter().map(|(_, sale)| sale.row.clone()).collect::<Vec<_>>());
-        let mut new = store::tickets_insert(self.tx, &rows).map_err(|error| (first, error.into()))?;
-        for (seq, sale) in sold {
+        if sold.is_empty() {
+            return Ok(());
+        }
+        let rows: Vec<_> = sold.iter().map(|sale| sale.row.clone()).collect();
+        let mut new = store::tickets_insert(self.tx, &rows)?;
+        for sale in sold {
             if new.remove(&sale.row.id) {
-                self.count(&sale).map_err(|error| (seq, error))?;
+                self.count(&sale).map_err(at(sale.entry))?;
                 let looked_at = self.recomputed.ticket(self.tx, sale.recorded, sale.sold);
-                looked_at.map_err(|error| (seq, error.into()))?;
+                looked_at.map_err(FoldError::from).map_err(at(sale.entry))?;
             }
         }
         Ok(())
@@ -391,13 +381,45 @@ impl<'s, 'a, 'c> Fold<'s, 'a, 'c> {
             store::name_upsert(self.tx, key, name, "", 0)?;
         }
         store::stock_folds_add(self.tx, &self.stock)?;
-        self.recomputed.finish(self.tx)?;
-        if self.journal.author.as_node().is_none() {
-            return Ok(());
-        }
         store::stock_aliases_add(self.tx, &self.alias_stock)?;
-        self.sums.keep(self.tx, &self.journal)?;
-        store::mark_upsert(self.tx, &self.journal, &self.mark)
+        self.recomputed.finish(self.tx)?;
+        for Source { journal, mark, sums } in &self.sources {
+            sums.keep(self.tx, journal)?;
+            store::mark_upsert(self.tx, journal, mark)?;
+        }
+        Ok(())
+    }
+}
+
+/// Takes an entry into the mark of its journal.
+fn advance(mark: &mut SourceMark, recorded: &Recorded) {
+    let header = &recorded.header;
+    mark.store = Some(header.store);
+    mark.at = match &recorded.event {
+        // The past that is brought in does not take back what was said of today.
+        Event::TicketImported(_) | Event::ImportAmended(_) => mark.at.max(Some(header.at)),
+        // Nor does what was written again after the repair of a fork.
+        _rewritten if recorded.origin.is_some() => mark.at.max(Some(header.at)),
+        Event::TicketSold(_)
+        | Event::TicketRefunded(_)
+        | Event::SeriesOpened(_)
+        | Event::OpenTicket(_)
+        | Event::StockMoved(_)
+        | Event::DrawerOpened(_)
+        | Event::CashMoved(_)
+        | Event::DrawerClosed(_)
+        | Event::DayClosed(_)
+        | Event::CardSettled(_)
+        | Event::TipAdjusted(_)
+        | Event::StoreDescribed(_)
+        | Event::LifeBegan(_)
+        | Event::StaffLocked(_)
+        | Event::Catalog(_) => Some(header.at),
+    };
+    if let Event::TicketSold(TicketSold { class: TicketClass::Sale, receipt, .. })
+    | Event::TicketRefunded(TicketRefunded { class: TicketClass::Sale, receipt, .. }) = &recorded.event
+    {
+        mark.receipt = Some(receipt.to_string());
     }
 }
 

@@ -16,7 +16,7 @@ use percolate_common::domain::pricing::against_menu::against_menu;
 use percolate_common::domain::pricing::recompute::{Difference, Part, differences};
 use percolate_common::domain::tickets::TicketSold;
 use percolate_common::hlc::Hlc;
-use percolate_common::ids::{StoreId, TicketId};
+use percolate_common::ids::{NodeId, StoreId, TicketId};
 use percolate_common::journal::{AuthorId, JournalId, Service, StreamKind};
 use percolate_common::money::MoneyOverflow;
 use percolate_common::time::BusinessDay;
@@ -44,24 +44,23 @@ pub(super) fn begin_counting() {
     }
 }
 
-/// What one slice says of tickets, menus and clocks.
+/// What some slices say of tickets, menus and clocks.
 #[derive(Debug)]
 pub(super) struct Recomputed<'m> {
     menus: &'m Menus,
-    journal: JournalId,
-    /// Where the revisions that tickets of the slice name were published.
+    /// Where the revisions that tickets of the slices name were published, as far as that was known when the first of them was
+    /// looked at.
     places: BTreeMap<u32, Vec<MenuPlace>>,
     unmatched: Vec<Unmatched>,
-    /// Revisions that the slice publishes.
+    /// Revisions that the slices publish.
     published: BTreeSet<u32>,
-    doubts: BTreeMap<(StoreId, BusinessDay), ClockDoubt>,
+    doubts: BTreeMap<(StoreId, BusinessDay, NodeId), ClockDoubt>,
 }
 
 impl<'m> Recomputed<'m> {
-    pub(super) const fn new(menus: &'m Menus, journal: JournalId) -> Self {
+    pub(super) const fn new(menus: &'m Menus) -> Self {
         Self {
             menus,
-            journal,
             places: BTreeMap::new(),
             unmatched: Vec::new(),
             published: BTreeSet::new(),
@@ -73,10 +72,10 @@ impl<'m> Recomputed<'m> {
     pub(super) fn heard(
         &mut self,
         tx: &WriteTx<'_>,
-        seq: u64,
+        (journal, seq): (&JournalId, u64),
         recorded: Option<&Recorded>,
     ) -> Result<(), RecomputeError> {
-        let JournalId { author, stream, .. } = self.journal;
+        let JournalId { author, stream, .. } = *journal;
         if stream != StreamKind::Catalog || author != AuthorId::service(Service::Catalog) {
             return Ok(());
         }
@@ -87,15 +86,15 @@ impl<'m> Recomputed<'m> {
         };
         let revision = recorded.and_then(published);
         self.published.extend(revision);
-        Ok(books::menu_said_insert(tx, (&self.journal, seq), revision, bytes.as_deref())?)
+        Ok(books::menu_said_insert(tx, (journal, seq), revision, bytes.as_deref())?)
     }
 
     /// Takes note of a clock that was known to be wrong.
-    pub(super) fn stamped(&mut self, header: &Header) {
-        let (ClockQuality::Suspect, Some(node)) = (header.clock, self.journal.author.as_node()) else { return };
+    pub(super) fn stamped(&mut self, journal: JournalId, header: &Header) {
+        let (ClockQuality::Suspect, Some(node)) = (header.clock, journal.author.as_node()) else { return };
         let Header { store, business_day: day, at, .. } = *header;
         let none = ClockDoubt { store, day, node: node.get(), events: 0, last_at_ms: i64::MIN };
-        let doubt = self.doubts.entry((store, day)).or_insert(none);
+        let doubt = self.doubts.entry((store, day, node)).or_insert(none);
         doubt.events += 1;
         doubt.last_at_ms = doubt.last_at_ms.max(at.get());
     }
@@ -125,7 +124,7 @@ impl<'m> Recomputed<'m> {
         Ok(())
     }
 
-    /// Writes down what the slice brought, and looks at the tickets that waited for its menus.
+    /// Writes down what the slices brought, and looks at the tickets that waited for its menus.
     pub(super) fn finish(self, tx: &WriteTx<'_>) -> Result<(), StorageError> {
         books::unmatched_insert(tx, &self.unmatched)?;
         for doubt in self.doubts.values() {

@@ -13,6 +13,7 @@ use percolate_common::time::{Clock, UtcMillis};
 use percolate_common::wire::session::Position;
 use percolate_runtime::mqtt::{LinkEvent, Publisher};
 use percolate_runtime::system::monotonic_now;
+use percolate_runtime::writer::GROUP_COMMANDS_MAX;
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -26,8 +27,9 @@ use super::shut_out::ShutOut;
 use crate::kernel::auth::keys::Keys;
 use crate::kernel::journal::Journal;
 
-/// Messages that are read ahead while a group is being committed; beyond it the link's own queue fills.
-const READ_AHEAD_MAX: usize = 128;
+/// Messages that are read ahead while a group is being committed, as many as a writer takes for one commit; beyond it the
+/// link's own queue fills.
+const READ_AHEAD_MAX: usize = GROUP_COMMANDS_MAX;
 
 /// How long what is judged later waits for company.
 const LATER: Duration = Duration::from_millis(5);

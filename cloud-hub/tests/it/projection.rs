@@ -72,19 +72,21 @@ impl Projection for Counting {
         stream == StreamKind::Sales
     }
 
-    fn apply(&self, tx: &WriteTx<'_>, slice: &Slice) -> Result<(), ProjectionError> {
-        let node = slice.journal.author.as_node().unwrap().get();
-        self.turn_of(node);
-        for entry in &slice.entries {
-            tx.execute(
-                "INSERT INTO folded VALUES (?1, 1, ?2, ?3)
-                 ON CONFLICT (node) DO UPDATE SET entries = folded.entries + 1, seqs = folded.seqs + ?2,
-                    parked = folded.parked + ?3",
-                params![node, entry.seq.cast_signed(), entry.recorded.is_none()],
-            )?;
-        }
-        if self.refuse_21.load(Ordering::SeqCst) && node == 21 {
-            return Err(ProjectionError::Entry { journal: slice.journal, seq: 1, what: "as planned" });
+    fn apply(&self, tx: &WriteTx<'_>, slices: &[&Slice]) -> Result<(), ProjectionError> {
+        for slice in slices {
+            let node = slice.journal.author.as_node().unwrap().get();
+            self.turn_of(node);
+            for entry in &slice.entries {
+                tx.execute(
+                    "INSERT INTO folded VALUES (?1, 1, ?2, ?3)
+                     ON CONFLICT (node) DO UPDATE SET entries = folded.entries + 1, seqs = folded.seqs + ?2,
+                        parked = folded.parked + ?3",
+                    params![node, entry.seq.cast_signed(), entry.recorded.is_none()],
+                )?;
+            }
+            if self.refuse_21.load(Ordering::SeqCst) && node == 21 {
+                return Err(ProjectionError::Entry { journal: slice.journal, seq: 1, what: "as planned" });
+            }
         }
         if self.panics.try_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
             panic!("as planned");
