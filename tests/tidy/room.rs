@@ -65,7 +65,7 @@ const SQL_PLACES: &[Place] = &[
     Place::At("cloud-hub/src/kernel/duty.rs"),
     Place::At("cloud-hub/src/kernel/journal/"),
     Place::At("cloud-hub/src/kernel/outbox.rs"),
-    Place::At("cloud-hub/src/kernel/projection.rs"),
+    Place::At("cloud-hub/src/kernel/projection/positions.rs"),
     Place::At("cloud-hub/src/kernel/unread.rs"),
     Place::At("cloud-hub/src/moving/tables.rs"),
     Place::At("cloud-hub/src/prepare.rs"),

@@ -9,9 +9,9 @@ use percolate_common::ids::{CardPaymentId, StoreId};
 use percolate_common::time::BusinessDay;
 use percolate_runtime::storage::WriteTx;
 
+use super::fold_error::FoldError;
 use super::measures::{Kind, Measures, Rollups, SumOverflow};
 use super::money::{count_house, count_tip};
-use super::projection::FoldError;
 use super::store::{Between, between_insert, tips as store};
 
 fn count_tender(

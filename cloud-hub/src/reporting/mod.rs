@@ -8,6 +8,7 @@ mod closings;
 mod completeness;
 mod differences;
 mod export;
+mod fold_error;
 mod http;
 mod later;
 mod live;

@@ -16,19 +16,19 @@ use percolate_common::domain::tickets::refund::TicketRefunded;
 use percolate_common::domain::tickets::{TicketClass, TicketSold};
 use percolate_common::ids::{StoreId, TicketId};
 use percolate_common::journal::{JournalId, StreamKind};
-use percolate_common::money::MoneyOverflow;
 use percolate_common::time::{BusinessDay, StoreCalendar};
 use percolate_common::wire::event::Recorded;
 use percolate_runtime::storage::{StorageError, WriteTx, kept_text};
 
 use super::closings::JournalSums;
+use super::fold_error::FoldError;
 use super::later;
 use super::measures::{
     CountedLine, HOUR_UNKNOWN, Keys, Kind, Measures, PERSON_UNKNOWN, Rollups, SumOverflow, add_lines, lines_sum,
 };
 use super::menus::Menus;
 use super::money::{Money, house_key, person_key, take_off};
-use super::recomputed::{RecomputeError, Recomputed};
+use super::recomputed::Recomputed;
 use super::store::{self, ListedTicket, SourceMark, StockTotals};
 use crate::kernel::projection::{Projection, ProjectionError, Slice};
 
@@ -57,36 +57,6 @@ impl Projection for SalesProjection {
     fn clear(&self, tx: &WriteTx<'_>) -> Result<(), ProjectionError> {
         self.menus.clear();
         Ok(store::clear(tx)?)
-    }
-}
-
-/// Why an entry was not folded.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum FoldError {
-    #[error("the projection could not be written or read")]
-    Storage(#[from] StorageError),
-    #[error("the entry cannot be folded: {0}")]
-    Entry(&'static str),
-}
-
-impl From<SumOverflow> for FoldError {
-    fn from(_overflow: SumOverflow) -> Self {
-        Self::Entry("its sums are out of range")
-    }
-}
-
-impl From<RecomputeError> for FoldError {
-    fn from(error: RecomputeError) -> Self {
-        match error {
-            RecomputeError::Storage(source) => Self::Storage(source),
-            RecomputeError::Wire(_) => Self::Entry("it cannot be kept to be looked at again"),
-        }
-    }
-}
-
-impl From<MoneyOverflow> for FoldError {
-    fn from(_overflow: MoneyOverflow) -> Self {
-        Self::Entry("its sums are out of range")
     }
 }
 

@@ -1,10 +1,4 @@
-//! Projections: read models that a service folds from the journal, in its own database, at its own pace.
-//!
-//! A runner looks at the journals that were written, reads slices of those that are ahead of the projection's position,
-//! and folds slices of many journals in one transaction of the service together with the new positions: exactly once, whatever
-//! fails when. If they cannot be folded together, each is folded by itself. Positions are per journal, so that a projection must
-//! not depend on the order **across** journals. A journal whose slice cannot be folded is tried again after growing waits and
-//! holds up nobody else; ingest never waits for any of this.
+//! The runner: looks at what is ahead, folds it, and tries again what cannot be folded.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -13,129 +7,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::{counter, gauge};
-use percolate_common::journal::{Head, JournalId, StreamKind};
-use percolate_common::wire::event::{self, Recorded};
+use percolate_common::journal::JournalId;
 use percolate_runtime::backoff;
-use percolate_runtime::migrate::Migration;
-use percolate_runtime::params;
-use percolate_runtime::storage::{ReadTx, StorageError, WriteTx};
 use percolate_runtime::system::monotonic_now;
-use percolate_runtime::writer::GROUP_COMMANDS_MAX;
 use tokio_util::sync::CancellationToken;
 
-use crate::kernel::db::{Db, JournalsFollowed, head_taken, journal_columns, journal_taken, seq_column};
+use super::fold::{Due, fold_slices, group_size, slice_list};
+use super::positions::{position_list, position_map, positions_delete, state_list, stray_list};
+use super::{Projection, ProjectionError, Slice};
+use crate::kernel::db::{Db, JournalsFollowed};
 use crate::kernel::headway::Headway;
-use crate::kernel::journal::{Entry, Journal, StreamState, entry_list, hash_fetch, stream_fetch, stream_list};
+use crate::kernel::journal::Journal;
 use crate::kernel::unread;
-
-/// Entries of one slice.
-pub const SLICE_ENTRIES_MAX: usize = 1_000;
-
-/// Slices, each of another journal, that are folded together: no more than a writer takes for one commit, should each have to be
-/// folded by itself.
-const SLICES_MAX: usize = GROUP_COMMANDS_MAX;
-
-/// Entries of all slices that are folded together: what one reading of many short slices, or of a few long ones, holds in memory.
-const ENTRIES_MAX: u64 = 16_000;
-
-/// Positions that one projection may have: as many as there may be journals.
-const POSITIONS_MAX: i64 = 100_000;
-
-/// The table of positions in a file, to stand in a service's list of migrations under any number.
-#[must_use]
-pub const fn migration(number: u32) -> Migration {
-    Migration::new(number, "projection", include_str!("../../migrations/kernel/projection.sql"))
-}
-
-/// The same on a server.
-#[must_use]
-pub const fn migration_postgres(number: u32) -> Migration {
-    Migration::new(number, "projection", include_str!("../../migrations/kernel/postgres/projection.sql"))
-}
-
-/// A read model of a service.
-pub trait Projection: Send + Sync + 'static {
-    /// Its name: a fixed word, and the key of its positions.
-    fn name(&self) -> &'static str;
-
-    /// Whether it reads journals of this stream.
-    fn wants(&self, stream: StreamKind) -> bool;
-
-    /// Folds consecutive entries of some journals, each of another. Among them are some that this program cannot read: they must
-    /// change no figure, and come again with all others when there is a program that can.
-    ///
-    /// # Errors
-    /// [`ProjectionError`] if they cannot be folded: nothing of any of them is kept, and they come again.
-    fn apply(&self, tx: &WriteTx<'_>, slices: &[&Slice]) -> Result<(), ProjectionError>;
-
-    /// Forgets everything that was ever folded. The runner forgets the positions in the same transaction.
-    ///
-    /// # Errors
-    /// [`ProjectionError`] if it cannot be written.
-    fn clear(&self, tx: &WriteTx<'_>) -> Result<(), ProjectionError>;
-}
-
-/// Consecutive entries of one journal.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Slice {
-    /// Which journal.
-    pub journal: JournalId,
-    /// The entries in order; never empty.
-    pub entries: Vec<EntryRead>,
-    /// What they reach to.
-    last: Head,
-    /// Whether they continue what was folded.
-    continues: bool,
-}
-
-/// An entry as it is folded.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EntryRead {
-    /// Its place in the journal, from 1.
-    pub seq: u64,
-    /// What it says; nothing if this program cannot read it.
-    pub recorded: Option<Recorded>,
-    /// Whether the same event stands in the journal elsewhere, and counts there.
-    pub alias: bool,
-}
-
-impl Slice {
-    /// Reads entries that follow a position; nothing if there are none.
-    fn read(journal: JournalId, position: Head, entries: Vec<Entry>) -> Option<Self> {
-        let (first, last) = (entries.first()?, entries.last()?);
-        let continues = position.after(&first.bytes).hash == first.hash;
-        let last = Head { seq: last.seq, hash: last.hash };
-        let read =
-            |entry: Entry| EntryRead { seq: entry.seq, recorded: event::decode(&entry.bytes).ok(), alias: entry.alias };
-        Some(Self { journal, entries: entries.into_iter().map(read).collect(), last, continues })
-    }
-}
-
-/// Why a slice was not folded.
-#[derive(Debug, thiserror::Error)]
-pub enum ProjectionError {
-    /// The service's database failed.
-    #[error("the projection could not be written or read")]
-    Storage(#[from] StorageError),
-    /// The journal does not continue what was folded: it was restored to another past. Rebuild the projection.
-    #[error("entry {seq} of {journal} does not continue what was folded: rebuild the projection")]
-    Discontinued {
-        /// Which journal.
-        journal: JournalId,
-        /// The entry.
-        seq: u64,
-    },
-    /// An entry says something that the projection cannot take.
-    #[error("entry {seq} of {journal} cannot be folded: {what}")]
-    Entry {
-        /// Which journal.
-        journal: JournalId,
-        /// The entry.
-        seq: u64,
-        /// What is wrong with it.
-        what: &'static str,
-    },
-}
 
 /// Carries a journal into a projection. A clone is another handle on the same.
 #[derive(Clone)]
@@ -185,27 +68,6 @@ impl Watch {
         self.unfinished.clear();
         journals
     }
-}
-
-/// A journal that is ahead of the projection.
-#[derive(Clone, Copy)]
-struct Due {
-    journal: JournalId,
-    /// How far it is folded.
-    position: Head,
-    /// How many entries it is ahead.
-    entries: u64,
-}
-
-/// How many of them, from the first on, are folded in one commit: at least one.
-fn group_size(due: &[Due]) -> usize {
-    let slice_max = u64::try_from(SLICE_ENTRIES_MAX).unwrap_or(u64::MAX);
-    let mut entries = 0;
-    let fits = |due: &&Due| {
-        entries += due.entries.min(slice_max);
-        entries <= ENTRIES_MAX
-    };
-    due.iter().take(SLICES_MAX).take_while(fits).count().max(1)
 }
 
 impl ProjectionRunner {
@@ -329,7 +191,7 @@ impl ProjectionRunner {
             .write("projection_clear", move |tx| {
                 projection.clear(tx)?;
                 unread::clear(tx, projection.name())?;
-                tx.execute("DELETE FROM projection_position WHERE projection = ?1", params![projection.name()])?;
+                positions_delete(tx, projection.name())?;
                 Ok::<_, ProjectionError>(())
             })
             .await
@@ -444,120 +306,6 @@ impl ProjectionRunner {
             self.name()
         );
     }
-}
-
-/// How far a projection has folded each journal.
-///
-/// # Errors
-/// [`StorageError`] if the query fails.
-pub fn position_list(tx: &ReadTx<'_>, projection: &str) -> Result<Vec<(JournalId, Head)>, StorageError> {
-    let rows = tx.query_list(
-        "SELECT author, incarnation, stream, seq, hash FROM projection_position WHERE projection = ?1
-         ORDER BY author, incarnation, stream LIMIT ?2",
-        params![projection, POSITIONS_MAX],
-        |row| Ok((journal_taken(row)?, head_taken(row)?)),
-    )?;
-    Ok(rows.into_iter().filter_map(|(journal, head)| Some((journal?, head))).collect())
-}
-
-/// How far these journals reach, or all.
-fn state_list(tx: &ReadTx<'_>, journals: Option<&[JournalId]>) -> Result<Vec<StreamState>, StorageError> {
-    let Some(journals) = journals else { return stream_list(tx) };
-    journals.iter().filter_map(|journal| stream_fetch(tx, journal).transpose()).collect()
-}
-
-/// How far these journals are folded, or all.
-fn position_map(
-    tx: &ReadTx<'_>,
-    projection: &str,
-    journals: Option<&[JournalId]>,
-) -> Result<BTreeMap<JournalId, Head>, StorageError> {
-    let Some(journals) = journals else { return Ok(position_list(tx, projection)?.into_iter().collect()) };
-    let mut positions = BTreeMap::new();
-    for journal in journals {
-        positions.extend(position_fetch(tx, projection, journal)?.map(|head| (*journal, head)));
-    }
-    Ok(positions)
-}
-
-fn position_fetch(tx: &ReadTx<'_>, projection: &str, journal: &JournalId) -> Result<Option<Head>, StorageError> {
-    let (author, incarnation, stream) = journal_columns(journal);
-    tx.query_optional(
-        "SELECT seq, hash FROM projection_position
-         WHERE projection = ?1 AND author = ?2 AND incarnation = ?3 AND stream = ?4",
-        params![projection, author, incarnation, stream],
-        head_taken,
-    )
-}
-
-/// Journals that do not hold what was folded of them.
-fn stray_list(tx: &ReadTx<'_>, positions: &[(JournalId, Head)]) -> Result<Vec<JournalId>, StorageError> {
-    let mut strays = Vec::new();
-    for (journal, folded) in positions {
-        if hash_fetch(tx, journal, folded.seq)? != Some(folded.hash) {
-            strays.push(*journal);
-        }
-    }
-    Ok(strays)
-}
-
-fn slice_list(tx: &ReadTx<'_>, due: &[Due]) -> Result<Vec<(Slice, Due)>, StorageError> {
-    let mut slices = Vec::with_capacity(due.len());
-    for due in due {
-        let entries = entry_list(tx, &due.journal, due.position.seq, SLICE_ENTRIES_MAX)?;
-        slices.extend(Slice::read(due.journal, due.position, entries).map(|slice| (slice, *due)));
-    }
-    Ok(slices)
-}
-
-/// Folds slices and moves the positions, in one transaction. Returns how many entries of each that were.
-fn fold_slices(
-    tx: &WriteTx<'_>,
-    projection: &dyn Projection,
-    slices: &[(Slice, Due)],
-) -> Result<Vec<u64>, ProjectionError> {
-    let (mut entries, mut moved) = (Vec::with_capacity(slices.len()), Vec::with_capacity(slices.len()));
-    for (slice, due) in slices {
-        // The position first: whoever else folds the same slice waits here, and finds it folded.
-        if !position_move(tx, projection.name(), slice, due.position)? {
-            // Folded already: by somebody else, or the commit before this one was kept although it seemed to fail.
-            entries.push(0);
-            continue;
-        }
-        if !slice.continues {
-            let seq = due.position.seq + 1;
-            return Err(ProjectionError::Discontinued { journal: slice.journal, seq });
-        }
-        for entry in slice.entries.iter().filter(|entry| entry.recorded.is_none()) {
-            unread::keep(tx, projection.name(), &(slice.journal, entry.seq))?;
-        }
-        entries.push(slice.entries.len() as u64);
-        moved.push(slice);
-    }
-    if !moved.is_empty() {
-        projection.apply(tx, &moved)?;
-    }
-    Ok(entries)
-}
-
-/// Moves a position to the end of a slice, and tells whether it was there.
-fn position_move(tx: &WriteTx<'_>, projection: &str, slice: &Slice, from: Head) -> Result<bool, StorageError> {
-    let (author, incarnation, stream) = journal_columns(&slice.journal);
-    let (seq, hash) = (seq_column(slice.last.seq), slice.last.hash.as_bytes());
-    let moved = if from.seq == 0 {
-        tx.execute(
-            "INSERT INTO projection_position (projection, author, incarnation, stream, seq, hash)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
-            params![projection, author, incarnation, stream, seq, hash],
-        )?
-    } else {
-        tx.execute(
-            "UPDATE projection_position SET seq = ?6, hash = ?7
-             WHERE projection = ?1 AND author = ?2 AND incarnation = ?3 AND stream = ?4 AND seq = ?5",
-            params![projection, author, incarnation, stream, seq_column(from.seq), seq, hash],
-        )?
-    };
-    Ok(moved > 0)
 }
 
 /// A count as a gauge takes it.
