@@ -28,7 +28,7 @@ use crate::kernel::engine::Engine;
 use crate::reporting;
 use crate::stores::Stores;
 use crate::sync::downlink::EVENTS_MAX;
-use crate::sync::ingest::DownlinkEvent;
+use crate::sync::downlink_event::DownlinkEvent;
 use crate::sync::intake::{Intake, Replicas};
 use crate::sync::outgoing::{Outgoing, RETRY};
 use crate::sync::readers::{Means, Readers};

@@ -25,7 +25,8 @@ use percolate_common::wire::event::{Recorded, decode, encode};
 use percolate_runtime::storage::{ReadTx, StorageError, WriteTx};
 
 use super::menus::Menus;
-use super::store::books::{self, ClockDoubt, FlaggedTicket, MenuPlace, Unmatched};
+use super::store::Unmatched;
+use super::store::books::{self, ClockDoubt, FlaggedTicket, MenuPlace};
 
 /// Why something could not be kept to be looked at.
 #[derive(Debug, thiserror::Error)]

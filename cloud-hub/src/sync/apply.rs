@@ -9,8 +9,8 @@ use percolate_common::time::UtcMillis;
 use percolate_common::wire::session::{ACK_PARKED_MAX, Ack, FromHub, Mark, Position, Presence, Resend, Verdict};
 use percolate_runtime::storage::{ReadTx, StorageError, WriteTx};
 
+use super::downlink_event::DownlinkEvent;
 use super::greeting::Greeting;
-use super::ingest::DownlinkEvent;
 use super::mark;
 use super::message::{Message, Unreadable, is_of_service};
 use super::session::greet;

@@ -15,7 +15,7 @@ use percolate_runtime::system::monotonic_now;
 use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use super::ingest::DownlinkEvent;
+use super::downlink_event::DownlinkEvent;
 use super::readers::{Means, Readers};
 use crate::kernel::journal::Journal;
 

@@ -10,7 +10,6 @@ use std::time::Duration;
 use percolate_common::entropy::Entropy;
 use percolate_common::ids::NodeId;
 use percolate_common::time::{Clock, UtcMillis};
-use percolate_common::wire::session::Position;
 use percolate_runtime::mqtt::{LinkEvent, Publisher};
 use percolate_runtime::system::monotonic_now;
 use percolate_runtime::writer::GROUP_COMMANDS_MAX;
@@ -18,6 +17,7 @@ use tokio::sync::{Mutex, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::apply::Input;
+use super::downlink_event::DownlinkEvent;
 pub use super::intake::Replicas;
 use super::intake::{Committing, Intake, Judged, Waiting};
 use super::message::Message;
@@ -36,49 +36,6 @@ const LATER: Duration = Duration::from_millis(5);
 
 /// How long after a link came up those who are connected have said so.
 const ROLL_AFTER: Duration = Duration::from_secs(30);
-
-/// What the downlink must know, in the order in which it happened.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum DownlinkEvent {
-    /// Connected to the broker anew: what was on its way is lost.
-    LinkUp,
-    /// A node is in session, and has read the hub's journals so far.
-    Welcomed {
-        /// Which node.
-        node: NodeId,
-        /// Its session.
-        session: u64,
-        /// The session that is over by this one.
-        replaces: Option<u64>,
-        /// How far it has read.
-        positions: Vec<Position>,
-    },
-    /// A node has read further.
-    Acked {
-        /// Which node.
-        node: NodeId,
-        /// Its session.
-        session: u64,
-        /// How far it has read.
-        position: Position,
-    },
-    /// A node wants everything after a position again, of a journal of the hub or of its own past.
-    Resend {
-        /// Which node.
-        node: NodeId,
-        /// Its session.
-        session: u64,
-        /// What it holds.
-        position: Position,
-    },
-    /// Sessions of a node are over.
-    Gone {
-        /// Which node.
-        node: NodeId,
-        /// Which sessions.
-        sessions: Vec<u64>,
-    },
-}
 
 /// Ingest. A clone is another handle on the same queue, for a run after a failure.
 #[derive(Clone)]

@@ -21,9 +21,9 @@ use percolate_runtime::system::monotonic_now;
 use tokio::sync::{mpsc, watch};
 
 use super::apply::{Answer, Answered, Input, Patience};
-use super::ingest::DownlinkEvent;
+use super::downlink_event::DownlinkEvent;
+use super::known::apply_known;
 use super::outgoing::Outgoing;
-use super::shut_out::apply_known;
 use super::{message, telling};
 use crate::kernel::auth::keys::Keys;
 use crate::kernel::db::Db;

@@ -3,6 +3,7 @@
 //! Two tasks that only meet in the journal's database and in one bounded queue: if one fails, the other goes on.
 
 pub mod downlink;
+pub mod downlink_event;
 pub mod http;
 pub mod ingest;
 
@@ -10,6 +11,7 @@ mod apply;
 mod audit;
 mod greeting;
 pub(crate) mod intake;
+mod known;
 mod lane_shares;
 mod lanes;
 mod mark;

@@ -19,7 +19,7 @@ use percolate_runtime::storage::{ReadTx, StorageError};
 
 use super::apply::is_own;
 use super::downlink::DownlinkError;
-use super::ingest::DownlinkEvent;
+use super::downlink_event::DownlinkEvent;
 use super::lanes::{Lanes, ReaderId};
 use super::outgoing::RETRY;
 use crate::kernel::journal::{Journal, Portion, author_stream_list, hash_fetch, portion_read, stream_fetch};

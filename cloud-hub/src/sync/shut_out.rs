@@ -4,49 +4,22 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use metrics::counter;
 use percolate_common::ids::NodeId;
 use percolate_common::journal::{AuthorId, PublicKey};
-use percolate_common::time::UtcMillis;
 use percolate_common::wire::session::FromHub;
 use percolate_runtime::mqtt::Publisher;
-use percolate_runtime::storage::{StorageError, WriteTx};
+use percolate_runtime::storage::StorageError;
 use tokio_util::sync::CancellationToken;
 
-use super::apply::{Answer, Answered, Input, Patience, apply};
-use super::ingest::DownlinkEvent;
+use super::downlink_event::DownlinkEvent;
 use super::intake::Intake;
-use super::message::Message;
 use super::outgoing::{Outgoing, RETRY};
 use super::store::sessions_end;
-use crate::kernel::auth::keys::{Keys, Standing};
+use crate::kernel::auth::keys::Keys;
 use crate::kernel::journal::author_try_lock;
 
 /// How long the sessions of a box wait for another process that takes in something of it.
 const LOCKED: Duration = Duration::from_millis(50);
-
-/// As [`apply`], unless a box greets with a key that it may not have. One that nobody knows is not judged: its certificate may be
-/// newer than what was read, and who is not answered greets again.
-pub(super) fn apply_known(
-    tx: &WriteTx<'_>,
-    mut input: Input,
-    (fresh, now, patience): (u64, UtcMillis, Patience),
-    keys: Option<&Keys>,
-) -> Answered {
-    if let (Some(keys), Input::Message(Message::Hello(node, greeting))) = (keys, &mut input) {
-        // Who comes with none is not believed either way.
-        match greeting.key.map(|key| keys.standing(*node, &key)) {
-            None | Some(Standing::Allowed) => {}
-            Some(Standing::ShutOut) => greeting.key = None,
-            Some(Standing::Unknown) if patience == Patience::Some => return Ok(Answer::Later(Box::new(input))),
-            Some(Standing::Unknown) => {
-                counter!("hub_greetings_total", "verdict" => "key_unknown").increment(1);
-                return Ok(Answer::Nothing);
-            }
-        }
-    }
-    apply(tx, input, fresh, now, patience)
-}
 
 /// Ends the sessions of boxes that are shut out. A clone is the same.
 #[derive(Clone)]

@@ -5,7 +5,7 @@ use minicbor::{Decode, Encode};
 use percolate_common::ids::NodeId;
 use percolate_common::wire::session::Position;
 
-use super::ingest::DownlinkEvent;
+use super::downlink_event::DownlinkEvent;
 
 /// A [`DownlinkEvent`] on its way. That a link is up is nobody else's business.
 #[derive(Debug, Encode, Decode)]

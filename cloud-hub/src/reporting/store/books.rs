@@ -7,7 +7,7 @@ use percolate_common::time::{BusinessDay, UtcMillis};
 use percolate_runtime::params;
 use percolate_runtime::storage::{EngineKind, ReadTx, Row, StorageError, WriteTx};
 
-use super::{REPORT_ROWS_MAX, Span, postgres};
+use super::{REPORT_ROWS_MAX, Span, Unmatched, postgres};
 use crate::kernel::db::{incarnation_taken, journal_columns, seq_column, seq_from_column};
 
 /// Differences of one report, and tickets that are looked at again at a time.
@@ -27,16 +27,6 @@ pub(crate) struct FlaggedTicket {
     pub(crate) day: BusinessDay,
     pub(crate) at: UtcMillis,
     pub(crate) receipt: String,
-}
-
-/// A ticket that agrees with no menu that is here.
-#[derive(Debug, Clone)]
-pub(crate) struct Unmatched {
-    pub(crate) id: TicketId,
-    pub(crate) revision: u32,
-    pub(crate) store: StoreId,
-    pub(crate) day: BusinessDay,
-    pub(crate) event: Vec<u8>,
 }
 
 /// A difference as it is listed.

@@ -57,6 +57,16 @@ const TABLES: [&str; 20] = [
     "clock_doubt",
 ];
 
+/// A ticket that agrees with no menu that is here.
+#[derive(Debug, Clone)]
+pub(crate) struct Unmatched {
+    pub(crate) id: TicketId,
+    pub(crate) revision: u32,
+    pub(crate) store: StoreId,
+    pub(crate) day: BusinessDay,
+    pub(crate) event: Vec<u8>,
+}
+
 /// Stock by store and item.
 pub(crate) type StockTotals = BTreeMap<(StoreId, StockItemId), StockTotal>;
 

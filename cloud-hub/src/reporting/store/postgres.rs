@@ -7,8 +7,7 @@ use percolate_common::ids::{StockItemId, StoreId, TicketId};
 use percolate_runtime::params;
 use percolate_runtime::storage::{StorageError, Value, WriteTx};
 
-use super::ListedTicket;
-use super::books::Unmatched;
+use super::{ListedTicket, Unmatched};
 use crate::kernel::db::seq_column;
 use crate::reporting::measures::{Measures, RollupRows};
 
