@@ -29,6 +29,11 @@ const LOOK_EVERY_MS: u64 = 40;
 const OVER_MS_MAX: u64 = 60_000;
 /// How long a killed box stays dark at most, in milliseconds: until a guest has tapped in vain.
 const DARK_MS_MAX: u64 = 1_000;
+/// So many tickets a trouble costs at least: on a busy machine the tills are behind their plan, and a line that was cut while
+/// nobody sold shows nothing.
+const COST_TICKETS_MIN: i64 = 3;
+/// How much longer than planned a trouble may last for that, in milliseconds.
+const LONGER_MS_MAX: u64 = 10_000;
 /// What a copy of a shop's box sells, before it is seen and after.
 const COPY_TICKETS: usize = 6;
 
@@ -87,6 +92,27 @@ pub struct Stage {
 
 /// So many tickets by store.
 pub type Due = BTreeMap<u32, i64>;
+
+/// Whether a trouble goes on that is to last until a second of the morning and has cost so many tickets.
+struct Lasting {
+    until_s: u32,
+    /// Since when it is over by the plan.
+    over: Option<Duration>,
+}
+
+impl Lasting {
+    const fn until(until_s: u32) -> Self {
+        Self { until_s, over: None }
+    }
+
+    fn goes_on(&mut self, second: i64, cost: i64, now: Duration) -> bool {
+        if second < i64::from(self.until_s) {
+            return true;
+        }
+        let over = *self.over.get_or_insert(now);
+        cost < COST_TICKETS_MIN && now.saturating_sub(over) < Duration::from_millis(LONGER_MS_MAX)
+    }
+}
 
 pub(super) fn elapsed_ms(begin: Duration) -> u64 {
     u64::try_from(monotonic_now().saturating_sub(begin).as_millis()).unwrap_or(u64::MAX)
@@ -169,7 +195,8 @@ impl Stage {
         let before = self.tally.in_store(store).sold.tickets;
         link.cut();
         let offline = || self.tally.in_store(store).sold.tickets - before;
-        while self.wall.second() < i64::from(until_s) {
+        let mut lasting = Lasting::until(until_s);
+        while lasting.goes_on(self.wall.second(), offline(), monotonic_now()) {
             self.diary.cost(entry, &format!("{} sold offline", grouped(offline())));
             pause().await;
         }
@@ -229,7 +256,8 @@ impl Stage {
         let pid = self.crew.pid(Who::Office);
         self.crew.kill(Who::Office, if until_s.is_some() { Again::WhenReleased } else { Again::AtOnce });
         let meanwhile = || self.tally.total().sold.tickets - before;
-        while until_s.is_some_and(|until_s| self.wall.second() < i64::from(until_s)) {
+        let mut lasting = until_s.map(Lasting::until);
+        while lasting.as_mut().is_some_and(|it| it.goes_on(self.wall.second(), meanwhile(), monotonic_now())) {
             self.diary.cost(entry, &format!("{} sold meanwhile", grouped(meanwhile())));
             pause().await;
         }
@@ -351,4 +379,21 @@ impl Stage {
 
 fn refused(name: &str, source: ClientError) -> ActError {
     ActError::Shops(ShopsError::Client { name: name.to_owned(), source: Box::new(source) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trouble_lasts_as_planned_and_longer_only_until_it_has_cost_something() {
+        let at = |ms: u64| Duration::from_millis(ms);
+        let mut cut = Lasting::until(600);
+        assert!(cut.goes_on(599, 50, at(0)), "what it costs does not end it before its time");
+        assert!(cut.goes_on(600, COST_TICKETS_MIN - 1, at(1_000)));
+        assert!(!cut.goes_on(700, COST_TICKETS_MIN, at(1_040)));
+        assert!(cut.goes_on(700, 0, at(1_000 + LONGER_MS_MAX - 1)));
+        assert!(!cut.goes_on(700, 0, at(1_000 + LONGER_MS_MAX)), "where nobody sells any more it ends as well");
+        assert!(!Lasting::until(600).goes_on(600, COST_TICKETS_MIN, at(0)));
+    }
 }
