@@ -37,7 +37,11 @@ const DESCRIPTORS_KEPT: usize = 512;
 /// The largest packet either way, in bytes; a client that sends a larger one is cut off.
 const PACKET_BYTES_MAX: usize = 512 * 1024;
 
-/// What waits for one client; beyond it the oldest is dropped, and asked for again by whoever misses it.
+/// What waits for a node that takes nothing: more than it is sent at a time. Beyond it the oldest is dropped, and asked for again by
+/// whoever misses it.
+const NODE_QUEUE: QueueLimits = QueueLimits { max_messages: 1_000, max_bytes: 4 * 1024 * 1024 };
+
+/// What waits for a link of the hub, as above.
 const QUEUE: QueueLimits = QueueLimits { max_messages: 10_000, max_bytes: 64 * 1024 * 1024 };
 
 /// Messages on their way to one connection; beyond it they wait in the client's queue.
@@ -104,7 +108,8 @@ impl OneRun {
             .with_max_retained_message_size(RETAINED_BYTES_MAX)
             .with_max_subscriptions_per_client(SUBSCRIPTIONS_MAX)
             .with_session_expiry(SESSION_EXPIRY);
-        let room = RoomLimits { queue: QUEUE, kept_messages: RETAINED_MESSAGES_MAX, kept_bytes: RETAINED_BYTES_MAX };
+        let of_hub = RoomLimits { queue: QUEUE, kept_messages: RETAINED_MESSAGES_MAX, kept_bytes: RETAINED_BYTES_MAX };
+        let of_node = RoomLimits { queue: NODE_QUEUE, ..of_hub };
         let limits = ResourceLimits {
             max_connections: clients_max,
             max_connections_per_ip: clients_max,
@@ -116,7 +121,7 @@ impl OneRun {
         };
         let (alive, gone) = mpsc::channel(1);
         let run = Self {
-            rooms: Arc::new(Rooms::new(&config, room)),
+            rooms: Arc::new(Rooms::new(&config, of_hub, of_node)),
             stats: Arc::new(BrokerStats::new()),
             monitor: Arc::new(ResourceMonitor::new(limits)),
             access,

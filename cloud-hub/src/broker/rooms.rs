@@ -6,6 +6,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use mqtt5::broker::config::BrokerConfig;
 use mqtt5::broker::router::MessageRouter;
@@ -17,9 +18,13 @@ use mqtt5::broker::{
 use mqtt5::packet::publish::PublishPacket;
 use percolate_common::ids::NodeId;
 use percolate_common::wire::topic::{NODES_A_STORE, Topic};
+use tokio::time::Instant;
 
 /// Rooms for nodes: of 20,000 there are 40 in each.
 const ROOMS: usize = 512;
+
+/// A deadline that is over by so much is waited for no longer, however coarse the clock of the timers is.
+const TICK: Duration = Duration::from_millis(10);
 
 /// Limits of each room.
 #[derive(Debug, Clone, Copy)]
@@ -47,20 +52,20 @@ pub(super) struct Rooms {
 }
 
 impl Rooms {
-    /// Empty rooms.
-    pub(super) fn new(config: &BrokerConfig, limits: RoomLimits) -> Self {
-        let (hub, storage) = router(limits);
+    /// Empty rooms: limits of the hub's room, and of those of nodes.
+    pub(super) fn new(config: &BrokerConfig, of_hub: RoomLimits, of_node: RoomLimits) -> Self {
+        let (hub, storage) = router(of_hub);
         let hub = Arc::new(hub);
         let to_hub = Arc::new(ToHub(hub.clone()));
-        let of_nodes = Arc::new(config.clone().with_event_handler(to_hub.clone()));
+        let to_hub_config = Arc::new(config.clone().with_event_handler(to_hub.clone()));
         let room = |_number| {
-            let (router, storage) = router(limits);
-            Room { config: of_nodes.clone(), router: Arc::new(router.with_event_handler(to_hub.clone())), storage }
+            let (router, storage) = router(of_node);
+            Room { config: to_hub_config.clone(), router: Arc::new(router.with_event_handler(to_hub.clone())), storage }
         };
         let nodes: Vec<Room> = (0..ROOMS).map(room).collect();
         let to_nodes = ToNodes(nodes.iter().map(|room| room.router.clone()).collect());
-        let of_hub = Arc::new(config.clone().with_event_handler(Arc::new(to_nodes)));
-        Self { hub: Room { config: of_hub, router: hub, storage }, nodes }
+        let config = Arc::new(config.clone().with_event_handler(Arc::new(to_nodes)));
+        Self { hub: Room { config, router: hub, storage }, nodes }
     }
 
     /// Where a node belongs, or one of the hub's links.
@@ -130,8 +135,11 @@ impl BrokerEventHandler for ToNodes {
                 Ok(Topic::AllDown(_)) => &*self.0,
                 Ok(Topic::Up(..) | Topic::UpSession(_) | Topic::Presence(_) | Topic::HubDownlink) | Err(_) => &[],
             };
+            // Nobody is waited for who does not take what is for him: it would be the hub that waits, and all nodes with it.
+            let now = Instant::now();
+            let long_ago = now.checked_sub(TICK).unwrap_or(now);
             for room in rooms {
-                room.route_message(&packet(&said), None).await;
+                room.route_message_with_deadline(&packet(&said), None, long_ago).await;
             }
             PublishAction::Continue
         })
@@ -148,7 +156,15 @@ fn packet(said: &ClientPublishEvent) -> PublishPacket {
 mod tests {
     use std::collections::BTreeMap;
 
+    use bytes::Bytes;
+    use mqtt5::QoS;
+    use mqtt5::broker::router::{DeliveryLanes, LaneReceivers, SubscriptionRequest};
+    use tokio::sync::oneshot;
+
     use super::*;
+
+    const QUEUE: QueueLimits = QueueLimits { max_messages: 4, max_bytes: 1_024 };
+    const LIMITS: RoomLimits = RoomLimits { queue: QUEUE, kept_messages: 10, kept_bytes: 100 };
 
     #[test]
     fn a_store_is_in_one_room_and_no_room_is_crowded() {
@@ -157,5 +173,47 @@ mod tests {
         let mut count = BTreeMap::new();
         (1..=20_000).for_each(|store| *count.entry(room(store * 10 + 1)).or_insert(0) += 1);
         assert_eq!((count.len(), count.values().max()), (ROOMS, Some(&40)));
+    }
+
+    /// A connection that has room for one message, and hears its session's topic.
+    async fn connected(room: &Room, node: NodeId) -> LaneReceivers {
+        let (lanes, heard) = DeliveryLanes::channel(1);
+        let name = format!("n{node}");
+        let queue = room.router.queue_handle(&name);
+        room.router.register_client(name.clone(), lanes, queue, oneshot::channel().0).await;
+        let filter = Topic::DownSession(node).to_string();
+        room.router.subscribe(SubscriptionRequest::new(name, filter, QoS::AtLeastOnce)).await.unwrap();
+        heard
+    }
+
+    fn says(node: NodeId) -> ClientPublishEvent {
+        ClientPublishEvent {
+            client_id: "hub-1".into(),
+            user_id: None,
+            topic: Topic::DownSession(node).to_string().into(),
+            payload: Bytes::from_static(b"heard"),
+            qos: QoS::AtLeastOnce,
+            retain: false,
+            packet_id: Some(1),
+            response_topic: None,
+            correlation_data: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn the_hub_waits_for_no_node_that_takes_nothing() {
+        let rooms = Rooms::new(&BrokerConfig::default(), LIMITS, LIMITS);
+        let node = NodeId::new(11);
+        let mut heard = connected(rooms.of(Some(node)), node).await;
+        let to_nodes = rooms.of(None).config.event_handler.clone().unwrap();
+        // One has room on the connection, the next waits in the queue, and nobody has taken the first.
+        for _ in 0..2 {
+            tokio::select! {
+                biased;
+                _done = to_nodes.on_client_publish(says(node)) => {}
+                () = std::future::ready(()) => panic!("the hub waits for a node"),
+            }
+        }
+        assert!(heard.try_recv().is_ok(), "what there was room for is heard");
     }
 }

@@ -72,13 +72,18 @@ pub enum TelemetryError {
     Metrics(#[source] BuildError),
 }
 
+/// What says little unless it is asked for by name: the library of the hub's broker has a line for each coming and going, and a
+/// warning for each message that whoever is connected says or hears in vain, as often as they like. The hub counts them.
+const QUIET: &str = "mqtt5=error";
+
 /// Sends log lines of `level` and above to stderr.
 ///
 /// # Errors
 /// [`TelemetryError`] if the level cannot be read or logging is set up already.
 pub fn init_logs(format: LogFormat, level: &str) -> Result<(), TelemetryError> {
-    let filter =
-        EnvFilter::builder().parse(level).map_err(|source| TelemetryError::Level { text: level.to_owned(), source })?;
+    let filter = EnvFilter::builder()
+        .parse(format!("{QUIET},{level}"))
+        .map_err(|source| TelemetryError::Level { text: level.to_owned(), source })?;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Lossy(io::stderr()));
     // On a terminal the library shows colours, unless the person has asked for none; a file gets none.
     let lines = if io::stderr().is_terminal() { lines } else { lines.with_ansi(false) };

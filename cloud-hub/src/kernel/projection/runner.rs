@@ -216,39 +216,45 @@ impl ProjectionRunner {
         let now = monotonic_now();
         let (mut lag, mut is_due) = (0_u64, false);
         let mut due = Vec::new();
-        let mut stalled_count = 0_u32;
         for state in heads.iter().filter(|state| self.projection.wants(state.journal.stream)) {
             let position = positions.get(&state.journal).copied().unwrap_or_else(|| state.journal.genesis());
             lag = lag.saturating_add(state.head.seq.saturating_sub(position.seq));
             let stall = watch.stalled.get(&state.journal);
             is_due |= state.head.seq > position.seq && stall.is_none_or(|stall| !stall.is_its_own);
             match stall {
-                Some(stall) if now < stall.retry_at => stalled_count = stalled_count.saturating_add(1),
+                Some(stall) if now < stall.retry_at => {}
                 Some(_) | None if state.head.seq > position.seq => {
                     due.push(Due { journal: state.journal, position, entries: state.head.seq - position.seq });
                 }
                 Some(_) | None => {}
             }
         }
-        gauge!("hub_projection_lag_events", "projection" => name).set(number(lag));
-        gauge!("hub_projection_stalled_journals", "projection" => name).set(f64::from(stalled_count));
+        let show = |lag: u64, stalled: &Stalled| {
+            gauge!("hub_projection_lag_events", "projection" => name).set(number(lag));
+            gauge!("hub_projection_stalled_journals", "projection" => name).set(number(stalled.len() as u64));
+        };
+        show(lag, &watch.stalled);
         self.headway.looked(is_due, is_all.then(|| positions.values().map(|head| head.seq).sum()), now);
         // Every journal has its turn before any has its second: a long or a busy one holds up nobody.
         let mut failure = None;
         while !due.is_empty() && !stop.is_cancelled() {
             let group = due.drain(..group_size(&due)).collect();
-            failure = failure.or(self.fold(group, watch).await?);
+            let (folded, failed) = self.fold(group, watch).await?;
+            lag = lag.saturating_sub(folded);
+            show(lag, &watch.stalled);
+            failure = failure.or(failed);
         }
         Ok(failure)
     }
 
-    async fn fold(&self, due: Vec<Due>, watch: &mut Watch) -> Result<Option<ProjectionError>, ProjectionError> {
+    /// Folds a slice of each. Tells how many entries that were, and the first failure.
+    async fn fold(&self, due: Vec<Due>, watch: &mut Watch) -> Result<(u64, Option<ProjectionError>), ProjectionError> {
         let to_read = due.clone();
         let slices = self.journal.db().read_async(move |tx| slice_list(tx, &to_read)).await?;
         watch.unfinished.extend(due.iter().map(|due| due.journal));
         let whole = |(slice, due): &(Slice, Due)| (slice.journal, slice.entries.len() as u64 >= due.entries);
         let journals: Vec<_> = slices.iter().map(whole).collect();
-        let mut first_failure = None;
+        let (mut folded, mut first_failure) = (0, None);
         for ((journal, is_whole), outcome) in journals.into_iter().zip(self.fold_all(slices.into()).await) {
             match outcome {
                 Ok(entries) => {
@@ -257,6 +263,7 @@ impl ProjectionRunner {
                         self.headway.moved(monotonic_now());
                     }
                     counter!("hub_projection_entries_total", "projection" => self.name()).increment(entries);
+                    folded += entries;
                     if is_whole && entries > 0 {
                         watch.unfinished.remove(&journal);
                     }
@@ -268,10 +275,10 @@ impl ProjectionRunner {
                 }
             }
         }
-        Ok(first_failure)
+        Ok((folded, first_failure))
     }
 
-    /// Folds slices together, or each by itself if that fails: what cannot be folded is found so. Returns how many entries that
+    /// Folds slices together, or each by itself if one of them cannot be folded: it is found so. Returns how many entries that
     /// were, slice by slice.
     async fn fold_all(&self, slices: Arc<[(Slice, Due)]>) -> Vec<Result<u64, ProjectionError>> {
         let command = |range: Range<usize>| {
@@ -282,6 +289,10 @@ impl ProjectionRunner {
         };
         match command(0..slices.len()).await {
             Ok(entries) => entries.into_iter().map(Ok).collect(),
+            // What befell the database would befall each of them, and a lock would be waited for as often.
+            Err(ProjectionError::Storage(error)) if !error.is_of_the_command() => {
+                slices.iter().map(|_| Err(error.clone().into())).collect()
+            }
             Err(error) if slices.len() < 2 => vec![Err(error)],
             Err(_) => {
                 let alone = self.db.write_all((0..slices.len()).map(|at| command(at..at + 1))).await;

@@ -121,6 +121,33 @@ pub enum StorageError {
 }
 
 impl StorageError {
+    /// Whether the command itself may have brought it about, and not what befell the database: done alone it fails again, and
+    /// others do not.
+    #[must_use]
+    pub const fn is_of_the_command(&self) -> bool {
+        match self {
+            Self::Unsound { .. } | Self::Query(_) | Self::WriteInRead { .. } | Self::Panicked { .. } => true,
+            Self::DiskFull(_)
+            | Self::ReadOnly(_)
+            | Self::Corrupt(_)
+            | Self::Busy(_)
+            | Self::ReadersBusy { .. }
+            | Self::Denied(_)
+            | Self::Unreachable(_)
+            | Self::Conflict(_)
+            | Self::Io(_)
+            | Self::NewerDatabase { .. }
+            | Self::OlderDatabase { .. }
+            | Self::MigrationEdited { .. }
+            | Self::MigrationOrder { .. }
+            | Self::TransactionLost
+            | Self::QueueFull { .. }
+            | Self::Closed
+            | Self::Unanswered
+            | Self::Thread(_) => false,
+        }
+    }
+
     /// The class as a word for metrics, logs and problem documents.
     #[must_use]
     pub fn code(&self) -> &'static str {
