@@ -51,6 +51,10 @@ impl Line {
         let until = monotonic_now() + within;
         loop {
             let left = until.saturating_sub(monotonic_now());
+            // One that talks without end has always something to read: it would be heard for ever.
+            if left.is_zero() {
+                return Err(io::Error::new(io::ErrorKind::TimedOut, "it says nothing that was asked"));
+            }
             let mut byte = [0];
             match in_time(left, "it says nothing", self.stream.read(&mut byte)).await? {
                 0 => return Err(io::Error::other("it ended the connection without a word")),
@@ -97,6 +101,24 @@ mod tests {
         let mut given = vec![0; 7];
         printer.read_exact(&mut given).await.unwrap();
         assert_eq!(given, [b"page", &Question::Printer.bytes()[..]].concat());
+    }
+
+    #[tokio::test]
+    async fn one_that_talks_without_end_is_not_heard_for_ever() {
+        let (mut line, mut printer) = pair().await;
+        let talks = async {
+            loop {
+                if printer.write_all(&[0xff; 4_096]).await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            }
+        };
+        tokio::select! {
+            heard = line.hear(Question::Printer, MAX, |_other| ()) => {
+                assert_eq!(heard.unwrap_err().kind(), io::ErrorKind::TimedOut);
+            }
+            () = talks => {}
+        }
     }
 
     #[tokio::test]

@@ -19,7 +19,7 @@ use super::error::AppError;
 use super::refunds::{of_ticket, sale};
 use super::staff::{self, Shown};
 use super::tickets::{Answer, KIND_EXCHANGE, RequestKey, give, given};
-use super::{App, open_tickets};
+use super::{App, open_tickets, prints};
 use crate::store::card_payments::{self as store, PaymentRow};
 use crate::store::{cash, sales};
 
@@ -68,7 +68,9 @@ pub(crate) fn assign(
     let before = Before::of(of_ticket(tx, ticket)?.iter().map(|(refund, _)| refund));
     let parts = open_tickets::parts(tx, &sold)?.ok_or(AppError::RefundUnknown)?;
     let sale = Sale::new(&sold, day, &parts);
-    let cash = cash_back(&sale, &before, (id, amount), catalog.content.rules.cash_step()).map_err(AppError::Payment)?;
+    let so_far = store::exchange_list(tx, ticket)?;
+    let rounding = (&so_far[..], catalog.content.rules.cash_step());
+    let cash = cash_back(&sale, &before, (id, amount), rounding).map_err(AppError::Payment)?;
     let approval = staff::approved(app, tx, Act::Refund, person.as_ref(), shown)?;
     let stamp = app.stamp(tx)?;
     let today = app.calendar.business_day(stamp.at);
@@ -94,6 +96,7 @@ pub(crate) fn assign(
     };
     app.record(tx, &stamp, &Event::CardSettled(fact.clone()))?;
     book(tx, today, &fact)?;
+    prints::drawer(app, tx, &stamp, terminal, sold.receipt.to_string())?;
     app.terminals.note(tx, stamp.at)?;
     give(tx, key, KIND_EXCHANGE, &answer)
 }

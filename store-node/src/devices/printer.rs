@@ -108,15 +108,22 @@ impl<'p> Talk<'p> {
                     Err(_broken) => return Err(INTERRUPTED),
                 }
             }
-            let trouble = self.trouble().await?;
-            if if self.tells { self.is_done } else { trouble.is_none() } {
+            // Some answer in the order in which they were asked: not before the page is out.
+            let heard = match self.trouble().await {
+                Ok(trouble) => Some(trouble),
+                Err(SILENT) => None,
+                Err(reason) => return Err(reason),
+            };
+            if if self.tells { self.is_done } else { heard == Some(None) } {
                 return Ok(());
             }
-            stands(self.app, self.printer, trouble.map(Trouble::as_str));
-            match trouble {
-                Some(_) => until = monotonic_now() + PRINT_MAX,
-                None if monotonic_now() > until => return Err(SILENT),
-                None => {}
+            if let Some(trouble) = heard {
+                stands(self.app, self.printer, trouble.map(Trouble::as_str));
+            }
+            match heard {
+                Some(Some(_)) => until = monotonic_now() + PRINT_MAX,
+                Some(None) | None if monotonic_now() > until => return Err(SILENT),
+                Some(None) | None => {}
             }
             if !self.tells {
                 tokio::time::sleep(ANSWER_MAX).await;

@@ -1,5 +1,6 @@
 //! A card that was charged late, for a ticket that was sold for cash while its terminal hung.
 
+use own_printer::{Manner, Printer};
 use percolate_common::domain::catalog::rules::Rule;
 use percolate_common::domain::catalog::{CatalogEvent, Revision};
 use percolate_common::domain::event::Event;
@@ -8,12 +9,14 @@ use percolate_common::journal::StreamKind;
 use percolate_common::money::Currency;
 use serde_json::{Value, json};
 
-use crate::card_payments::{Terminal, becomes, espresso_asked, listed, prepared, selling};
+use crate::card_payments::{Terminal, asked, becomes, espresso_asked, listed, prepared, selling};
 use crate::open_tickets::given_back;
 use crate::support::eventually;
 use crate::support::http::{Answer, Request};
+use crate::support::hub::TestHub;
 use crate::support::menu::{ESPRESSO, MenuJournal};
-use crate::support::node::{Till, ticket};
+use crate::support::node::{TestNode, Till, ticket};
+use crate::support::paper::{BAR, plug, so_many};
 use crate::support::people::{ANN, BEN, by, installed, paired, signed_in};
 use crate::support::program::{copy_database, put_database_back};
 
@@ -103,8 +106,8 @@ async fn p39_a_late_card_takes_the_place_of_cash_that_goes_back_and_all_sums_sta
     node.stop().await;
 }
 
-#[tokio::test]
-async fn a_card_is_charged_to_the_cent_where_coins_had_been_rounded() {
+/// A shop whose smallest coin is five cents, and its card terminal.
+async fn with_coins_of_five() -> (TestNode, TestHub, Terminal) {
     let (mut node, mut hub, terminal) = prepared(None).await;
     node.open().await;
     hub.greet().await;
@@ -116,6 +119,12 @@ async fn a_card_is_charged_to_the_cent_where_coins_had_been_rounded() {
     let last = menu.head().seq;
     hub.send_menu(&menu, 1, last).await;
     hub.menu_acked(&menu, last).await;
+    (node, hub, terminal)
+}
+
+#[tokio::test]
+async fn a_card_is_charged_to_the_cent_where_coins_had_been_rounded() {
+    let (mut node, _hub, terminal) = with_coins_of_five().await;
     let till = node.till();
     let (payment, id) = late(&till, &terminal, "late").await;
     let before = sums(&till).await;
@@ -128,6 +137,41 @@ async fn a_card_is_charged_to_the_cent_where_coins_had_been_rounded() {
     let back = till.post(&format!("/v1/tickets/{id}/refunds"), "back", &body).await.ok();
     assert_eq!(back["tenders"], json!([{"kind": "card", "amount_minor": 327, "payment": payment}]));
     assert_eq!(back["cash_rounding_minor"], 0);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn many_small_cards_in_the_place_of_cash_are_rounded_together() {
+    let (mut node, _hub, _terminal) = with_coins_of_five().await;
+    let till = node.till();
+    let sold = till.sell("cash", &ticket("T1", &[(ESPRESSO, 1)])).await.ok();
+    let id = sold["ticket_id"].as_str().unwrap();
+    for (cents, back) in [(3, Some(5)), (4, None), (6, Some(5)), (3, None)] {
+        let key = format!("card-{cents}-{back:?}");
+        let payment = asked(&till, &key, cents).await.ok()["payment"].as_str().unwrap().to_owned();
+        let answer = assigned(&till, &format!("assign-{key}"), &payment, id).await;
+        match back {
+            Some(back) => assert_eq!(answer.ok()["cash_minor"], back, "{cents}"),
+            None => assert_eq!(answer.refusal(), (409, "payment_exceeds_cash".to_owned()), "{cents}"),
+        }
+    }
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn the_drawer_opens_for_the_cash_that_goes_back() {
+    let (mut node, mut hub, terminal) = prepared(None).await;
+    let printer = Printer::start(Manner::Prints).unwrap();
+    plug(&mut node, BAR, printer.place());
+    node.open_selling(&mut hub).await;
+    let till = node.till();
+    let (payment, id) = late(&till, &terminal, "late").await;
+    so_many(&till, "waiting", 0).await;
+    assert_eq!(printer.kicks(), 1, "for the cash of the sale");
+    assigned(&till, "assign", &payment, &id).await.ok();
+    assigned(&till, "assign", &payment, &id).await.ok();
+    so_many(&till, "waiting", 0).await;
+    assert_eq!(printer.kicks(), 2);
     node.stop().await;
 }
 

@@ -197,6 +197,42 @@ async fn what_waits_for_a_printer_that_the_shop_no_longer_has_goes_to_another_wh
 }
 
 #[tokio::test]
+async fn a_drawer_that_may_have_been_opened_is_not_opened_by_another_printer_either() {
+    let printer = Printer::start(Manner::Slow).unwrap();
+    let (mut node, mut hub) = TestNode::prepare_with_hub().await;
+    plug(&mut node, BAR, printer.place());
+    let program = Program::start_selling(&node.config, &mut hub).await;
+    program.till().await.sell("cash", &in_cash()).await.ok();
+    eventually("a pulse on its way", || async { printer.is_printing().then_some(()) }).await;
+    program.kill().await;
+    eventually("an open drawer", || async { (printer.kicks() == 1).then_some(()) }).await;
+    printer.behave(Manner::Prints);
+    node.config.prints.printers.clear();
+    plug(&mut node, "patio", printer.place());
+    let program = Program::start(&node.config);
+    let till = program.till().await;
+    let left = jobs(&till, "sending").await;
+    assert_eq!(labels(&left, "drawer"), ["T1-A-1"]);
+    let ended = retry(&till, left[0]["print"].as_i64().unwrap(), "again").await.ok();
+    assert_eq!((&ended["state"], &ended["reason"]), (&json!("expired"), &json!("unsure")));
+    let waiting = so_many(&till, "waiting", 1).await;
+    retry(&till, receipt(&waiting), "there").await.ok();
+    papers(&printer, 1).await;
+    assert_eq!(printer.kicks(), 1);
+    program.kill().await;
+}
+
+#[tokio::test]
+async fn a_printer_that_answers_in_order_prints_a_long_page_once() {
+    let (mut node, _hub, printer) = with_printer(Manner::InOrder).await;
+    let till = node.till();
+    till.sell("sale", &by_card()).await.ok();
+    so_many(&till, "printed", 1).await;
+    assert!(!papers(&printer, 1).await[0].contains(DUPLICATE));
+    node.stop().await;
+}
+
+#[tokio::test]
 async fn a_disk_that_is_put_back_marks_what_it_prints_again() {
     let (mut node, mut hub) = TestNode::prepare_with_hub().await;
     let (other_disk, place) = (tempfile::TempDir::new().unwrap(), Printer::nowhere());

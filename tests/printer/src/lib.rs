@@ -20,6 +20,8 @@ const GUEST_MAX: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// How long a slow one prints at a page.
 const SLOW: Duration = Duration::from_secs(8);
+/// How long a page takes where what is asked meanwhile has to wait: longer than the box waits for an answer.
+const IN_ORDER: Duration = Duration::from_millis(3_500);
 /// Bytes of a page of which one that breaks off takes no more.
 const TORN_BYTES: usize = 40;
 
@@ -43,10 +45,12 @@ pub enum Manner {
     Slow,
     /// Prints, and is too simple to say when it is done.
     Simple,
+    /// Prints, takes its time, and answers nothing that was asked meanwhile before it is done.
+    InOrder,
 }
 
 impl Manner {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Prints,
         Self::Silent,
         Self::Closes,
@@ -55,6 +59,7 @@ impl Manner {
         Self::CoverOpen,
         Self::Slow,
         Self::Simple,
+        Self::InOrder,
     ];
 
     /// What it answers to how it is, why it stands still, and whether there is paper.
@@ -228,6 +233,9 @@ impl Shared {
         let (mut heard_at, mut part) = (monotonic_now(), [0; 4_096]);
         while !self.ends.load(Ordering::Acquire) && monotonic_now() < heard_at + GUEST_MAX {
             self.finish(&mut guest)?;
+            if !self.take(&mut guest)? {
+                break;
+            }
             match guest.stream.read(&mut part) {
                 Ok(0) => break,
                 Ok(length) => {
@@ -252,7 +260,14 @@ impl Shared {
     fn finish(&self, guest: &mut Guest) -> Result<()> {
         let manner = self.manner();
         let Some(since) = guest.waits.filter(|_| !manner.stands_still()) else { return Ok(()) };
-        if manner == Manner::Slow && !guest.page.is_empty() && monotonic_now() < since + SLOW {
+        let takes = if manner == Manner::Slow {
+            SLOW
+        } else if manner == Manner::InOrder {
+            IN_ORDER
+        } else {
+            Duration::ZERO
+        };
+        if !guest.page.is_empty() && monotonic_now() < since + takes {
             return Ok(());
         }
         guest.waits = None;
@@ -271,6 +286,9 @@ impl Shared {
     /// Reads what was sent as far as it is whole, and answers; says whether it goes on.
     fn take(&self, guest: &mut Guest) -> Result<bool> {
         while let Some(first) = guest.sent.first().copied() {
+            if self.manner() == Manner::InOrder && guest.waits.is_some() {
+                return Ok(true);
+            }
             let (second, third) = (guest.sent.get(1).copied(), guest.sent.get(2).copied());
             let length = match (first, second, third) {
                 (0x10 | 0x1d, None, _) | (0x10, Some(0x04), None) | (0x1d, Some(b'r' | b'a'), None) => return Ok(true),

@@ -38,7 +38,8 @@ pub struct Exchanged {
     pub cash: Minor,
 }
 
-/// How much cash the guest gets back for a card that was charged so much.
+/// How much cash the guest gets back for a card that was charged so much, after others that the ticket counts instead of cash: all
+/// cards together are rounded once, so that many small ones bring no more than one.
 ///
 /// # Errors
 /// [`PaymentRejection::CashLeft`] if the ticket has less cash than that: then the card is given back instead.
@@ -46,11 +47,14 @@ pub fn cash_back(
     sale: &Sale<'_>,
     before: &Before,
     (payment, card): (CardPaymentId, Minor),
-    cash_step: u32,
+    (exchanged, cash_step): (&[Exchanged], u32),
 ) -> Result<Minor, PaymentRejection> {
     let left = before.tenders_left(sale).into_iter().find(|(kind, _)| *kind == TenderKind::Cash);
     let left = left.map_or(0, |(_, left)| left);
-    match rounded(card, cash_step) {
+    let both = |sum: (Minor, Minor), one: &Exchanged| Ok((sum.0.plus(one.card)?, sum.1.plus(one.cash)?));
+    let before = exchanged.iter().try_fold((Minor::ZERO, Minor::ZERO), both);
+    let cash = before.and_then(|(cards, given)| rounded(cards.plus(card)?, cash_step)?.minus(given));
+    match cash {
         Ok(cash) if cash > Minor::ZERO && cash.get() <= left => Ok(cash),
         Ok(_) | Err(MoneyOverflow) => Err(PaymentRejection::CashLeft { payment, of: card.get(), left }),
     }

@@ -12,6 +12,7 @@ use super::super::App;
 use super::super::error::AppError;
 use super::super::tickets::{Answer, RequestKey, give, given};
 use super::answer::answer;
+use super::queue::doubted;
 use super::{New, enqueue, kept, letterhead};
 use crate::store::prints::{self as store, JobRow, PrintKind, PrintState};
 use crate::store::sales::Place;
@@ -100,6 +101,12 @@ pub(crate) fn retry(app: &App, tx: &WriteTx<'_>, number: i64, key: &RequestKey) 
     match job.state {
         PrintState::Queued | PrintState::Held => {}
         PrintState::Sending if is_on_its_way(app, &job) => return Err(PrintRefusal::Sending(number).into()),
+        // A drawer that may have been opened is not opened again, and a paper that may lie there says so.
+        PrintState::Sending if job.kind == PrintKind::Drawer => {
+            let job = doubted(job, app.clock.now());
+            store::job_put(tx, &job)?;
+            return give(tx, key, KIND_RETRY, &answer(app, &job));
+        }
         PrintState::Sending => job.unsure = job.unsure.saturating_add(1),
         state @ (PrintState::Printed | PrintState::Cancelled | PrintState::Expired) => {
             return Err(PrintRefusal::Over(number, state.as_str()).into());

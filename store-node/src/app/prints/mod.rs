@@ -20,6 +20,7 @@ use percolate_common::domain::tickets::refund::TicketRefunded;
 use percolate_common::domain::tickets::tender::{Tender, TenderKind};
 use percolate_common::domain::tickets::{TicketClass, TicketSold};
 use percolate_common::ids::TicketId;
+use percolate_common::money::Minor;
 use percolate_common::paper::receipt::{self, Letterhead, When};
 use percolate_common::paper::{Block, Document, Receipts};
 use percolate_common::time::UtcMillis;
@@ -184,7 +185,8 @@ pub(crate) fn sold(
     catalog: &Catalog,
 ) -> Result<(), AppError> {
     let Some(printer) = app.printers.of(Some(&till.name)) else { return Ok(()) };
-    if has_cash(sold.class, &sold.tenders) {
+    let gives_back = sold.class == TicketClass::Sale && sold.change > Minor::ZERO;
+    if gives_back || has_cash(sold.class, &sold.tenders) {
         drawer(app, tx, stamp, &till.name, sold.receipt.to_string())?;
     }
     if !is_wanted(app, till) {

@@ -28,7 +28,7 @@ fn ended(job: JobRow, state: PrintState, reason: Option<&str>, now: UtcMillis) -
 }
 
 /// What may lie there already. A drawer is not opened twice.
-fn doubted(job: JobRow, now: UtcMillis) -> JobRow {
+pub(super) fn doubted(job: JobRow, now: UtcMillis) -> JobRow {
     if job.kind == PrintKind::Drawer {
         return ended(job, PrintState::Expired, Some(UNSURE), now);
     }
