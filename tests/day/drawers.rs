@@ -127,6 +127,9 @@ pub(crate) async fn the_day_is_closed(day: &mut Day) -> Result<String> {
         let answer = shop.node.client.post("/v1/readings", "close", &json!({"staff": 1})).await?;
         let again = shop.node.client.post("/v1/readings", "close", &json!({"staff": 1})).await?;
         ensure!(answer == again && answer.pointer("/unacknowledged").is_some(), "{answer}, then {again}");
+        for said in [&before, &answer] {
+            ensure!(number(said, "/unmatched_cards/count")? == 0, "money that no ticket counts: {said}");
+        }
         let reading = answer.pointer("/reading").context("a reading")?.clone();
         ensure!(reading.pointer("/sums") == before.pointer("/sums"), "X says {before}, Z says {reading}");
         is_the_day(&format!("shop {number_of}"), &reading, "/sums", "gross_minor", &books)?;

@@ -28,7 +28,7 @@ use crate::store::cash::{self, Made, SalesEntry};
 use crate::store::lives::{self, Life};
 use crate::store::open_tickets::{self, Listed};
 use crate::store::sales::Place;
-use crate::store::{journal, repair};
+use crate::store::{card_payments, journal, repair};
 
 /// Entries that are read at once.
 const PAGE_ENTRIES: u32 = 500;
@@ -213,6 +213,8 @@ pub(crate) struct ReadingAnswer {
 pub(crate) struct ClosedAnswer {
     /// The reading.
     reading: ReadingAnswer,
+    /// Cards that no ticket counted when the day was closed. They are in no sum, and no part of the reading.
+    unmatched_cards: UnmatchedAnswer,
     /// What head office has not acknowledged yet. It is on this disk, keeps its business day, and is sent when it can be.
     unacknowledged: Vec<UnackedAnswer>,
 }
@@ -231,6 +233,15 @@ pub(crate) struct UnackedAnswer {
     to_seq: u64,
 }
 
+/// Payments by card that no ticket counts, or may come to that: those of `GET /v1/card-payments?state=unmatched`.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct UnmatchedAnswer {
+    /// How many.
+    count: u64,
+    /// What they come to.
+    amount_minor: i64,
+}
+
 /// What happened since the last closing reading, X.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct CurrentAnswer {
@@ -242,6 +253,8 @@ pub(crate) struct CurrentAnswer {
     currency: String,
     /// The sums.
     sums: SumsAnswer,
+    /// Cards that no ticket counts now. They are in no sum.
+    unmatched_cards: UnmatchedAnswer,
     /// Drawers that are open. What should be in them is told when they are counted.
     open_drawers: Vec<DrawerAnswer>,
     /// What it covers.
@@ -460,6 +473,12 @@ fn closer(
     Ok((person.map(|person| person.id).or(said), approval))
 }
 
+/// Cards that no ticket counts now.
+pub(crate) fn unmatched(tx: &ReadTx<'_>) -> Result<UnmatchedAnswer, AppError> {
+    let (count, amount_minor) = card_payments::unmatched_now(tx)?;
+    Ok(UnmatchedAnswer { count, amount_minor })
+}
+
 /// Closes the day.
 pub(crate) fn close(
     app: &App,
@@ -500,8 +519,10 @@ pub(crate) fn close(
         cash::late_remove(tx, place)?;
     }
     let (reading, header, closed) = at_place(tx, at)?;
-    prints::closed(app, tx, &stamp, (&header, &closed), terminal)?;
-    let answer = ClosedAnswer { reading, unacknowledged: unacknowledged(app, tx)? };
+    let unmatched_cards = unmatched(tx)?;
+    let cards = (unmatched_cards.count, unmatched_cards.amount_minor);
+    prints::closed(app, tx, &stamp, (&header, &closed, cards), terminal)?;
+    let answer = ClosedAnswer { reading, unmatched_cards, unacknowledged: unacknowledged(app, tx)? };
     give(tx, key, KIND_READING, &answer)
 }
 
@@ -543,6 +564,7 @@ pub(crate) fn current(app: &App, tx: &ReadTx<'_>) -> Result<CurrentAnswer, AppEr
         business_day: app.calendar.business_day(app.stamp(tx)?.at).to_string(),
         currency: app.identity.described.currency.to_string(),
         sums: SumsAnswer::from(&reading.sums),
+        unmatched_cards: unmatched(tx)?,
         open_drawers: cash::drawer_list(tx, None)?.iter().map(DrawerAnswer::from).collect(),
         ranges: ranges.iter().map(range_answer).collect(),
     })

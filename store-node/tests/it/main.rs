@@ -29,6 +29,8 @@ mod disk;
 #[cfg(test)]
 mod enrolment;
 #[cfg(test)]
+mod evenings;
+#[cfg(test)]
 mod exchange;
 #[cfg(test)]
 mod feed;

@@ -20,6 +20,7 @@ use percolate_common::domain::tickets::refund::TicketRefunded;
 use percolate_common::domain::tickets::tender::{Tender, TenderKind};
 use percolate_common::domain::tickets::{TicketClass, TicketSold};
 use percolate_common::ids::TicketId;
+use percolate_common::money::Minor;
 use percolate_common::paper::receipt::{self, Letterhead, When};
 use percolate_common::paper::{Block, Document, Receipts};
 use percolate_common::time::UtcMillis;
@@ -232,18 +233,23 @@ pub(crate) fn given_back(
     enqueue(tx, stamp, printer, new).map(drop)
 }
 
-/// A day was closed: its reading is printed where whoever closed it stands, or at the shop's first printer.
+/// A day was closed: its reading is printed where whoever closed it stands, or at the shop's first printer. What it does not have, and
+/// somebody has to do something about, stands below it: so many cards that no ticket counts, and what they come to.
 pub(crate) fn closed(
     app: &App,
     tx: &WriteTx<'_>,
     stamp: &Stamp,
-    (header, closed): (&Header, &DayClosed),
+    (header, closed, (cards, amount)): (&Header, &DayClosed, (u64, i64)),
     terminal: Option<&TerminalName>,
 ) -> Result<(), AppError> {
     let Some(printer) = app.printers.of(terminal) else { return Ok(()) };
     let local = app.calendar.local_text(header.at);
     let mut blocks = vec![Block::Large(letterhead(app).name.to_owned()), Block::Blank];
     blocks.extend(slip::pairs(header, closed, &local).into_iter().map(|(left, right)| Block::Pair(left, right)));
+    if cards > 0 {
+        let amount = Minor::new(amount).to_decimal(closed.currency);
+        blocks.extend([Block::Blank, Block::Pair(format!("Cards without a ticket  {cards}"), amount)]);
+    }
     let label = closed.number.to_string();
     let document = kept(&Document(blocks));
     let new = New { kind: PrintKind::Reading, terminal, ticket: None, label, document, copy: 0 };
