@@ -66,6 +66,7 @@ async fn tuesday_at_ten_shops_and_the_books_balance() -> Result<()> {
     step("last guests", evening::the_last_guests(day)).await?;
     step("paper", paper::every_ticket_has_its_paper(day)).await?;
     step("the day is closed", drawers::the_day_is_closed(day)).await?;
+    step("paper once more", paper::refunds_and_readings_are_printed_again(day)).await?;
     step("everything has arrived", evening::everything_has_arrived(day)).await?;
     step("reports folded anew", evening::the_reports_are_folded_anew(day)).await?;
     step("screens", evening::the_screens_were_told(day)).await?;

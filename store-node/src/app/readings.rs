@@ -527,7 +527,7 @@ pub(crate) fn close(
 }
 
 /// The reading at a place of the sales journals, and what it is made from.
-fn at_place(tx: &ReadTx<'_>, at: Place) -> Result<(ReadingAnswer, Header, DayClosed), AppError> {
+pub(super) fn at_place(tx: &ReadTx<'_>, at: Place) -> Result<(ReadingAnswer, Header, DayClosed), AppError> {
     let bytes = journal::entry_fetch(tx, at.life, StreamKind::Sales, at.seq)?;
     let recorded = bytes.and_then(|bytes| decode(&bytes).ok()).ok_or(AppError::NotFound("reading"))?;
     let Event::DayClosed(closed) = recorded.event else { return Err(AppError::NotFound("reading")) };

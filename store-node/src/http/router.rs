@@ -109,6 +109,8 @@ pub(super) fn routes() -> (Router<App>, OpenApiDocument) {
         .routes(routes!(card_payments::assign))
         .routes(routes!(prints::prints))
         .routes(routes!(prints::print_again))
+        .routes(routes!(prints::print_refund_again))
+        .routes(routes!(prints::print_reading_again))
         .routes(routes!(prints::retry))
         .routes(routes!(prints::cancel))
         .routes(routes!(feed::events))

@@ -94,6 +94,8 @@ pub(crate) const TABLE: &[Row] = &[
     row("POST", "/v1/card-payments/{id}/ticket", SELLS),
     row("GET", "/v1/prints", SELLS),
     row("POST", "/v1/tickets/{id}/prints", SELLS),
+    row("POST", "/v1/refunds/{id}/prints", SELLS),
+    row("POST", "/v1/readings/{number}/prints", SELLS),
     row("POST", "/v1/prints/{id}/retry", SELLS),
     row("POST", "/v1/prints/{id}/cancel", SELLS),
     row("GET", "/v1/audit", Local),

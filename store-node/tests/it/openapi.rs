@@ -142,14 +142,23 @@ impl Checker {
         let first = self.post_to(described, &path, "refund", &body).await;
         let again = self.post_to(described, &path, "refund", &body).await;
         assert_eq!((first.status, again.status, &first.text), (201, 200, &again.text));
+        let path = format!("/v1/refunds/{}/prints", first.json()["refund_id"].as_str().unwrap());
+        self.copy("/v1/refunds/{id}/prints", &path).await;
+    }
+
+    /// A paper once more.
+    async fn copy(&mut self, described: &str, path: &str) -> Answer {
+        let key = path.replace('/', "-");
+        let first = self.post_to(described, path, &key, &json!({"terminal": "T1"})).await;
+        let again = self.post_to(described, path, &key, &json!({"terminal": "T1"})).await;
+        assert_eq!((first.status, again.status, &first.text), (201, 200, &again.text), "{path}");
+        first
     }
 
     /// A copy that waits for a printer, is tried and ended.
     async fn paper(&mut self, ticket: &str) {
         let (described, path) = ("/v1/tickets/{id}/prints", format!("/v1/tickets/{ticket}/prints"));
-        let first = self.post_to(described, &path, "copy", &json!({"terminal": "T1"})).await;
-        let again = self.post_to(described, &path, "copy", &json!({"terminal": "T1"})).await;
-        assert_eq!((first.status, again.status, &first.text), (201, 200, &again.text));
+        let first = self.copy(described, &path).await;
         let of =
             |what: &str| (format!("/v1/prints/{{id}}/{what}"), format!("/v1/prints/{}/{what}", first.json()["print"]));
         for (described, path) in ["retry", "cancel"].map(of) {
@@ -176,6 +185,7 @@ impl Checker {
             assert_eq!((first.status, again.status, &first.text), (201, 200, &again.text), "{path}");
         }
         self.post("/v1/readings", "close-2", &json!({"staff": 2})).await.ok();
+        self.copy("/v1/readings/{number}/prints", "/v1/readings/A-2/prints").await;
         assert_eq!(self.post("/v1/readings", "close-2", &json!({"staff": 2})).await.status, 200);
         for path in ["/v1/drawers", "/v1/readings", "/v1/readings/current"] {
             assert_eq!(self.get(path, path).await.status, 200, "{path}");
