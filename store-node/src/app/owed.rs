@@ -27,11 +27,13 @@ const KIND_PAY_OUT: i64 = 14;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum OwedRefusal {
     /// Its money went back, or still may.
-    #[error("nothing of this refund is owed: its money went back otherwise, or the card terminal has not said yet whether it takes it")]
+    #[error(
+        "nothing of this refund is owed: its money went back otherwise, or the card terminal has not said yet whether it takes it"
+    )]
     NotOwed,
     /// The guest has it.
-    #[error("what was owed of this refund was paid out before, by {0}")]
-    PaidOut(CashMovementId),
+    #[error("what was owed of this refund was paid out before")]
+    PaidOut,
     /// Nowhere to take it from.
     #[error("no drawer is open at {0}: open one, or pay it out at another till")]
     NoDrawer(TerminalName),
@@ -53,8 +55,13 @@ fn id(app: &App, at_ms: i64, refund: RefundId) -> CashMovementId {
     CashMovementId::moved(at_ms, app.author().number(), &format!("owed {refund}"))
 }
 
+/// Whether what was owed of a refund was paid out.
+pub(super) fn is_paid_out(app: &App, tx: &ReadTx<'_>, refund: RefundId) -> Result<bool, AppError> {
+    Ok(cash::movement_by_key(tx, id(app, 0, refund).key_part())?.is_some())
+}
+
 /// How a refund was paid out, if it was.
-pub(super) fn paid_out(app: &App, tx: &ReadTx<'_>, refund: RefundId) -> Result<Option<CashAnswer>, AppError> {
+fn paid_out(app: &App, tx: &ReadTx<'_>, refund: RefundId) -> Result<Option<CashAnswer>, AppError> {
     let at = cash::movement_by_key(tx, id(app, 0, refund).key_part())?;
     Ok(at.map(|at| drawers::movement_at(tx, at)).transpose()?.flatten())
 }
@@ -97,13 +104,12 @@ pub(crate) fn pay_out(
         return Ok(answer);
     }
     let amount = owed(tx, refund)?;
-    let before = cash::movement_id_by_key(tx, id(app, 0, refund).key_part())?;
-    if let Some(before) = before {
-        return Err(OwedRefusal::PaidOut(before).into());
+    if is_paid_out(app, tx, refund)? {
+        return Err(OwedRefusal::PaidOut.into());
     }
-    let open = cash::drawer_open(tx, terminal)?.ok_or_else(|| OwedRefusal::NoDrawer(terminal.clone()))?;
+    let session = cash::drawer_open(tx, terminal)?.ok_or_else(|| OwedRefusal::NoDrawer(terminal.clone()))?;
     let (kind, reason) = (CashMovementKind::PayOut, CashReason::Other);
     let command = MoveCash { kind, amount, reason, by: None, approval: None };
-    let moving = Moving { session: open, command, id: &|at_ms| id(app, at_ms, refund) };
+    let moving = Moving { session, command, id: &|at_ms| id(app, at_ms, refund) };
     give(tx, key, KIND_PAY_OUT, &drawers::moved(app, tx, &moving, shown)?)
 }

@@ -76,6 +76,7 @@ pub(super) fn routes() -> (Router<App>, OpenApiDocument) {
         .routes(routes!(reads::tickets, writes::sell_ticket))
         .routes(routes!(reads::ticket))
         .routes(routes!(refunds::refund_ticket))
+        .routes(routes!(refunds::pay_out_owed))
         .routes(routes!(tips::adjust_tip))
         .routes(routes!(reads::stock))
         .routes(routes!(writes::move_stock))

@@ -94,6 +94,7 @@ pub(crate) const TABLE: &[Row] = &[
     row("POST", "/v1/card-payments/{id}/ticket", SELLS),
     row("GET", "/v1/prints", SELLS),
     row("POST", "/v1/tickets/{id}/prints", SELLS),
+    row("POST", "/v1/refunds/{id}/pay-out", SELLS),
     row("POST", "/v1/refunds/{id}/prints", SELLS),
     row("POST", "/v1/readings/{number}/prints", SELLS),
     row("POST", "/v1/prints/{id}/retry", SELLS),

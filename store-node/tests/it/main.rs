@@ -67,6 +67,8 @@ mod openapi;
 #[cfg(test)]
 mod outages;
 #[cfg(test)]
+mod owed;
+#[cfg(test)]
 mod parts;
 #[cfg(test)]
 mod printers;
