@@ -11,6 +11,7 @@ use percolate_common::domain::staff::SignIn;
 use percolate_common::domain::staff::approvals::Approval;
 use percolate_common::domain::staff::roles::Act;
 use percolate_common::domain::tickets::receipt::TerminalName;
+use percolate_common::domain::tickets::tender::TenderKind;
 use percolate_common::ids::StaffId;
 use percolate_common::journal::{Origin, StreamKind};
 use percolate_common::time::StoreCalendar;
@@ -253,6 +254,8 @@ pub(crate) struct CurrentAnswer {
     currency: String,
     /// The sums.
     sums: SumsAnswer,
+    /// Whether cash is left out of the means of payment: as long as a drawer is open, for whoever counts it is to know nothing.
+    cash_withheld: bool,
     /// Cards that no ticket counts now. They are in no sum.
     unmatched_cards: UnmatchedAnswer,
     /// Drawers that are open. What should be in them is told when they are counted.
@@ -559,13 +562,19 @@ pub(crate) fn list(tx: &ReadTx<'_>, limit: u32) -> Result<Vec<ReadingAnswer>, Ap
 /// What happened since the last closing reading.
 pub(crate) fn current(app: &App, tx: &ReadTx<'_>) -> Result<CurrentAnswer, AppError> {
     let Unread { reading, ranges, .. } = unread(app, tx)?;
+    let open = cash::drawer_list(tx, None)?;
+    // What should be in a drawer is told to nobody before its count.
+    let cash_withheld = !open.is_empty();
+    let mut sums = SumsAnswer::from(&reading.sums);
+    sums.tenders.retain(|tender| !cash_withheld || tender.kind != TenderKind::Cash.as_str());
     Ok(CurrentAnswer {
         store: app.identity.store.get(),
         business_day: app.calendar.business_day(app.stamp(tx)?.at).to_string(),
         currency: app.identity.described.currency.to_string(),
-        sums: SumsAnswer::from(&reading.sums),
+        sums,
+        cash_withheld,
         unmatched_cards: unmatched(tx)?,
-        open_drawers: cash::drawer_list(tx, None)?.iter().map(DrawerAnswer::from).collect(),
+        open_drawers: open.iter().map(DrawerAnswer::from).collect(),
         ranges: ranges.iter().map(range_answer).collect(),
     })
 }
