@@ -66,6 +66,7 @@ async fn tuesday_at_ten_shops_and_the_books_balance() -> Result<()> {
     step("last guests", evening::the_last_guests(day)).await?;
     step("paper", paper::every_ticket_has_its_paper(day)).await?;
     step("the day is closed", drawers::the_day_is_closed(day)).await?;
+    step("paper once more", paper::refunds_and_readings_are_printed_again(day)).await?;
     step("everything has arrived", evening::everything_has_arrived(day)).await?;
     step("reports folded anew", evening::the_reports_are_folded_anew(day)).await?;
     step("screens", evening::the_screens_were_told(day)).await?;
@@ -85,6 +86,7 @@ async fn a_day_at_one_shop_without_head_office_comes_to_the_same_there_afterward
     step("alone: signing in", alone::nobody_sells_unsigned(shop)).await?;
     step("alone: turns", alone::people_take_turns(shop)).await?;
     step("alone: approvals", alone::a_cart_is_reduced_and_another_is_exempt(shop)).await?;
+    step("alone: owed", alone::a_card_takes_nothing_back(shop)).await?;
     step("alone: a table", alone::a_table_pays_in_parts(shop)).await?;
     step("alone: given back", alone::a_guest_gets_money_back(shop)).await?;
     step("alone: cash", alone::cash_moves(shop)).await?;

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result, ensure};
 use own_printer::{Manner, Printer};
 use serde_json::json;
-use system_tests::books::{list, number};
+use system_tests::books::{list, number, text};
 use system_tests::harness::eventually;
 
 use crate::chain::{CUT_OFF, Day, KILLED, Shop, WATCHED};
@@ -70,4 +70,33 @@ pub(crate) async fn every_ticket_has_its_paper(day: &mut Day) -> Result<String> 
         ensure!([retried.code(), ended.code()] == ["print_over", "print_over"], "{retried:?} {ended:?}");
     }
     Ok(format!("{papers} papers, and a copy at each printer"))
+}
+
+/// What was given back and what was closed is printed once more, where there is a printer, and says that it is a copy.
+pub(crate) async fn refunds_and_readings_are_printed_again(day: &mut Day) -> Result<String> {
+    let (mut copies, body) = (0, json!({"terminal": TILL}));
+    for shop in &day.shops {
+        let client = &shop.node.client;
+        let mut refunds = Vec::new();
+        for ticket in shop.books().practice.keys() {
+            let said = client.get(&format!("/v1/tickets/{ticket}")).await?;
+            refunds.extend(list(&said, "/refundable/refunds")?.iter().map(|refund| text(refund, "/refund_id")));
+        }
+        let refund = refunds.into_iter().next().transpose()?;
+        let number_of = text(shop.closing.as_ref().context("a close")?, "/number")?;
+        let mut said = vec![client.try_post(&format!("/v1/readings/{number_of}/prints"), "reading-copy", &body).await?];
+        if let Some(refund) = refund {
+            said.push(client.try_post(&format!("/v1/refunds/{refund}/prints"), "refund-copy", &body).await?);
+        }
+        for answer in said {
+            if shop.printer.is_none() {
+                ensure!((answer.status, answer.code().as_str()) == (409, "printer_missing"), "{answer:?}");
+                continue;
+            }
+            ensure!(answer.status == 201 && number(&answer.json()?, "/copy")? == 1, "{answer:?}");
+            copies += 1;
+        }
+    }
+    ensure!(copies > 0, "no shop has printed a copy");
+    Ok(format!("{copies} copies of refunds and readings"))
 }

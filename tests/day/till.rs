@@ -289,6 +289,9 @@ impl Till {
         let body = json!({"terminal": self.terminal, "reason": "void"});
         let back = self.client.post(&format!("/v1/tickets/{ticket}/refunds"), "practice-back", &body).await?;
         ensure!(number(&back, "/total_minor")? == slip.total, "{back} for {slip:?}");
+        let (refund, at) = (text(&back, "/refund_id")?, json!({"terminal": self.terminal}));
+        let paid = self.client.try_post(&format!("/v1/refunds/{refund}/pay-out"), "practice-owed", &at).await?;
+        ensure!((paid.status, paid.code().as_str()) == (409, "refund_not_owed"), "{paid:?}");
         Ok(())
     }
 

@@ -25,6 +25,7 @@ use utoipa::ToSchema;
 
 use super::card_refunds;
 use super::error::AppError;
+use super::owed::{self, OwedAnswer};
 use super::staff::{self, Shown};
 use super::tickets::{KIND_CARD, RequestKey, give, given};
 use super::{App, Stamp, exchanges};
@@ -105,6 +106,10 @@ pub(crate) struct PaymentAnswer {
     asked_at_ms: i64,
     /// For how long it has been taken on trust, in milliseconds; null if it is not.
     stored_for_ms: Option<i64>,
+    /// What was to go back of it, and no card took; left out if there is nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    owed: Vec<OwedAnswer>,
 }
 
 fn answer(app: &App, row: &PaymentRow) -> PaymentAnswer {
@@ -121,7 +126,13 @@ fn answer(app: &App, row: &PaymentRow) -> PaymentAnswer {
         training: row.payment.training,
         asked_at_ms: row.asked_at.get(),
         stored_for_ms: waits.map(|since| app.clock.now().get().saturating_sub(since.get()).max(0)),
+        owed: Vec::new(),
     }
+}
+
+/// With what the guest is owed of it, or was.
+fn with_owed(app: &App, tx: &ReadTx<'_>, row: &PaymentRow) -> Result<PaymentAnswer, AppError> {
+    Ok(PaymentAnswer { owed: owed::of_payment(app, tx, row.id)?, ..answer(app, row) })
 }
 
 /// What a till asks for.
@@ -322,12 +333,12 @@ pub(crate) async fn reverse(app: &App, id: CardPaymentId, shown: Shown) -> Resul
 
 /// One payment.
 pub(crate) fn one(app: &App, tx: &ReadTx<'_>, id: CardPaymentId) -> Result<PaymentAnswer, AppError> {
-    Ok(answer(app, &store::payment_fetch(tx, id)?.ok_or(AppError::NotFound("payment"))?))
+    with_owed(app, tx, &store::payment_fetch(tx, id)?.ok_or(AppError::NotFound("payment"))?)
 }
 
 /// Payments.
 pub(crate) fn list(app: &App, tx: &ReadTx<'_>, which: Which, limit: u32) -> Result<Vec<PaymentAnswer>, AppError> {
-    Ok(store::payment_list(tx, which, limit)?.iter().map(|row| answer(app, row)).collect())
+    store::payment_list(tx, which, limit)?.iter().map(|row| with_owed(app, tx, row)).collect()
 }
 
 /// Fills in what the payments that a sale names are, and refuses what it may not count.

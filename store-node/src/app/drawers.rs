@@ -144,7 +144,7 @@ pub(crate) fn open(
 }
 
 /// The movement at a place of the sales journals.
-fn movement_at(tx: &ReadTx<'_>, at: Place) -> Result<Option<CashAnswer>, AppError> {
+pub(super) fn movement_at(tx: &ReadTx<'_>, at: Place) -> Result<Option<CashAnswer>, AppError> {
     let bytes = journal::entry_fetch(tx, at.life, StreamKind::Sales, at.seq)?;
     let Some(recorded) = bytes.and_then(|bytes| decode(&bytes).ok()) else { return Ok(None) };
     let Event::CashMoved(moved) = &recorded.event else { return Ok(None) };
@@ -188,12 +188,24 @@ pub(crate) fn move_cash(
         key.names(&answer.drawer)?;
         return give(tx, key, KIND_CASH, &answer).map(|given| Answer { replayed: true, ..given });
     }
+    let id = |at_ms| CashMovementId::moved(at_ms, app.author().number(), &key.text);
+    give(tx, key, KIND_CASH, &moved(app, tx, &Moving { session, command, id: &id }, shown)?)
+}
+
+/// What moves, and what it is known by, as the time at which it does decides.
+pub(super) struct Moving<'m> {
+    pub(super) session: DrawerSessionId,
+    pub(super) command: MoveCash,
+    pub(super) id: &'m dyn Fn(i64) -> CashMovementId,
+}
+
+/// Writes down that cash moves.
+pub(super) fn moved(app: &App, tx: &WriteTx<'_>, moving: &Moving<'_>, shown: &Shown) -> Result<CashAnswer, AppError> {
     let person = staff::seller(app, tx, shown)?;
     app.check_files()?;
-    let row = fetch(tx, session)?;
+    let row = fetch(tx, moving.session)?;
     let stamp = app.stamp(tx)?;
-    let id = CashMovementId::moved(stamp.at.get(), app.author().number(), &key.text);
-    let mut moved = decide::move_cash(&row.drawer, id, command)?;
+    let mut moved = decide::move_cash(&row.drawer, (moving.id)(stamp.at.get()), moving.command)?;
     // What is not allowed now is refused before an approval is used.
     let approval = staff::approved(app, tx, act(moved.kind), person.as_ref(), shown)?;
     moved.by = person.map(|person| person.id).or(moved.by);
@@ -201,8 +213,7 @@ pub(crate) fn move_cash(
     let head = app.record(tx, &stamp, &Event::CashMoved(moved))?;
     cash::movement_insert(tx, &moved, books::place(stamp.life, head.seq))?;
     prints::drawer(app, tx, &stamp, &row.drawer.terminal, moved.kind.as_str().to_owned())?;
-    let day = app.calendar.business_day(stamp.at).to_string();
-    give(tx, key, KIND_CASH, &cash_answer(&moved, day, stamp.at.get()))
+    Ok(cash_answer(&moved, app.calendar.business_day(stamp.at).to_string(), stamp.at.get()))
 }
 
 /// Closes a drawer by a count. Whoever says the same count again is told the same: the disk that knew the key may be gone.

@@ -13,6 +13,7 @@ use percolate_runtime::password::PasswordError;
 use percolate_runtime::storage::StorageError;
 use percolate_runtime::tasks::Panicked;
 
+use super::owed::OwedRefusal;
 use super::prints::PrintRefusal;
 use super::staff::StaffRefusal;
 
@@ -31,6 +32,9 @@ pub(crate) enum AppError {
     /// Nothing is given back.
     #[error("nothing is given back")]
     Refund(#[from] RefundRejection),
+    /// What is owed of a refund stays as it is.
+    #[error("nothing is paid out")]
+    Owed(#[from] OwedRefusal),
     /// The ticket is of another system, which alone knows how it was paid.
     #[error("the ticket was brought in from another system")]
     RefundUnknown,

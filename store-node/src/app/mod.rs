@@ -17,6 +17,7 @@ pub(crate) mod life;
 pub(crate) mod movements;
 pub(crate) mod open_tickets;
 pub(crate) mod outage;
+pub(crate) mod owed;
 pub(crate) mod present;
 pub(crate) mod prints;
 pub(crate) mod readings;

@@ -11,6 +11,7 @@ use percolate_common::domain::staff::SignIn;
 use percolate_common::domain::staff::approvals::Approval;
 use percolate_common::domain::staff::roles::Act;
 use percolate_common::domain::tickets::receipt::TerminalName;
+use percolate_common::domain::tickets::tender::TenderKind;
 use percolate_common::ids::StaffId;
 use percolate_common::journal::{Origin, StreamKind};
 use percolate_common::time::StoreCalendar;
@@ -28,7 +29,7 @@ use crate::store::cash::{self, Made, SalesEntry};
 use crate::store::lives::{self, Life};
 use crate::store::open_tickets::{self, Listed};
 use crate::store::sales::Place;
-use crate::store::{journal, repair};
+use crate::store::{card_payments, journal, repair};
 
 /// Entries that are read at once.
 const PAGE_ENTRIES: u32 = 500;
@@ -213,6 +214,8 @@ pub(crate) struct ReadingAnswer {
 pub(crate) struct ClosedAnswer {
     /// The reading.
     reading: ReadingAnswer,
+    /// Cards that no ticket counted when the day was closed. They are in no sum, and no part of the reading.
+    unmatched_cards: UnmatchedAnswer,
     /// What head office has not acknowledged yet. It is on this disk, keeps its business day, and is sent when it can be.
     unacknowledged: Vec<UnackedAnswer>,
 }
@@ -231,6 +234,15 @@ pub(crate) struct UnackedAnswer {
     to_seq: u64,
 }
 
+/// Payments by card that no ticket counts, or may come to that: those of `GET /v1/card-payments?state=unmatched`.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct UnmatchedAnswer {
+    /// How many.
+    count: u64,
+    /// What they come to.
+    amount_minor: i64,
+}
+
 /// What happened since the last closing reading, X.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct CurrentAnswer {
@@ -242,6 +254,10 @@ pub(crate) struct CurrentAnswer {
     currency: String,
     /// The sums.
     sums: SumsAnswer,
+    /// Whether cash is left out of the means of payment: as long as a drawer is open, for whoever counts it is to know nothing.
+    cash_withheld: bool,
+    /// Cards that no ticket counts now. They are in no sum.
+    unmatched_cards: UnmatchedAnswer,
     /// Drawers that are open. What should be in them is told when they are counted.
     open_drawers: Vec<DrawerAnswer>,
     /// What it covers.
@@ -460,6 +476,12 @@ fn closer(
     Ok((person.map(|person| person.id).or(said), approval))
 }
 
+/// Cards that no ticket counts now.
+pub(crate) fn unmatched(tx: &ReadTx<'_>) -> Result<UnmatchedAnswer, AppError> {
+    let (count, amount_minor) = card_payments::unmatched_now(tx)?;
+    Ok(UnmatchedAnswer { count, amount_minor })
+}
+
 /// Closes the day.
 pub(crate) fn close(
     app: &App,
@@ -500,13 +522,15 @@ pub(crate) fn close(
         cash::late_remove(tx, place)?;
     }
     let (reading, header, closed) = at_place(tx, at)?;
-    prints::closed(app, tx, &stamp, (&header, &closed), terminal)?;
-    let answer = ClosedAnswer { reading, unacknowledged: unacknowledged(app, tx)? };
+    let unmatched_cards = unmatched(tx)?;
+    let cards = (unmatched_cards.count, unmatched_cards.amount_minor);
+    prints::closed(app, tx, &stamp, (&header, &closed, cards), terminal)?;
+    let answer = ClosedAnswer { reading, unmatched_cards, unacknowledged: unacknowledged(app, tx)? };
     give(tx, key, KIND_READING, &answer)
 }
 
 /// The reading at a place of the sales journals, and what it is made from.
-fn at_place(tx: &ReadTx<'_>, at: Place) -> Result<(ReadingAnswer, Header, DayClosed), AppError> {
+pub(super) fn at_place(tx: &ReadTx<'_>, at: Place) -> Result<(ReadingAnswer, Header, DayClosed), AppError> {
     let bytes = journal::entry_fetch(tx, at.life, StreamKind::Sales, at.seq)?;
     let recorded = bytes.and_then(|bytes| decode(&bytes).ok()).ok_or(AppError::NotFound("reading"))?;
     let Event::DayClosed(closed) = recorded.event else { return Err(AppError::NotFound("reading")) };
@@ -538,12 +562,19 @@ pub(crate) fn list(tx: &ReadTx<'_>, limit: u32) -> Result<Vec<ReadingAnswer>, Ap
 /// What happened since the last closing reading.
 pub(crate) fn current(app: &App, tx: &ReadTx<'_>) -> Result<CurrentAnswer, AppError> {
     let Unread { reading, ranges, .. } = unread(app, tx)?;
+    let open = cash::drawer_list(tx, None)?;
+    // What should be in a drawer is told to nobody before its count.
+    let cash_withheld = !open.is_empty();
+    let mut sums = SumsAnswer::from(&reading.sums);
+    sums.tenders.retain(|tender| !cash_withheld || tender.kind != TenderKind::Cash.as_str());
     Ok(CurrentAnswer {
         store: app.identity.store.get(),
         business_day: app.calendar.business_day(app.stamp(tx)?.at).to_string(),
         currency: app.identity.described.currency.to_string(),
-        sums: SumsAnswer::from(&reading.sums),
-        open_drawers: cash::drawer_list(tx, None)?.iter().map(DrawerAnswer::from).collect(),
+        sums,
+        cash_withheld,
+        unmatched_cards: unmatched(tx)?,
+        open_drawers: open.iter().map(DrawerAnswer::from).collect(),
         ranges: ranges.iter().map(range_answer).collect(),
     })
 }

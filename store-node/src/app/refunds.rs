@@ -4,6 +4,7 @@
 use percolate_common::domain::catalog::Catalog;
 use percolate_common::domain::event::Event;
 use percolate_common::domain::staff::roles::Act;
+use percolate_common::domain::tenders::card::CreditState;
 use percolate_common::domain::tenders::exchange::as_counted;
 use percolate_common::domain::tickets::refund::{self, Before, RefundTicket, RefundedLine, Sale, TicketRefunded};
 use percolate_common::domain::tickets::tender::{Tender, TenderKind};
@@ -23,7 +24,7 @@ use super::prints::{self, Till};
 use super::staff::{self, Shown};
 use super::ticket_answer::TicketTaxAnswer;
 use super::tickets::{Answer, KIND_REFUND, RequestKey, give, given};
-use super::{App, open_tickets, tips};
+use super::{App, open_tickets, owed, tips};
 use crate::store::card_refunds::{self, CreditRow};
 use crate::store::sales::{self, Place};
 use crate::store::{card_payments, cash, journal, refunds as store, stock};
@@ -110,20 +111,24 @@ struct TenderBack {
     /// Why no card took it.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    /// Of what is `owed`: whether the guest got it in cash since.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paid_out: Option<bool>,
 }
 
 impl TenderBack {
     fn new(kind: &TenderKind, amount_minor: i64) -> Self {
         let payment = kind.payment().map(|payment| payment.to_string());
         let account = kind.account().map(HouseAccountId::get);
-        Self { kind: kind.as_str(), account, amount_minor, payment, state: None, reason: None }
+        Self { kind: kind.as_str(), account, amount_minor, payment, state: None, reason: None, paid_out: None }
     }
 
     /// With what the card terminal has said of it.
-    fn stands(self, refund: &TicketRefunded, credits: &[CreditRow]) -> Self {
+    fn stands(self, refund: &TicketRefunded, credits: &[CreditRow], is_paid_out: bool) -> Self {
         let of = |credit: &&CreditRow| credit.refund == refund.id && Some(credit.payment.to_string()) == self.payment;
         let Some(credit) = credits.iter().find(of) else { return self };
-        Self { state: Some(credit.state.as_str()), reason: credit.reason.clone(), ..self }
+        let paid_out = (credit.state == CreditState::Owed).then_some(is_paid_out);
+        Self { state: Some(credit.state.as_str()), reason: credit.reason.clone(), paid_out, ..self }
     }
 }
 
@@ -185,6 +190,12 @@ pub(super) fn recorded(tx: &ReadTx<'_>, at: Place) -> Result<Option<Recorded>, A
     Ok(bytes.and_then(|bytes| decode(&bytes).ok()))
 }
 
+/// The ticket that a refund is of.
+pub(super) fn ticket_of(tx: &ReadTx<'_>, refund: RefundId) -> Result<TicketId, AppError> {
+    let at = store::refund_place(tx, refund)?.ok_or(AppError::NotFound("refund"))?;
+    Ok(at_place(tx, at)?.0.ticket)
+}
+
 /// The refund at a place of the sales journals.
 fn at_place(tx: &ReadTx<'_>, at: Place) -> Result<(TicketRefunded, RefundAnswer), AppError> {
     match recorded(tx, at)? {
@@ -215,13 +226,14 @@ pub(super) fn sale(tx: &ReadTx<'_>, ticket: TicketId) -> Result<Option<(TicketSo
 }
 
 /// What of a ticket can still be given back; none if it was brought in from another system.
-pub(crate) fn refundable(tx: &ReadTx<'_>, ticket: TicketId) -> Result<Option<RefundableAnswer>, AppError> {
+pub(crate) fn refundable(app: &App, tx: &ReadTx<'_>, ticket: TicketId) -> Result<Option<RefundableAnswer>, AppError> {
     let Some((sold, day)) = sale(tx, ticket)? else { return Ok(None) };
     let (refunds, mut answers): (Vec<_>, Vec<_>) = of_ticket(tx, ticket)?.into_iter().unzip();
     let credits = card_refunds::credit_list(tx, ticket)?;
     for (refund, answer) in refunds.iter().zip(&mut answers) {
         let tenders = std::mem::take(&mut answer.tenders);
-        answer.tenders = tenders.into_iter().map(|tender| tender.stands(refund, &credits)).collect();
+        let is_paid_out = owed::is_paid_out(app, tx, refund.id)?;
+        answer.tenders = tenders.into_iter().map(|tender| tender.stands(refund, &credits, is_paid_out)).collect();
     }
     let before = Before::of(&refunds);
     // How a part was paid is not known before it came back.

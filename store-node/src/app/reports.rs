@@ -216,7 +216,7 @@ pub(crate) fn ticket(app: &App, tx: &ReadTx<'_>, id: TicketId) -> Result<OneTick
     if let Some(tip) = tips::adjusted(tx, id)? {
         ticket.tip_minor = tip.get();
     }
-    Ok(OneTicket { ticket, refundable: refunds::refundable(tx, id)? })
+    Ok(OneTicket { ticket, refundable: refunds::refundable(app, tx, id)? })
 }
 
 /// Bits of a page's end that are the sequence number; the life is above them. A program without 64-bit numbers can read

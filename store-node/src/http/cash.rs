@@ -12,7 +12,7 @@ use percolate_common::money::Minor;
 use percolate_runtime::http::auth::{Actor, ActorKind};
 use percolate_runtime::http::extract::{PathParams, QueryParams};
 use percolate_runtime::http::problem::Problem;
-use percolate_runtime::sqlite::WriteTx;
+use percolate_runtime::sqlite::{ReadTx, WriteTx};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -24,7 +24,7 @@ use super::writes::{answered, not_yours};
 use crate::app::App;
 use crate::app::drawers::{self, CashAnswer, DrawerAnswer};
 use crate::app::error::AppError;
-use crate::app::readings::{self, ClosedAnswer, CurrentAnswer, ReadingAnswer};
+use crate::app::readings::{self, ClosedAnswer, CurrentAnswer, ReadingAnswer, UnmatchedAnswer};
 use crate::app::staff::Shown;
 
 /// Readings of a list.
@@ -293,6 +293,8 @@ pub(super) async fn close_day(
 pub(super) struct ReadingsAnswer {
     /// The newest first, at most 100.
     rows: Vec<ReadingAnswer>,
+    /// Cards that no ticket counts now. They are part of no reading: a reading never changes.
+    unmatched_cards: UnmatchedAnswer,
 }
 
 /// The latest closing readings.
@@ -302,7 +304,10 @@ pub(super) struct ReadingsAnswer {
     (status = "5XX", description = "Failed", body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn readings(State(app): State<App>, _actor: Actor) -> Result<Json<ReadingsAnswer>, Problem> {
-    Ok(Json(ReadingsAnswer { rows: read(&app, |_, tx| readings::list(tx, LIST_READINGS)).await? }))
+    let list = |_: &App, tx: &ReadTx<'_>| {
+        Ok(ReadingsAnswer { rows: readings::list(tx, LIST_READINGS)?, unmatched_cards: readings::unmatched(tx)? })
+    };
+    Ok(Json(read(&app, list).await?))
 }
 
 /// How a reading is written.

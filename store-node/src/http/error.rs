@@ -17,7 +17,7 @@ use percolate_runtime::http::problem::Problem;
 use percolate_runtime::storage::StorageError;
 
 use super::prints;
-use super::refunds::refusal;
+use super::refunds::{owed_refusal, refusal};
 use crate::app::error::AppError;
 use crate::app::staff::StaffRefusal;
 
@@ -235,6 +235,7 @@ impl From<AppError> for Problem {
             AppError::Storage(error) => storage(&error),
             AppError::Ticket(rejection) => ticket(&rejection),
             AppError::Refund(rejection) => refusal(&rejection),
+            AppError::Owed(refusal) => owed_refusal(&refusal),
             AppError::RefundUnknown => refused(
                 "",
                 "refund_unknown",

@@ -4,10 +4,9 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use percolate_common::ids::TicketId;
 use percolate_common::paper::Receipts;
 use percolate_runtime::http::auth::{Actor, ActorKind};
-use percolate_runtime::http::extract::{PathParams, QueryParams};
+use percolate_runtime::http::extract::{JsonBody, PathParams, QueryParams};
 use percolate_runtime::http::problem::Problem;
 use percolate_runtime::sqlite::WriteTx;
 use serde::{Deserialize, Serialize};
@@ -21,7 +20,7 @@ use super::write_key::{WriteKey, request_key};
 use super::writes::{answered, not_yours};
 use crate::app::App;
 use crate::app::error::AppError;
-use crate::app::prints::{self, PrintAnswer, PrintRefusal};
+use crate::app::prints::{self, Paper, PrintAnswer, PrintRefusal};
 use crate::store::prints::{PrintState, WhichJobs};
 
 /// Jobs of a list.
@@ -118,12 +117,29 @@ pub(super) async fn prints(
     Ok(Json(PrintsAnswer { rows: read(&app, move |app, tx| prints::list(app, tx, which, LIST_PRINTS)).await? }))
 }
 
-/// A receipt to print once more.
+/// A paper to print once more.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PrintRequest {
     /// Name of the till, at whose printer.
     terminal: String,
+}
+
+/// Prints a paper once more, at the printer of the till that asks.
+async fn once_more(
+    app: &App,
+    actor: &Actor,
+    (paper, key): (Paper, &WriteKey),
+    body: JsonBody<PrintRequest>,
+) -> Result<Response, Problem> {
+    let key = request_key(key, &body);
+    let terminal = terminal_name(&body.value.terminal, "/terminal")?;
+    if actor.kind == ActorKind::Terminal && actor.name != terminal.to_string() {
+        return Err(not_yours(actor));
+    }
+    let here = app.clone();
+    let print = move |tx: &WriteTx<'_>| prints::again(&here, tx, (&terminal, &paper), &key);
+    Ok(answered(app.writer.run("print_again", print).await?, StatusCode::CREATED))
 }
 
 /// Print a ticket's receipt once more. It says that it is a copy, and which; unless none was printed before.
@@ -143,15 +159,50 @@ pub(super) async fn print_again(
     key: WriteKey,
     SaleBody(body): SaleBody<PrintRequest>,
 ) -> Result<Response, Problem> {
-    let key = request_key(&key, &body);
-    let ticket: TicketId = id.parse().map_err(|_not_an_id| AppError::NotFound("ticket"))?;
-    let terminal = terminal_name(&body.value.terminal, "/terminal")?;
-    if actor.kind == ActorKind::Terminal && actor.name != terminal.to_string() {
-        return Err(not_yours(&actor));
-    }
-    let here = app.clone();
-    let print = move |tx: &WriteTx<'_>| prints::again(&here, tx, (&terminal, ticket), &key);
-    Ok(answered(app.writer.run("print_again", print).await?, StatusCode::CREATED))
+    let ticket = id.parse().map_err(|_not_an_id| AppError::NotFound("ticket"))?;
+    once_more(&app, &actor, (Paper::Ticket(ticket), &key), body).await
+}
+
+/// Print the receipt of a refund once more. It says that it is a copy, and which; unless none was printed before.
+#[utoipa::path(post, path = "/v1/refunds/{id}/prints", tag = "printing", request_body = PrintRequest,
+    params(("id" = String, Path, description = "The refund's id"),
+        ("Idempotency-Key" = String, Header, description = "New for each copy; the same when you try again")),
+    responses(
+        (status = 201, description = "Will be printed", body = PrintAnswer),
+        (status = 200, description = "Was asked for before under this key", body = PrintAnswer),
+        (status = "4XX", description = "Refused, nothing was written", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "Failed, nothing was written", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub(super) async fn print_refund_again(
+    State(app): State<App>,
+    actor: Actor,
+    PathParams(id): PathParams<String>,
+    key: WriteKey,
+    SaleBody(body): SaleBody<PrintRequest>,
+) -> Result<Response, Problem> {
+    let refund = id.parse().map_err(|_not_an_id| AppError::NotFound("refund"))?;
+    once_more(&app, &actor, (Paper::Refund(refund), &key), body).await
+}
+
+/// Print the slip of a closing reading once more. It says that it is a copy, and which; unless none was printed before.
+#[utoipa::path(post, path = "/v1/readings/{number}/prints", tag = "printing", request_body = PrintRequest,
+    params(("number" = String, Path, description = "The reading's number, as in A-17"),
+        ("Idempotency-Key" = String, Header, description = "New for each copy; the same when you try again")),
+    responses(
+        (status = 201, description = "Will be printed", body = PrintAnswer),
+        (status = 200, description = "Was asked for before under this key", body = PrintAnswer),
+        (status = "4XX", description = "Refused, nothing was written", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "Failed, nothing was written", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub(super) async fn print_reading_again(
+    State(app): State<App>,
+    actor: Actor,
+    PathParams(number): PathParams<String>,
+    key: WriteKey,
+    SaleBody(body): SaleBody<PrintRequest>,
+) -> Result<Response, Problem> {
+    let reading = number.parse().map_err(|_none_of_ours| AppError::NotFound("reading"))?;
+    once_more(&app, &actor, (Paper::Reading(reading), &key), body).await
 }
 
 /// Nothing more to say.

@@ -4,21 +4,24 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use percolate_common::domain::tickets::refund::{Asked, AskedLine, RefundReason, RefundRejection, RefundTicket};
-use percolate_common::ids::TicketId;
+use percolate_common::ids::{RefundId, TicketId};
 use percolate_common::paper::Receipts;
 use percolate_runtime::http::auth::{Actor, ActorKind};
 use percolate_runtime::http::extract::PathParams;
 use percolate_runtime::http::problem::Problem;
+use percolate_runtime::sqlite::WriteTx;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::error::refused;
+use super::error::{refused, sentence};
 use super::prints::ReceiptWord;
 use super::sale_body::SaleBody;
 use super::terminals::terminal_name;
 use super::write_key::{WriteKey, request_key};
 use super::writes::{TenderBody, answered, not_yours, tenders};
+use crate::app::drawers::CashAnswer;
 use crate::app::error::AppError;
+use crate::app::owed::{self, OwedRefusal};
 use crate::app::prints::Till;
 use crate::app::refunds::{self, RefundAnswer};
 use crate::app::staff::Shown;
@@ -91,6 +94,16 @@ pub(super) fn refusal(rejection: &RefundRejection) -> Problem {
     }
 }
 
+/// How it looks that nothing is paid out.
+pub(super) fn owed_refusal(refusal: &OwedRefusal) -> Problem {
+    let text = sentence(&refusal.to_string());
+    match refusal {
+        OwedRefusal::NotOwed => Problem::new(StatusCode::CONFLICT, "refund_not_owed", text),
+        OwedRefusal::PaidOut => Problem::new(StatusCode::CONFLICT, "refund_paid_out", text),
+        OwedRefusal::NoDrawer(_) => Problem::new(StatusCode::CONFLICT, "drawer_missing", text),
+    }
+}
+
 fn ask(body: RefundRequest) -> Result<RefundTicket, Problem> {
     let line = |body: RefundLineBody| AskedLine { line: body.line, quantity: body.quantity, restock: body.restock };
     let what = match body.lines {
@@ -137,10 +150,48 @@ pub(super) async fn refund_ticket(
     let ask = ask(body.value)?;
     let catalog = app.present.catalog().ok_or(AppError::NoCatalog)?;
     let giving = app.clone();
-    let give_back = move |tx: &percolate_runtime::sqlite::WriteTx<'_>| {
-        refunds::give_back(&giving, tx, &catalog, (&till, ticket, &ask), &key, &shown)
-    };
+    let give_back =
+        move |tx: &WriteTx<'_>| refunds::give_back(&giving, tx, &catalog, (&till, ticket, &ask), &key, &shown);
     let answer = app.writer.run("refund", give_back).await?;
     card_refunds::ask_of_ticket(&app, ticket).await?;
     Ok(answered(answer, StatusCode::CREATED))
+}
+
+/// What is owed, to be paid out.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OwedRequest {
+    /// Name of the till: the cash comes from the drawer that is open at it.
+    terminal: String,
+}
+
+/// Pay out in cash what a guest is owed of a refund, because no card took it: all of it, and once.
+#[utoipa::path(post, path = "/v1/refunds/{id}/pay-out", tag = "cash", request_body = OwedRequest,
+    params(("id" = String, Path, description = "The refund's id"),
+        ("Idempotency-Key" = String, Header, description = "New for each pay-out; the same when you try again"),
+        ("Percolate-Staff" = Option<String>, Header, description = "The token of whoever has signed in"),
+        ("Percolate-Approval" = Option<String>, Header, description = "An approval of `pay_out`, where one is needed")),
+    responses(
+        (status = 201, description = "Paid out", body = CashAnswer),
+        (status = 200, description = "Was paid out before under this key", body = CashAnswer),
+        (status = "4XX", description = "Refused, nothing was written", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "Failed, nothing was written", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub(super) async fn pay_out_owed(
+    State(app): State<App>,
+    actor: Actor,
+    shown: Shown,
+    PathParams(id): PathParams<String>,
+    key: WriteKey,
+    SaleBody(body): SaleBody<OwedRequest>,
+) -> Result<Response, Problem> {
+    let key = request_key(&key, &body);
+    let refund: RefundId = id.parse().map_err(|_not_an_id| AppError::NotFound("refund"))?;
+    let terminal = terminal_name(&body.value.terminal, "/terminal")?;
+    if actor.kind == ActorKind::Terminal && actor.name != terminal.to_string() {
+        return Err(not_yours(&actor));
+    }
+    let paying = app.clone();
+    let pay_out = move |tx: &WriteTx<'_>| owed::pay_out(&paying, tx, (&terminal, refund), &key, &shown);
+    Ok(answered(app.writer.run("pay_out_owed", pay_out).await?, StatusCode::CREATED))
 }

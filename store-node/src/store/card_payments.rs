@@ -110,6 +110,18 @@ pub(crate) fn payment_list(tx: &ReadTx<'_>, which: Which, limit: u32) -> Result<
     )
 }
 
+/// How many payments there are that no ticket counts, or may come to that, and what they come to.
+pub(crate) fn unmatched_now(tx: &ReadTx<'_>) -> Result<(u64, i64), StorageError> {
+    tx.query_one(
+        &format!(
+            "SELECT count(*) AS many, coalesce(sum(amount_minor), 0) AS total FROM card_payment WHERE {}",
+            Which::Unmatched.condition()
+        ),
+        named_params! {},
+        |row| Ok((count(row.get("many")?), row.get("total")?)),
+    )
+}
+
 /// What is taken on trust now. Practice is not.
 pub(crate) fn stored_now(tx: &ReadTx<'_>) -> Result<StoredNow, StorageError> {
     tx.query_one(

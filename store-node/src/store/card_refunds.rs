@@ -63,6 +63,15 @@ pub(crate) fn credit_list(tx: &ReadTx<'_>, ticket: TicketId) -> Result<Vec<Credi
     )
 }
 
+/// What no card took of a payment.
+pub(crate) fn credit_owed_list(tx: &ReadTx<'_>, payment: CardPaymentId) -> Result<Vec<CreditRow>, StorageError> {
+    tx.query_list(
+        &format!("{CREDIT} WHERE payment = :payment AND state = 'owed' ORDER BY id LIMIT :limit"),
+        named_params! {":payment": payment.to_bytes(), ":limit": LIST_ROWS_MAX},
+        row,
+    )
+}
+
 /// Writes it; what is there already stays as it is.
 pub(crate) fn credit_insert(tx: &WriteTx<'_>, credit: &CreditRow) -> Result<(), StorageError> {
     tx.execute(

@@ -1,6 +1,7 @@
 //! What is to be printed, and what was.
 
-use percolate_common::ids::TicketId;
+use percolate_common::domain::cash::ReadingNumber;
+use percolate_common::ids::{RefundId, TicketId};
 use percolate_common::time::UtcMillis;
 use percolate_runtime::sqlite::{ReadTx, WriteTx};
 use percolate_runtime::storage::StorageError;
@@ -234,29 +235,63 @@ pub(crate) fn backlog(tx: &ReadTx<'_>) -> Result<Vec<Backlog>, StorageError> {
     )
 }
 
-/// What stood on the first paper of a ticket, and its receipt's number, as long as they are kept.
-pub(crate) fn first_paper(tx: &ReadTx<'_>, ticket: TicketId) -> Result<Option<(String, String)>, StorageError> {
+/// What stood on the first paper of this kind of a ticket, and its label, as long as they are kept. Of its refunds each has a label
+/// of its own.
+pub(crate) fn first_paper(
+    tx: &ReadTx<'_>,
+    (ticket, kind): (TicketId, PrintKind),
+    label: Option<&str>,
+) -> Result<Option<(String, String)>, StorageError> {
     tx.query_optional(
-        "SELECT document, label FROM print_job WHERE ticket = :ticket AND kind = 'receipt' ORDER BY number LIMIT 1",
-        named_params! {":ticket": ticket.to_bytes()},
+        "SELECT document, label FROM print_job WHERE ticket = :ticket AND kind = :kind AND coalesce(label = :label, 1)
+         ORDER BY number LIMIT 1",
+        named_params! {":ticket": ticket.to_bytes(), ":kind": kind.as_str(), ":label": label},
         |row| Ok((row.get("document")?, row.get("label")?)),
     )
 }
 
-/// How many copies there are of a ticket's receipt; none if no paper was to be printed here.
-pub(crate) fn copies_fetch(tx: &ReadTx<'_>, ticket: TicketId) -> Result<Option<u32>, StorageError> {
+/// What a paper is of, where copies are counted: the id of a ticket or a refund, or the number of a reading. An id begins with its
+/// time, and so with no letter for some thousand years; a number begins with the letters of its series.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PaperKey([u8; 16]);
+
+impl From<TicketId> for PaperKey {
+    fn from(ticket: TicketId) -> Self {
+        Self(ticket.to_bytes())
+    }
+}
+
+impl From<RefundId> for PaperKey {
+    fn from(refund: RefundId) -> Self {
+        Self(refund.to_bytes())
+    }
+}
+
+impl From<&ReadingNumber> for PaperKey {
+    fn from(reading: &ReadingNumber) -> Self {
+        let mut key = [0; 16];
+        // A series has seven letters at most.
+        let (series, number) = key.split_at_mut(8);
+        series.iter_mut().zip(reading.series.to_string().bytes()).for_each(|(to, letter)| *to = letter);
+        number.copy_from_slice(&reading.number.to_be_bytes());
+        Self(key)
+    }
+}
+
+/// How many copies there are of a paper; none if none was to be printed here.
+pub(crate) fn copies_fetch(tx: &ReadTx<'_>, paper: PaperKey) -> Result<Option<u32>, StorageError> {
     tx.query_optional(
-        "SELECT copies FROM print_paper WHERE ticket = :ticket",
-        named_params! {":ticket": ticket.to_bytes()},
+        "SELECT copies FROM print_paper WHERE ticket = :paper",
+        named_params! {":paper": paper.0},
         |row| row.get("copies"),
     )
 }
 
-pub(crate) fn copies_put(tx: &WriteTx<'_>, ticket: TicketId, copies: u32) -> Result<(), StorageError> {
+pub(crate) fn copies_put(tx: &WriteTx<'_>, paper: PaperKey, copies: u32) -> Result<(), StorageError> {
     tx.execute(
-        "INSERT INTO print_paper (ticket, copies) VALUES (:ticket, :copies)
+        "INSERT INTO print_paper (ticket, copies) VALUES (:paper, :copies)
          ON CONFLICT (ticket) DO UPDATE SET copies = excluded.copies",
-        named_params! {":ticket": ticket.to_bytes(), ":copies": copies},
+        named_params! {":paper": paper.0, ":copies": copies},
     )?;
     Ok(())
 }

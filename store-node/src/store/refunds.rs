@@ -51,6 +51,15 @@ pub(crate) fn refund_is_known(tx: &ReadTx<'_>, id: RefundId) -> Result<bool, Sto
     Ok(found.is_some())
 }
 
+/// Where a refund stands.
+pub(crate) fn refund_place(tx: &ReadTx<'_>, id: RefundId) -> Result<Option<Place>, StorageError> {
+    tx.query_optional(
+        "SELECT life, seq FROM refund WHERE substr(id, 9, 8) = substr(:id, 9, 8) AND substr(id, 1, 8) = substr(:id, 1, 8)",
+        named_params! {":id": id.to_bytes()},
+        place,
+    )
+}
+
 /// Where the refunds of a ticket stand.
 pub(crate) fn refund_place_list(tx: &ReadTx<'_>, ticket: TicketId) -> Result<Vec<Place>, StorageError> {
     tx.query_list(

@@ -87,6 +87,20 @@ async fn what_should_be_in_a_drawer_is_told_by_nothing_before_its_count() {
         let text = row.to_string();
         assert!(!text.contains("327") && !text.contains("expected"), "{text}");
     }
+    // X leaves cash out as long as any drawer is open, and other means stand in it.
+    let mut by_card = ticket("T2", &[(LATTE, 1)]);
+    by_card["tenders"] = json!([{"kind": "card_external", "amount_minor": 408}]);
+    till.sold("card", &by_card).await;
+    let other = opened(&till, "other", "T2", 0).await;
+    let card = json!({"kind": "card_external", "amount_minor": 408});
+    for (drawer, count) in [(&drawer, 10_327), (&other, 0)] {
+        let current = till.get("/v1/readings/current").await;
+        assert_eq!((&current["cash_withheld"], &current["sums"]["tenders"]), (&json!(true), &json!([card])));
+        counted(&till, &format!("count-{drawer}"), drawer, count).await.ok();
+    }
+    let current = till.get("/v1/readings/current").await;
+    let whole = json!([card, {"kind": "cash", "amount_minor": ESPRESSO_MINOR}]);
+    assert_eq!((&current["cash_withheld"], &current["sums"]["tenders"]), (&json!(false), &whole));
     node.stop().await;
 }
 

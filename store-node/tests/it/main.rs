@@ -29,6 +29,8 @@ mod disk;
 #[cfg(test)]
 mod enrolment;
 #[cfg(test)]
+mod evenings;
+#[cfg(test)]
 mod exchange;
 #[cfg(test)]
 mod feed;
@@ -64,6 +66,8 @@ mod open_tickets;
 mod openapi;
 #[cfg(test)]
 mod outages;
+#[cfg(test)]
+mod owed;
 #[cfg(test)]
 mod parts;
 #[cfg(test)]

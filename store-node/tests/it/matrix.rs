@@ -58,6 +58,9 @@ fn lawful(path: &str, column: &Column) -> (u16, Option<&'static str>) {
         | "/v1/tickets/{id}/refunds"
         | "/v1/tickets/{id}/tip"
         | "/v1/tickets/{id}/prints"
+        | "/v1/refunds/{id}/pay-out"
+        | "/v1/refunds/{id}/prints"
+        | "/v1/readings/{number}/prints"
         | "/v1/card-payments/{id}/ticket"
             if column.name == "till T2" =>
         {
@@ -68,6 +71,10 @@ fn lawful(path: &str, column: &Column) -> (u16, Option<&'static str>) {
         "/v1/tickets/{id}/tip" => (422, Some("tip_no_card")),
         // The shop has no printer, and nothing that waits.
         "/v1/tickets/{id}/prints" => (409, Some("printer_missing")),
+        // Nor a refund, nor such a reading.
+        "/v1/refunds/{id}/pay-out" | "/v1/refunds/{id}/prints" | "/v1/readings/{number}/prints" => {
+            (404, Some("not_found"))
+        }
         "/v1/prints/{id}/retry" | "/v1/prints/{id}/cancel" => (404, Some("not_found")),
         "/v1/drawers" if column.name == "till T1 here" => (409, Some("drawer_open")),
         "/v1/tickets/{id}/refunds" => (422, Some("refund_line")),
@@ -116,7 +123,15 @@ fn request(row: &table::Row, number: usize, column: &Column, sold: &str) -> Requ
         ("POST", "/v1/drawers/{id}/close") => json!({"counted_minor": 5}),
         ("POST", "/v1/card-payments") => json!({"terminal": "T1", "amount_minor": 5, "training": true}),
         ("POST", "/v1/card-payments/{id}/reversal") => return request,
-        ("POST", "/v1/tickets/{id}/prints") => json!({"terminal": "T1"}),
+        (
+            "POST",
+            "/v1/tickets/{id}/prints"
+            | "/v1/refunds/{id}/prints"
+            | "/v1/readings/{number}/prints"
+            | "/v1/refunds/{id}/pay-out",
+        ) => {
+            json!({"terminal": "T1"})
+        }
         ("POST", "/v1/readings" | "/v1/prints/{id}/retry" | "/v1/prints/{id}/cancel") => json!({}),
         ("POST", "/v1/open-tickets") => json!({"terminal": "T1"}),
         ("POST", "/v1/open-tickets/{id}/lines") => json!({"lines": [{"item": ESPRESSO, "quantity": 1}]}),

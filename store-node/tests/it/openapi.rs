@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use own_printer::Printer;
 use serde_json::{Value, json};
 
+use crate::card_payments::Terminal;
 use crate::support::http::{Answer, Request};
 use crate::support::menu::{BAG_CODE, BEANS, ESPRESSO};
 use crate::support::node::{TestNode, Till, basket, ticket};
@@ -142,14 +143,23 @@ impl Checker {
         let first = self.post_to(described, &path, "refund", &body).await;
         let again = self.post_to(described, &path, "refund", &body).await;
         assert_eq!((first.status, again.status, &first.text), (201, 200, &again.text));
+        let path = format!("/v1/refunds/{}/prints", first.json()["refund_id"].as_str().unwrap());
+        self.copy("/v1/refunds/{id}/prints", &path).await;
+    }
+
+    /// What is asked for at a till, and again.
+    async fn copy(&mut self, described: &str, path: &str) -> Answer {
+        let key = path.replace('/', "-");
+        let first = self.post_to(described, path, &key, &json!({"terminal": "T1"})).await;
+        let again = self.post_to(described, path, &key, &json!({"terminal": "T1"})).await;
+        assert_eq!((first.status, again.status, &first.text), (201, 200, &again.text), "{path}");
+        first
     }
 
     /// A copy that waits for a printer, is tried and ended.
     async fn paper(&mut self, ticket: &str) {
         let (described, path) = ("/v1/tickets/{id}/prints", format!("/v1/tickets/{ticket}/prints"));
-        let first = self.post_to(described, &path, "copy", &json!({"terminal": "T1"})).await;
-        let again = self.post_to(described, &path, "copy", &json!({"terminal": "T1"})).await;
-        assert_eq!((first.status, again.status, &first.text), (201, 200, &again.text));
+        let first = self.copy(described, &path).await;
         let of =
             |what: &str| (format!("/v1/prints/{{id}}/{what}"), format!("/v1/prints/{}/{what}", first.json()["print"]));
         for (described, path) in ["retry", "cancel"].map(of) {
@@ -176,6 +186,7 @@ impl Checker {
             assert_eq!((first.status, again.status, &first.text), (201, 200, &again.text), "{path}");
         }
         self.post("/v1/readings", "close-2", &json!({"staff": 2})).await.ok();
+        self.copy("/v1/readings/{number}/prints", "/v1/readings/A-2/prints").await;
         assert_eq!(self.post("/v1/readings", "close-2", &json!({"staff": 2})).await.status, 200);
         for path in ["/v1/drawers", "/v1/readings", "/v1/readings/current"] {
             assert_eq!(self.get(path, path).await.status, 200, "{path}");
@@ -277,6 +288,27 @@ impl Checker {
         }
         let tips = "/v1/business-days/2026-11-23/tips?points=7:2";
         self.get("/v1/business-days/{day}/tips", tips).await.ok();
+    }
+
+    /// A card that takes nothing back, and the cash that its guest gets.
+    async fn owed(&mut self, terminal: &Terminal) {
+        self.post("/v1/drawers", "owed-drawer", &json!({"terminal": "T1", "float_minor": 1_000})).await.ok();
+        let asked = json!({"terminal": "T1", "amount_minor": 327});
+        let payment = self.post("/v1/card-payments", "owed-card", &asked).await.ok()["payment"].clone();
+        let mut sale = ticket("T1", &[(ESPRESSO, 1)]);
+        sale["tenders"] = json!([{"kind": "card", "amount_minor": 327, "payment": payment}]);
+        let sold = self.post("/v1/tickets", "owed-sale", &sale).await.ok();
+        terminal.says("decline");
+        let path = format!("/v1/tickets/{}/refunds", sold["ticket_id"].as_str().unwrap());
+        let body = json!({"terminal": "T1", "reason": "quality"});
+        let back = self.post_to("/v1/tickets/{id}/refunds", &path, "owed-back", &body).await.ok();
+        let path = format!("/v1/refunds/{}/pay-out", back["refund_id"].as_str().unwrap());
+        self.copy("/v1/refunds/{id}/pay-out", &path).await;
+        let listed = self.get("/v1/card-payments", "/v1/card-payments?state=owed").await.ok();
+        assert_eq!(listed["rows"][0]["owed"][0]["pay_out"]["amount_minor"], 327);
+        let path = format!("/v1/tickets/{}", sold["ticket_id"].as_str().unwrap());
+        self.get("/v1/tickets/{id}", &path).await.ok();
+        terminal.says("approve");
     }
 
     /// Everything that can be read, with something in it.
@@ -450,6 +482,7 @@ async fn every_answer_is_as_it_is_described() {
     checker.kitchen().await;
     checker.cards().await;
     checker.afterwards().await;
+    checker.owed(&terminal).await;
     checker.refusals(&sale).await;
     checker.malformed(&sale).await;
 

@@ -77,6 +77,35 @@ pub(crate) async fn a_cart_is_reduced_and_another_is_exempt(shop: &mut Alone) ->
     Ok(format!("{} instead of {full} by the lead's approval, and one ticket without tax", total))
 }
 
+/// A card takes nothing back: its guest is owed the money, and gets it out of the drawer by the lead's approval, once.
+pub(crate) async fn a_card_takes_nothing_back(shop: &mut Alone) -> Result<String> {
+    let lines = [(ESPRESSO, 1)];
+    let due = price(shop, &lines)?;
+    let asked = json!({"terminal": "T1", "amount_minor": due});
+    let payment = shop.done(BARISTA, "/v1/card-payments", &asked, &[]).await?;
+    let tenders = json!([{"kind": "card", "amount_minor": due, "payment": text(&payment, "/payment")?}]);
+    let sold = shop.done(BARISTA, "/v1/tickets", &sale(&lines, &tenders), &[]).await?;
+    shop.sold(BARISTA, &sold)?;
+    shop.books.pay("card", due);
+    shop.card_terminal("decline")?;
+    let path = format!("/v1/tickets/{}/refunds", text(&sold, "/ticket_id")?);
+    let back = json!({"terminal": "T1", "reason": "quality"});
+    let given = shop.approved((BARISTA, LEAD), "refund", &path, &back).await?;
+    shop.given_back(BARISTA, &given)?;
+    shop.books.pay("card", due);
+    shop.books.pay("card_owed", -due);
+    let refund = text(&given, "/refund_id")?;
+    let (path, at) = (format!("/v1/refunds/{refund}/pay-out"), json!({"terminal": "T1"}));
+    let paid = shop.approved((BARISTA, LEAD), "pay_out", &path, &at).await?;
+    ensure!(number(&paid, "/amount_minor")? == due, "{paid}");
+    shop.expected -= due;
+    let again = shop.asked(LEAD, &path, &at, &[]).await?;
+    ensure!((again.status, again.code().as_str()) == (409, "refund_paid_out"), "{again:?}");
+    let listed = shop.till.get("/v1/card-payments?state=owed").await?;
+    ensure!(listed.pointer("/rows/0/owed/0/pay_out/movement_id") == paid.pointer("/movement_id"), "{listed}");
+    Ok(format!("{due} cents that no card took, paid out"))
+}
+
 /// A table orders, splits, and pays in parts: cash, a card that has a terminal of its own, and a card on trust, for there is no line.
 pub(crate) async fn a_table_pays_in_parts(shop: &mut Alone) -> Result<String> {
     shop.card_terminal("offline")?;

@@ -31,7 +31,7 @@ pub(crate) struct PrintAnswer {
     kind: &'static str,
     /// The receipt's or the reading's number; of a drawer that opens by itself the till.
     label: String,
-    /// The ticket, of a receipt.
+    /// The ticket, of a receipt and of a refund.
     ticket_id: Option<String>,
     /// Which copy; 0 is the first paper.
     copy: u32,

@@ -1,27 +1,78 @@
 //! What people ask of paper: another copy, another try, or none any more.
 
+use percolate_common::domain::cash::ReadingNumber;
 use percolate_common::domain::event::Event;
 use percolate_common::domain::tickets::receipt::TerminalName;
-use percolate_common::ids::TicketId;
+use percolate_common::ids::{RefundId, TicketId};
 use percolate_common::journal::StreamKind;
+use percolate_common::paper::Document;
 use percolate_common::paper::receipt::{self, When};
 use percolate_common::wire::event::{Recorded, decode};
 use percolate_runtime::sqlite::{ReadTx, WriteTx};
 
 use super::super::App;
 use super::super::error::AppError;
+use super::super::readings;
+use super::super::refunds::{recorded, sale};
 use super::super::tickets::{Answer, RequestKey, give, given};
 use super::answer::answer;
 use super::queue::doubted;
-use super::{New, enqueue, kept, letterhead};
-use crate::store::prints::{self as store, JobRow, PrintKind, PrintState};
+use super::{New, enqueue, kept, letterhead, reading_slip};
+use crate::store::prints::{self as store, JobRow, PaperKey, PrintKind, PrintState};
 use crate::store::sales::Place;
-use crate::store::{journal, sales};
+use crate::store::{cash, journal, refunds, sales};
 
 /// Kinds of writes; a key belongs to one.
 const KIND_PRINT: i64 = 30;
 const KIND_RETRY: i64 = 31;
 const KIND_CANCEL: i64 = 32;
+const KIND_REFUND_PRINT: i64 = 33;
+const KIND_READING_PRINT: i64 = 34;
+
+/// What may be printed once more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Paper {
+    /// The receipt of a ticket.
+    Ticket(TicketId),
+    /// The receipt of money that was given back.
+    Refund(RefundId),
+    /// The slip of a closing reading.
+    Reading(ReadingNumber),
+}
+
+impl Paper {
+    const fn kind(&self) -> (i64, PrintKind) {
+        match self {
+            Self::Ticket(_) => (KIND_PRINT, PrintKind::Receipt),
+            Self::Refund(_) => (KIND_REFUND_PRINT, PrintKind::Refund),
+            Self::Reading(_) => (KIND_READING_PRINT, PrintKind::Reading),
+        }
+    }
+
+    fn key(&self) -> PaperKey {
+        match self {
+            Self::Ticket(ticket) => (*ticket).into(),
+            Self::Refund(refund) => (*refund).into(),
+            Self::Reading(number) => number.into(),
+        }
+    }
+
+    /// Where in the journals it stands.
+    fn place(&self, tx: &ReadTx<'_>) -> Result<Place, AppError> {
+        match self {
+            Self::Ticket(ticket) => sales::ticket_place(tx, *ticket)?.ok_or(AppError::NotFound("ticket")),
+            Self::Refund(refund) => refunds::refund_place(tx, *refund)?.ok_or(AppError::NotFound("refund")),
+            Self::Reading(number) => cash::reading_place(tx, number)?.ok_or(AppError::NotFound("reading")),
+        }
+    }
+}
+
+/// What stands on a paper.
+struct Text {
+    ticket: Option<TicketId>,
+    label: String,
+    document: String,
+}
 
 /// Paper that is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -53,34 +104,69 @@ fn written_anew(app: &App, tx: &ReadTx<'_>, at: Place) -> Result<(String, String
     Ok((kept(&receipt::sale(letterhead(app), &sold, when, &catalog)), sold.receipt.to_string()))
 }
 
-/// Prints a ticket's receipt once more. The first paper that there is of it says nothing; all others say which copy they are. A ticket
-/// that came back from the hub had its first paper before.
+/// What stands on the receipt of the refund at a place: as on its first paper as long as that is kept, or by what the menu calls things
+/// now.
+fn refund_text(app: &App, tx: &ReadTx<'_>, at: Place) -> Result<Text, AppError> {
+    let Some(Recorded { header, event: Event::TicketRefunded(refund), .. }) = recorded(tx, at)? else {
+        return Err(AppError::NotFound("refund"));
+    };
+    let label = refund.receipt.to_string();
+    let first = store::first_paper(tx, (refund.ticket, PrintKind::Refund), Some(&label))?;
+    let document = if let Some((document, _label)) = first {
+        document
+    } else {
+        let (sold, _day) = sale(tx, refund.ticket)?.ok_or(AppError::RefundUnknown)?;
+        let catalog = app.present.catalog().ok_or(AppError::NoCatalog)?;
+        let local = app.calendar.local_text(header.at);
+        let when = When { local: &local, day: header.business_day };
+        kept(&receipt::refund(letterhead(app), (&refund, &sold), when, &catalog))
+    };
+    Ok(Text { ticket: Some(refund.ticket), label, document })
+}
+
+/// What stands on the paper of what is at a place. A reading never changes, so its slip is written anew.
+fn text(app: &App, tx: &ReadTx<'_>, (paper, at): (&Paper, Place)) -> Result<Text, AppError> {
+    match paper {
+        Paper::Ticket(ticket) => {
+            let (document, label) = match store::first_paper(tx, (*ticket, PrintKind::Receipt), None)? {
+                Some(first) => first,
+                None => written_anew(app, tx, at)?,
+            };
+            Ok(Text { ticket: Some(*ticket), label, document })
+        }
+        Paper::Refund(_) => refund_text(app, tx, at),
+        Paper::Reading(number) => {
+            let (_answer, header, closed) = readings::at_place(tx, at)?;
+            let document = kept(&Document(reading_slip(app, &header, &closed)));
+            Ok(Text { ticket: None, label: number.to_string(), document })
+        }
+    }
+}
+
+/// Prints a paper once more. The first one that there is of it says nothing; all others say which copy they are. What came back from
+/// the hub had its first paper before.
 pub(crate) fn again(
     app: &App,
     tx: &WriteTx<'_>,
-    (terminal, ticket): (&TerminalName, TicketId),
+    (terminal, paper): (&TerminalName, &Paper),
     key: &RequestKey,
 ) -> Result<Answer, AppError> {
-    if let Some(given) = given(app, tx, key, KIND_PRINT)? {
+    let (write, kind) = paper.kind();
+    if let Some(given) = given(app, tx, key, write)? {
         return Ok(given);
     }
-    let at = sales::ticket_place(tx, ticket)?.ok_or(AppError::NotFound("ticket"))?;
+    let at = paper.place(tx)?;
     let printer = app.printers.of(Some(terminal)).ok_or_else(|| PrintRefusal::NoPrinter(terminal.to_string()))?;
     app.check_reserve()?;
     let stamp = app.stamp(tx)?;
-    let (document, label) = match store::first_paper(tx, ticket)? {
-        Some(first) => first,
-        None => written_anew(app, tx, at)?,
-    };
-    let copy = match store::copies_fetch(tx, ticket)? {
+    let Text { ticket, label, document } = text(app, tx, (paper, at))?;
+    let copy = match store::copies_fetch(tx, paper.key())? {
         Some(copies) => copies.saturating_add(1),
         None => u32::from(at.life != stamp.life.number),
     };
-    store::copies_put(tx, ticket, copy)?;
-    let (terminal, ticket) = (Some(terminal), Some(ticket));
-    let new = New { kind: PrintKind::Receipt, terminal, ticket, label, document, copy };
-    let job = enqueue(tx, &stamp, printer, new)?;
-    give(tx, key, KIND_PRINT, &answer(app, &job))
+    store::copies_put(tx, paper.key(), copy)?;
+    let job = enqueue(tx, &stamp, printer, New { kind, terminal: Some(terminal), ticket, label, document, copy })?;
+    give(tx, key, write, &answer(app, &job))
 }
 
 fn fetch(tx: &ReadTx<'_>, number: i64) -> Result<JobRow, AppError> {

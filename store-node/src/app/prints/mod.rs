@@ -6,7 +6,7 @@ mod commands;
 mod queue;
 
 pub(crate) use answer::{PrintAnswer, PrinterAnswer, list, standings};
-pub(crate) use commands::{PrintRefusal, again, cancel, retry};
+pub(crate) use commands::{Paper, PrintRefusal, again, cancel, retry};
 pub(crate) use queue::{advance, look, recover, unsure};
 
 use std::collections::BTreeMap;
@@ -203,7 +203,7 @@ pub(crate) fn sold(
         copy: 0,
     };
     enqueue(tx, stamp, printer, new)?;
-    Ok(store::copies_put(tx, sold.id, 0)?)
+    Ok(store::copies_put(tx, sold.id.into(), 0)?)
 }
 
 /// Money was given back: the drawer opens for cash, and a receipt of it is printed.
@@ -226,28 +226,40 @@ pub(crate) fn given_back(
     let new = New {
         kind: PrintKind::Refund,
         terminal: Some(&till.name),
-        ticket: None,
+        ticket: Some(refund.ticket),
         label: refund.receipt.to_string(),
         document: kept(&receipt::refund(letterhead(app), (refund, sold), when, catalog)),
         copy: 0,
     };
-    enqueue(tx, stamp, printer, new).map(drop)
+    enqueue(tx, stamp, printer, new)?;
+    Ok(store::copies_put(tx, refund.id.into(), 0)?)
 }
 
-/// A day was closed: its reading is printed where whoever closed it stands, or at the shop's first printer.
+/// What stands on the slip of a reading.
+fn reading_slip(app: &App, header: &Header, closed: &DayClosed) -> Vec<Block> {
+    let local = app.calendar.local_text(header.at);
+    let pairs = slip::pairs(header, closed, &local).into_iter().map(|(left, right)| Block::Pair(left, right));
+    [Block::Large(letterhead(app).name.to_owned()), Block::Blank].into_iter().chain(pairs).collect()
+}
+
+/// A day was closed: its reading is printed where whoever closed it stands, or at the shop's first printer. What it does not have, and
+/// somebody has to do something about, stands below it: so many cards that no ticket counts, and what they come to.
 pub(crate) fn closed(
     app: &App,
     tx: &WriteTx<'_>,
     stamp: &Stamp,
-    (header, closed): (&Header, &DayClosed),
+    (header, closed, (cards, amount)): (&Header, &DayClosed, (u64, i64)),
     terminal: Option<&TerminalName>,
 ) -> Result<(), AppError> {
     let Some(printer) = app.printers.of(terminal) else { return Ok(()) };
-    let local = app.calendar.local_text(header.at);
-    let mut blocks = vec![Block::Large(letterhead(app).name.to_owned()), Block::Blank];
-    blocks.extend(slip::pairs(header, closed, &local).into_iter().map(|(left, right)| Block::Pair(left, right)));
+    let mut blocks = reading_slip(app, header, closed);
+    if cards > 0 {
+        let amount = Minor::new(amount).to_decimal(closed.currency);
+        blocks.extend([Block::Blank, Block::Pair(format!("Cards without a ticket  {cards}"), amount)]);
+    }
     let label = closed.number.to_string();
     let document = kept(&Document(blocks));
     let new = New { kind: PrintKind::Reading, terminal, ticket: None, label, document, copy: 0 };
-    enqueue(tx, stamp, printer, new).map(drop)
+    enqueue(tx, stamp, printer, new)?;
+    Ok(store::copies_put(tx, (&closed.number).into(), 0)?)
 }
