@@ -15,7 +15,9 @@ await inBrowser(async (browser) => {
   await page.getByRole('button', { name: 'Pair this device' }).click();
   await page.getByRole('heading', { name: 'Paired as K1' }).waitFor();
   await page.goto(`${given.url}/kitchen?station=bar`);
-  // Whoever set the box up has tried a sale.
+  // Whoever set the box up has tried a sale, and nobody is to put it away.
+  await page.getByText('Nothing to make').waitFor();
+  await please('sell practice');
   const practice = page.locator('article').filter({ hasText: 'Practice: do not make' });
   await practice.waitFor();
   await look('kitchen-practice');
