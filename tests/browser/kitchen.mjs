@@ -37,6 +37,15 @@ await inBrowser(async (browser) => {
   await look('kitchen');
   seen('what is sold stands there at once, the oldest first');
 
+  await page.getByRole('button', { name: 'All', exact: true }).click();
+  await ann.locator('.about').filter({ hasText: 'bar' }).waitFor();
+  // On a screen of a small kitchen no word is cut.
+  await page.setViewportSize({ width: 1024, height: 768 });
+  await page.waitForFunction(() => [...document.querySelectorAll('.about')].every((it) => it.clientWidth > 0 && it.scrollWidth <= it.clientWidth));
+  await look('kitchen-all');
+  await page.getByRole('button', { name: 'bar', exact: true }).click();
+  seen('among all stations each card says its own');
+
   await page.keyboard.press('1');
   await ann.waitFor({ state: 'detached' });
   await page.locator('#made').filter({ hasText: 'Ann' }).waitFor();
