@@ -137,8 +137,10 @@ async fn a_kitchen_makes_what_its_screen_shows_and_is_told_when_the_line_is_lost
                     browser.done(&code_shown(&shop, &url, &["--name", "K1", "--kind", "kitchen"])?).await?;
                 }
                 "sell practice" => {
-                    let mut body = order(&json!([{"item": ESPRESSO, "quantity": 1}]));
-                    body["training"] = json!(true);
+                    let body = json!({
+                        "terminal": "T1", "currency": "USD", "lines": [{"item": ESPRESSO, "quantity": 1}], "training": true,
+                        "tenders": [{"kind": "cash", "amount_minor": 2_000}],
+                    });
                     browser.done(&till.post("/v1/tickets", "practice", &body).await?).await?;
                 }
                 "sell for Ann" => {
@@ -162,14 +164,9 @@ async fn a_kitchen_makes_what_its_screen_shows_and_is_told_when_the_line_is_lost
 
 /// Sells to somebody by name.
 async fn sold_for(till: &Client, name: &str, lines: &Value) -> Result<Value> {
-    let mut body = order(lines);
-    body["name"] = json!(name);
+    let body = json!({
+        "terminal": "T1", "currency": "USD", "lines": lines, "name": name,
+        "tenders": [{"kind": "cash", "amount_minor": 2_000}],
+    });
     till.post("/v1/tickets", name, &body).await
-}
-
-/// A sale for cash.
-fn order(lines: &Value) -> Value {
-    json!({
-        "terminal": "T1", "currency": "USD", "lines": lines, "tenders": [{"kind": "cash", "amount_minor": 2_000}],
-    })
 }
