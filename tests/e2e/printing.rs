@@ -1,4 +1,5 @@
-//! The page that shows that a shop's printers print, whatever their port: each has one, once, and none that misbehaves keeps the shop from selling.
+//! The page that shows that a shop's printers print, whatever their port: each has one, once, and none that misbehaves keeps the
+//! shop from selling.
 
 use anyhow::{Context as _, Result, ensure};
 use own_printer::{Manner, Printer};

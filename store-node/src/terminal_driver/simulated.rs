@@ -3,7 +3,9 @@
 //!
 //! The file `says` has one word: `approve` (also if there is no such file), `decline`, `offline`, `timeout` (the money is
 //! charged, and nobody is told), `hang` (it is charged, and the answer never comes), `silent` (it is not charged, and no answer
-//! comes). Another word declines, and is said in the log: nothing is approved by a slip of the pen. The file `ledger` has one line for each payment that it has decided on: id, `approved`, `declined` or `reversed`,
+//! comes). Another word declines, and is said in the log: nothing is approved by a slip of the pen.
+//!
+//! The file `ledger` has one line for each payment that it has decided on: id, `approved`, `declined` or `reversed`,
 //! and the amount; and for money back: its id, `refunded` or `kept`, the amount, and the payment's id.
 
 use std::fs::{self, OpenOptions};
