@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use percolate_common::entropy::Entropy;
-use percolate_common::identity::site::PrinterV1;
+use percolate_common::identity::site::{PrinterV1, RECEIPT_KIND, is_kind};
 use percolate_common::journal::SigningKey;
 use percolate_common::paper::COLUMNS_WIDE;
 use percolate_common::time::Clock;
@@ -37,7 +37,7 @@ use crate::guard::{self, Guard};
 use crate::http::{self, Way};
 use crate::identity::{Desk, Keeper};
 use crate::lan;
-use crate::site::{RECEIPT_KIND, Shop, ShopPaper};
+use crate::site::{Shop, ShopPaper};
 use crate::start_error::{Part as _, Result, config_error};
 use crate::store::MIGRATIONS;
 use crate::store::file::{NodeReaders, NodeWriter};
@@ -202,7 +202,7 @@ fn cards(config: &Config, shop: &Shop) -> Result<Cards> {
 /// The shop's printers.
 fn printers(paper: &ShopPaper) -> Printers {
     let printer = |it: &PrinterV1| {
-        let prints_receipts = it.kind.trim().eq_ignore_ascii_case(RECEIPT_KIND);
+        let prints_receipts = is_kind(&it.kind, &[RECEIPT_KIND]);
         let columns = it.columns.unwrap_or(COLUMNS_WIDE);
         Arc::new(Printer::new(it.name.clone(), it.address.clone(), columns, prints_receipts))
     };

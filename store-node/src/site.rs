@@ -11,7 +11,7 @@ use percolate_common::domain::staff::{BadgeUse, SignIn, StaffPolicy};
 use percolate_common::domain::tenders::forward::ForwardLimits;
 use percolate_common::identity::names::{ChainId, Principal};
 use percolate_common::identity::pem::{Label, decode};
-use percolate_common::identity::site::{PrinterV1, SiteV1, StaffV1};
+use percolate_common::identity::site::{PrinterV1, RECEIPT_KIND, SiteV1, StaffV1};
 use percolate_common::identity::site_file::{MENU_FILE, SITE_FILE_BYTES_MAX, SiteFileV1, plan_of};
 use percolate_common::ids::{NodeId, StoreId};
 use percolate_common::journal::SigningKey;
@@ -30,9 +30,6 @@ use crate::start_error::{Part as _, Result, config_error};
 
 /// The number of a shop's first bundle.
 const FIRST_BUNDLE: u64 = 1;
-
-/// What a printer prints that prints receipts.
-pub(crate) const RECEIPT_KIND: &str = "receipt";
 
 /// Where the broker is, where nobody says anything else.
 const BROKER_HERE: &str = "127.0.0.1:1883";

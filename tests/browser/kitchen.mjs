@@ -15,7 +15,9 @@ await inBrowser(async (browser) => {
   await page.getByRole('button', { name: 'Pair this device' }).click();
   await page.getByRole('heading', { name: 'Paired as K1' }).waitFor();
   await page.goto(`${given.url}/kitchen?station=bar`);
-  // Whoever set the box up has tried a sale.
+  // Whoever set the box up has tried a sale, and nobody is to put it away.
+  await page.getByText('Nothing to make').waitFor();
+  await please('sell practice');
   const practice = page.locator('article').filter({ hasText: 'Practice: do not make' });
   await practice.waitFor();
   await look('kitchen-practice');
@@ -34,6 +36,15 @@ await inBrowser(async (browser) => {
   assert.equal(await page.locator('article').first().locator('.order').innerText(), 'Ann', 'who came first is made first');
   await look('kitchen');
   seen('what is sold stands there at once, the oldest first');
+
+  await page.getByRole('button', { name: 'All', exact: true }).click();
+  await ann.locator('.about').filter({ hasText: 'bar' }).waitFor();
+  // On a screen of a small kitchen no word is cut.
+  await page.setViewportSize({ width: 1024, height: 768 });
+  await page.waitForFunction(() => [...document.querySelectorAll('.about')].every((it) => it.clientWidth > 0 && it.scrollWidth <= it.clientWidth));
+  await look('kitchen-all');
+  await page.getByRole('button', { name: 'bar', exact: true }).click();
+  seen('among all stations each card says its own');
 
   await page.keyboard.press('1');
   await ann.waitFor({ state: 'detached' });

@@ -44,6 +44,9 @@ await inBrowser(async (browser) => {
   await look('board');
   seen('who has signed in sees the chain');
 
+  await page.locator('#closes-rows tr').filter({ hasText: given.shop }).waitFor();
+  seen('how a shop closed its day stands under its name');
+
   const before = Number(await page.locator('#tickets').innerText());
   const sold = await please('sell');
   await page.waitForFunction((wanted) => Number(document.getElementById('tickets').textContent) === wanted, before + 1);

@@ -6,9 +6,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use percolate_common::identity::site::PrinterV1;
 use system_tests::harness::head_office::{HeadOffice, NewBox};
 use system_tests::harness::netns::{Lab, Scan, Tool};
-use system_tests::harness::tech::Tech;
+use system_tests::harness::tech::{Tech, changed};
 
 const TOOLS: &[Tool] = &[("nft", "nftables"), ("nmap", "nmap")];
 
@@ -96,6 +97,14 @@ async fn a_shops_machine_lets_in_and_out_what_is_on_the_list_and_nothing_else() 
     office.plan(42, "Harbour")?;
     let bundle = office.bundle(42, &[])?;
     office.hub.kill()?;
+    // One of the shop's printers listens where few do.
+    let printer = PrinterV1 {
+        name: "Bar".to_owned(),
+        kind: "receipt".to_owned(),
+        address: "192.168.7.9:40000".to_owned(),
+        columns: None,
+    };
+    let bundle = changed(&bundle, office.hub.data(), |bundle| bundle.site.printers = vec![printer])?;
     let shop = NewBox::new(scratch.path(), "box");
     let tech = Tech { before: lab.enter("box"), ..Tech::at(&shop.folder)? };
     let words = ["--firewall", "--ssh-from", "192.168.7.9", "--ssh-from", "fd00:7::/64"];
@@ -109,7 +118,7 @@ async fn a_shops_machine_lets_in_and_out_what_is_on_the_list_and_nothing_else() 
     ensure!(found(&lab, "lan", BOX_LAN, ALL, Scan::Packets)? == own, "from the shop");
     ensure!(found(&lab, "lan", BOX_LAN, LIST, Scan::Sockets)? == own, "from the shop, as programs ask");
     ensure!(found(&lab, "wan", BOX_WAN, ALL, Scan::Packets)?.is_empty(), "from the world");
-    ensure!(found(&lab, "box", LAN, LIST, Scan::Sockets)? == [53, 8444, 8883, 9100], "to the shop");
+    ensure!(found(&lab, "box", LAN, LIST, Scan::Sockets)? == [53, 8444, 8883, 9100, 40_000], "to the shop");
     ensure!(found(&lab, "box", WAN, LIST, Scan::Sockets)? == [53, 8444, 8883], "to the world");
 
     // Datagrams: names and the time go out, with their answers; nothing comes in by itself.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
 use system_tests::books::{list, number, text};
 use system_tests::harness::eventually;
 use system_tests::harness::head_office::{HeadOffice, NewBox, Said};
@@ -28,6 +29,11 @@ async fn one_command_brings_a_new_shop_from_its_bundle_to_the_first_ticket() -> 
     let state = shop.state().await?;
     ensure!(number(&state, "/store/id")? == i64::from(STORE) && text(&state, "/store/name")? == "Harbour", "{state}");
     ensure!(office.devices()? == [(NODE, "allowed".to_owned())], "{:?}", office.devices());
+    // The practice ticket was sent, and waits for nobody.
+    let kitchen = shop.client()?.get("/v1/kitchen").await?;
+    ensure!(number(&kitchen, "/queue_count")? == 0, "{kitchen}");
+    let made = list(&kitchen, "/made")?;
+    ensure!(made.len() == 1 && made.iter().all(|prep| prep.get("training") == Some(&Value::Bool(true))), "{kitchen}");
 
     // What it has recorded is at head office, through the door that asks for its certificate.
     eventually("all to be acknowledged", || async {

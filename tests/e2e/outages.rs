@@ -110,7 +110,8 @@ async fn a_cable_that_is_out_a_dead_line_and_a_dead_hub_are_told_apart_by_the_ma
 
     lab.address("box", "lan0", &["192.168.7.20/24"])?;
     lab.run("box", &["ip", "route", "add", "default", "via", "192.168.7.1"])?;
-    shop.says("no_internet").await?;
+    let silent = shop.says("no_internet").await?;
+    ensure!(text(&silent, "/advice")?.contains("it is off, or the line to it"), "{silent}");
 
     lab.run("router", &["ip", "link", "set", "lan0", "down"])?;
     shop.says("no_lan").await?;

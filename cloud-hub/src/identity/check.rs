@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use percolate_common::domain::catalog::{Catalog, NAME_BYTES_MAX};
+use percolate_common::domain::staff::roles::{Role, RoleError};
 use percolate_common::domain::staff::{BADGE_CHARS, BadgeUse, SignIn, is_badge};
 use percolate_common::domain::stock::MOVEMENT_QUANTITY_MAX;
 use percolate_common::domain::tenders::forward::ForwardLimits;
 use percolate_common::domain::tickets::receipt::TerminalName;
 use percolate_common::identity::names::Principal;
-use percolate_common::identity::site::{HoursV1, SiteV1, StaffV1};
+use percolate_common::identity::site::{HoursV1, PRINTER_KINDS, SiteV1, StaffV1, TERMINAL_KINDS, is_kind};
 use percolate_common::ids::{NodeId, StockItemId};
 use percolate_common::journal::AuthorId;
 use percolate_common::money::Currency;
@@ -75,12 +76,22 @@ impl Found {
         self.0.push(Fault { pointer: pointer.into(), code, detail: detail.into() });
     }
 
-    /// A text that somebody will read: it says something, and has no control characters.
-    fn text(&mut self, pointer: String, text: &str, what: &str) {
+    /// A text that somebody will read: it says something, and has no control characters. Tells whether it is so.
+    fn text(&mut self, pointer: String, text: &str, what: &str) -> bool {
         if text.trim().is_empty() {
             self.add(pointer, "missing", format!("{what} is missing"));
         } else if text.chars().any(char::is_control) {
             self.add(pointer, "control_characters", format!("{what} has control characters"));
+        } else {
+            return true;
+        }
+        false
+    }
+
+    /// A word that says something only if it is one of those that there are.
+    fn kind(&mut self, pointer: String, word: &str, what: &str, kinds: &[&str]) {
+        if self.text(pointer.clone(), word, what) && !is_kind(word, kinds) {
+            self.add(pointer, "unknown", format!("{} is none that there is: {}", shown(word), kinds.join(", ")));
         }
     }
 
@@ -201,7 +212,7 @@ fn lists(site: &SiteV1, found: &mut Found) {
             let said = format!("{} is no till's name: 1 to 8 capital letters and digits, as in T1", shown(&till.name));
             found.add(format!("/terminals/{at}/name"), "malformed", said);
         }
-        found.text(format!("/terminals/{at}/kind"), &till.kind, "what kind of till it is");
+        found.kind(format!("/terminals/{at}/kind"), &till.kind, "what kind of till it is", &TERMINAL_KINDS);
         let is_known = |name: &String| site.printers.iter().any(|printer| printer.name == *name);
         if let Some(name) = till.printer.as_ref().filter(|name| !is_known(name)) {
             let said = format!("the shop has no printer {}", shown(name));
@@ -211,7 +222,7 @@ fn lists(site: &SiteV1, found: &mut Found) {
     found.once(("terminals", "name"), site.terminals.iter().map(|till| &till.name), "the till");
     for (at, printer) in site.printers.iter().enumerate() {
         found.text(format!("/printers/{at}/name"), &printer.name, "the printer's name");
-        found.text(format!("/printers/{at}/kind"), &printer.kind, "what kind of printer it is");
+        found.kind(format!("/printers/{at}/kind"), &printer.kind, "what kind of printer it is", &PRINTER_KINDS);
         if !is_place(&printer.address) {
             let said = format!(
                 "{} is no address of a printer: HOST:PORT is expected, as in 192.168.7.30:9100",
@@ -249,13 +260,16 @@ fn staff(at: usize, one: &StaffV1, found: &mut Found) {
     if one.id == 0 {
         found.add(format!("/staff/{at}/id"), "out_of_range", "people are numbered from 1");
     }
-    found.text(format!("/staff/{at}/name"), &one.name, "the name");
-    found.text(format!("/staff/{at}/role"), &one.role, "the role");
-    for (field, text) in [("name", &one.name), ("role", &one.role)] {
-        // A PIN that slipped into the wrong column would be read by everybody.
-        if !text.trim().is_empty() && !text.chars().any(char::is_alphabetic) {
-            found.add(format!("/staff/{at}/{field}"), "malformed", format!("a {field} has letters"));
-        }
+    let has_name = found.text(format!("/staff/{at}/name"), &one.name, "the name");
+    // A PIN that slipped into the wrong column would be read by everybody.
+    if has_name && !one.name.chars().any(char::is_alphabetic) {
+        found.add(format!("/staff/{at}/name"), "malformed", "a name has letters");
+    }
+    let has_role = found.text(format!("/staff/{at}/role"), &one.role, "the role");
+    if let Some(Err(error)) = has_role.then(|| one.role.parse::<Role>()) {
+        // What stands there may be a PIN or a badge, too: it is said to nobody.
+        let error: RoleError = error;
+        found.add(format!("/staff/{at}/role"), "unknown", error.to_string());
     }
     let is_pin = |pin: &String| PIN_DIGITS.contains(&pin.len()) && pin.bytes().all(|digit| digit.is_ascii_digit());
     if one.pin.as_ref().is_some_and(|pin| !is_pin(pin)) {

@@ -69,17 +69,21 @@ async fn what_no_box_can_carry_out_is_refused_with_its_place() {
         ),
         ("/terminals/0/name", json!("t1"), "/terminals/0/name", "malformed"),
         ("/terminals/0/kind", json!(""), "/terminals/0/kind", "missing"),
+        ("/terminals/0/kind", json!("conter"), "/terminals/0/kind", "unknown"),
         ("/terminals/0/printer", json!("P2"), "/terminals/0/printer", "unknown"),
         ("/terminals", twice(json!({"name": "T1", "kind": "counter"})), "/terminals/1/name", "twice"),
         ("/printers/0/address", json!("192.168.7.30"), "/printers/0/address", "malformed"),
         ("/printers/0/address", json!("a b:9100"), "/printers/0/address", "malformed"),
         ("/printers/0/kind", json!("a\nb"), "/printers/0/kind", "control_characters"),
+        ("/printers/0/kind", json!("reciept"), "/printers/0/kind", "unknown"),
         ("/printers/0/columns", json!(40), "/printers/0/columns", "out_of_range"),
         ("/receipts", json!("maybe"), "/receipts", "malformed"),
         ("/address", json!("1 Pier\u{7}"), "/address", "control_characters"),
-        ("/printers", twice(json!({"name": "P", "kind": "r", "address": "p:1"})), "/printers/1/name", "twice"),
+        ("/printers", twice(json!({"name": "P", "kind": "receipt", "address": "p:1"})), "/printers/1/name", "twice"),
         ("/staff/0/id", json!(0), "/staff/0/id", "out_of_range"),
         ("/staff/0/name", json!("2468"), "/staff/0/name", "malformed"),
+        ("/staff/0/role", json!("barrista"), "/staff/0/role", "unknown"),
+        ("/staff/0/role", json!("2468"), "/staff/0/role", "unknown"),
         ("/staff/0/pin", json!("24 68"), "/staff/0/pin", "malformed"),
         ("/staff/0/pin", json!("246"), "/staff/0/pin", "malformed"),
         ("/staff/0/badge", json!("2468"), "/staff/0/badge", "malformed"),
@@ -116,6 +120,29 @@ async fn what_no_box_can_carry_out_is_refused_with_its_place() {
     bad["stock"][0] = json!({"item": 998, "quantity": -3});
     let (_, body) = asked(&hub, Method::PUT, PATH, &bad).await;
     assert_eq!(body["errors"].as_array().map(Vec::len), Some(3), "{body}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_word_that_is_none_is_refused_with_the_words_there_are_and_a_role_is_not_repeated() {
+    let hub = TestHub::start_with_menu(Some(MENU)).await;
+    let mut plan = with("/staff/0/role", json!("manger-2468"));
+    plan["terminals"][0]["kind"] = json!("conter");
+    plan["printers"][0]["kind"] = json!("reciept");
+    let (status, body) = asked(&hub, Method::PUT, PATH, &plan).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{body}");
+    let told = |at: usize| (body["errors"][at]["pointer"].as_str(), body["errors"][at]["detail"].as_str());
+    let roles = "not a role that is known: barista, lead, shift lead, supervisor, manager, shop manager, store manager";
+    let expected = [
+        (Some("/terminals/0/kind"), Some("\"conter\" is none that there is: counter, till, kitchen")),
+        (Some("/printers/0/kind"), Some("\"reciept\" is none that there is: receipt, kitchen")),
+        (Some("/staff/0/role"), Some(roles)),
+    ];
+    assert_eq!([told(0), told(1), told(2)], expected, "{body}");
+    let mut other = with("/staff/0/role", json!("Shift-Lead"));
+    other["terminals"][0]["kind"] = json!("Kitchen");
+    other["printers"][0]["kind"] = json!("kitchen");
+    let (status, body) = asked(&hub, Method::PUT, &format!("{PATH}?check=true"), &other).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,9 +10,6 @@ use tokio::time::timeout;
 
 use crate::system::monotonic_now;
 
-/// The port where printers take what they print as it is.
-pub const PORT: u16 = 9_100;
-
 /// A line to a printer.
 #[derive(Debug)]
 pub struct Line {

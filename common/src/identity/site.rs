@@ -19,6 +19,18 @@ pub const PRINTERS_MAX: usize = 32;
 pub const STAFF_MAX: usize = 500;
 /// Entries of the opening stock.
 pub const STOCK_MAX: usize = 5_000;
+/// What a printer prints that prints receipts.
+pub const RECEIPT_KIND: &str = "receipt";
+/// What printers there are: those for receipts, and those in a kitchen.
+pub const PRINTER_KINDS: [&str; 2] = [RECEIPT_KIND, "kitchen"];
+/// What terminals there are: a till under two names, and a kitchen's screen.
+pub const TERMINAL_KINDS: [&str; 3] = ["counter", "till", "kitchen"];
+
+/// Whether a word is one of those that there are, whatever its capitals.
+#[must_use]
+pub fn is_kind(word: &str, kinds: &[&str]) -> bool {
+    kinds.iter().any(|kind| word.trim().eq_ignore_ascii_case(kind))
+}
 
 /// A span of time in which a shop is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
@@ -42,7 +54,7 @@ pub struct TerminalV1 {
     /// Its name, as on receipts.
     #[n(0)]
     pub name: String,
-    /// What it is, as head office calls it.
+    /// What it is: one of [`TERMINAL_KINDS`].
     #[n(1)]
     pub kind: String,
     /// Whether it is for training alone.
@@ -61,7 +73,7 @@ pub struct PrinterV1 {
     /// Its name.
     #[n(0)]
     pub name: String,
-    /// What it prints, as head office calls it: `receipt` are receipts.
+    /// What it prints: one of [`PRINTER_KINDS`].
     #[n(1)]
     pub kind: String,
     /// Where it is in the shop's network, as `HOST:PORT`.

@@ -6,7 +6,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::str::FromStr;
 
-use percolate_common::identity::bundle::ChainV1;
+use percolate_common::identity::bundle::{BundleV1, ChainV1};
+use percolate_common::identity::site::PrinterV1;
 use percolate_runtime::files::{FileError, write_atomic};
 
 use super::error::UpError;
@@ -15,8 +16,10 @@ use super::error::UpError;
 const TEXT: &str = include_str!("../../../deploy/nftables/percolate-store.nft");
 /// What is loaded, in the folder of the shop's description.
 pub(super) const FILE: &str = "firewall.nft";
-/// Ports that the table lets out already.
-const PORTS: [u16; 2] = [8_444, 8_883];
+/// Ports of head office that the table lets out already.
+const HUB_PORTS: [u16; 2] = [8_444, 8_883];
+/// The port of printers that it lets out already, to the shop's network.
+const PRINTER_PORTS: [u16; 1] = [9_100];
 
 /// Machines by their addresses: one, or a network of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,8 +57,15 @@ pub(super) enum Loaded {
     Not(String),
 }
 
+/// The ports of places, `HOST:PORT`, but for those that are let out already.
+fn ports_beyond<'p>(places: impl Iterator<Item = &'p String>, there: &[u16]) -> Vec<String> {
+    let port = |place: &String| place.trim_end_matches('/').rsplit_once(':')?.1.parse().ok();
+    let ports: BTreeSet<u16> = places.filter_map(port).filter(|port| !there.contains(port)).collect();
+    ports.iter().map(u16::to_string).collect()
+}
+
 /// The whole file.
-fn text(chain: &ChainV1, ssh: &[Network]) -> String {
+fn text((chain, printers): (&ChainV1, &[PrinterV1]), ssh: &[Network]) -> String {
     let mut text = TEXT.to_owned();
     let mut add = |set: &str, elements: &[String]| {
         if !elements.is_empty() {
@@ -66,22 +76,18 @@ fn text(chain: &ChainV1, ssh: &[Network]) -> String {
         let of_kind = ssh.iter().filter(move |network| network.address.is_ipv4() == v4);
         of_kind.map(|network| format!("{}/{}", network.address, network.bits)).collect::<Vec<_>>()
     };
-    let places = chain.https.iter().chain(&chain.mqtt);
-    let ports: BTreeSet<u16> = places
-        .filter_map(|place| place.trim_end_matches('/').rsplit_once(':')?.1.parse().ok())
-        .filter(|port| !PORTS.contains(port))
-        .collect();
-    add("hub_ports", &ports.iter().map(u16::to_string).collect::<Vec<_>>());
+    add("hub_ports", &ports_beyond(chain.https.iter().chain(&chain.mqtt), &HUB_PORTS));
+    add("printer_ports", &ports_beyond(printers.iter().map(|printer| &printer.address), &PRINTER_PORTS));
     add("ssh4", &networks(true));
     add("ssh6", &networks(false));
     text
 }
 
 /// Loads the table, after it was seen that it can be; what other tables say is not touched. A shop sells without it.
-pub(super) fn load(chain: &ChainV1, ssh: &[Network], config: &Path) -> Result<Loaded, UpError> {
+pub(super) fn load(bundle: &BundleV1, ssh: &[Network], config: &Path) -> Result<Loaded, UpError> {
     let path = config.join(FILE);
     let before = std::fs::read_to_string(&path).unwrap_or_default();
-    let mut wanted = text(chain, ssh);
+    let mut wanted = text((&bundle.chain, &bundle.site.printers), ssh);
     if ssh.is_empty() {
         // Who was let in stays let in when nobody says otherwise: it may be the tech who types this.
         for line in before.lines().filter(|line| line.starts_with("add element inet percolate ssh")) {
@@ -126,11 +132,19 @@ mod tests {
     #[test]
     fn the_file_is_the_table_and_what_was_said_beyond_it() {
         let usual = chain("https://hub.example:8444", "hub.example:8883");
-        assert_eq!(text(&usual, &[]), TEXT);
+        let printer = |address: &str| PrinterV1 {
+            name: "Bar".to_owned(),
+            kind: "receipt".to_owned(),
+            address: address.to_owned(),
+            columns: None,
+        };
+        assert_eq!(text((&usual, &[printer("192.168.7.30:9100")]), &[]), TEXT);
         let ssh = ["192.168.7.9", "10.1.0.0/16", "fd00::/64"].map(|text| text.parse().unwrap());
-        let other = text(&chain("https://hub.example:443/", "[fd00::1]:8883"), &ssh);
+        let printers = ["p:9101", "[fd00::7]:6001", "q:9101", "q:9100"].map(printer);
+        let other = text((&chain("https://hub.example:443/", "[fd00::1]:8883"), &printers), &ssh);
         let added = other.strip_prefix(TEXT).unwrap();
         let expected = "\nadd element inet percolate hub_ports { 443 }\n\
+                        \nadd element inet percolate printer_ports { 6001, 9101 }\n\
                         \nadd element inet percolate ssh4 { 192.168.7.9/32, 10.1.0.0/16 }\n\
                         \nadd element inet percolate ssh6 { fd00::/64 }\n";
         assert_eq!(added, expected);

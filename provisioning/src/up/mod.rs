@@ -269,7 +269,7 @@ fn filter(
     if options.no_firewall || (kind == ServiceKind::Process && !options.firewall) {
         return Ok((StepOutcomeV1::Skipped, "left as it is".to_owned()));
     }
-    let loaded = firewall::load(&bundle.chain, &options.ssh_from, &place.config)?;
+    let loaded = firewall::load(bundle, &options.ssh_from, &place.config)?;
     if kind == ServiceKind::Systemd && !matches!(loaded, Loaded::Not(_)) {
         service::filter_at_each_start(&place.config.join(firewall::FILE))?;
     }
@@ -298,7 +298,7 @@ async fn paper(
         return Ok((StepOutcomeV1::Waiting, said));
     }
     Ok(match (now.as_slice(), before.as_slice()) {
-        ([], []) => (StepOutcomeV1::Skipped, "the shop has no printer that takes it".to_owned()),
+        ([], []) => (StepOutcomeV1::Skipped, "the shop has no printer".to_owned()),
         ([], before) => (StepOutcomeV1::Skipped, format!("printed before by {}", before.join(", "))),
         (now, _) => (StepOutcomeV1::Done, format!("printed by {}: look at it", now.join(", "))),
     })

@@ -8,7 +8,7 @@ use percolate_common::identity::site::PrinterV1;
 use percolate_common::paper::escpos::Question;
 use percolate_common::time::{StoreCalendar, UtcMillis};
 use percolate_runtime::files::{read_text, write_atomic};
-use percolate_runtime::printer::{Line, PORT};
+use percolate_runtime::printer::Line;
 use percolate_runtime::system::monotonic_now;
 use tokio::task::JoinSet;
 
@@ -44,7 +44,7 @@ pub(super) async fn print(
     // At another address it is another printer.
     let line = |printer: &PrinterV1| format!("{} {}", printer.address, printer.name.replace('\n', " "));
     let (before, wanted): (Vec<_>, Vec<_>) =
-        takes_pages(&site.printers).partition(|printer| had.contains(&line(printer).as_str()));
+        site.printers.iter().partition(|printer| had.contains(&line(printer).as_str()));
     let mut printed =
         Printed { before: before.iter().map(|printer| printer.name.clone()).collect(), ..Printed::default() };
     let calendar = StoreCalendar::new(&site.zone, site.cutover_hour).ok();
@@ -71,11 +71,6 @@ pub(super) async fn print(
         write_atomic(&mark, (lines.join("\n") + "\n").as_bytes())?;
     }
     Ok(printed)
-}
-
-fn takes_pages(printers: &[PrinterV1]) -> impl Iterator<Item = &PrinterV1> {
-    let port = |address: &str| address.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
-    printers.iter().filter(move |printer| port(&printer.address) == Some(PORT))
 }
 
 /// What came of each page, in their order.

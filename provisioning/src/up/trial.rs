@@ -9,11 +9,12 @@ use percolate_common::identity::hex;
 use percolate_common::time::Clock;
 use percolate_runtime::system::monotonic_now;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::json;
 
 use super::error::UpError;
 use super::plain::{PlainLine, enough_cash, plain_lines};
-use crate::client::{ClientError, Node};
+use crate::client::{Answer, ClientError, Node};
 
 /// Longest wait for head office. After that the box goes on by itself.
 const ENROLLED_MAX: Duration = Duration::from_secs(10);
@@ -40,6 +41,19 @@ struct State {
     link: String,
 }
 
+/// What a kitchen's screen shows.
+#[derive(Debug, Deserialize)]
+struct Kitchen {
+    queue: Vec<Prep>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Prep {
+    prep_id: String,
+    ticket_id: String,
+    turn: u32,
+}
+
 /// Books what is there when the shop opens, once for ever; tells whether there was something to book.
 pub(super) async fn stock(node: &Node, bundle: &BundleV1) -> Result<bool, UpError> {
     let lines: Vec<_> = bundle.site.stock.iter().filter(|line| line.quantity > 0).collect();
@@ -60,7 +74,8 @@ pub(super) async fn stock(node: &Node, bundle: &BundleV1) -> Result<bool, UpErro
     Ok(true)
 }
 
-/// Sells a practice ticket: in no total, and without stock. The same one, however often it is asked for.
+/// Sells a practice ticket: in no total, without stock, and with nothing for a kitchen to make. The same one, however often it is
+/// asked for.
 pub(super) async fn ticket(node: &Node, bundle: &BundleV1, clock: &dyn Clock) -> Result<FirstTicketV1, UpError> {
     let catalog = node.catalog().await?;
     let (line, due) = sellable(node, &catalog).await?;
@@ -74,9 +89,21 @@ pub(super) async fn ticket(node: &Node, bundle: &BundleV1, clock: &dyn Clock) ->
     let said = blake3::hash(body.to_string().as_bytes()).to_hex();
     let key = format!("up-trial-{}-{}-{said}", bundle.site.store, bundle.number);
     let sold = node.sell(&key, body.to_string().into_bytes()).await?.body;
+    not_to_be_made(node, &sold.ticket_id).await?;
     let id = hex::decode(&sold.ticket_id.replace('-', "")).and_then(|id| <[u8; 16]>::try_from(id).ok());
     let receipt = sold.receipt.unwrap_or_default();
     Ok(FirstTicketV1 { receipt, id: id.unwrap_or_default().into(), at_ms: clock.now().get() })
+}
+
+/// Takes what a ticket has sent off the kitchen's queue, as a screen does: nobody is there who would press it away.
+async fn not_to_be_made(node: &Node, ticket: &str) -> Result<(), UpError> {
+    let kitchen: Kitchen = node.client().get("/v1/kitchen").await?;
+    for prep in kitchen.queue.into_iter().filter(|prep| prep.ticket_id == ticket) {
+        let path = format!("/v1/kitchen/{}/bump", prep.prep_id);
+        let body = json!({ "turn": prep.turn }).to_string().into_bytes();
+        let _as_it_is_now: Answer<IgnoredAny> = node.client().post(&path, &prep.prep_id, body).await?;
+    }
+    Ok(())
 }
 
 /// The first item that the box sells at this moment, and its price. One may be for other shops, or for other hours.

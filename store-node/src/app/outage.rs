@@ -31,7 +31,7 @@ pub(crate) enum HubState {
     NotDraining,
     /// The shop's own network: no cable, no address, no router.
     NoLan,
-    /// The shop's network is there, and nobody beyond it answers.
+    /// The shop's network is there, and where head office is nobody answers: the line is dead, or head office is switched off.
     NoInternet,
     /// Somebody answers where the hub is, and it is not the hub.
     HubUnreachable,
@@ -77,7 +77,8 @@ impl HubState {
                 "This box has no network: look at its cable, the switch and the router. Tills on the same network may be cut off, too.",
             ),
             Self::NoInternet => Some(
-                "The shop's network is there, and nobody beyond it answers: look at the router and the provider's line. Sell on.",
+                "The shop's network is there, and head office does not answer: it is off, or the line to it. Sell on. Look at the router \
+                 and the provider's line; if others reach the internet from here, tell head office.",
             ),
             Self::HubUnreachable => Some(
                 "The internet is there and head office is not. There is nothing to do in the shop: sell on, and tell head office.",
@@ -243,6 +244,15 @@ mod tests {
         for state in HubState::ALL {
             let well = matches!(state, HubState::Starting | HubState::Connected);
             assert_eq!(state.advice().is_none(), well, "{state:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_where_nobody_answers_is_true_of_a_dead_line_and_of_a_head_office_that_is_switched_off() {
+        let state = judged(Told::Ended(Ended::NoAnswer), OwnNetwork::Ready).unwrap();
+        let advice = state.advice().unwrap();
+        for part in ["head office does not answer", "it is off, or the line to it", "router", "tell head office"] {
+            assert!(advice.contains(part), "{part}: {advice}");
         }
     }
 

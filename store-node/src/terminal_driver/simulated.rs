@@ -3,7 +3,9 @@
 //!
 //! The file `says` has one word: `approve` (also if there is no such file), `decline`, `offline`, `timeout` (the money is
 //! charged, and nobody is told), `hang` (it is charged, and the answer never comes), `silent` (it is not charged, and no answer
-//! comes). The file `ledger` has one line for each payment that it has decided on: id, `approved`, `declined` or `reversed`,
+//! comes). Another word declines, and is said in the log: nothing is approved by a slip of the pen.
+//!
+//! The file `ledger` has one line for each payment that it has decided on: id, `approved`, `declined` or `reversed`,
 //! and the amount; and for money back: its id, `refunded` or `kept`, the amount, and the payment's id.
 
 use std::fs::{self, OpenOptions};
@@ -21,6 +23,9 @@ use super::{Answer, CardTerminal};
 
 const SAYS_FILE: &str = "says";
 const LEDGER_FILE: &str = "ledger";
+/// All that it may be told to do; the first is what it does if nothing is said.
+const WORDS: [&str; 6] = ["approve", "decline", "offline", "timeout", "hang", "silent"];
+const DECLINE: &str = "decline";
 /// The end of the number of every card that it reads.
 const LAST_FOUR: u16 = 42;
 
@@ -130,6 +135,20 @@ fn refund(
     Ok(told(id, word))
 }
 
+/// What it is told to do. A word that is none declines.
+fn told_to(says: &str) -> &str {
+    let says = says.trim();
+    if says.is_empty() {
+        WORDS[0]
+    } else if WORDS.contains(&says) {
+        says
+    } else {
+        let words = WORDS.join(", ");
+        tracing::warn!(says, "the simulated card terminal declines: {says:?} in its file `says` is none of {words}");
+        DECLINE
+    }
+}
+
 fn decide(folder: &Path, id: CardPaymentId, ask: Ask) -> io::Result<Does> {
     let says = read_text(&folder.join(SAYS_FILE)).map_err(io::Error::other)?.unwrap_or_default();
     let known = known(folder, id)?;
@@ -140,7 +159,7 @@ fn decide(folder: &Path, id: CardPaymentId, ask: Ask) -> io::Result<Does> {
         }
         Ok(told(id, known.as_ref().map_or("declined", |(word, _)| word)))
     };
-    Ok(match (says.trim(), ask) {
+    Ok(match (told_to(&says), ask) {
         ("offline", Ask::Authorize(_) | Ask::Inquire | Ask::Refund(..)) => Does::Answers(Outcome::Offline),
         ("offline" | "silent" | "timeout" | "hang", Ask::Reverse) | ("silent" | "timeout", Ask::Inquire) => {
             Does::Answers(Outcome::TimedOut)
@@ -154,7 +173,7 @@ fn decide(folder: &Path, id: CardPaymentId, ask: Ask) -> io::Result<Does> {
             refund(folder, id, (of, amount), false)?;
             Does::Hangs
         }
-        (word, Ask::Refund(of, amount)) => Does::Answers(refund(folder, id, (of, amount), word == "decline")?),
+        (word, Ask::Refund(of, amount)) => Does::Answers(refund(folder, id, (of, amount), word == DECLINE)?),
         ("timeout", Ask::Authorize(_)) => {
             authorized("approved")?;
             Does::Answers(Outcome::TimedOut)
@@ -163,7 +182,7 @@ fn decide(folder: &Path, id: CardPaymentId, ask: Ask) -> io::Result<Does> {
             authorized("approved")?;
             Does::Hangs
         }
-        ("decline", Ask::Authorize(_)) => Does::Answers(authorized("declined")?),
+        (DECLINE, Ask::Authorize(_)) => Does::Answers(authorized("declined")?),
         (_, Ask::Authorize(_)) => Does::Answers(authorized("approved")?),
         (_, Ask::Inquire) => {
             if known.is_none() {
@@ -246,6 +265,20 @@ mod tests {
         assert!(terminal.reverse(second).await && terminal.reverse(second).await);
         let expected = format!("{first} approved 327\n{third} declined 0\n{second} approved 5\n{second} reversed 5\n");
         assert_eq!(ledger(), expected);
+    }
+
+    #[tokio::test]
+    async fn a_word_that_is_none_approves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let says = |word: &str| fs::write(folder.path().join(SAYS_FILE), word).unwrap();
+        let terminal = Simulated::open(folder.path()).unwrap();
+        let [first, second, back] = ["a", "b", "c"].map(|key| CardPaymentId::asked(0, 1, key));
+        assert_eq!(terminal.authorize(first, Minor::new(327)).await, told(first, "approved"), "nothing is said");
+        for slip in ["declien", "Decline", "approve decline"] {
+            says(slip);
+            assert_eq!(terminal.authorize(second, Minor::new(5)).await, told(second, "declined"), "{slip}");
+            assert_eq!(terminal.refund(back, first, Minor::new(1)).await, told(back, "kept"), "{slip}");
+        }
     }
 
     #[tokio::test]

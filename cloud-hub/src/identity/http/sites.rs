@@ -86,7 +86,7 @@ struct Hours {
 struct Terminal {
     /// Its name, as on receipts.
     name: String,
-    /// What it is, as in `counter`.
+    /// What it is: `counter` or `till`, which sells, or `kitchen`.
     kind: String,
     /// Whether it is for training.
     #[serde(default)]
@@ -102,7 +102,7 @@ struct Terminal {
 struct Printer {
     /// Its name.
     name: String,
-    /// What it prints, as in `receipt`.
+    /// What it prints: `receipt` or `kitchen`.
     kind: String,
     /// Where it is, as `HOST:PORT`.
     address: String,
@@ -119,7 +119,7 @@ struct Staff {
     id: u32,
     /// Their name.
     name: String,
-    /// What they are, as in `lead`.
+    /// What they are: `barista`, `lead` or `manager`, or another word for these.
     role: String,
     /// What they type to sign in. Never told again.
     #[serde(default, skip_serializing, deserialize_with = "pin")]

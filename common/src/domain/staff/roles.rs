@@ -15,7 +15,7 @@ pub enum Role {
 
 /// A role's word that is none of those which are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a role that is known")]
+#[error("not a role that is known: {}", WORDS.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(", "))]
 pub struct RoleError;
 
 /// Words of head office for a role, in small letters.
