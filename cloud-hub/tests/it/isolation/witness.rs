@@ -13,7 +13,7 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
 /// Where the runner of projections speaks.
-const RUNNER: &str = "cloud_hub::kernel::projection";
+const RUNNER: &str = "cloud_hub::kernel::projection::runner";
 
 /// What was said of each journal that somebody watches.
 static SEEN: Mutex<BTreeMap<String, Seen>> = Mutex::new(BTreeMap::new());

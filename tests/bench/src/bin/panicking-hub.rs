@@ -15,7 +15,7 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
 /// Where the runner of projections speaks.
-const RUNNER: &str = "cloud_hub::kernel::projection";
+const RUNNER: &str = "cloud_hub::kernel::projection::runner";
 
 #[derive(Debug, Parser)]
 struct Cli {
