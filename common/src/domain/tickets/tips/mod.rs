@@ -204,8 +204,10 @@ pub enum TipRejection {
     /// Too late.
     #[error("the day of this ticket is closed, or more than {TIP_DAYS_MAX} business days ago: its tip stays as it is")]
     Closed,
-    /// No card.
-    #[error("the ticket was paid by no card there: a tip is written down for a card")]
+    /// No card, or not the first of several that were charged by us: what goes back goes there.
+    #[error(
+        "a tip is written down for a card that the ticket was paid by, and of several at our terminal for the first"
+    )]
     Card,
     /// Too much, or less than nothing.
     #[error("a tip of {least} to {most} minor units is expected")]
@@ -245,10 +247,14 @@ pub fn adjust(
         is_asked(at, card).then_some((at, card, tender.amount))
     });
     let (tender, card, paid) = asked.ok_or(TipRejection::Card)?;
+    let first = (0..).zip(&sold.tenders).find(|(_, other)| TipCard::of(&other.kind) == Some(card));
+    if card == TipCard::Driver && first.is_some_and(|(at, _)| at != tender) {
+        return Err(TipRejection::Card);
+    }
     let now = holds(ticket.known).map_or(sold.details.tip, |on| on.tip);
-    // What was put on this card later is taken off it again before anything else.
+    // What was put on a card later is taken off that card again and no other; what the sale said may have been paid by this one.
     let put: i64 = all_moves(ticket.known).iter().filter(|one| one.card == card).map(|one| one.amount.get()).sum();
-    let least = now.get().saturating_sub(paid.get()).saturating_sub(put).max(0);
+    let least = now.get().saturating_sub(paid.min(sold.details.tip).get()).saturating_sub(put).max(0);
     let most = sold.totals.total.get().saturating_mul(TIP_PERCENT_MAX) / 100;
     if ask.tip.get() < least || ask.tip > now && ask.tip.get() > most {
         return Err(TipRejection::Amount { least, most: most.max(now.get()) });

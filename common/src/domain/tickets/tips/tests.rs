@@ -6,7 +6,7 @@ use crate::domain::pricing::cart::Cart;
 use crate::domain::pricing::tests::in_the_morning;
 use crate::domain::tickets::decide::{SellTicket, sell};
 use crate::domain::tickets::tender::Tender;
-use crate::ids::ItemId;
+use crate::ids::{CardPaymentId, ItemId};
 use crate::money::Currency;
 
 const MONDAY: BusinessDay = BusinessDay::from_days(20_787);
@@ -88,6 +88,28 @@ fn a_tip_is_at_most_what_the_ticket_came_to_and_takes_no_more_off_a_card_than_is
     assert_eq!(tip(&sold, &[], 122), Err(TipRejection::Amount { least: 123, most: 400 }));
     let less = TipOn::new(&tip(&sold, &[], 123).unwrap(), MONDAY);
     assert_eq!(tip(&sold, &[less], 122), Err(TipRejection::Amount { least: 123, most: 327 }));
+}
+
+/// What goes back goes to the first card that was charged here, and to the sum of those that were not.
+#[test]
+fn of_several_cards_a_tip_is_on_the_one_that_a_refund_goes_to_and_comes_off_the_one_that_it_is_on() {
+    let mut sold = espresso(TicketClass::Sale);
+    let charged = |key: &str| {
+        let payment = CardPaymentId::asked(0, 1, key);
+        TenderKind::Card { payment, reference: None, last_four: None, stored: false }
+    };
+    sold.details.tip = Minor::ZERO;
+    sold.tenders = vec![tender(card(), 127), tender(charged("a"), 100), tender(charged("b"), 100)];
+    let tip = |known: &[TipOn], place, tip| asked(&ticket(&sold, known), WhichCard::At(place), tip, 0);
+    assert_eq!(tip(&[], 2, 50), Err(TipRejection::Card));
+    let on_first = TipOn::new(&tip(&[], 1, 50).unwrap(), MONDAY);
+    assert_eq!(tip(&[on_first], 0, 0), Err(TipRejection::Amount { least: 50, most: 327 }));
+    assert!(tip(&[on_first], 1, 0).is_ok());
+    // More on another card is lawful, and comes off that one.
+    let on_both = [on_first, TipOn::new(&tip(&[on_first], 0, 80).unwrap(), MONDAY)];
+    assert_eq!(tip(&on_both, 0, 49), Err(TipRejection::Amount { least: 50, most: 327 }));
+    assert_eq!(tip(&on_both, 1, 29), Err(TipRejection::Amount { least: 30, most: 327 }));
+    assert!(tip(&on_both, 0, 50).is_ok() && tip(&on_both, 1, 30).is_ok());
 }
 
 #[test]
