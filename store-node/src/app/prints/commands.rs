@@ -4,10 +4,9 @@ use percolate_common::domain::cash::ReadingNumber;
 use percolate_common::domain::event::Event;
 use percolate_common::domain::tickets::receipt::TerminalName;
 use percolate_common::ids::{RefundId, TicketId};
-use percolate_common::journal::StreamKind;
 use percolate_common::paper::Document;
 use percolate_common::paper::receipt::{self, When};
-use percolate_common::wire::event::{Recorded, decode};
+use percolate_common::wire::event::Recorded;
 use percolate_runtime::sqlite::{ReadTx, WriteTx};
 
 use super::super::App;
@@ -20,7 +19,7 @@ use super::queue::doubted;
 use super::{New, enqueue, kept, letterhead, reading_slip};
 use crate::store::prints::{self as store, JobRow, PaperKey, PrintKind, PrintState};
 use crate::store::sales::Place;
-use crate::store::{cash, journal, refunds, sales};
+use crate::store::{cash, refunds, sales};
 
 /// Kinds of writes; a key belongs to one.
 const KIND_PRINT: i64 = 30;
@@ -93,8 +92,7 @@ pub(crate) enum PrintRefusal {
 
 /// What stands on the receipt of the sale at a place, by what the menu calls things now; and its number.
 fn written_anew(app: &App, tx: &ReadTx<'_>, at: Place) -> Result<(String, String), AppError> {
-    let bytes = journal::entry_fetch(tx, at.life, StreamKind::Sales, at.seq)?;
-    let recorded = bytes.and_then(|bytes| decode(&bytes).ok()).ok_or(AppError::NotFound("ticket"))?;
+    let recorded = recorded(tx, at)?.ok_or(AppError::NotFound("ticket"))?;
     let Recorded { header, event: Event::TicketSold(sold), .. } = recorded else {
         return Err(PrintRefusal::Imported.into());
     };
